@@ -1,0 +1,36 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+)
+
+// App is what every command gets: the context that ends on SIGINT or SIGTERM, the two outputs and the logger.
+// Commands print for people or scripts on Out; logs and progress go to Err.
+type App struct {
+	Ctx context.Context
+	Out io.Writer
+	Err io.Writer
+	Log *slog.Logger
+}
+
+// PrintJSON writes v to Out as indented JSON with a final line feed.
+func (a *App) PrintJSON(v any) error {
+	encoder := json.NewEncoder(a.Out)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(v)
+}
+
+// ExitError ends the program with Code. A command returns it when its outcome, and not a failure, decides the exit
+// status: a fake among the files of `check`, a difference found by `metering reconcile`.
+type ExitError struct {
+	Code int
+	Err  error
+}
+
+func (e *ExitError) Error() string { return e.Err.Error() }
+
+func (e *ExitError) Unwrap() error { return e.Err }

@@ -1,0 +1,87 @@
+// Command liveness is the Liveness Detection API: every role of the product in one binary.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// commandLine is the whole command line: one field, and one file of this folder, per command.
+type commandLine struct {
+	LogFormat string `help:"Log as text or json." enum:"text,json" default:"text" env:"LIVENESS_LOG_FORMAT"`
+	LogLevel  string `help:"Least level that is logged." enum:"debug,info,warn,error" default:"info" env:"LIVENESS_LOG_LEVEL"`
+
+	Version VersionCmd `cmd:"" help:"Print the version of the program and of its API."`
+}
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func run(args []string, out, errOut io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+
+	var commands commandLine
+	exited := -1
+	parser, err := kong.New(&commands,
+		kong.Name("liveness"),
+		kong.Description("Tells a live face from a photo or a screen: API, console, event store node and the tools to run and audit them."),
+		kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Writers(out, errOut),
+		kong.Exit(func(code int) { exited = code }),
+	)
+	if err != nil {
+		fmt.Fprintln(errOut, "liveness:", err)
+		return 1
+	}
+	selected, err := parser.Parse(args)
+	if exited >= 0 {
+		return exited
+	}
+	if err != nil {
+		fmt.Fprintf(errOut, "liveness: %v\nRun \"liveness --help\" for the commands.\n", err)
+		return 2
+	}
+	app := &App{Ctx: ctx, Out: out, Err: errOut, Log: newLogger(errOut, commands.LogFormat, commands.LogLevel)}
+	if err := selected.Run(app); err != nil {
+		return report(errOut, err)
+	}
+	return 0
+}
+
+// report prints err once and gives the exit status that it stands for.
+func report(errOut io.Writer, err error) int {
+	if exit := (*ExitError)(nil); errors.As(err, &exit) {
+		if exit.Err != nil {
+			fmt.Fprintln(errOut, "liveness:", exit.Err)
+		}
+		return exit.Code
+	}
+	if errors.Is(err, context.Canceled) {
+		return 130
+	}
+	fmt.Fprintln(errOut, "liveness:", err)
+	return 1
+}
+
+func newLogger(w io.Writer, format, level string) *slog.Logger {
+	var least slog.Level
+	if err := least.UnmarshalText([]byte(level)); err != nil {
+		least = slog.LevelInfo
+	}
+	options := &slog.HandlerOptions{Level: least}
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
