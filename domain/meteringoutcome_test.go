@@ -1,0 +1,85 @@
+package domain_test
+
+import (
+	"testing"
+
+	"github.com/pas-ta/liveness/domain"
+)
+
+func TestDecideMetering(t *testing.T) {
+	t.Parallel()
+	type s = domain.MeteringSituation
+	active := s{BatchSize: 1, Agreement: domain.AgreementActive}
+	batch := s{BatchSize: 25, Agreement: domain.AgreementActive}
+	tests := []struct {
+		name    string
+		outcome domain.MeteringOutcome
+		s       s
+		want    domain.MeteringAction
+		alert   bool
+		reread  bool
+	}{
+		{"success", domain.MeteringSuccess, batch, domain.MeteringAccept, false, false},
+		{"success of a repeat", domain.MeteringSuccess, s{BatchSize: 1, UnknownBefore: true}, domain.MeteringAccept, false, false},
+
+		{"duplicate after a lost answer", domain.MeteringDuplicate, s{BatchSize: 1, UnknownBefore: true}, domain.MeteringAccept, false, false},
+		{"duplicate at the first attempt", domain.MeteringDuplicate, active, domain.MeteringReject, true, false},
+		{"duplicate with another quantity", domain.MeteringDuplicate, s{BatchSize: 1, UnknownBefore: true, QuantityDiffered: true}, domain.MeteringReject, true, false},
+
+		{"not subscribed, start not seen", domain.MeteringNotSubscribed, s{BatchSize: 1, Agreement: domain.AgreementNotStarted}, domain.MeteringHold, false, false},
+		{"not subscribed, ended", domain.MeteringNotSubscribed, s{BatchSize: 1, Agreement: domain.AgreementEnded}, domain.MeteringReject, true, false},
+		{"not subscribed, ended, answer lost before", domain.MeteringNotSubscribed, s{BatchSize: 1, UnknownBefore: true, Agreement: domain.AgreementEnded}, domain.MeteringQuarantine, true, false},
+		{"not subscribed, active", domain.MeteringNotSubscribed, active, domain.MeteringHold, true, true},
+
+		{"unprocessed", domain.MeteringUnprocessed, batch, domain.MeteringResend, false, false},
+		{"throttled", domain.MeteringThrottled, batch, domain.MeteringResend, false, false},
+		{"answer lost", domain.MeteringUnknown, batch, domain.MeteringResend, false, false},
+		{"no permission", domain.MeteringAccessRefused, batch, domain.MeteringPause, true, false},
+
+		{"timestamp in a batch", domain.MeteringTimestampRefused, batch, domain.MeteringSplit, false, false},
+		{"timestamp alone", domain.MeteringTimestampRefused, active, domain.MeteringCarry, false, false},
+		{"timestamp alone, answer lost before", domain.MeteringTimestampRefused, s{BatchSize: 1, UnknownBefore: true, Agreement: domain.AgreementActive}, domain.MeteringQuarantine, true, false},
+		{"timestamp alone, ended", domain.MeteringTimestampRefused, s{BatchSize: 1, Agreement: domain.AgreementEnded}, domain.MeteringReject, true, false},
+
+		{"licence in a batch", domain.MeteringLicenseRefused, batch, domain.MeteringSplit, false, false},
+		{"licence alone", domain.MeteringLicenseRefused, active, domain.MeteringQuarantine, true, false},
+		{"dimension in a batch", domain.MeteringDimensionRefused, batch, domain.MeteringSplit, false, false},
+		{"dimension alone", domain.MeteringDimensionRefused, active, domain.MeteringQuarantine, true, false},
+		{"identity in a batch", domain.MeteringIdentityRefused, batch, domain.MeteringSplit, false, false},
+		{"identity alone", domain.MeteringIdentityRefused, active, domain.MeteringQuarantine, true, false},
+		{"form in a batch", domain.MeteringRequestRefused, batch, domain.MeteringSplit, false, false},
+		{"form alone", domain.MeteringRequestRefused, active, domain.MeteringQuarantine, true, false},
+		{"a status of tomorrow", domain.MeteringOutcome("Paused"), active, domain.MeteringQuarantine, true, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got := domain.DecideMetering(tt.outcome, tt.s)
+			if got.Action != tt.want || got.Alert != tt.alert || got.RereadEntitlement != tt.reread {
+				t.Errorf("DecideMetering = %+v, want %s, alert %t, reread %t", got, tt.want, tt.alert, tt.reread)
+			}
+			if got.Reason == "" {
+				t.Error("a decision without a reason")
+			}
+		})
+	}
+}
+
+// A quantity may only move to another hour when no attempt can have been billed: otherwise it would be billed twice.
+func TestNothingThatMayBeBilledIsCarried(t *testing.T) {
+	t.Parallel()
+	for _, o := range []domain.MeteringOutcome{
+		domain.MeteringSuccess, domain.MeteringDuplicate, domain.MeteringNotSubscribed, domain.MeteringUnprocessed, domain.MeteringThrottled, domain.MeteringUnknown,
+		domain.MeteringTimestampRefused, domain.MeteringLicenseRefused, domain.MeteringDimensionRefused, domain.MeteringIdentityRefused, domain.MeteringRequestRefused, domain.MeteringAccessRefused,
+	} {
+		for _, phase := range []domain.AgreementPhase{domain.AgreementNotStarted, domain.AgreementActive, domain.AgreementEnded} {
+			got := domain.DecideMetering(o, domain.MeteringSituation{BatchSize: 1, UnknownBefore: true, Agreement: phase})
+			if got.Action == domain.MeteringCarry {
+				t.Errorf("%s in phase %s carried although an attempt may have been billed", o, phase)
+			}
+		}
+		if o.MayBeBilled() != (o == domain.MeteringUnknown) {
+			t.Errorf("MayBeBilled of %s", o)
+		}
+	}
+}
