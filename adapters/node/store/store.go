@@ -107,8 +107,18 @@ func (s *Store) Head() uint64 { return 0 }
 // WaitBeyond returns once the log has an event behind the position. Errors: the context's, ErrClosed.
 func (s *Store) WaitBeyond(ctx context.Context, position uint64) error { return errPending }
 
-// WaitStream returns once something was written to the stream after the log's head was at position. Errors: as WaitBeyond.
-func (s *Store) WaitStream(ctx context.Context, stream string, position uint64) error { return errPending }
+// Watch tells about writes to one stream from now on. Register before reading, and nothing is missed: read to the end, wait
+// for C, read on. Stop must be called.
+func (s *Store) Watch(stream string) *Watch { return nil }
+
+// Watch is a registration for writes to one stream.
+type Watch struct {
+	// C receives a value after writes to the stream; several writes may share one. It is closed when the store closes.
+	C <-chan struct{}
+}
+
+// Stop ends the registration.
+func (w *Watch) Stop() {}
 
 // PutRecords writes and deletes records, all or nothing, durable on return.
 func (s *Store) PutRecords(ctx context.Context, records ...Record) error { return errPending }
