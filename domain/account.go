@@ -1,0 +1,286 @@
+package domain
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Rules of an account:
+//  1. A subscription has one account. Until it is active its details may be corrected, and each registration or resend
+//     sends a new verification link that replaces the one before.
+//  2. A link is valid for 24 hours and works once; setting the password with it verifies the address and activates the
+//     account in one step, so that a mail scanner that merely opens the link uses nothing up.
+//  3. A password reset link is valid for one hour and works once; any new password makes it void.
+//  4. Erasing the personal data closes the account. The events stay; what was sealed in them becomes unreadable.
+
+// How long the links in mails are valid.
+const (
+	VerificationValidity  = 24 * time.Hour
+	PasswordResetValidity = time.Hour
+)
+
+// Sealed is personal data under the customer's own key, as opaque text. With the key destroyed it is noise.
+type Sealed string
+
+// AccountRegistered says that a person filled in the onboarding screen.
+type AccountRegistered struct {
+	CustomerID     uuid.UUID `json:"customerId"`
+	SubscriptionID uuid.UUID `json:"subscriptionId"`
+	Person         Sealed    `json:"person"`   // names, mail address, company and website
+	MailHash       string    `json:"mailHash"` // keyed hash of the mail address, for look-up at login
+	RegisteredAt   time.Time `json:"registeredAt"`
+}
+
+// RegistrationCorrected says that the details were entered again before the account was activated.
+type RegistrationCorrected struct {
+	CustomerID  uuid.UUID `json:"customerId"`
+	Person      Sealed    `json:"person"`
+	MailHash    string    `json:"mailHash"`
+	CorrectedAt time.Time `json:"correctedAt"`
+}
+
+// VerificationRequested says that a verification link is to be mailed. The link's secret follows from the id and the
+// server's key; it cannot be derived from the log.
+type VerificationRequested struct {
+	CustomerID     uuid.UUID `json:"customerId"`
+	VerificationID uuid.UUID `json:"verificationId"`
+	ExpiresAt      time.Time `json:"expiresAt"`
+	RequestedAt    time.Time `json:"requestedAt"`
+}
+
+// EmailVerified says that the link was used, so the address belongs to the person.
+type EmailVerified struct {
+	CustomerID     uuid.UUID `json:"customerId"`
+	VerificationID uuid.UUID `json:"verificationId"`
+	VerifiedAt     time.Time `json:"verifiedAt"`
+}
+
+// PasswordCause says what led to a new password.
+type PasswordCause string
+
+// The causes of a new password.
+const (
+	PasswordActivation PasswordCause = "activation"
+	PasswordReset      PasswordCause = "reset"
+	PasswordChange     PasswordCause = "change"
+)
+
+// PasswordSet says that the account has a new password.
+type PasswordSet struct {
+	CustomerID   uuid.UUID     `json:"customerId"`
+	PasswordHash Sealed        `json:"passwordHash"` // argon2id, sealed as personal data
+	Cause        PasswordCause `json:"cause"`
+	SetAt        time.Time     `json:"setAt"`
+}
+
+// AccountActivated says that the account may be used.
+type AccountActivated struct {
+	CustomerID     uuid.UUID `json:"customerId"`
+	SubscriptionID uuid.UUID `json:"subscriptionId"`
+	ActivatedAt    time.Time `json:"activatedAt"`
+}
+
+// PasswordResetRequested says that a reset link is to be mailed.
+type PasswordResetRequested struct {
+	CustomerID  uuid.UUID `json:"customerId"`
+	ResetID     uuid.UUID `json:"resetId"`
+	ExpiresAt   time.Time `json:"expiresAt"`
+	RequestedAt time.Time `json:"requestedAt"`
+}
+
+// PersonalDataErased says that the customer's key was destroyed on request.
+type PersonalDataErased struct {
+	CustomerID uuid.UUID `json:"customerId"`
+	ErasedAt   time.Time `json:"erasedAt"`
+}
+
+// EventType names the event in the log.
+func (AccountRegistered) EventType() string { return "AccountRegistered" }
+
+// EventType names the event in the log.
+func (RegistrationCorrected) EventType() string { return "RegistrationCorrected" }
+
+// EventType names the event in the log.
+func (VerificationRequested) EventType() string { return "VerificationRequested" }
+
+// EventType names the event in the log.
+func (EmailVerified) EventType() string { return "EmailVerified" }
+
+// EventType names the event in the log.
+func (PasswordSet) EventType() string { return "PasswordSet" }
+
+// EventType names the event in the log.
+func (AccountActivated) EventType() string { return "AccountActivated" }
+
+// EventType names the event in the log.
+func (PasswordResetRequested) EventType() string { return "PasswordResetRequested" }
+
+// EventType names the event in the log.
+func (PersonalDataErased) EventType() string { return "PersonalDataErased" }
+
+func registerAccountEvents(r *Registry) {
+	register[AccountRegistered](r)
+	register[RegistrationCorrected](r)
+	register[VerificationRequested](r)
+	register[EmailVerified](r)
+	register[PasswordSet](r)
+	register[AccountActivated](r)
+	register[PasswordResetRequested](r)
+	register[PersonalDataErased](r)
+}
+
+// Refusals of an account. They do not say whether an account exists.
+var (
+	ErrLinkInvalid   = &Error{Kind: KindInvalid, Code: "link_invalid", Message: "This link is not valid. Open the newest mail from us, or ask for a new link."}
+	ErrLinkExpired   = &Error{Kind: KindInvalid, Code: "link_expired", Message: "This link has expired. Ask for a new one."}
+	ErrLinkUsed      = &Error{Kind: KindConflict, Code: "link_used", Message: "This link was already used. Log in with your mail address and password."}
+	ErrAlreadyActive = &Error{Kind: KindConflict, Code: "already_active", Message: "This subscription already has an active account. Log in with its mail address."}
+	ErrNotRegistered = &Error{Kind: KindNotFound, Code: "not_registered", Message: "There is no account here yet. Start from AWS Marketplace."}
+)
+
+// Account is the state of one customer's account.
+type Account struct {
+	CustomerID     uuid.UUID
+	SubscriptionID uuid.UUID
+	Person         Sealed
+	MailHash       string
+	PasswordHash   Sealed
+	Active         bool
+	Erased         bool
+
+	VerificationID      uuid.UUID // of the newest link
+	VerificationExpires time.Time
+	VerificationUsed    uuid.UUID // the link that activated the account
+	ResetID             uuid.UUID // of the newest reset link, Nil when none is open
+	ResetExpires        time.Time
+}
+
+// Fold gives the state after one more event.
+func (a Account) Fold(event Event) Account {
+	switch e := event.(type) {
+	case AccountRegistered:
+		a = Account{CustomerID: e.CustomerID, SubscriptionID: e.SubscriptionID, Person: e.Person, MailHash: e.MailHash}
+	case RegistrationCorrected:
+		a.Person, a.MailHash = e.Person, e.MailHash
+	case VerificationRequested:
+		a.VerificationID, a.VerificationExpires = e.VerificationID, e.ExpiresAt
+	case EmailVerified:
+		a.VerificationUsed = e.VerificationID
+	case PasswordSet:
+		a.PasswordHash, a.ResetID = e.PasswordHash, uuid.Nil
+	case AccountActivated:
+		a.Active = true
+	case PasswordResetRequested:
+		a.ResetID, a.ResetExpires = e.ResetID, e.ExpiresAt
+	case PersonalDataErased:
+		a.Active, a.Erased = false, true
+		a.Person, a.PasswordHash, a.ResetID = "", "", uuid.Nil
+	}
+	return a
+}
+
+// Registered says whether the onboarding screen was ever filled in.
+func (a Account) Registered() bool { return a.CustomerID != uuid.Nil }
+
+// Register takes the details of the onboarding screen and asks for a verification link.
+func (a Account) Register(customer, subscription uuid.UUID, person Sealed, mailHash string, verification uuid.UUID, at time.Time) ([]Event, error) {
+	requested := VerificationRequested{CustomerID: customer, VerificationID: verification, ExpiresAt: at.Add(VerificationValidity).UTC(), RequestedAt: at.UTC()}
+	switch {
+	case a.Active || a.Erased:
+		return nil, ErrAlreadyActive
+	case a.Registered():
+		return []Event{RegistrationCorrected{CustomerID: customer, Person: person, MailHash: mailHash, CorrectedAt: at.UTC()}, requested}, nil
+	}
+	return []Event{
+		AccountRegistered{CustomerID: customer, SubscriptionID: subscription, Person: person, MailHash: mailHash, RegisteredAt: at.UTC()},
+		requested,
+	}, nil
+}
+
+// ResendVerification asks for a fresh link; older ones no longer work.
+func (a Account) ResendVerification(verification uuid.UUID, at time.Time) ([]Event, error) {
+	switch {
+	case !a.Registered():
+		return nil, ErrNotRegistered
+	case a.Active || a.Erased:
+		return nil, ErrAlreadyActive
+	}
+	return []Event{VerificationRequested{
+		CustomerID: a.CustomerID, VerificationID: verification, ExpiresAt: at.Add(VerificationValidity).UTC(), RequestedAt: at.UTC(),
+	}}, nil
+}
+
+// CheckVerification says whether a verification link may still be used.
+func (a Account) CheckVerification(verification uuid.UUID, at time.Time) error {
+	switch {
+	case !a.Registered() || a.Erased:
+		return ErrLinkInvalid
+	case a.Active && a.VerificationUsed == verification:
+		return ErrLinkUsed
+	case a.Active:
+		return ErrAlreadyActive
+	case a.VerificationID != verification:
+		return ErrLinkInvalid
+	case !at.Before(a.VerificationExpires):
+		return ErrLinkExpired
+	}
+	return nil
+}
+
+// Activate uses the link: the address is verified, the password set, the account active.
+func (a Account) Activate(verification uuid.UUID, password Sealed, at time.Time) ([]Event, error) {
+	if err := a.CheckVerification(verification, at); err != nil {
+		return nil, err
+	}
+	return []Event{
+		EmailVerified{CustomerID: a.CustomerID, VerificationID: verification, VerifiedAt: at.UTC()},
+		PasswordSet{CustomerID: a.CustomerID, PasswordHash: password, Cause: PasswordActivation, SetAt: at.UTC()},
+		AccountActivated{CustomerID: a.CustomerID, SubscriptionID: a.SubscriptionID, ActivatedAt: at.UTC()},
+	}, nil
+}
+
+// RequestPasswordReset asks for a reset link. For an account that is not active it records nothing.
+func (a Account) RequestPasswordReset(reset uuid.UUID, at time.Time) []Event {
+	if !a.Active {
+		return nil
+	}
+	return []Event{PasswordResetRequested{
+		CustomerID: a.CustomerID, ResetID: reset, ExpiresAt: at.Add(PasswordResetValidity).UTC(), RequestedAt: at.UTC(),
+	}}
+}
+
+// CheckReset says whether a reset link may still be used.
+func (a Account) CheckReset(reset uuid.UUID, at time.Time) error {
+	switch {
+	case !a.Active || a.ResetID == uuid.Nil || a.ResetID != reset:
+		return ErrLinkInvalid
+	case !at.Before(a.ResetExpires):
+		return ErrLinkExpired
+	}
+	return nil
+}
+
+// ResetPassword uses a reset link.
+func (a Account) ResetPassword(reset uuid.UUID, password Sealed, at time.Time) ([]Event, error) {
+	if err := a.CheckReset(reset, at); err != nil {
+		return nil, err
+	}
+	return []Event{PasswordSet{CustomerID: a.CustomerID, PasswordHash: password, Cause: PasswordReset, SetAt: at.UTC()}}, nil
+}
+
+// ChangePassword sets another password; that the old one was given is checked before, it needs the hash.
+func (a Account) ChangePassword(password Sealed, at time.Time) ([]Event, error) {
+	if !a.Active {
+		return nil, ErrNotRegistered
+	}
+	return []Event{PasswordSet{CustomerID: a.CustomerID, PasswordHash: password, Cause: PasswordChange, SetAt: at.UTC()}}, nil
+}
+
+// ErasePersonalData closes the account. Erased already, it records nothing.
+func (a Account) ErasePersonalData(at time.Time) []Event {
+	if !a.Registered() || a.Erased {
+		return nil
+	}
+	return []Event{PersonalDataErased{CustomerID: a.CustomerID, ErasedAt: at.UTC()}}
+}

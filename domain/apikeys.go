@@ -1,0 +1,144 @@
+package domain
+
+import (
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Rules of a customer's keys:
+//  1. There are two slots, primary and secondary; both are issued when the account is activated, once.
+//  2. Regenerating a slot replaces its key: the old one is dead from that event on. An empty slot gets its first key.
+//  3. The log holds a keyed hash and the visible prefix, never the key.
+
+// KeySlot is one of a customer's two keys.
+type KeySlot string
+
+// The two slots.
+const (
+	SlotPrimary   KeySlot = "primary"
+	SlotSecondary KeySlot = "secondary"
+)
+
+// ParseKeySlot reads a slot's name.
+func ParseKeySlot(name string) (KeySlot, error) {
+	switch slot := KeySlot(strings.ToLower(name)); slot {
+	case SlotPrimary, SlotSecondary:
+		return slot, nil
+	}
+	return "", Invalid("slot", "There are two keys, \"primary\" and \"secondary\"; %q is none of them.", name)
+}
+
+// Shape of a key: lc_ and 29 letters or digits, 32 characters in all; lists show lc_ and the first 5.
+const (
+	KeyPrefix        = "lc_"
+	KeyLength        = 32
+	KeyVisibleLength = len(KeyPrefix) + 5
+)
+
+// KeyAlphabet holds the characters a key is drawn from.
+const KeyAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
+// WellFormedKey says whether text has the shape of a key; what has not is refused without a look-up.
+func WellFormedKey(text string) bool {
+	if len(text) != KeyLength || !strings.HasPrefix(text, KeyPrefix) {
+		return false
+	}
+	for _, c := range []byte(text[len(KeyPrefix):]) {
+		if !('0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z') {
+			return false
+		}
+	}
+	return true
+}
+
+// KeyDigest is what is stored of a key.
+type KeyDigest struct {
+	Hash   string `json:"hash"`   // HMAC-SHA-256 of the key under the server's secret, hexadecimal
+	Prefix string `json:"prefix"` // the part that lists show
+}
+
+// KeyIssued says that a slot got its first key.
+type KeyIssued struct {
+	CustomerID     uuid.UUID `json:"customerId"`
+	SubscriptionID uuid.UUID `json:"subscriptionId"`
+	Slot           KeySlot   `json:"slot"`
+	Key            KeyDigest `json:"key"`
+	IssuedAt       time.Time `json:"issuedAt"`
+}
+
+// KeyRegenerated says that a slot's key was replaced; the old one is invalid.
+type KeyRegenerated struct {
+	CustomerID     uuid.UUID `json:"customerId"`
+	SubscriptionID uuid.UUID `json:"subscriptionId"`
+	Slot           KeySlot   `json:"slot"`
+	OldKey         KeyDigest `json:"oldKey"`
+	NewKey         KeyDigest `json:"newKey"`
+	RegeneratedAt  time.Time `json:"regeneratedAt"`
+}
+
+// EventType names the event in the log.
+func (KeyIssued) EventType() string { return "KeyIssued" }
+
+// EventType names the event in the log.
+func (KeyRegenerated) EventType() string { return "KeyRegenerated" }
+
+func registerAPIKeyEvents(r *Registry) {
+	register[KeyIssued](r)
+	register[KeyRegenerated](r)
+}
+
+// APIKeys is the state of a customer's two keys.
+type APIKeys struct {
+	CustomerID     uuid.UUID
+	SubscriptionID uuid.UUID
+	Keys           map[KeySlot]KeyDigest
+}
+
+// Fold gives the state after one more event.
+func (k APIKeys) Fold(event Event) APIKeys {
+	switch e := event.(type) {
+	case KeyIssued:
+		k.CustomerID, k.SubscriptionID = e.CustomerID, e.SubscriptionID
+		return k.with(e.Slot, e.Key)
+	case KeyRegenerated:
+		return k.with(e.Slot, e.NewKey)
+	}
+	return k
+}
+
+// with copies, so that a state given out earlier stays what it was.
+func (k APIKeys) with(slot KeySlot, key KeyDigest) APIKeys {
+	keys := map[KeySlot]KeyDigest{slot: key}
+	for s, d := range k.Keys {
+		if s != slot {
+			keys[s] = d
+		}
+	}
+	k.Keys = keys
+	return k
+}
+
+// Issue gives both slots their first key. Issued already, it records nothing.
+func (k APIKeys) Issue(customer, subscription uuid.UUID, primary, secondary KeyDigest, at time.Time) []Event {
+	if len(k.Keys) > 0 {
+		return nil
+	}
+	return []Event{
+		KeyIssued{CustomerID: customer, SubscriptionID: subscription, Slot: SlotPrimary, Key: primary, IssuedAt: at.UTC()},
+		KeyIssued{CustomerID: customer, SubscriptionID: subscription, Slot: SlotSecondary, Key: secondary, IssuedAt: at.UTC()},
+	}
+}
+
+// Regenerate replaces the key of a slot. A slot that never got one, because activation was cut short between its two
+// streams, gets its first.
+func (k APIKeys) Regenerate(customer, subscription uuid.UUID, slot KeySlot, key KeyDigest, at time.Time) []Event {
+	old, issued := k.Keys[slot]
+	if !issued {
+		return []Event{KeyIssued{CustomerID: customer, SubscriptionID: subscription, Slot: slot, Key: key, IssuedAt: at.UTC()}}
+	}
+	return []Event{KeyRegenerated{
+		CustomerID: customer, SubscriptionID: subscription, Slot: slot, OldKey: old, NewKey: key, RegeneratedAt: at.UTC(),
+	}}
+}

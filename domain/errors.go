@@ -1,0 +1,99 @@
+package domain
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Kind groups refusals by what the caller can do about them. The HTTP status is derived from it in one place.
+type Kind string
+
+// The kinds of refusal.
+const (
+	KindInvalid         Kind = "invalid"         // the request itself is wrong: change it
+	KindUnauthenticated Kind = "unauthenticated" // who the caller is is not known: log in or send a valid key
+	KindForbidden       Kind = "forbidden"       // known, but not allowed now
+	KindNotFound        Kind = "not_found"       // there is no such thing
+	KindConflict        Kind = "conflict"        // it contradicts what has already happened
+	KindTooLarge        Kind = "too_large"       // more bytes than accepted
+	KindUnsupported     Kind = "unsupported"     // a media type that is not understood
+	KindExhausted       Kind = "exhausted"       // a limit of the plan or of fair use is reached
+	KindUnavailable     Kind = "unavailable"     // a part of ours does not answer: the same request may succeed later
+)
+
+// Error is a refusal that the caller is told about. Anything else that fails is internal and never shown.
+type Error struct {
+	Kind       Kind
+	Code       string        // stable, machine-readable: the `code` of API answers
+	Message    string        // for people; says what to do
+	Field      string        // the input at fault, when there is a single one
+	RetryAfter time.Duration // when it is worth trying again, 0 when unknown
+	Err        error         // what caused it; for logs only
+}
+
+// Error gives the code, the message and the cause.
+func (e *Error) Error() string {
+	if e.Err != nil {
+		return fmt.Sprintf("%s: %s: %v", e.Code, e.Message, e.Err)
+	}
+	return e.Code + ": " + e.Message
+}
+
+// Unwrap gives the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Is makes two refusals the same when their codes are, so that sentinels match however they were detailed.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	return ok && t.Code == e.Code && (t.Field == "" || t.Field == e.Field)
+}
+
+// Because returns a copy of e that carries cause for the log.
+func (e *Error) Because(cause error) *Error {
+	detailed := *e
+	detailed.Err = cause
+	return &detailed
+}
+
+// Saying returns a copy of e with another message for people.
+func (e *Error) Saying(format string, args ...any) *Error {
+	detailed := *e
+	detailed.Message = fmt.Sprintf(format, args...)
+	return &detailed
+}
+
+// After returns a copy of e that asks the caller to wait.
+func (e *Error) After(wait time.Duration) *Error {
+	detailed := *e
+	detailed.RetryAfter = wait
+	return &detailed
+}
+
+// Invalid is a refusal of one input field.
+func Invalid(field, format string, args ...any) *Error {
+	return &Error{Kind: KindInvalid, Code: "invalid_request", Field: field, Message: fmt.Sprintf(format, args...)}
+}
+
+// KindOf gives the kind of the refusal inside err, or "" when err is internal.
+func KindOf(err error) Kind {
+	if e := (*Error)(nil); errors.As(err, &e) {
+		return e.Kind
+	}
+	return ""
+}
+
+// Refusals of the API, one per error code of the product.
+var (
+	ErrInvalidRequest       = &Error{Kind: KindInvalid, Code: "invalid_request", Message: "The request is not valid."}
+	ErrInvalidImage         = &Error{Kind: KindInvalid, Code: "invalid_image", Message: "The image cannot be judged."}
+	ErrInvalidAPIKey        = &Error{Kind: KindUnauthenticated, Code: "invalid_api_key", Message: "The API key is missing or not valid. Send a current key in the X-API-Key header; keys are issued on the console's API Keys screen."}
+	ErrSubscriptionInactive = &Error{Kind: KindForbidden, Code: "subscription_inactive", Message: "The subscription is not active. Check it on AWS Marketplace under Manage subscriptions."}
+	ErrIdempotencyConflict  = &Error{Kind: KindConflict, Code: "idempotency_conflict", Message: "This Idempotency-Key was used with a different request in the last 24 hours. Use a new key for a new request."}
+	ErrImageTooLarge        = &Error{Kind: KindTooLarge, Code: "image_too_large", Message: "The image is larger than 10 MB. Send a smaller one."}
+	ErrUnsupportedMedia     = &Error{Kind: KindUnsupported, Code: "unsupported_media_type", Message: "Send the request with Content-Type: application/json."}
+	ErrQuotaExceeded        = &Error{Kind: KindExhausted, Code: "quota_exceeded", Message: "The monthly limit of the plan is reached and the over-limit setting is \"stop\". Switch it on the console's Plan screen or wait for the next month (UTC)."}
+	ErrRateLimited          = &Error{Kind: KindExhausted, Code: "rate_limited", Message: "Too many requests in a short time. Wait as long as Retry-After says."}
+	ErrOverloaded           = &Error{Kind: KindUnavailable, Code: "overloaded", Message: "The service is busy. The request was not counted; try again as Retry-After says.", RetryAfter: time.Second}
+	ErrUnavailable          = &Error{Kind: KindUnavailable, Code: "service_unavailable", Message: "The service cannot complete the request now. It was not counted; try again as Retry-After says.", RetryAfter: 2 * time.Second}
+)

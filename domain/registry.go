@@ -1,0 +1,100 @@
+package domain
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sort"
+)
+
+// Upcaster turns the JSON of one version of an event into that of the next.
+type Upcaster func(old json.RawMessage) (json.RawMessage, error)
+
+// ErrUnknownEvent is returned for a type or version that this program does not know, for instance one that a newer
+// program has written.
+var ErrUnknownEvent = errors.New("unknown event")
+
+// Schema describes how one event type stands in the log.
+type Schema struct {
+	Type      string
+	Version   int
+	upcasters []Upcaster // upcasters[i] leads from version i+1 to i+2
+	decode    func(json.RawMessage) (Event, error)
+}
+
+// Registry knows every event type, its current version and the way there from every older one.
+type Registry struct {
+	schemas map[string]Schema
+}
+
+// register adds the event type of T at the version that its upcasters lead to.
+func register[T Event](r *Registry, upcasters ...Upcaster) {
+	var zero T
+	name := zero.EventType()
+	r.schemas[name] = Schema{
+		Type:      name,
+		Version:   len(upcasters) + 1,
+		upcasters: upcasters,
+		decode: func(data json.RawMessage) (Event, error) {
+			var event T
+			err := json.Unmarshal(data, &event)
+			return event, err
+		},
+	}
+}
+
+// NewRegistry returns the registry of all events of the product.
+func NewRegistry() *Registry {
+	r := &Registry{schemas: map[string]Schema{}}
+	registerSubscriptionEvents(r)
+	registerAccountEvents(r)
+	registerLoginEvents(r)
+	registerAPIKeyEvents(r)
+	registerUsageEvents(r)
+	return r
+}
+
+// Schemas lists all event types by name.
+func (r *Registry) Schemas() []Schema {
+	all := make([]Schema, 0, len(r.schemas))
+	for _, s := range r.schemas {
+		all = append(all, s)
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i].Type < all[j].Type })
+	return all
+}
+
+// Encode gives the JSON of an event and the version of its shape.
+func (r *Registry) Encode(event Event) (data []byte, version int, err error) {
+	schema, ok := r.schemas[event.EventType()]
+	if !ok {
+		return nil, 0, fmt.Errorf("encode %s: %w", event.EventType(), ErrUnknownEvent)
+	}
+	data, err = json.Marshal(event)
+	if err != nil {
+		return nil, 0, fmt.Errorf("encode %s: %w", event.EventType(), err)
+	}
+	return data, schema.Version, nil
+}
+
+// Decode reads an event of any version up to the current one. Fields it does not know are ignored, so that a newer
+// program may add some while an older one still runs.
+func (r *Registry) Decode(eventType string, version int, data []byte) (Event, error) {
+	schema, ok := r.schemas[eventType]
+	if !ok || version < 1 || version > schema.Version {
+		return nil, fmt.Errorf("decode %s version %d: %w", eventType, version, ErrUnknownEvent)
+	}
+	raw := json.RawMessage(data)
+	for v := version; v < schema.Version; v++ {
+		upcast, err := schema.upcasters[v-1](raw)
+		if err != nil {
+			return nil, fmt.Errorf("upcast %s from version %d: %w", eventType, v, err)
+		}
+		raw = upcast
+	}
+	event, err := schema.decode(raw)
+	if err != nil {
+		return nil, fmt.Errorf("decode %s version %d: %w", eventType, version, err)
+	}
+	return event, nil
+}

@@ -1,0 +1,258 @@
+package domain
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Rules of a subscription:
+//  1. It starts once, for a licence of AWS Marketplace; a buyer who returns changes nothing.
+//  2. It begins with over-limit behaviour "continue"; the customer may switch at any time while it lives.
+//  3. A plan change takes effect at once, for the whole current month.
+//  4. An unsubscription that was requested may be withdrawn until the subscription ends; an end is final.
+//  5. What changes nothing records nothing.
+
+// OveragePolicy says what happens to calls beyond the plan's limit.
+type OveragePolicy string
+
+// The two behaviours of the over-limit switch.
+const (
+	OverageContinue OveragePolicy = "continue" // serve and bill them pay-as-you-go
+	OverageStop     OveragePolicy = "stop"     // refuse them with quota_exceeded
+)
+
+// SubscriptionStatus is where a subscription stands in its life.
+type SubscriptionStatus string
+
+// The statuses of a subscription.
+const (
+	StatusUnknown SubscriptionStatus = ""       // not started
+	StatusActive  SubscriptionStatus = "active" // serves calls
+	StatusEnding  SubscriptionStatus = "ending" // the buyer has unsubscribed; still serves until it ends
+	StatusEnded   SubscriptionStatus = "ended"  // serves no calls any more
+)
+
+// MarketplaceIdentity is what AWS knows a subscription by.
+type MarketplaceIdentity struct {
+	AWSAccountID       string `json:"awsAccountId"`
+	LicenseARN         string `json:"licenseArn"`
+	ProductCode        string `json:"productCode"`
+	AgreementID        string `json:"agreementId,omitempty"`        // agmt-…, known once an event linked it
+	CustomerIdentifier string `json:"customerIdentifier,omitempty"` // only for listings from before 2026
+}
+
+// DisplayID is the Subscription ID that people see: the agreement's when known, else the licence's.
+func (m MarketplaceIdentity) DisplayID() string {
+	if m.AgreementID != "" {
+		return m.AgreementID
+	}
+	return licenseID(m.LicenseARN)
+}
+
+// SubscriptionStarted says that a licence was bought and resolved.
+type SubscriptionStarted struct {
+	SubscriptionID uuid.UUID           `json:"subscriptionId"`
+	CustomerID     uuid.UUID           `json:"customerId"`
+	Marketplace    MarketplaceIdentity `json:"marketplace"`
+	Plan           PlanID              `json:"plan"`
+	Limit          int64               `json:"limit"` // calls per calendar month
+	Overage        OveragePolicy       `json:"overage"`
+	StartedAt      time.Time           `json:"startedAt"`
+	ExpiresAt      time.Time           `json:"expiresAt,omitzero"`
+}
+
+// PlanChanged says that the entitlement now names another plan or another number of calls.
+type PlanChanged struct {
+	SubscriptionID uuid.UUID `json:"subscriptionId"`
+	FromPlan       PlanID    `json:"fromPlan"`
+	FromLimit      int64     `json:"fromLimit"`
+	Plan           PlanID    `json:"plan"`
+	Limit          int64     `json:"limit"`
+	ChangedAt      time.Time `json:"changedAt"`
+}
+
+// OverageSwitched says that the customer chose another over-limit behaviour.
+type OverageSwitched struct {
+	SubscriptionID uuid.UUID     `json:"subscriptionId"`
+	From           OveragePolicy `json:"from"`
+	To             OveragePolicy `json:"to"`
+	SwitchedAt     time.Time     `json:"switchedAt"`
+}
+
+// AgreementLinked says which agreement a licence belongs to.
+type AgreementLinked struct {
+	SubscriptionID uuid.UUID `json:"subscriptionId"`
+	AgreementID    string    `json:"agreementId"`
+	LinkedAt       time.Time `json:"linkedAt"`
+}
+
+// UnsubscribeRequested says that the buyer has cancelled and the end is near.
+type UnsubscribeRequested struct {
+	SubscriptionID uuid.UUID `json:"subscriptionId"`
+	RequestedAt    time.Time `json:"requestedAt"`
+}
+
+// SubscriptionRenewed says that the subscription goes on: the term was renewed or a cancellation withdrawn.
+type SubscriptionRenewed struct {
+	SubscriptionID uuid.UUID `json:"subscriptionId"`
+	ExpiresAt      time.Time `json:"expiresAt,omitzero"`
+	RenewedAt      time.Time `json:"renewedAt"`
+}
+
+// SubscriptionEnded says that AWS has ended the agreement; nothing is served, counted or metered afterwards.
+type SubscriptionEnded struct {
+	SubscriptionID uuid.UUID `json:"subscriptionId"`
+	Reason         string    `json:"reason"`
+	EndedAt        time.Time `json:"endedAt"`
+}
+
+// EventType names the event in the log.
+func (SubscriptionStarted) EventType() string { return "SubscriptionStarted" }
+
+// EventType names the event in the log.
+func (PlanChanged) EventType() string { return "PlanChanged" }
+
+// EventType names the event in the log.
+func (OverageSwitched) EventType() string { return "OverageSwitched" }
+
+// EventType names the event in the log.
+func (AgreementLinked) EventType() string { return "AgreementLinked" }
+
+// EventType names the event in the log.
+func (UnsubscribeRequested) EventType() string { return "UnsubscribeRequested" }
+
+// EventType names the event in the log.
+func (SubscriptionRenewed) EventType() string { return "SubscriptionRenewed" }
+
+// EventType names the event in the log.
+func (SubscriptionEnded) EventType() string { return "SubscriptionEnded" }
+
+func registerSubscriptionEvents(r *Registry) {
+	register[SubscriptionStarted](r)
+	register[PlanChanged](r)
+	register[OverageSwitched](r)
+	register[AgreementLinked](r)
+	register[UnsubscribeRequested](r)
+	register[SubscriptionRenewed](r)
+	register[SubscriptionEnded](r)
+}
+
+// Subscription is the state of one subscription.
+type Subscription struct {
+	ID          uuid.UUID
+	CustomerID  uuid.UUID
+	Marketplace MarketplaceIdentity
+	Status      SubscriptionStatus
+	Plan        PlanID
+	Limit       int64
+	Overage     OveragePolicy
+	StartedAt   time.Time
+	ExpiresAt   time.Time
+}
+
+// Fold gives the state after one more event. It never refuses: what stands in the log has happened.
+func (s Subscription) Fold(event Event) Subscription {
+	switch e := event.(type) {
+	case SubscriptionStarted:
+		s = Subscription{
+			ID: e.SubscriptionID, CustomerID: e.CustomerID, Marketplace: e.Marketplace, Status: StatusActive,
+			Plan: e.Plan, Limit: e.Limit, Overage: e.Overage, StartedAt: e.StartedAt, ExpiresAt: e.ExpiresAt,
+		}
+	case PlanChanged:
+		s.Plan, s.Limit = e.Plan, e.Limit
+	case OverageSwitched:
+		s.Overage = e.To
+	case AgreementLinked:
+		s.Marketplace.AgreementID = e.AgreementID
+	case UnsubscribeRequested:
+		s.Status = StatusEnding
+	case SubscriptionRenewed:
+		s.Status = StatusActive
+		if !e.ExpiresAt.IsZero() {
+			s.ExpiresAt = e.ExpiresAt
+		}
+	case SubscriptionEnded:
+		s.Status = StatusEnded
+	}
+	return s
+}
+
+// Serves says whether calls are answered.
+func (s Subscription) Serves() bool {
+	return s.Status == StatusActive || s.Status == StatusEnding
+}
+
+// Entitlement is what AWS says a licence entitles to, in terms of the catalogue.
+type Entitlement struct {
+	Plan      PlanID
+	Limit     int64
+	ExpiresAt time.Time
+}
+
+// Start begins the subscription of a licence. Started already, it records nothing.
+func (s Subscription) Start(identity MarketplaceIdentity, entitled Entitlement, at time.Time) []Event {
+	if s.Status != StatusUnknown {
+		return nil
+	}
+	id := SubscriptionIDForLicense(identity.LicenseARN)
+	return []Event{SubscriptionStarted{
+		SubscriptionID: id, CustomerID: CustomerIDForSubscription(id), Marketplace: identity,
+		Plan: entitled.Plan, Limit: entitled.Limit, Overage: OverageContinue, StartedAt: at.UTC(), ExpiresAt: entitled.ExpiresAt.UTC(),
+	}}
+}
+
+// FollowEntitlement takes over the plan, the limit and the term that AWS now states.
+func (s Subscription) FollowEntitlement(entitled Entitlement, at time.Time) []Event {
+	if !s.Serves() {
+		return nil
+	}
+	var events []Event
+	if entitled.Plan != s.Plan || entitled.Limit != s.Limit {
+		events = append(events, PlanChanged{
+			SubscriptionID: s.ID, FromPlan: s.Plan, FromLimit: s.Limit, Plan: entitled.Plan, Limit: entitled.Limit, ChangedAt: at.UTC(),
+		})
+	}
+	if s.Status == StatusEnding || entitled.ExpiresAt.After(s.ExpiresAt) {
+		events = append(events, SubscriptionRenewed{SubscriptionID: s.ID, ExpiresAt: entitled.ExpiresAt.UTC(), RenewedAt: at.UTC()})
+	}
+	return events
+}
+
+// LinkAgreement notes the agreement of the licence.
+func (s Subscription) LinkAgreement(agreementID string, at time.Time) []Event {
+	if s.Status == StatusUnknown || agreementID == "" || agreementID == s.Marketplace.AgreementID {
+		return nil
+	}
+	return []Event{AgreementLinked{SubscriptionID: s.ID, AgreementID: agreementID, LinkedAt: at.UTC()}}
+}
+
+// SwitchOverage chooses what happens beyond the limit.
+func (s Subscription) SwitchOverage(to OveragePolicy, at time.Time) ([]Event, error) {
+	if to != OverageContinue && to != OverageStop {
+		return nil, Invalid("overage", "The over-limit behaviour is either \"continue\" or \"stop\".")
+	}
+	if !s.Serves() {
+		return nil, ErrSubscriptionInactive
+	}
+	if to == s.Overage {
+		return nil, nil
+	}
+	return []Event{OverageSwitched{SubscriptionID: s.ID, From: s.Overage, To: to, SwitchedAt: at.UTC()}}, nil
+}
+
+// RequestUnsubscribe notes that the buyer has cancelled.
+func (s Subscription) RequestUnsubscribe(at time.Time) []Event {
+	if s.Status != StatusActive {
+		return nil
+	}
+	return []Event{UnsubscribeRequested{SubscriptionID: s.ID, RequestedAt: at.UTC()}}
+}
+
+// End closes the subscription for good.
+func (s Subscription) End(reason string, at time.Time) []Event {
+	if !s.Serves() {
+		return nil
+	}
+	return []Event{SubscriptionEnded{SubscriptionID: s.ID, Reason: reason, EndedAt: at.UTC()}}
+}
