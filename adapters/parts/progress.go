@@ -1,0 +1,56 @@
+package parts
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sync"
+
+	"golang.org/x/term"
+)
+
+// progress tells a person what is being fetched.
+type progress struct {
+	mu       sync.Mutex
+	w        io.Writer
+	terminal bool
+	drawn    bool // an unfinished line stands on the terminal
+}
+
+func newProgress(w io.Writer) *progress {
+	if w == nil {
+		w = io.Discard
+	}
+	f, ok := w.(*os.File)
+	return &progress{w: w, terminal: ok && term.IsTerminal(int(f.Fd()))}
+}
+
+// line writes a whole line.
+func (p *progress) line(format string, args ...any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clear()
+	fmt.Fprintf(p.w, format+"\n", args...)
+}
+
+// redraw replaces the unfinished line on a terminal; elsewhere it does nothing.
+func (p *progress) redraw(format string, args ...any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.terminal {
+		return
+	}
+	p.clear()
+	fmt.Fprintf(p.w, format, args...)
+	p.drawn = true
+}
+
+func (p *progress) clear() {
+	if p.drawn {
+		fmt.Fprint(p.w, "\r\x1b[K")
+		p.drawn = false
+	}
+}
+
+// megabytes formats a size for a person.
+func megabytes(n int64) string { return fmt.Sprintf("%.0f MB", float64(n)/1e6) }
