@@ -97,3 +97,24 @@ var (
 	ErrOverloaded           = &Error{Kind: KindUnavailable, Code: "overloaded", Message: "The service is busy. The request was not counted; try again as Retry-After says.", RetryAfter: time.Second}
 	ErrUnavailable          = &Error{Kind: KindUnavailable, Code: "service_unavailable", Message: "The service cannot complete the request now. It was not counted; try again as Retry-After says.", RetryAfter: 2 * time.Second}
 )
+
+// FieldErrors refuses a form: every field that needs another value, in the order of the form.
+type FieldErrors []*Error
+
+// Error lists the fields.
+func (f FieldErrors) Error() string {
+	text := "invalid fields:"
+	for _, e := range f {
+		text += " " + e.Field
+	}
+	return text
+}
+
+// Unwrap gives the single refusals.
+func (f FieldErrors) Unwrap() []error {
+	errs := make([]error, len(f))
+	for i, e := range f {
+		errs[i] = e
+	}
+	return errs
+}

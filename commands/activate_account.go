@@ -1,0 +1,82 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/pas-ta/liveness/domain"
+)
+
+// ActivateAccount uses a verification link: it sets the first password and issues the two keys.
+type ActivateAccount struct {
+	By       Origin
+	Token    string
+	Password string
+}
+
+// Activation is what the customer is shown once.
+type Activation struct {
+	CustomerID uuid.UUID
+	Keys       []IssuedKey
+	Position   uint64
+}
+
+// CheckVerificationLink says whether a link may still be used, without using it.
+func (a *Application) CheckVerificationLink(ctx context.Context, token string) (Link, error) {
+	link, err := a.parseLink(LinkVerification, token)
+	if err != nil {
+		return Link{}, err
+	}
+	account, _, err := load[domain.Account](ctx, a.store, domain.AccountStream(link.CustomerID))
+	if err != nil {
+		return Link{}, unavailable(err)
+	}
+	return link, account.CheckVerification(link.RequestID, a.now())
+}
+
+// ActivateAccount runs the command. The address is claimed first: should another account own it by now, nothing has
+// happened yet. Keys come last; if they are cut off, the console's Regenerate issues them.
+func (a *Application) ActivateAccount(ctx context.Context, cmd ActivateAccount) (Activation, error) {
+	link, err := a.CheckVerificationLink(ctx, cmd.Token)
+	if err != nil {
+		return Activation{}, err
+	}
+	customer := link.CustomerID
+	password, err := a.sealPassword(ctx, customer, cmd.Password)
+	if err != nil {
+		return Activation{}, err
+	}
+	account, _, err := load[domain.Account](ctx, a.store, domain.AccountStream(customer))
+	if err != nil {
+		return Activation{}, unavailable(err)
+	}
+	if _, err := execute(ctx, a, cmd.By, domain.MailAddressStream(account.MailHash), func(m domain.MailAddress) ([]domain.Event, error) {
+		return m.Claim(customer, a.now())
+	}); err != nil {
+		return Activation{}, err
+	}
+	done, err := execute(ctx, a, cmd.By, domain.AccountStream(customer), func(s domain.Account) ([]domain.Event, error) {
+		if s.MailHash != account.MailHash {
+			return nil, domain.ErrLinkInvalid // corrected meanwhile: the claimed address is no longer the account's
+		}
+		return s.Activate(link.RequestID, password, a.now())
+	})
+	if err != nil {
+		return Activation{}, err
+	}
+	keys, err := a.issueKeys(ctx, cmd.By, customer, done.State.SubscriptionID)
+	if err != nil {
+		return Activation{}, err
+	}
+	activation := Activation{CustomerID: customer, Keys: keys, Position: done.Position}
+	for _, key := range keys {
+		activation.Position = max(activation.Position, key.Position)
+	}
+	if err := a.barrier.WaitFor(ctx, KeysReadModel, activation.Position); err != nil {
+		// The keys exist and will work shortly; not to show them now would lose them.
+		a.log.WarnContext(ctx, "keys are shown before every node knows them", "error", fmt.Errorf("wait for %s: %w", KeysReadModel, err))
+	}
+	return activation, nil
+}

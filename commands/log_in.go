@@ -1,0 +1,87 @@
+package commands
+
+import (
+	"context"
+	"errors"
+
+	"github.com/alexedwards/argon2id"
+	"github.com/google/uuid"
+
+	"github.com/pas-ta/liveness/domain"
+)
+
+// ErrLoginFailed is the one answer to a wrong password and to an unknown address alike.
+var ErrLoginFailed = &domain.Error{Kind: domain.KindUnauthenticated, Code: "login_failed",
+	Message: "The mail address or the password is not right. Try again, or reset the password."}
+
+// LogIn checks a mail address and its password.
+type LogIn struct {
+	By       Origin
+	Email    string
+	Password string
+}
+
+// LoggedIn is who logged in.
+type LoggedIn struct {
+	CustomerID     uuid.UUID
+	SubscriptionID uuid.UUID
+}
+
+// LogIn runs the command. Whether the address is known can be told neither from the answer nor from the time it takes.
+func (a *Application) LogIn(ctx context.Context, cmd LogIn) (LoggedIn, error) {
+	account, err := a.accountOfMail(ctx, cmd.Email)
+	if err != nil {
+		return LoggedIn{}, err
+	}
+	if !account.Active {
+		_, _ = argon2id.CreateHash(cmd.Password[:min(len(cmd.Password), maxPasswordLength)], &passwordCost)
+		return LoggedIn{}, ErrLoginFailed
+	}
+	matches, err := a.passwordMatches(ctx, account.CustomerID, account.PasswordHash, cmd.Password)
+	if err != nil && !errors.Is(err, ErrErased) {
+		return LoggedIn{}, unavailable(err)
+	}
+	if !matches {
+		a.recordLogin(ctx, cmd.By, account.CustomerID, domain.LoginFailed{CustomerID: account.CustomerID, At: a.now().UTC()})
+		return LoggedIn{}, ErrLoginFailed
+	}
+	a.recordLogin(ctx, cmd.By, account.CustomerID, domain.LoginSucceeded{CustomerID: account.CustomerID, At: a.now().UTC()})
+	return LoggedIn{CustomerID: account.CustomerID, SubscriptionID: account.SubscriptionID}, nil
+}
+
+// accountOfMail finds the account whose login name an address is; the zero account when there is none.
+func (a *Application) accountOfMail(ctx context.Context, address string) (domain.Account, error) {
+	owner, _, err := load[domain.MailAddress](ctx, a.store, domain.MailAddressStream(a.secret.mailHash(address)))
+	if err != nil || owner.Owner == uuid.Nil {
+		return domain.Account{}, unavailable(err)
+	}
+	return a.Account(ctx, owner.Owner)
+}
+
+// Account reads an account from its stream.
+func (a *Application) Account(ctx context.Context, customer uuid.UUID) (domain.Account, error) {
+	account, _, err := load[domain.Account](ctx, a.store, domain.AccountStream(customer))
+	return account, unavailable(err)
+}
+
+// recordLogin notes a login. It never fails one: the note is for the activity screen.
+func (a *Application) recordLogin(ctx context.Context, by Origin, customer uuid.UUID, event domain.Event) {
+	stream := domain.LoginsStream(customer)
+	for range maxDecisions {
+		last, found, err := a.store.ReadLast(ctx, stream)
+		revision := NoStream
+		if found {
+			revision = int64(last.Revision)
+		}
+		if err == nil {
+			_, err = a.store.Append(ctx, stream, revision, a.propose(by, stream, revision, []domain.Event{event}))
+		}
+		if errors.Is(err, ErrConflict) {
+			continue
+		}
+		if err != nil {
+			a.log.WarnContext(ctx, "login is not noted", "customer", customer, "error", err)
+		}
+		return
+	}
+}

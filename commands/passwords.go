@@ -1,0 +1,75 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/alexedwards/argon2id"
+	"github.com/google/uuid"
+
+	"github.com/pas-ta/liveness/domain"
+)
+
+// passwordCost follows OWASP's advice for argon2id: 19 MiB, two passes, one lane. One hash takes tens of milliseconds.
+var passwordCost = argon2id.Params{Memory: 19 * 1024, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
+
+// maxPasswordLength bounds the work a password can ask of the hash, in bytes.
+const maxPasswordLength = 256
+
+// ValidatePassword says what a new password lacks.
+func ValidatePassword(password string) error {
+	has := func(class func(rune) bool) bool { return strings.IndexFunc(password, class) >= 0 }
+	var lacks []string
+	if utf8.RuneCountInString(password) < 8 {
+		lacks = append(lacks, "at least 8 characters")
+	}
+	if !has(unicode.IsUpper) {
+		lacks = append(lacks, "an upper-case letter")
+	}
+	if !has(unicode.IsLower) {
+		lacks = append(lacks, "a lower-case letter")
+	}
+	if !has(unicode.IsDigit) {
+		lacks = append(lacks, "a digit")
+	}
+	if !has(func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsSpace(r) }) {
+		lacks = append(lacks, "a symbol")
+	}
+	switch {
+	case len(password) > maxPasswordLength:
+		return domain.Invalid("password", "The password is longer than %d bytes. Choose a shorter one.", maxPasswordLength)
+	case len(lacks) > 0:
+		return domain.Invalid("password", "The password needs %s.", strings.Join(lacks, ", "))
+	}
+	return nil
+}
+
+func (a *Application) sealPassword(ctx context.Context, customer uuid.UUID, password string) (domain.Sealed, error) {
+	if err := ValidatePassword(password); err != nil {
+		return "", err
+	}
+	hash, err := argon2id.CreateHash(password, &passwordCost)
+	if err != nil {
+		return "", fmt.Errorf("hash password: %w", err)
+	}
+	sealed, err := a.vault.Seal(ctx, customer, []byte(hash))
+	if err != nil {
+		return "", unavailable(fmt.Errorf("seal password hash: %w", err))
+	}
+	return sealed, nil
+}
+
+// passwordMatches compares in constant time. A customer without a readable hash has no password that matches.
+func (a *Application) passwordMatches(ctx context.Context, customer uuid.UUID, sealed domain.Sealed, password string) (bool, error) {
+	if len(password) > maxPasswordLength || sealed == "" {
+		return false, nil
+	}
+	hash, err := a.vault.Open(ctx, customer, sealed)
+	if err != nil {
+		return false, fmt.Errorf("open password hash: %w", err)
+	}
+	return argon2id.ComparePasswordAndHash(password, string(hash))
+}

@@ -1,0 +1,166 @@
+package commands
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/mail"
+	"net/url"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+	"golang.org/x/net/idna"
+
+	"github.com/pas-ta/liveness/domain"
+)
+
+// Person is who registered: personal data, in events only under the customer's key.
+type Person struct {
+	FirstName string `json:"firstName"`
+	LastName  string `json:"lastName"`
+	Email     string `json:"email"`
+	Company   string `json:"company"`
+	Website   string `json:"website"`
+}
+
+// maxFieldLength bounds every field of the onboarding screen, in characters.
+const maxFieldLength = 100
+
+// Normalise trims the fields and gives the mail address the form it is compared in.
+func (p Person) Normalise() Person {
+	return Person{
+		FirstName: strings.TrimSpace(p.FirstName), LastName: strings.TrimSpace(p.LastName),
+		Email: NormaliseMail(p.Email), Company: strings.TrimSpace(p.Company), Website: strings.TrimSpace(p.Website),
+	}
+}
+
+// Validate names every field that needs another value.
+func (p Person) Validate() error {
+	var wrong domain.FieldErrors
+	for _, field := range []struct{ name, label, value string }{
+		{"firstName", "first name", p.FirstName}, {"lastName", "last name", p.LastName}, {"company", "company name", p.Company},
+	} {
+		if problem := textProblem(field.label, field.value); problem != "" {
+			wrong = append(wrong, domain.Invalid(field.name, "%s", problem))
+		}
+	}
+	if problem := mailProblem(p.Email); problem != "" {
+		wrong = append(wrong, domain.Invalid("email", "%s", problem))
+	}
+	if problem := websiteProblem(p.Website); problem != "" {
+		wrong = append(wrong, domain.Invalid("website", "%s", problem))
+	}
+	if len(wrong) == 0 {
+		return nil
+	}
+	return wrong
+}
+
+func textProblem(label, value string) string {
+	switch {
+	case value == "":
+		return "Enter your " + label + "."
+	case !utf8.ValidString(value):
+		return "The " + label + " contains characters that cannot be read. Enter it again."
+	case utf8.RuneCountInString(value) > maxFieldLength:
+		return fmt.Sprintf("The %s is longer than %d characters. Enter a shorter one.", label, maxFieldLength)
+	case strings.IndexFunc(value, unicode.IsControl) >= 0:
+		return "The " + label + " contains line breaks or control characters. Remove them."
+	}
+	return ""
+}
+
+// NormaliseMail gives the form of a mail address that is stored, looked up and mailed to: the domain in ASCII and
+// lower case as DNS has it, and the local part in lower case, because people type their own address either way.
+func NormaliseMail(address string) string {
+	address = strings.TrimSpace(address)
+	local, host, found := cutLast(address, "@")
+	if !found {
+		return strings.ToLower(address)
+	}
+	if ascii, err := idna.Lookup.ToASCII(host); err == nil {
+		host = ascii
+	}
+	return strings.ToLower(local) + "@" + strings.ToLower(host)
+}
+
+func cutLast(s, separator string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, separator); i >= 0 {
+		return s[:i], s[i+len(separator):], true
+	}
+	return s, "", false
+}
+
+func mailProblem(address string) string {
+	const ask = "Enter a mail address like name@example.com."
+	if address == "" {
+		return ask
+	}
+	if len(address) > 254 {
+		return "The mail address is longer than 254 characters. Enter a shorter one."
+	}
+	parsed, err := mail.ParseAddress(address)
+	local, host, _ := cutLast(address, "@")
+	if err != nil || parsed.Name != "" || parsed.Address != address || !strings.Contains(host, ".") || !validHost(host) {
+		return ask
+	}
+	for _, c := range local {
+		if c > unicode.MaxASCII {
+			return "The part before the @ may only contain ASCII letters, digits and signs; our mail service delivers no others."
+		}
+	}
+	return ""
+}
+
+func websiteProblem(website string) string {
+	const ask = "Enter the website in the form https://example.com."
+	site, err := url.Parse(website)
+	if website == "" || err != nil || len(website) > 254 || site.Scheme != "https" || site.Host == "" ||
+		site.User != nil || site.Port() != "" || (site.Path != "" && site.Path != "/") || site.RawQuery != "" || site.Fragment != "" {
+		return ask
+	}
+	host, err := idna.Lookup.ToASCII(site.Hostname())
+	if err != nil || !strings.Contains(host, ".") || !validHost(host) {
+		return ask
+	}
+	return ""
+}
+
+func validHost(host string) bool {
+	ascii, err := idna.Lookup.ToASCII(host)
+	return err == nil && len(ascii) <= 253 && !strings.Contains(ascii, "..") && !strings.HasPrefix(ascii, ".") && !strings.HasSuffix(ascii, ".")
+}
+
+// mailHash is the keyed hash that a mail address is looked up by. The log can be searched with it only by somebody who
+// has the server's secret and the address.
+func (s secrets) mailHash(address string) string {
+	return hex.EncodeToString(s.mac("mail-address", []byte(NormaliseMail(address)))[:16])
+}
+
+func (a *Application) sealPerson(ctx context.Context, customer uuid.UUID, p Person) (domain.Sealed, error) {
+	plain, err := json.Marshal(p)
+	if err != nil {
+		return "", fmt.Errorf("encode personal data: %w", err)
+	}
+	sealed, err := a.vault.Seal(ctx, customer, plain)
+	if err != nil {
+		return "", unavailable(fmt.Errorf("seal personal data: %w", err))
+	}
+	return sealed, nil
+}
+
+// OpenPerson reads sealed personal data. It returns ErrErased when the customer's key was destroyed.
+func OpenPerson(ctx context.Context, vault Vault, customer uuid.UUID, sealed domain.Sealed) (Person, error) {
+	plain, err := vault.Open(ctx, customer, sealed)
+	if err != nil {
+		return Person{}, err
+	}
+	var p Person
+	if err := json.Unmarshal(plain, &p); err != nil {
+		return Person{}, fmt.Errorf("decode personal data: %w", err)
+	}
+	return p, nil
+}

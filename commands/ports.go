@@ -1,0 +1,87 @@
+package commands
+
+import (
+	"context"
+	"errors"
+
+	"github.com/google/uuid"
+
+	"github.com/pas-ta/liveness/domain"
+)
+
+// NoStream is the revision that an append expects of a stream without events. Any other expected revision is that of
+// the last event the decision has seen; there is no "any": nobody can forget to say what they decided on.
+const NoStream int64 = -1
+
+// Proposed is an event that wants to be written. Its id makes a repeated append recognisable.
+type Proposed struct {
+	ID    uuid.UUID
+	Event domain.Event
+	Meta  domain.Metadata
+}
+
+// Appended says where the last event of an append stands.
+type Appended struct {
+	Revision uint64
+	Position uint64
+}
+
+// EventStore is the log.
+//
+// Append writes all events or none. It returns ErrConflict when the stream's revision is not the expected one, and
+// ErrStoreUnavailable when the outcome is not known: repeating the identical append then is safe and gives the answer.
+//
+// Read gives at most limit events of a stream from a revision on, oldest first; none when the stream does not exist.
+//
+// ReadLast gives the newest event of a stream; false when there is none.
+type EventStore interface {
+	Append(ctx context.Context, stream string, expected int64, events []Proposed) (Appended, error)
+	Read(ctx context.Context, stream string, from uint64, limit int) ([]domain.Recorded, error)
+	ReadLast(ctx context.Context, stream string) (domain.Recorded, bool, error)
+}
+
+// What an EventStore fails with.
+var (
+	ErrConflict         = errors.New("stream has moved on")
+	ErrStoreUnavailable = errors.New("event store is not available")
+)
+
+// Vault seals personal data under a key per customer that is kept outside the log.
+//
+// Open returns ErrErased once the customer's key is destroyed. Destroy may be repeated.
+type Vault interface {
+	Seal(ctx context.Context, customer uuid.UUID, plaintext []byte) (domain.Sealed, error)
+	Open(ctx context.Context, customer uuid.UUID, sealed domain.Sealed) ([]byte, error)
+	Destroy(ctx context.Context, customer uuid.UUID) error
+}
+
+// ErrErased says that the key of the personal data no longer exists.
+var ErrErased = errors.New("personal data is erased")
+
+// Barrier waits until a read model shows everything up to a commit position, on whichever node it is maintained.
+type Barrier interface {
+	WaitFor(ctx context.Context, readModel string, position uint64) error
+}
+
+// KeyOwner is what a valid API key stands for.
+type KeyOwner struct {
+	CustomerID     uuid.UUID
+	SubscriptionID uuid.UUID
+	Slot           domain.KeySlot
+}
+
+// KeyDirectory finds the owner of a key by the key's hash; false when no current key has it.
+type KeyDirectory interface {
+	FindKey(ctx context.Context, hash string) (KeyOwner, bool, error)
+}
+
+// CheckIndex finds counted calls by id. It may lag behind the log; indexed says up to which ordinal of the month it is
+// complete, so that the caller reads the rest from the stream.
+type CheckIndex interface {
+	FindCheck(ctx context.Context, subscription uuid.UUID, month domain.Month, check uuid.UUID) (ordinal int64, found bool, indexed int64, err error)
+}
+
+// Judge judges the largest face of an image. Its refusals are domain errors (invalid image, overloaded).
+type Judge interface {
+	Judge(ctx context.Context, image []byte, format string) (domain.Judgement, error)
+}

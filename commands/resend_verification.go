@@ -1,0 +1,36 @@
+package commands
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"github.com/pas-ta/liveness/domain"
+)
+
+// ResendVerification asks for a fresh verification link; older ones no longer work.
+type ResendVerification struct {
+	By         Origin
+	CustomerID uuid.UUID
+}
+
+// ResendVerification runs the command.
+func (a *Application) ResendVerification(ctx context.Context, cmd ResendVerification) (Registration, error) {
+	verification := domain.DerivedID(cmd.By.CommandID, "verification")
+	done, err := execute(ctx, a, cmd.By, domain.AccountStream(cmd.CustomerID), func(s domain.Account) ([]domain.Event, error) {
+		return s.ResendVerification(verification, a.now())
+	})
+	if err != nil {
+		return Registration{}, err
+	}
+	return Registration{CustomerID: cmd.CustomerID, ExpiresAt: done.State.VerificationExpires, Position: done.Position}, nil
+}
+
+// ResendVerificationByLink asks for a fresh link on the strength of an older, expired one.
+func (a *Application) ResendVerificationByLink(ctx context.Context, by Origin, token string) (Registration, error) {
+	link, err := a.parseLink(LinkVerification, token)
+	if err != nil {
+		return Registration{}, err
+	}
+	return a.ResendVerification(ctx, ResendVerification{By: by, CustomerID: link.CustomerID})
+}
