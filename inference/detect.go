@@ -1,0 +1,36 @@
+package inference
+
+import (
+	"fmt"
+
+	"github.com/pas-ta/liveness/inference/pack"
+	"github.com/pas-ta/liveness/inference/pixels"
+)
+
+// detector finds the faces of an image. It belongs to one worker.
+type detector interface {
+	// detect returns the faces after non-maximum suppression, best first. The
+	// slice is valid until the next call.
+	detect(img *pixels.Image, sampler *pixels.Sampler) ([]face, error)
+	models() []*model
+}
+
+func newDetector(p pack.Pack) (detector, error) {
+	onnx, err := p.Read(p.Detector.File)
+	if err != nil {
+		return nil, err
+	}
+	var d detector
+	switch p.Detector.Kind {
+	case pack.UltraLight:
+		d, err = newUltraLight(onnx, p.Detector)
+	case pack.YuNet:
+		d, err = newYuNet(onnx, p.Detector)
+	default:
+		err = fmt.Errorf("unknown detector kind %q", p.Detector.Kind)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("model pack %s: detector %s: %w", p.ID, p.Detector.File, err)
+	}
+	return d, nil
+}

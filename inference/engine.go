@@ -1,0 +1,230 @@
+// Package inference judges whether the largest face of an image is live or a
+// photo, print or screen. It decodes, detects, crops, scores and measures; it
+// knows nothing of customers, quotas or HTTP.
+//
+// An Engine owns a fixed number of workers, each with its own ONNX Runtime
+// sessions of one thread, and admits a bounded number of checks: what cannot
+// be done soon is refused at once, so that overload shows as a clear error and
+// not as growing memory and latency.
+package inference
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/pas-ta/liveness/inference/decode"
+	"github.com/pas-ta/liveness/inference/pack"
+)
+
+// ErrOverloaded refuses a check because all workers are busy and the queue is
+// full, or because no worker became free within the deadline. Nothing has been
+// done; the same check may succeed later.
+var ErrOverloaded = errors.New("all inference workers are busy and the queue is full: try again later")
+
+// ErrClosed refuses a check because the engine is shutting down.
+var ErrClosed = errors.New("the inference engine is closed")
+
+// Config says what an engine runs and how much of it at once.
+type Config struct {
+	// LibraryPath is the ONNX Runtime shared library, version 1.24 or later.
+	LibraryPath string
+	// Pack holds the models, see pack.Open.
+	Pack pack.Pack
+	// Threshold overrides the pack's when it is over 0.
+	Threshold float64
+	// Workers is the number of checks computed at the same time, the number of
+	// processors by default. A worker needs about 20 MB, plus the pixels of
+	// the image it works on.
+	Workers int
+	// Queue is how many more checks may wait for a worker, 8 per worker by
+	// default. Negative means none.
+	Queue int
+	// Deadline is how long a check may wait for a worker, 5 seconds by default.
+	Deadline time.Duration
+	// Decoder defaults to decode.NewStdlib(Limits).
+	Decoder decode.Decoder
+	// Limits are those of the default decoder.
+	Limits decode.Limits
+}
+
+// Engine judges images. It is safe for concurrent use.
+type Engine struct {
+	pack      pack.Pack
+	packHash  string
+	threshold float64
+	deadline  time.Duration
+	decoder   decode.Decoder
+	places    chan struct{} // one element for each admitted check
+	idle      chan *worker
+	workers   int
+	closing   chan struct{}
+	close     func() error
+}
+
+// Open loads the library, verifies and loads the pack and makes the workers.
+// The caller closes the engine.
+func Open(ctx context.Context, cfg Config) (*Engine, error) {
+	if cfg.Workers <= 0 {
+		cfg.Workers = runtime.GOMAXPROCS(0)
+	}
+	if cfg.Queue == 0 {
+		cfg.Queue = 8 * cfg.Workers
+	}
+	if cfg.Deadline <= 0 {
+		cfg.Deadline = 5 * time.Second
+	}
+	if cfg.Threshold <= 0 {
+		cfg.Threshold = cfg.Pack.Threshold
+	}
+	if cfg.Threshold >= 1 {
+		return nil, fmt.Errorf("the threshold %v is not below 1", cfg.Threshold)
+	}
+	if cfg.Decoder == nil {
+		cfg.Decoder = decode.NewStdlib(cfg.Limits)
+	}
+	release, err := acquireRuntime(cfg.LibraryPath)
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{
+		pack:      cfg.Pack,
+		packHash:  cfg.Pack.Hash(),
+		threshold: cfg.Threshold,
+		deadline:  cfg.Deadline,
+		decoder:   cfg.Decoder,
+		places:    make(chan struct{}, cfg.Workers+max(cfg.Queue, 0)),
+		idle:      make(chan *worker, cfg.Workers),
+		closing:   make(chan struct{}),
+	}
+	e.close = sync.OnceValue(func() error {
+		close(e.closing)
+		for range e.workers {
+			(<-e.idle).close() // waits for the checks that are being computed
+		}
+		release()
+		return nil
+	})
+	for range cfg.Workers {
+		err := ctx.Err()
+		var w *worker
+		if err == nil {
+			w, err = newWorker(cfg.Pack, cfg.Decoder)
+		}
+		if err != nil {
+			return nil, errors.Join(err, e.Close())
+		}
+		e.idle <- w
+		e.workers++
+	}
+	return e, nil
+}
+
+// Pack returns the model pack in use.
+func (e *Engine) Pack() pack.Pack { return e.pack }
+
+// PackHash returns the hash of the pack in use, see pack.Manifest.Hash.
+func (e *Engine) PackHash() string { return e.packHash }
+
+// Decoder returns the name of the decoder in use.
+func (e *Engine) Decoder() string { return e.decoder.Name() }
+
+// Workers returns how many checks are computed at the same time.
+func (e *Engine) Workers() int { return e.workers }
+
+// Admitted returns how many checks are admitted and not yet done, and how many
+// may be at most.
+func (e *Engine) Admitted() (now, most int) { return len(e.places), cap(e.places) }
+
+// Close refuses new checks, waits for those being computed and frees all
+// native memory. Calling it again does nothing.
+func (e *Engine) Close() error { return e.close() }
+
+// Slot is an admitted place in the engine, for one check.
+type Slot struct {
+	engine  *Engine
+	release func()
+}
+
+// Admit takes a place without waiting, or returns ErrOverloaded or ErrClosed.
+// A server asks for it before it reads a body of megabytes that it could not
+// process. The caller calls Release in any case.
+func (e *Engine) Admit() (*Slot, error) {
+	select {
+	case <-e.closing:
+		return nil, ErrClosed
+	default:
+	}
+	select {
+	case e.places <- struct{}{}:
+		return &Slot{engine: e, release: sync.OnceFunc(func() { <-e.places })}, nil
+	default:
+		return nil, ErrOverloaded
+	}
+}
+
+// Release gives the place back. Calling it again does nothing.
+func (s *Slot) Release() { s.release() }
+
+// Check judges one image in the admitted place. The errors are those of
+// Engine.Check.
+func (s *Slot) Check(ctx context.Context, data []byte, format decode.Format) (Result, error) {
+	e := s.engine
+	start := time.Now()
+	w, err := e.take(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	wait := time.Since(start)
+	defer func() { e.idle <- w }()
+	r, err := w.check(ctx, data, format, e.pack.ValidFace)
+	if err != nil {
+		return Result{}, err
+	}
+	r.Threshold = e.threshold
+	r.Fake = r.FakeLikelihood > e.threshold
+	r.PackID, r.PackHash = e.pack.ID, e.packHash
+	r.Timings.Wait = wait
+	return r, nil
+}
+
+// take waits for a free worker.
+func (e *Engine) take(ctx context.Context) (*worker, error) {
+	select {
+	case <-e.closing: // looked at alone first: Close needs all workers
+		return nil, ErrClosed
+	default:
+	}
+	select {
+	case w := <-e.idle:
+		return w, nil
+	default:
+	}
+	timer := time.NewTimer(e.deadline)
+	defer timer.Stop()
+	select {
+	case w := <-e.idle:
+		return w, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-timer.C:
+		return nil, ErrOverloaded
+	case <-e.closing:
+		return nil, ErrClosed
+	}
+}
+
+// Check judges the largest face of an image. It returns a *decode.Error when
+// the image is at fault (ErrNoFace is one), ErrOverloaded, ErrClosed, or the
+// error of ctx. The image is not kept.
+func (e *Engine) Check(ctx context.Context, data []byte, format decode.Format) (Result, error) {
+	slot, err := e.Admit()
+	if err != nil {
+		return Result{}, err
+	}
+	defer slot.Release()
+	return slot.Check(ctx, data, format)
+}

@@ -1,0 +1,52 @@
+package inference
+
+import (
+	"image"
+
+	"github.com/pas-ta/liveness/inference/pack"
+)
+
+// Square and Crop open the box rules to the tests of reference values.
+func (b Box) Square() Box { return b.square() }
+
+func (b Box) Crop(scale float64, width, height int) image.Rectangle {
+	return b.crop(scale, width, height)
+}
+
+// ReferenceRun runs one model of a pack on the tensor v[c][y][x] of fill and
+// returns its outputs.
+func ReferenceRun(library string, p pack.Pack, file string, fill func(c, y, x int) float32) ([][]float32, error) {
+	release, err := acquireRuntime(library)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	w, err := newWorker(p, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer w.close()
+	m := w.detector.models()[0]
+	for _, s := range w.scorers {
+		if s.spec.File == file {
+			m = s.model
+		}
+	}
+	i := 0
+	for c := range 3 {
+		for y := range m.input.Height {
+			for x := range m.input.Width {
+				m.input.Data[i] = fill(c, y, x)
+				i++
+			}
+		}
+	}
+	if err := m.run(); err != nil {
+		return nil, err
+	}
+	var outputs [][]float32
+	for _, o := range m.outputs {
+		outputs = append(outputs, append([]float32(nil), o...))
+	}
+	return outputs, nil
+}

@@ -1,0 +1,145 @@
+package inference
+
+import (
+	"errors"
+	"fmt"
+
+	ort "github.com/yalue/onnxruntime_go"
+
+	"github.com/pas-ta/liveness/inference/pack"
+	"github.com/pas-ta/liveness/inference/pixels"
+)
+
+// model is one ONNX session with the tensors that it reads and writes. They
+// are made once: a run allocates nothing. It belongs to one worker.
+type model struct {
+	input   pixels.Tensor
+	outputs [][]float32
+	session *ort.AdvancedSession
+	tensors []*ort.Tensor[float32]
+}
+
+// output names an output and its full shape, with dynamic dimensions filled in.
+type output struct {
+	name  string
+	shape []int64
+}
+
+func newModel(onnx []byte, in pack.Input, outputs []output) (m *model, err error) {
+	m = &model{}
+	defer func() {
+		if err != nil {
+			m.close()
+		}
+	}()
+	shape := ort.NewShape(1, 3, int64(in.Height), int64(in.Width))
+	if err := checkShapes(onnx, in.Name, shape, outputs); err != nil {
+		return nil, err
+	}
+	inputTensor, err := m.newTensor(shape)
+	if err != nil {
+		return nil, err
+	}
+	m.input = pixels.Tensor{
+		Data: inputTensor.GetData(), Width: in.Width, Height: in.Height,
+		Order: in.Order, Mean: in.Mean, Scale: in.Scale,
+	}
+	var names []string
+	var values []ort.Value
+	for _, o := range outputs {
+		t, err := m.newTensor(ort.NewShape(o.shape...))
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, o.name)
+		values = append(values, t)
+		m.outputs = append(m.outputs, t.GetData())
+	}
+	options, err := sessionOptions()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, options.Destroy()) }()
+	m.session, err = ort.NewAdvancedSessionWithONNXData(onnx, []string{in.Name}, names,
+		[]ort.Value{inputTensor}, values, options)
+	if err != nil {
+		return nil, fmt.Errorf("create the session: %w", err)
+	}
+	return m, nil
+}
+
+func (m *model) newTensor(shape ort.Shape) (*ort.Tensor[float32], error) {
+	t, err := ort.NewEmptyTensor[float32](shape)
+	if err != nil {
+		return nil, fmt.Errorf("create a tensor of shape %v: %w", shape, err)
+	}
+	m.tensors = append(m.tensors, t)
+	return t, nil
+}
+
+// sessionOptions gives each session one thread: the engine runs one worker
+// per core, and threads of several sessions would only wait for each other.
+func sessionOptions() (*ort.SessionOptions, error) {
+	options, err := ort.NewSessionOptions()
+	if err != nil {
+		return nil, fmt.Errorf("create session options: %w", err)
+	}
+	err = errors.Join(
+		options.SetIntraOpNumThreads(1),
+		options.SetInterOpNumThreads(1),
+		options.SetExecutionMode(ort.ExecutionModeSequential),
+		options.SetGraphOptimizationLevel(ort.GraphOptimizationLevelEnableAll),
+	)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("set session options: %w", err), options.Destroy())
+	}
+	return options, nil
+}
+
+// checkShapes compares the manifest with what the model itself says, because
+// the runtime reports a mismatch only at the first run and in other words.
+func checkShapes(onnx []byte, inputName string, inputShape ort.Shape, outputs []output) error {
+	ins, outs, err := ort.GetInputOutputInfoWithONNXData(onnx)
+	if err != nil {
+		return fmt.Errorf("read the model: %w", err)
+	}
+	if err := matchShape(ins, inputName, inputShape); err != nil {
+		return fmt.Errorf("input: %w", err)
+	}
+	for _, o := range outputs {
+		if err := matchShape(outs, o.name, o.shape); err != nil {
+			return fmt.Errorf("output: %w", err)
+		}
+	}
+	return nil
+}
+
+func matchShape(infos []ort.InputOutputInfo, name string, want ort.Shape) error {
+	for _, info := range infos {
+		if info.Name != name {
+			continue
+		}
+		ok := len(info.Dimensions) == len(want)
+		for i := 0; ok && i < len(want); i++ {
+			ok = info.Dimensions[i] <= 0 || info.Dimensions[i] == want[i] // ≤ 0 is dynamic
+		}
+		if !ok {
+			return fmt.Errorf("%q of the model is %v, the manifest needs %v", name, info.Dimensions, want)
+		}
+		return nil
+	}
+	return fmt.Errorf("the model has no %q", name)
+}
+
+// run computes the outputs from what is in the input tensor.
+func (m *model) run() error { return m.session.Run() }
+
+func (m *model) close() {
+	// Errors of Destroy mean that there was nothing to free.
+	if m.session != nil {
+		_ = m.session.Destroy()
+	}
+	for _, t := range m.tensors {
+		_ = t.Destroy()
+	}
+}

@@ -1,0 +1,96 @@
+package inference_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/pas-ta/liveness/adapters/parts"
+	"github.com/pas-ta/liveness/inference"
+	"github.com/pas-ta/liveness/inference/pack"
+)
+
+// shared is the directory of reference images and of the second model pack. It
+// lies beside the repository where it exists and is no part of it.
+const shared = "../../shared"
+
+// sharedDir returns a directory below shared, or skips the test by name.
+func sharedDir(t testing.TB, name string) string {
+	t.Helper()
+	dir := filepath.Join(shared, name)
+	if _, err := os.Stat(dir); err != nil {
+		t.Skipf("NOT TESTED: %s is not beside this repository", dir)
+	}
+	return dir
+}
+
+func runtimeLibrary(t testing.TB) string {
+	t.Helper()
+	library, err := parts.New(parts.Options{}).ONNXRuntime(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return library
+}
+
+func defaultPack(t testing.TB) pack.Pack {
+	t.Helper()
+	dir, err := parts.New(parts.Options{}).ModelPack(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return openPack(t, dir)
+}
+
+func openPack(t testing.TB, dir string) pack.Pack {
+	t.Helper()
+	p, err := pack.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// openEngine opens an engine that the test closes at its end.
+func openEngine(t testing.TB, cfg inference.Config) *inference.Engine {
+	t.Helper()
+	if cfg.LibraryPath == "" {
+		cfg.LibraryPath = runtimeLibrary(t)
+	}
+	if cfg.Pack.ID == "" {
+		cfg.Pack = defaultPack(t)
+	}
+	if cfg.Workers == 0 {
+		cfg.Workers = 1
+	}
+	e, err := inference.Open(context.Background(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return e
+}
+
+// samplePhoto returns the bytes of one of the photos of live people.
+func samplePhoto(t testing.TB, number int) []byte {
+	t.Helper()
+	path, err := parts.New(parts.Options{}).SamplePhoto(context.Background(), number)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return readFile(t, path)
+}
+
+func readFile(t testing.TB, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}

@@ -1,0 +1,171 @@
+// Package pack describes model packs: which files belong together, what goes
+// into each model and what its output means. Switching to other models is a
+// change of the pack, not of the program.
+package pack
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/pas-ta/liveness/inference/pixels"
+)
+
+// Manifest is everything the program has to know of a model pack. Its JSON is
+// the file pack.json of a pack directory; docs/models.md explains the fields.
+type Manifest struct {
+	// ID names the pack in events, logs and configuration.
+	ID string `json:"id"`
+	// Description, Licence and Source are for people.
+	Description string `json:"description"`
+	Licence     string `json:"licence"`
+	Source      string `json:"source"`
+	// Files maps each file name to its SHA-256 in lower-case hex.
+	Files    map[string]string `json:"files"`
+	Detector Detector          `json:"detector"`
+	Scorers  []Scorer          `json:"scorers"`
+	// Threshold: a fake likelihood above it means fake, unless the
+	// configuration says otherwise. 0 to 1.
+	Threshold float64   `json:"threshold"`
+	ValidFace ValidFace `json:"valid_face"`
+}
+
+// Input is how an image becomes the input tensor of a model: [1,3,Height,Width]
+// float32, each value (pixel − Mean) × Scale.
+type Input struct {
+	Name   string       `json:"name"`
+	Width  int          `json:"width"`
+	Height int          `json:"height"`
+	Order  pixels.Order `json:"order"`
+	Mean   float32      `json:"mean"`
+	Scale  float32      `json:"scale"`
+}
+
+// Kinds of detectors.
+const (
+	// UltraLight: output "scores" [1,N,2] (class 1 is face) and "boxes"
+	// [1,N,4] (corners, relative 0 to 1). The image is stretched to the input.
+	UltraLight = "ultralight"
+	// YuNet: outputs cls_t, obj_t, bbox_t, kps_t for the strides 8, 16, 32.
+	// The image is scaled to fit into the top left, the rest is zero.
+	YuNet = "yunet"
+)
+
+// Detector is the stage that finds faces.
+type Detector struct {
+	Kind  string `json:"kind"`
+	File  string `json:"file"`
+	Input Input  `json:"input"`
+	// MinScore is the least score of a face; of two boxes that overlap by more
+	// than MaxOverlap (intersection over union) the better one is kept.
+	MinScore   float32 `json:"min_score"`
+	MaxOverlap float32 `json:"max_overlap"`
+}
+
+// Scorer is one model that tells live from fake. The pack's fake likelihood is
+// 1 − the mean over the scorers of the live probability.
+type Scorer struct {
+	File   string `json:"file"`
+	Input  Input  `json:"input"`
+	Output string `json:"output"`
+	// Classes is the number of outputs and Live the index of the live class.
+	Classes int `json:"classes"`
+	Live    int `json:"live"`
+	// Softmax is true when the model ends before its softmax, so that the
+	// program has to apply it.
+	Softmax bool `json:"softmax"`
+	// CropScale is the side of the crop in sides of the square face box.
+	CropScale float64 `json:"crop_scale"`
+}
+
+// ValidFace holds the limits of the rules that decide whether a face is
+// usable.
+type ValidFace struct {
+	// MinSide is the least side of the square face box in pixels.
+	MinSide float64 `json:"min_side"`
+	// MinRoom is the least ratio of image sides to the square box.
+	MinRoom float64 `json:"min_room"`
+	// MinInside is the least share of the face box that lies in the image.
+	MinInside float64 `json:"min_inside"`
+	// MinBrightness and MaxBrightness bound the mean luma, 0 to 255.
+	MinBrightness float64 `json:"min_brightness"`
+	MaxBrightness float64 `json:"max_brightness"`
+	// MinSharpness bounds pixels.Tile.Sharpness from below.
+	MinSharpness float64 `json:"min_sharpness"`
+	// MaxTurn is the largest asymmetry of the landmarks, see docs/models.md.
+	MaxTurn float64 `json:"max_turn"`
+}
+
+// Hash returns the SHA-256 of the manifest in lower-case hex. The manifest
+// holds the hashes of the files, so this one value pins all that a score
+// depends on besides the image and the program.
+func (m Manifest) Hash() string {
+	// Encoding cannot fail: the fields are plain, and map keys are sorted.
+	text, _ := json.Marshal(m)
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}
+
+// Parse reads and validates a manifest. Unknown fields are an error: a
+// misspelt one would silently change scores.
+func Parse(text []byte) (Manifest, error) {
+	var m Manifest
+	if err := decodeStrict(text, &m); err != nil {
+		return Manifest{}, fmt.Errorf("read the model pack manifest: %w", err)
+	}
+	if err := m.validate(); err != nil {
+		return Manifest{}, fmt.Errorf("model pack manifest %q: %w", m.ID, err)
+	}
+	return m, nil
+}
+
+func (m Manifest) validate() error {
+	if m.ID == "" {
+		return errors.New("it has no id")
+	}
+	if m.Detector.Kind != UltraLight && m.Detector.Kind != YuNet {
+		return fmt.Errorf("unknown detector kind %q: use %q or %q", m.Detector.Kind, UltraLight, YuNet)
+	}
+	if err := m.checkModel(m.Detector.File, m.Detector.Input); err != nil {
+		return fmt.Errorf("detector: %w", err)
+	}
+	if m.Detector.Kind == YuNet && (m.Detector.Input.Width%32 != 0 || m.Detector.Input.Height%32 != 0) {
+		return errors.New("detector: the input sides of a yunet must be multiples of 32")
+	}
+	if len(m.Scorers) == 0 {
+		return errors.New("it has no scorers")
+	}
+	for i, s := range m.Scorers {
+		if err := m.checkModel(s.File, s.Input); err != nil {
+			return fmt.Errorf("scorer %d: %w", i, err)
+		}
+		if s.Live < 0 || s.Live >= s.Classes {
+			return fmt.Errorf("scorer %d: the live class %d is not one of its %d classes", i, s.Live, s.Classes)
+		}
+		if s.CropScale < 1 {
+			return fmt.Errorf("scorer %d: crop_scale %v is below 1", i, s.CropScale)
+		}
+	}
+	if m.Threshold <= 0 || m.Threshold >= 1 {
+		return fmt.Errorf("the threshold %v is not between 0 and 1", m.Threshold)
+	}
+	return nil
+}
+
+func (m Manifest) checkModel(file string, in Input) error {
+	if m.Files[file] == "" {
+		return fmt.Errorf("file %q is not listed in files", file)
+	}
+	if in.Width <= 0 || in.Height <= 0 || in.Width > 4096 || in.Height > 4096 {
+		return fmt.Errorf("an input of %d×%d", in.Width, in.Height)
+	}
+	if in.Order != pixels.RGB && in.Order != pixels.BGR {
+		return fmt.Errorf("unknown colour order %q: use RGB or BGR", in.Order)
+	}
+	if in.Scale == 0 {
+		return errors.New("input scale 0: use 1 for pixels as they are")
+	}
+	return nil
+}

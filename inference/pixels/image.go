@@ -1,0 +1,202 @@
+// Package pixels holds a decoded image in the layout of its decoder and reads
+// it upright: it samples windows straight into the tensor of a model and
+// measures brightness and sharpness. Nothing in it copies, rotates or converts
+// a whole picture, so that its cost depends on the size of what is read and
+// not on the size of the photograph.
+package pixels
+
+import (
+	"errors"
+	"fmt"
+	"image"
+)
+
+// Image is one decoded picture. Coordinates of all methods are upright: the
+// EXIF orientation is applied while reading. It is immutable and may be read
+// concurrently until Release.
+type Image struct {
+	width, height int // upright
+
+	// The channels of a pixel at stored offset p are r[p], g[p] and b[p] of an
+	// interleaved image: three views, shifted by a channel, of one buffer. A
+	// planar image has y instead, and cb and cr at the chroma offset.
+	planar  bool
+	r, g, b []byte
+	y       []byte
+	cb, cr  []byte
+	x, yy   axis
+	release func()
+}
+
+// axis turns an upright coordinate into the part of a buffer offset that it
+// contributes. The offset of a pixel is the sum over both axes, whatever the
+// orientation, which is why no rotation is needed.
+type axis struct {
+	length int
+	flip   bool
+	// step is the distance between neighbours in the luma or interleaved
+	// buffer; chroma samples lie chromaStep apart, one for 1<<chromaShift
+	// pixels.
+	step, chromaStep, chromaShift int
+}
+
+// at returns the offset of upright coordinate u in the luma or interleaved
+// buffer.
+func (a axis) at(u int) int {
+	if a.flip {
+		u = a.length - 1 - u
+	}
+	return u * a.step
+}
+
+// Width returns the upright width in pixels.
+func (m *Image) Width() int { return m.width }
+
+// Height returns the upright height in pixels.
+func (m *Image) Height() int { return m.height }
+
+// Bounds returns the upright rectangle, with its origin at 0, 0.
+func (m *Image) Bounds() image.Rectangle { return image.Rect(0, 0, m.width, m.height) }
+
+// Release gives the buffers back to the decoder. The image must not be used
+// afterwards. Calling it again does nothing.
+func (m *Image) Release() {
+	if m.release != nil {
+		m.release()
+		m.release = nil
+	}
+}
+
+// orient sets the upright size and axes from those of the stored image.
+func (m *Image) orient(columns, rows axis, o Orientation) {
+	columns.flip, rows.flip = o.flips()
+	m.x, m.yy = columns, rows
+	if o.transposed() {
+		m.x, m.yy = rows, columns
+	}
+	m.width, m.height = m.x.length, m.yy.length
+}
+
+// Interleaved wraps 8-bit pixels stored row by row: stride bytes from row to
+// row, step bytes from pixel to pixel, and the three channel offsets inside a
+// pixel (all the same for grey). Release of the image calls release, which may
+// be nil.
+func Interleaved(pix []byte, width, height, stride, step int, channels [3]int, o Orientation, release func()) (*Image, error) {
+	last := (height-1)*stride + (width-1)*step + max(channels[0], channels[1], channels[2])
+	if width <= 0 || height <= 0 || step <= 0 || stride < width*step || len(pix) <= last {
+		return nil, fmt.Errorf("a buffer of %d bytes does not hold %d×%d pixels with a stride of %d", len(pix), width, height, stride)
+	}
+	m := &Image{r: pix[channels[0]:], g: pix[channels[1]:], b: pix[channels[2]:], release: release}
+	m.orient(axis{length: width, step: step}, axis{length: height, step: stride}, o)
+	return m, nil
+}
+
+// FromImage wraps what the decoders of the standard library return. Pixels
+// that are not opaque are laid over white and CMYK is converted, both in
+// place: src must not be used afterwards.
+func FromImage(src image.Image, o Orientation) (*Image, error) {
+	b := src.Bounds()
+	if b.Min != (image.Point{}) {
+		return nil, fmt.Errorf("an image whose origin is %v, not 0, 0", b.Min)
+	}
+	w, h := b.Dx(), b.Dy()
+	grey, colour, colour16 := [3]int{}, [3]int{0, 1, 2}, [3]int{0, 2, 4}
+	switch src := src.(type) {
+	case *image.YCbCr:
+		return fromYCbCr(src, o)
+	case *image.Gray:
+		return Interleaved(src.Pix, w, h, src.Stride, 1, grey, o, nil)
+	case *image.Gray16: // big-endian: the first byte is the 8-bit value
+		return Interleaved(src.Pix, w, h, src.Stride, 2, grey, o, nil)
+	case *image.RGBA: // the decoders use it for opaque pictures only
+		return Interleaved(src.Pix, w, h, src.Stride, 4, colour, o, nil)
+	case *image.RGBA64:
+		return Interleaved(src.Pix, w, h, src.Stride, 8, colour16, o, nil)
+	case *image.NRGBA:
+		overWhite(src.Pix, 4, 1)
+		return Interleaved(src.Pix, w, h, src.Stride, 4, colour, o, nil)
+	case *image.NRGBA64:
+		overWhite(src.Pix, 8, 2)
+		return Interleaved(src.Pix, w, h, src.Stride, 8, colour16, o, nil)
+	case *image.CMYK:
+		cmykToRGB(src.Pix)
+		return Interleaved(src.Pix, w, h, src.Stride, 4, colour, o, nil)
+	case *image.Paletted:
+		return fromPaletted(src, o)
+	}
+	return nil, fmt.Errorf("pixels of type %T", src)
+}
+
+func fromYCbCr(src *image.YCbCr, o Orientation) (*Image, error) {
+	shiftX, shiftY := 0, 0
+	switch src.SubsampleRatio {
+	case image.YCbCrSubsampleRatio444:
+	case image.YCbCrSubsampleRatio422:
+		shiftX = 1
+	case image.YCbCrSubsampleRatio420:
+		shiftX, shiftY = 1, 1
+	case image.YCbCrSubsampleRatio440:
+		shiftY = 1
+	case image.YCbCrSubsampleRatio411:
+		shiftX = 2
+	case image.YCbCrSubsampleRatio410:
+		shiftX, shiftY = 2, 1
+	default:
+		return nil, fmt.Errorf("chroma subsampling %v", src.SubsampleRatio)
+	}
+	w, h := src.Rect.Dx(), src.Rect.Dy()
+	lastY, lastC := (h-1)*src.YStride+w-1, ((h-1)>>shiftY)*src.CStride+(w-1)>>shiftX
+	if w <= 0 || h <= 0 || len(src.Y) <= lastY || len(src.Cb) <= lastC || len(src.Cr) <= lastC {
+		return nil, errors.New("planes that are smaller than the picture")
+	}
+	m := &Image{planar: true, y: src.Y, cb: src.Cb, cr: src.Cr}
+	m.orient(axis{length: w, step: 1, chromaStep: 1, chromaShift: shiftX},
+		axis{length: h, step: src.YStride, chromaStep: src.CStride, chromaShift: shiftY}, o)
+	return m, nil
+}
+
+// fromPaletted looks the colours up once: the palette indices themselves
+// cannot be interpolated.
+func fromPaletted(src *image.Paletted, o Orientation) (*Image, error) {
+	var table [256][4]byte
+	for i, c := range src.Palette {
+		r, g, b, a := c.RGBA() // premultiplied, 16 bits
+		white := 0xFFFF - a
+		table[i&0xFF] = [4]byte{byte((r + white) >> 8), byte((g + white) >> 8), byte((b + white) >> 8)}
+	}
+	w, h := src.Rect.Dx(), src.Rect.Dy()
+	pix := make([]byte, w*h*3)
+	for y := range h {
+		row, out := src.Pix[y*src.Stride:][:w], pix[y*w*3:][:w*3]
+		for x, index := range row {
+			c := &table[index]
+			out[3*x], out[3*x+1], out[3*x+2] = c[0], c[1], c[2]
+		}
+	}
+	return Interleaved(pix, w, h, 3*w, 3, [3]int{0, 1, 2}, o, nil)
+}
+
+// overWhite blends pixels of four channels, each channelSize bytes with the
+// significant one first, over white.
+func overWhite(pix []byte, pixelSize, channelSize int) {
+	alpha := 3 * channelSize
+	for p := 0; p+pixelSize <= len(pix); p += pixelSize {
+		a := uint32(pix[p+alpha])
+		if a == 0xFF {
+			continue
+		}
+		for c := p; c < p+alpha; c += channelSize {
+			pix[c] = byte((uint32(pix[c])*a + 255*(255-a) + 127) / 255)
+		}
+	}
+}
+
+// cmykToRGB converts as image/color does, in place.
+func cmykToRGB(pix []byte) {
+	for p := 0; p+4 <= len(pix); p += 4 {
+		white := 255 - uint32(pix[p+3])
+		for c := p; c < p+3; c++ {
+			pix[c] = byte((255 - uint32(pix[c])) * white / 255)
+		}
+	}
+}

@@ -1,0 +1,127 @@
+package pixels
+
+import "image"
+
+// Order is the order in which a tensor holds the colour planes.
+type Order string
+
+// The colour orders that models are trained with.
+const (
+	RGB Order = "RGB"
+	BGR Order = "BGR"
+)
+
+// Tensor describes where sampled pixels go: three planes of Height rows of
+// Width values each (NCHW with N = 1), every value (pixel − Mean) × Scale with
+// pixels from 0 to 255.
+type Tensor struct {
+	Data          []float32
+	Width, Height int
+	Order         Order
+	Mean, Scale   float32
+}
+
+// Sampler reads windows of images. It owns the tables of sample positions, so
+// that a reused Sampler does not allocate. It is not safe for concurrent use.
+type Sampler struct {
+	columns, rows []tap
+}
+
+// tap is where one output column or row reads: a pair of source pixels and the
+// share of the second one, and the same for the chroma samples of a planar
+// image.
+type tap struct {
+	luma0, luma1     int
+	chroma0, chroma1 int
+	share, chroma    float32
+}
+
+// taps lists the bilinear taps of n outputs over size pixels from origin, at
+// half-pixel centres and without antialiasing: output i reads the source at
+// origin + (i + 0.5)·size/n − 0.5. Taps outside the window repeat its edge,
+// as if the window had been cut out first.
+func taps(into []tap, a axis, origin, size, n int) []tap {
+	into = into[:0]
+	scale := float64(size) / float64(n)
+	for i := range n {
+		at := float64(origin) + min(max((float64(i)+0.5)*scale-0.5, 0), float64(size-1))
+		if a.flip {
+			at = float64(a.length-1) - at
+		}
+		var t tap
+		t.luma0, t.luma1, t.share = between(at, a.length, a.step)
+		// A chroma sample lies in the middle of the pixels that share it.
+		// Interpolating between the samples, which libjpeg calls fancy
+		// upsampling, keeps colours as the models saw them in training.
+		shared := float64(int(1) << a.chromaShift)
+		t.chroma0, t.chroma1, t.chroma = between((at+0.5)/shared-0.5, (a.length-1)>>a.chromaShift+1, a.chromaStep)
+		into = append(into, t)
+	}
+	return into
+}
+
+// between returns the offsets of the neighbours of a position among n samples
+// that lie step apart, and the share of the second one.
+func between(at float64, n, step int) (first, second int, share float32) {
+	at = min(max(at, 0), float64(n-1))
+	i := int(at)
+	return i * step, min(i+1, n-1) * step, float32(at - float64(i))
+}
+
+// Bilinear resizes window, which has to lie inside the image, to width ×
+// height and writes it into the top left of dst. What lies outside of that
+// part of dst is left as it is.
+func (s *Sampler) Bilinear(m *Image, window image.Rectangle, dst Tensor, width, height int) {
+	s.columns = taps(s.columns, m.x, window.Min.X, window.Dx(), width)
+	s.rows = taps(s.rows, m.yy, window.Min.Y, window.Dy(), height)
+	plane := dst.Width * dst.Height
+	r, g, b := dst.Data[:plane], dst.Data[plane:2*plane], dst.Data[2*plane:3*plane]
+	if dst.Order == BGR {
+		r, b = b, r
+	}
+	bias := -dst.Mean * dst.Scale
+	for y := range s.rows {
+		row, at := &s.rows[y], y*dst.Width
+		if m.planar {
+			s.planarRow(m, row, r[at:at+width], g[at:at+width], b[at:at+width], dst.Scale, bias)
+		} else {
+			s.interleavedRow(m, row, r[at:at+width], g[at:at+width], b[at:at+width], dst.Scale, bias)
+		}
+	}
+}
+
+func (s *Sampler) interleavedRow(m *Image, row *tap, r, g, b []float32, scale, bias float32) {
+	r0, g0, b0 := m.r[row.luma0:], m.g[row.luma0:], m.b[row.luma0:]
+	r1, g1, b1 := m.r[row.luma1:], m.g[row.luma1:], m.b[row.luma1:]
+	for x := range s.columns {
+		c := &s.columns[x]
+		p, q := c.luma0, c.luma1
+		r[x] = mix(mix(float32(r0[p]), float32(r0[q]), c.share), mix(float32(r1[p]), float32(r1[q]), c.share), row.share)*scale + bias
+		g[x] = mix(mix(float32(g0[p]), float32(g0[q]), c.share), mix(float32(g1[p]), float32(g1[q]), c.share), row.share)*scale + bias
+		b[x] = mix(mix(float32(b0[p]), float32(b0[q]), c.share), mix(float32(b1[p]), float32(b1[q]), c.share), row.share)*scale + bias
+	}
+}
+
+// planarRow interpolates luma and chroma each in its own plane and converts
+// once per output by the JFIF formula.
+func (s *Sampler) planarRow(m *Image, row *tap, r, g, b []float32, scale, bias float32) {
+	y0, y1 := m.y[row.luma0:], m.y[row.luma1:]
+	cb0, cb1 := m.cb[row.chroma0:], m.cb[row.chroma1:]
+	cr0, cr1 := m.cr[row.chroma0:], m.cr[row.chroma1:]
+	for x := range s.columns {
+		c := &s.columns[x]
+		luma := mix(mix(float32(y0[c.luma0]), float32(y0[c.luma1]), c.share),
+			mix(float32(y1[c.luma0]), float32(y1[c.luma1]), c.share), row.share)
+		cb := mix(mix(float32(cb0[c.chroma0]), float32(cb0[c.chroma1]), c.chroma),
+			mix(float32(cb1[c.chroma0]), float32(cb1[c.chroma1]), c.chroma), row.chroma) - 128
+		cr := mix(mix(float32(cr0[c.chroma0]), float32(cr0[c.chroma1]), c.chroma),
+			mix(float32(cr1[c.chroma0]), float32(cr1[c.chroma1]), c.chroma), row.chroma) - 128
+		r[x] = clamp(luma+1.402*cr)*scale + bias
+		g[x] = clamp(luma-0.344136*cb-0.714136*cr)*scale + bias
+		b[x] = clamp(luma+1.772*cb)*scale + bias
+	}
+}
+
+func mix(a, b, share float32) float32 { return a + (b-a)*share }
+
+func clamp(v float32) float32 { return min(max(v, 0), 255) }

@@ -1,0 +1,48 @@
+package inference
+
+import (
+	"time"
+
+	"github.com/pas-ta/liveness/inference/decode"
+)
+
+// Result is the judgement of one image.
+type Result struct {
+	// FakeLikelihood is 0 (live) to 1 (a photo, a print or a screen).
+	FakeLikelihood float64
+	// Fake is true when FakeLikelihood exceeds Threshold.
+	Fake      bool
+	Threshold float64
+	// ValidFace is true when the face is good enough to rely on the score;
+	// Reasons says in words for people why it is not.
+	ValidFace bool
+	Reasons   []string
+	// Brightness is the mean luma of the face region, 0 to 255, and Sharpness
+	// its relative fine detail, see pixels.Tile.Sharpness.
+	Brightness float64
+	Sharpness  float64
+	// Face is the box of the judged face, the largest of Faces, with the score
+	// of the detector, in pixels of the upright image.
+	Face      Box
+	FaceScore float64
+	Faces     int
+	// ImageWidth and ImageHeight are upright, in pixels.
+	ImageWidth, ImageHeight int
+	// PackID and PackHash identify the models that gave the score.
+	PackID, PackHash string
+	Timings          Timings
+}
+
+// Timings says where the time of one check went.
+type Timings struct {
+	// Wait is the time in the queue, the others the stages on the worker.
+	Wait, Decode, Detect, Score time.Duration
+	// Total is the sum of the stages and what lies between them.
+	Total time.Duration
+}
+
+// KindNoFace is the kind of ErrNoFace.
+const KindNoFace decode.Kind = "no_face"
+
+// ErrNoFace refuses an image on which no face was found.
+var ErrNoFace error = &decode.Error{Kind: KindNoFace, Message: "No face was detected"}

@@ -1,0 +1,68 @@
+package inference
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/pas-ta/liveness/inference/pack"
+)
+
+// measured is what the valid-face rules look at.
+type measured struct {
+	face          face
+	square        Box
+	width, height int // of the image
+	brightness    float64
+	sharpness     float64
+}
+
+// invalidReasons lists in words for people why the face cannot be relied on;
+// none means that it is valid.
+func invalidReasons(m measured, rules pack.ValidFace) []string {
+	var reasons []string
+	because := func(format string, args ...any) { reasons = append(reasons, fmt.Sprintf(format, args...)) }
+	if side := m.square.W; side < rules.MinSide {
+		because("the face is too small: %.0f pixels, at least %.0f are needed", side, rules.MinSide)
+	}
+	if room := roomAround(m.square, m.width, m.height); room < rules.MinRoom {
+		because("the face fills the frame: the image is %.1f times the face, at least %.1f times is needed", room, rules.MinRoom)
+	}
+	if share := m.face.box.insideShare(m.width, m.height); share < rules.MinInside {
+		because("the face is cut off by the edge of the image: %.0f %% of it is visible", 100*share)
+	}
+	if m.brightness < rules.MinBrightness {
+		because("the face is too dark: brightness %.0f, at least %.0f is needed", m.brightness, rules.MinBrightness)
+	}
+	if m.brightness > rules.MaxBrightness {
+		because("the face is too bright: brightness %.0f, at most %.0f is accepted", m.brightness, rules.MaxBrightness)
+	}
+	if m.sharpness < rules.MinSharpness {
+		because("the face is blurred: sharpness %.4f, at least %.4f is needed", m.sharpness, rules.MinSharpness)
+	}
+	if m.face.hasMarks && rules.MaxTurn > 0 {
+		if turn := turned(m.face.marks); turn > rules.MaxTurn {
+			because("the face is not frontal: turned by %.2f, at most %.2f is accepted", turn, rules.MaxTurn)
+		}
+	}
+	return reasons
+}
+
+// roomAround returns how many times the square box fits into the image.
+func roomAround(square Box, width, height int) float64 {
+	return min(float64(width-1)/square.W, float64(height-1)/square.H)
+}
+
+// turned measures how far a face is from frontal by its landmarks: how far the
+// nose tip lies off the middle between the eyes, along the eye line, in eye
+// distances (a turn to the side), or how steep the eye line is (a tilt), the
+// larger one. 0 is frontal; 0.5 has the nose in front of one eye.
+func turned(marks [5]Point) float64 {
+	left, right, nose := marks[0], marks[1], marks[2]
+	dx, dy := right.X-left.X, right.Y-left.Y
+	distance := math.Hypot(dx, dy)
+	if distance < 1 {
+		return 1 // one eye behind the other: a profile
+	}
+	off := ((nose.X-left.X)*dx+(nose.Y-left.Y)*dy)/(distance*distance) - 0.5
+	return max(math.Abs(off), math.Abs(dy)/distance/2)
+}

@@ -1,0 +1,112 @@
+package inference
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/pas-ta/liveness/inference/decode"
+	"github.com/pas-ta/liveness/inference/pack"
+	"github.com/pas-ta/liveness/inference/pixels"
+)
+
+// worker holds the sessions, tensors and scratch of one check at a time.
+type worker struct {
+	decoder  decode.Decoder
+	detector detector
+	scorers  []scorer
+	sampler  pixels.Sampler
+	tile     pixels.Tile
+}
+
+func newWorker(p pack.Pack, decoder decode.Decoder) (*worker, error) {
+	d, err := newDetector(p)
+	if err != nil {
+		return nil, err
+	}
+	w := &worker{decoder: decoder, detector: d}
+	if w.scorers, err = newScorers(p); err != nil {
+		w.close()
+		return nil, err
+	}
+	// The first run of a session plans its memory and is several times slower
+	// than the later ones; it shall not be a customer's.
+	for _, m := range w.models() {
+		if err := m.run(); err != nil {
+			w.close()
+			return nil, fmt.Errorf("model pack %s: first run: %w", p.ID, err)
+		}
+	}
+	return w, nil
+}
+
+func (w *worker) models() []*model {
+	all := w.detector.models()
+	for _, s := range w.scorers {
+		all = append(all, s.model)
+	}
+	return all
+}
+
+func (w *worker) close() {
+	for _, m := range w.models() {
+		m.close()
+	}
+}
+
+// check fills in everything of the result that depends on the image.
+func (w *worker) check(ctx context.Context, data []byte, format decode.Format, rules pack.ValidFace) (r Result, err error) {
+	start := time.Now()
+	img, err := w.decoder.Decode(ctx, data, format)
+	if err != nil {
+		return Result{}, err
+	}
+	defer img.Release()
+	decoded := time.Now()
+	if err := ctx.Err(); err != nil {
+		return Result{}, err
+	}
+	faces, err := w.detector.detect(img, &w.sampler)
+	if err != nil {
+		return Result{}, fmt.Errorf("detect faces: %w", err)
+	}
+	if len(faces) == 0 {
+		return Result{}, ErrNoFace
+	}
+	detected := time.Now()
+	if err := ctx.Err(); err != nil {
+		return Result{}, err
+	}
+	judged := largest(faces)
+	square := judged.box.square()
+	live := 0.0
+	for i := range w.scorers {
+		p, err := w.scorers[i].live(img, square, &w.sampler)
+		if err != nil {
+			return Result{}, fmt.Errorf("score the face: %w", err)
+		}
+		live += p / float64(len(w.scorers))
+	}
+	w.tile.Luma(img, judged.box.clip(img.Width(), img.Height()))
+	r = Result{
+		FakeLikelihood: min(max(1-live, 0), 1),
+		Brightness:     w.tile.Mean(),
+		Sharpness:      w.tile.Sharpness(),
+		Face:           judged.box,
+		FaceScore:      float64(judged.score),
+		Faces:          len(faces),
+		ImageWidth:     img.Width(),
+		ImageHeight:    img.Height(),
+	}
+	r.Reasons = invalidReasons(measured{
+		face: judged, square: square, width: r.ImageWidth, height: r.ImageHeight,
+		brightness: r.Brightness, sharpness: r.Sharpness,
+	}, rules)
+	r.ValidFace = len(r.Reasons) == 0
+	end := time.Now()
+	r.Timings = Timings{
+		Decode: decoded.Sub(start), Detect: detected.Sub(decoded),
+		Score: end.Sub(detected), Total: end.Sub(start),
+	}
+	return r, nil
+}
