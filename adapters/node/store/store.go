@@ -3,8 +3,23 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
 	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/google/uuid"
+	"golang.org/x/sync/semaphore"
+)
+
+const (
+	defaultMaxAppendBytes = 1 << 20
+	defaultOpenCheck      = 5 * time.Second
+	// readers is the number of connections that read at the same time.
+	readers = 4
 )
 
 // Options tune a store; the zero value is ready for use.
@@ -16,120 +31,364 @@ type Options struct {
 	MaxAppendBytes int
 	// MaxPages limits the database file, in pages; 0 = as large as the disk allows.
 	MaxPages int64
+	// OpenCheck is how long Open may examine the database beyond its newest part; 5 s by default. What it does not reach is
+	// checked when it is read, and by Verify.
+	OpenCheck time.Duration
+}
+
+func (o Options) withDefaults() Options {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.MaxAppendBytes <= 0 {
+		o.MaxAppendBytes = defaultMaxAppendBytes
+	}
+	if o.OpenCheck <= 0 {
+		o.OpenCheck = defaultOpenCheck
+	}
+	return o
 }
 
 // Store is an open event store. All methods are safe for concurrent use.
-type Store struct{}
+type Store struct {
+	dir      string
+	options  Options
+	instance uuid.UUID
+	lock     *flock.Flock
+	marker   *marker
+	tail     *tail
+	readers  chan *conn
 
-// Slice is one page of a read. It may hold fewer events than asked for, even none, without being the end.
-type Slice struct {
-	Events []Event
-	// Next is where the following page begins: a revision for a stream, a position for the log.
-	Next uint64
-	// End says that there is nothing further in this direction at the moment.
-	End bool
+	room    *semaphore.Weighted // bytes waiting for the writer
+	queue   chan *job
+	written chan struct{} // closed when the writer has ended
+
+	closing sync.RWMutex // held for reading while a write is queued
+	closed  bool
+	writeDB *conn
 }
-
-// StreamState is what a stream is like at the moment.
-type StreamState struct {
-	// Last is the last revision ever given, -1 without events.
-	Last int64
-	// FirstVisible is the first revision that a read can still show ($tb, $maxCount, $maxAge applied).
-	FirstVisible uint64
-	// SoftDeleted streams are not found by readers but may be appended to.
-	SoftDeleted bool
-	// Tombstoned streams are gone for ever.
-	Tombstoned bool
-}
-
-// Record is a small durable value of the node itself, such as a persistent subscription's settings or checkpoint. Records
-// are not events: they are not in the log and keep no history.
-type Record struct {
-	Bucket, Key string
-	// Value nil deletes the record.
-	Value []byte
-}
-
-var errPending = errors.New("not yet")
 
 // Open opens the store in a directory, creating it when missing. It refuses a directory that another process has open
 // (ErrInUse) and a database that is torn or behind what was acknowledged (ErrCorrupt).
-func Open(ctx context.Context, dir string, options Options) (*Store, error) { return nil, errPending }
+func Open(ctx context.Context, dir string, options Options) (_ *Store, err error) {
+	s := &Store{
+		dir: dir, options: options.withDefaults(), readers: make(chan *conn, readers), room: semaphore.NewWeighted(queuedBytes),
+		queue: make(chan *job, queuedWrites), written: make(chan struct{}),
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("create event store directory: %w", err)
+	}
+	s.lock = flock.New(filepath.Join(dir, "lock"))
+	locked, err := s.lock.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("lock event store directory: %w", err)
+	}
+	if !locked {
+		return nil, fmt.Errorf("%w: %s", ErrInUse, dir)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("open event store %s: %w", dir, err), s.releaseAll())
+		}
+	}()
+	if err := checkFiles(dir); err != nil {
+		return nil, err
+	}
+	if s.writeDB, err = openConn(dir, readWrite); err != nil {
+		return nil, err
+	}
+	if s.instance, err = prepare(ctx, s.writeDB, s.options.MaxPages); err != nil {
+		return nil, err
+	}
+	position, created, err := checkLog(ctx, s.writeDB, dir, s.instance, s.options)
+	if err != nil {
+		return nil, err
+	}
+	for range readers {
+		c, err := openConn(dir, readOnly)
+		if err != nil {
+			return nil, err
+		}
+		s.readers <- c
+	}
+	if s.marker, err = openMarker(dir, s.instance); err != nil {
+		return nil, err
+	}
+	heads, err := newHeads(s.writeDB)
+	if err != nil {
+		return nil, err
+	}
+	s.tail = newTail(position)
+	w := &writer{
+		transaction: transaction{c: s.writeDB, heads: heads, position: position, created: created},
+		queue:       s.queue, now: s.options.Now, marker: s.marker, log: s.options.Logger, publish: s.tail.publish, release: s.room.Release,
+	}
+	go func() {
+		defer close(s.written)
+		w.run()
+	}()
+	return s, nil
+}
+
+// prepare makes the database ready, creating its schema at the first start, and returns the store's identity.
+func prepare(ctx context.Context, c *conn, maxPages int64) (instance uuid.UUID, err error) {
+	version, _, err := c.integer(ctx, "PRAGMA user_version")
+	if err != nil {
+		return uuid.Nil, err
+	}
+	switch version {
+	case 0:
+		if err := create(ctx, c); err != nil {
+			return uuid.Nil, err
+		}
+	case formatVersion:
+		if id, _, err := c.integer(ctx, "PRAGMA application_id"); err != nil || id != applicationID {
+			return uuid.Nil, errors.Join(err, fmt.Errorf("%w: %s is a database of another program", ErrCorrupt, databaseFile))
+		}
+	default:
+		return uuid.Nil, fmt.Errorf("%s has format %d, this program knows format %d: use the program that wrote it, or a newer one", databaseFile, version, formatVersion)
+	}
+	if maxPages > 0 {
+		if err := c.script(ctx, fmt.Sprintf("PRAGMA max_page_count=%d", maxPages)); err != nil {
+			return uuid.Nil, err
+		}
+	}
+	return readInstance(ctx, c)
+}
+
+func create(ctx context.Context, c *conn) error {
+	if tables, _, err := c.integer(ctx, "SELECT count(*) FROM sqlite_schema"); err != nil || tables > 0 {
+		return errors.Join(err, fmt.Errorf("%w: %s is a database of another program", ErrCorrupt, databaseFile))
+	}
+	instance, err := uuid.NewRandom()
+	if err != nil {
+		return fmt.Errorf("make store id: %w", err)
+	}
+	if err := c.script(ctx, "PRAGMA page_size=8192; PRAGMA journal_mode=WAL"); err != nil {
+		return err
+	}
+	if err := c.script(ctx, fmt.Sprintf("BEGIN IMMEDIATE; PRAGMA application_id=%d; PRAGMA user_version=%d; %s", applicationID, formatVersion, schema)); err != nil {
+		return err
+	}
+	if err := c.exec(`INSERT INTO store (instance) VALUES (?)`, instance[:]); err != nil {
+		return err
+	}
+	return c.exec("COMMIT")
+}
+
+// Instance identifies the store; it stays the same over restarts and in backups.
+func (s *Store) Instance() uuid.UUID { return s.instance }
+
+// MaxAppendBytes is the limit of one append.
+func (s *Store) MaxAppendBytes() int { return s.options.MaxAppendBytes }
 
 // Close finishes the waiting writes, wakes everyone who waits for events with ErrClosed and releases the directory.
-func (s *Store) Close() error { return errPending }
+func (s *Store) Close() error {
+	s.closing.Lock()
+	if s.closed {
+		s.closing.Unlock()
+		<-s.written
+		return nil
+	}
+	s.closed = true
+	close(s.queue)
+	s.closing.Unlock()
+	<-s.written
+	s.tail.close()
+	if err := s.releaseAll(); err != nil {
+		return fmt.Errorf("close event store: %w", err)
+	}
+	return nil
+}
+
+// releaseAll gives back whatever Open has taken so far; it waits for readers to finish their pages.
+func (s *Store) releaseAll() error {
+	var errs []error
+	if s.marker != nil {
+		for range readers {
+			errs = append(errs, (<-s.readers).close())
+		}
+		errs = append(errs, s.marker.close())
+	} else {
+		for len(s.readers) > 0 {
+			errs = append(errs, (<-s.readers).close())
+		}
+	}
+	if s.writeDB != nil {
+		errs = append(errs, s.writeDB.close())
+	}
+	return errors.Join(append(errs, s.lock.Unlock())...)
+}
 
 // Append writes events to one stream, all or nothing, and returns when they are durable. Concurrent appends share one
-// transaction. Errors: WrongExpectedError, StreamDeletedError, TooLargeError, ErrInvalid, ErrFull, ErrClosed.
-func (s *Store) Append(ctx context.Context, w Write) (Result, error) { return Result{}, errPending }
+// transaction. When the context ends first the outcome is unknown; the same append may be repeated. Errors:
+// WrongExpectedError, StreamDeletedError, TooLargeError, ErrInvalid, ErrFull, ErrClosed.
+func (s *Store) Append(ctx context.Context, w Write) (Result, error) {
+	size, err := w.check(s.options.MaxAppendBytes)
+	if err != nil {
+		return Result{}, err
+	}
+	return s.write(ctx, size, func(t *transaction) (Result, error) { return t.append(&w) })
+}
 
 // AppendAsync queues an append and returns once it has its place in the order of writes; done is called exactly once, from
 // the writer, and must not block. It waits while the queue is full; an error means that done will not be called.
 func (s *Store) AppendAsync(ctx context.Context, w Write, done func(Result, error)) error {
-	return errPending
+	size, err := w.check(s.options.MaxAppendBytes)
+	if err != nil {
+		return err
+	}
+	return s.enqueue(ctx, size, func(t *transaction) (Result, error) { return t.append(&w) }, done)
 }
 
-// Delete soft-deletes a stream and returns the position of the change.
+// Delete soft-deletes a stream and returns the position of the change. Errors: as Append.
 func (s *Store) Delete(ctx context.Context, stream string, expected Expected) (uint64, error) {
-	return 0, errPending
+	if err := checkDeletable(stream, expected); err != nil {
+		return 0, err
+	}
+	result, err := s.write(ctx, 0, func(t *transaction) (Result, error) { return t.delete(stream, expected) })
+	return result.Position, err
 }
 
-// Tombstone ends a stream for ever and returns the position of the change.
+// Tombstone ends a stream for ever and returns the position of the change. Errors: as Append.
 func (s *Store) Tombstone(ctx context.Context, stream string, expected Expected) (uint64, error) {
-	return 0, errPending
+	if err := checkDeletable(stream, expected); err != nil {
+		return 0, err
+	}
+	result, err := s.write(ctx, 0, func(t *transaction) (Result, error) { return t.tombstone(stream, expected) })
+	return result.Position, err
+}
+
+func (s *Store) write(ctx context.Context, size int, apply func(*transaction) (Result, error)) (Result, error) {
+	type outcome struct {
+		result Result
+		err    error
+	}
+	done := make(chan outcome, 1)
+	if err := s.enqueue(ctx, size, apply, func(result Result, err error) { done <- outcome{result, err} }); err != nil {
+		return Result{}, err
+	}
+	select {
+	case o := <-done:
+		return o.result, o.err
+	case <-ctx.Done():
+		return Result{}, ctx.Err()
+	}
+}
+
+func (s *Store) enqueue(ctx context.Context, size int, apply func(*transaction) (Result, error), done func(Result, error)) error {
+	weight := min(int64(size)+256, queuedBytes)
+	if err := s.room.Acquire(ctx, weight); err != nil {
+		return err
+	}
+	s.closing.RLock()
+	defer s.closing.RUnlock()
+	if s.closed {
+		s.room.Release(weight)
+		return ErrClosed
+	}
+	select {
+	case s.queue <- &job{ctx: ctx, size: weight, apply: apply, done: done}:
+		return nil
+	case <-ctx.Done():
+		s.room.Release(weight)
+		return ctx.Err()
+	}
 }
 
 // ReadStream reads a page of at most limit events of a stream from a revision, inclusive in both directions (End = last).
-// Errors: ErrStreamNotFound, StreamDeletedError.
-func (s *Store) ReadStream(ctx context.Context, stream string, direction Direction, from uint64, limit int) (Slice, error) {
-	return Slice{}, errPending
+// Errors: ErrStreamNotFound, StreamDeletedError, ErrCorrupt, ErrClosed.
+func (s *Store) ReadStream(ctx context.Context, stream string, direction Direction, from uint64, limit int) (slice Slice, err error) {
+	err = s.read(ctx, func(c *conn) error {
+		state, err := s.state(ctx, c, stream)
+		switch {
+		case err != nil:
+			return err
+		case state.Tombstoned:
+			return &StreamDeletedError{Stream: stream}
+		case state.Missing():
+			return ErrStreamNotFound
+		case isIndexStream(stream):
+			slice, err = c.readIndex(ctx, stream, state, direction, from, limit)
+		default:
+			slice, err = c.readStream(ctx, state, direction, from, limit)
+		}
+		return err
+	})
+	return slice, err
 }
 
 // ReadAll reads a page of at most limit events of the log. Forwards begins with the event at the position, backwards with
 // the one before it.
-func (s *Store) ReadAll(ctx context.Context, direction Direction, from uint64, limit int) (Slice, error) {
-	return Slice{}, errPending
+func (s *Store) ReadAll(ctx context.Context, direction Direction, from uint64, limit int) (slice Slice, err error) {
+	if direction == Forwards {
+		if slice, ok := s.tail.read(from, max(1, min(limit, pageEvents))); ok {
+			return slice, ctx.Err()
+		}
+	}
+	err = s.read(ctx, func(c *conn) error {
+		slice, err = c.readAll(ctx, direction, from, limit)
+		return err
+	})
+	return slice, err
 }
 
 // ReadEvent returns one event of a stream, as a link names it; false when it is not there or no longer visible.
-func (s *Store) ReadEvent(ctx context.Context, stream string, revision uint64) (Event, bool, error) {
-	return Event{}, false, errPending
+func (s *Store) ReadEvent(ctx context.Context, stream string, revision uint64) (event Event, found bool, err error) {
+	err = s.read(ctx, func(c *conn) error {
+		state, err := s.state(ctx, c, stream)
+		if err != nil || isIndexStream(stream) {
+			return err
+		}
+		event, found, err = c.readEvent(ctx, state, revision)
+		return err
+	})
+	return event, found, err
 }
 
 // StreamState returns what a stream is like at the moment; also for streams that do not exist.
-func (s *Store) StreamState(ctx context.Context, stream string) (StreamState, error) {
-	return StreamState{}, errPending
+func (s *Store) StreamState(ctx context.Context, stream string) (state StreamState, err error) {
+	err = s.read(ctx, func(c *conn) error {
+		state, err = s.state(ctx, c, stream)
+		return err
+	})
+	return state, err
+}
+
+func (s *Store) state(ctx context.Context, c *conn, stream string) (StreamState, error) {
+	if isIndexStream(stream) {
+		return c.indexState(ctx, stream)
+	}
+	return c.state(ctx, stream, s.options.Now())
+}
+
+// read runs f with a connection of the pool. Pages are short, so f is not interrupted; the context bounds the wait.
+func (s *Store) read(ctx context.Context, f func(c *conn) error) error {
+	s.closing.RLock()
+	defer s.closing.RUnlock()
+	if s.closed {
+		return ErrClosed
+	}
+	select {
+	case c := <-s.readers:
+		defer func() { s.readers <- c }()
+		return f(c)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Head returns the position of the last visible event, 0 for an empty log.
-func (s *Store) Head() uint64 { return 0 }
+func (s *Store) Head() uint64 { return s.tail.position() }
 
 // WaitBeyond returns once the log has an event behind the position. Errors: the context's, ErrClosed.
-func (s *Store) WaitBeyond(ctx context.Context, position uint64) error { return errPending }
+func (s *Store) WaitBeyond(ctx context.Context, position uint64) error {
+	return s.tail.waitBeyond(ctx, position)
+}
 
 // Watch tells about writes to one stream from now on. Register before reading, and nothing is missed: read to the end, wait
 // for C, read on. Stop must be called.
-func (s *Store) Watch(stream string) *Watch { return nil }
-
-// Watch is a registration for writes to one stream.
-type Watch struct {
-	// C receives a value after writes to the stream; several writes may share one. It is closed when the store closes.
-	C <-chan struct{}
-}
-
-// Stop ends the registration.
-func (w *Watch) Stop() {}
-
-// PutRecords writes and deletes records, all or nothing, durable on return.
-func (s *Store) PutRecords(ctx context.Context, records ...Record) error { return errPending }
-
-// DeleteBucket deletes all records of a bucket, durable on return.
-func (s *Store) DeleteBucket(ctx context.Context, bucket string) error { return errPending }
-
-// Records returns at most limit records of a bucket with keys behind after, in the order of keys (bytewise).
-func (s *Store) Records(ctx context.Context, bucket, after string, limit int) ([]Record, error) {
-	return nil, errPending
-}
-
-// CountRecords returns how many records a bucket has.
-func (s *Store) CountRecords(ctx context.Context, bucket string) (int, error) { return 0, errPending }
+func (s *Store) Watch(stream string) *Watch { return s.tail.watch(stream) }
