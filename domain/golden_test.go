@@ -1,0 +1,160 @@
+package domain_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"github.com/pas-ta/liveness/domain"
+)
+
+// addGolden writes the files that are missing. One that exists is never changed: it is what stands in customers' logs.
+var addGolden = flag.Bool("add-golden", false, "write golden files of event versions that have none")
+
+func id(n byte) uuid.UUID { return uuid.UUID{15: n} }
+
+var (
+	noon     = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	identity = domain.MarketplaceIdentity{
+		AWSAccountID: "123456789012", ProductCode: "9xmp1eproductc0de",
+		LicenseARN: "arn:aws:license-manager:us-east-1:123456789012:license:l-0123456789abcdef0123456789abcdef",
+	}
+)
+
+// examples holds one event of every type, with every field set.
+func examples() map[string]domain.Event {
+	key := func(name string) domain.KeyDigest { return domain.KeyDigest{Hash: "hash of " + name, Prefix: "lc_abc12"} }
+	events := []domain.Event{
+		domain.SubscriptionStarted{
+			SubscriptionID: id(1), CustomerID: id(2), Plan: domain.PlanStarter, Limit: 1000, Overage: domain.OverageContinue,
+			StartedAt: noon, ExpiresAt: noon.AddDate(0, 1, 0), Marketplace: domain.MarketplaceIdentity{
+				AWSAccountID: identity.AWSAccountID, LicenseARN: identity.LicenseARN, ProductCode: identity.ProductCode,
+				AgreementID: "agmt-1", CustomerIdentifier: "legacy",
+			},
+		},
+		domain.PlanChanged{SubscriptionID: id(1), FromPlan: domain.PlanStarter, FromLimit: 1000, Plan: domain.PlanEnterprise, Limit: 250_000, ChangedAt: noon},
+		domain.OverageSwitched{SubscriptionID: id(1), From: domain.OverageContinue, To: domain.OverageStop, SwitchedAt: noon},
+		domain.AgreementLinked{SubscriptionID: id(1), AgreementID: "agmt-1", LinkedAt: noon},
+		domain.UnsubscribeRequested{SubscriptionID: id(1), RequestedAt: noon},
+		domain.SubscriptionRenewed{SubscriptionID: id(1), ExpiresAt: noon.AddDate(0, 2, 0), RenewedAt: noon},
+		domain.SubscriptionEnded{SubscriptionID: id(1), Reason: "cancelled", EndedAt: noon},
+		domain.AccountRegistered{CustomerID: id(2), SubscriptionID: id(1), Person: "sealed", MailHash: "mail", RegisteredAt: noon},
+		domain.RegistrationCorrected{CustomerID: id(2), Person: "sealed again", MailHash: "mail", CorrectedAt: noon},
+		domain.VerificationRequested{CustomerID: id(2), VerificationID: id(3), ExpiresAt: noon.Add(24 * time.Hour), RequestedAt: noon},
+		domain.EmailVerified{CustomerID: id(2), VerificationID: id(3), VerifiedAt: noon},
+		domain.PasswordSet{CustomerID: id(2), PasswordHash: "sealed hash", Cause: domain.PasswordActivation, SetAt: noon},
+		domain.AccountActivated{CustomerID: id(2), SubscriptionID: id(1), ActivatedAt: noon},
+		domain.PasswordResetRequested{CustomerID: id(2), ResetID: id(4), ExpiresAt: noon.Add(time.Hour), RequestedAt: noon},
+		domain.PersonalDataErased{CustomerID: id(2), ErasedAt: noon},
+		domain.LoginSucceeded{CustomerID: id(2), At: noon},
+		domain.LoginFailed{CustomerID: id(2), At: noon},
+		domain.MailAddressClaimed{CustomerID: id(2), ClaimedAt: noon},
+		domain.MailAddressReleased{CustomerID: id(2), ReleasedAt: noon},
+		domain.KeyIssued{CustomerID: id(2), SubscriptionID: id(1), Slot: domain.SlotPrimary, Key: key("first"), IssuedAt: noon},
+		domain.KeyRegenerated{CustomerID: id(2), SubscriptionID: id(1), Slot: domain.SlotSecondary, OldKey: key("old"), NewKey: key("new"), RegeneratedAt: noon},
+		domain.CheckCompleted{
+			CheckID: id(5), CustomerID: id(2), SubscriptionID: id(1), SubscriptionRevision: 3, Month: domain.MonthOf(noon), Ordinal: 1001,
+			Billing: domain.BillingOverage, IncludedTotal: 1000, OverageTotal: 1, Plan: domain.PlanStarter, Limit: 1000,
+			Overage: domain.OverageContinue, KeySlot: domain.SlotPrimary, RequestDigest: "digest", CompletedAt: noon,
+			Judgement: domain.Judgement{
+				FakeLikelihood: 0.012, FakeFace: false, ValidFace: true, Brightness: 142.3, Threshold: 0.15, LatencyMS: 120,
+				ModelPack: "default", ModelPackHash: "sha256",
+			},
+		},
+	}
+	byType := map[string]domain.Event{}
+	for _, event := range events {
+		byType[event.EventType()] = event
+	}
+	return byType
+}
+
+func goldenFile(eventType string, version int) string {
+	return filepath.Join("testdata", "events", fmt.Sprintf("%s.v%d.json", eventType, version))
+}
+
+// Every version of every registered event has a golden file, and each decodes to the current shape.
+func TestEveryEventVersionIsReadable(t *testing.T) {
+	t.Parallel()
+	registry, wanted := domain.NewRegistry(), examples()
+	for _, schema := range registry.Schemas() {
+		want, ok := wanted[schema.Type]
+		if !ok {
+			t.Errorf("%s has no example: add one to examples()", schema.Type)
+			continue
+		}
+		for version := 1; version <= schema.Version; version++ {
+			file := goldenFile(schema.Type, version)
+			if *addGolden && version == schema.Version {
+				writeMissing(t, registry, file, want)
+			}
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Errorf("%s version %d: %v (go test ./domain -add-golden writes it)", schema.Type, version, err)
+				continue
+			}
+			got, err := registry.Decode(schema.Type, version, data)
+			if err != nil {
+				t.Errorf("%s version %d: %v", schema.Type, version, err)
+				continue
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s version %d differs from its example (-want +got):\n%s", schema.Type, version, diff)
+			}
+		}
+	}
+}
+
+// What is written today is exactly the current version's golden file: a renamed field would otherwise slip into logs.
+func TestEncodingIsTheGoldenFile(t *testing.T) {
+	t.Parallel()
+	registry := domain.NewRegistry()
+	for eventType, event := range examples() {
+		data, version, err := registry.Encode(event)
+		if err != nil {
+			t.Errorf("%s: %v", eventType, err)
+			continue
+		}
+		golden, err := os.ReadFile(goldenFile(eventType, version))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		var compact bytes.Buffer
+		if err := json.Compact(&compact, golden); err != nil {
+			t.Errorf("%s: %v", eventType, err)
+		} else if compact.String() != string(data) {
+			t.Errorf("%s is written as\n%s\nbut its golden file says\n%s\nA new shape is a new version with an upcaster.", eventType, data, compact.Bytes())
+		}
+	}
+}
+
+func writeMissing(t *testing.T, registry *domain.Registry, file string, event domain.Event) {
+	t.Helper()
+	if _, err := os.Stat(file); err == nil {
+		return
+	}
+	data, _, err := registry.Encode(event)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var indented bytes.Buffer
+	if err := json.Indent(&indented, data, "", "  "); err != nil {
+		t.Fatal(err)
+	}
+	indented.WriteByte('\n')
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, indented.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,48 @@
+package domain
+
+import (
+	"encoding/json"
+	"errors"
+	"testing"
+)
+
+type renamed struct {
+	New string `json:"new"`
+}
+
+func (renamed) EventType() string { return "Renamed" }
+
+func TestUpcastersLeadFromEveryOldVersion(t *testing.T) {
+	t.Parallel()
+	r := &Registry{schemas: map[string]Schema{}}
+	rename := func(from, to string) Upcaster {
+		return func(old json.RawMessage) (json.RawMessage, error) {
+			fields := map[string]json.RawMessage{}
+			if err := json.Unmarshal(old, &fields); err != nil {
+				return nil, err
+			}
+			fields[to] = fields[from]
+			delete(fields, from)
+			return json.Marshal(fields)
+		}
+	}
+	register[renamed](r, rename("oldest", "old"), rename("old", "new"))
+
+	for version, data := range map[int]string{1: `{"oldest":"x"}`, 2: `{"old":"x"}`, 3: `{"new":"x","unknown":1}`} {
+		got, err := r.Decode("Renamed", version, []byte(data))
+		if err != nil || got != (renamed{New: "x"}) {
+			t.Errorf("version %d: got %v, %v", version, got, err)
+		}
+	}
+	for _, version := range []int{0, 4} {
+		if _, err := r.Decode("Renamed", version, []byte(`{}`)); !errors.Is(err, ErrUnknownEvent) {
+			t.Errorf("version %d: got %v, want ErrUnknownEvent", version, err)
+		}
+	}
+	if _, err := r.Decode("Renamed", 1, []byte(`[]`)); err == nil {
+		t.Error("a version 1 that is no object was accepted")
+	}
+	if _, err := r.Decode("Missing", 1, nil); !errors.Is(err, ErrUnknownEvent) {
+		t.Errorf("got %v, want ErrUnknownEvent", err)
+	}
+}

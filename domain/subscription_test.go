@@ -1,0 +1,69 @@
+package domain_test
+
+import (
+	"testing"
+
+	"github.com/pas-ta/liveness/domain"
+)
+
+func TestSubscription(t *testing.T) {
+	t.Parallel()
+	subscription := domain.SubscriptionIDForLicense(identity.LicenseARN)
+	entitled := domain.Entitlement{Plan: domain.PlanStarter, Limit: 1000, ExpiresAt: noon.AddDate(0, 1, 0)}
+	started := domain.SubscriptionStarted{
+		SubscriptionID: subscription, CustomerID: domain.CustomerIDForSubscription(subscription), Marketplace: identity,
+		Plan: domain.PlanStarter, Limit: 1000, Overage: domain.OverageContinue, StartedAt: noon, ExpiresAt: entitled.ExpiresAt,
+	}
+	stopped := domain.OverageSwitched{SubscriptionID: subscription, From: domain.OverageContinue, To: domain.OverageStop, SwitchedAt: noon}
+	unsubscribed := domain.UnsubscribeRequested{SubscriptionID: subscription, RequestedAt: noon}
+	ended := domain.SubscriptionEnded{SubscriptionID: subscription, Reason: "cancelled", EndedAt: noon}
+	type state = domain.Subscription
+
+	start := recorded(func(s state) []domain.Event { return s.Start(identity, entitled, noon) })
+	follow := func(e domain.Entitlement) func(state) ([]domain.Event, error) {
+		return recorded(func(s state) []domain.Event { return s.FollowEntitlement(e, noon) })
+	}
+	switchTo := func(to domain.OveragePolicy) func(state) ([]domain.Event, error) {
+		return func(s state) ([]domain.Event, error) { return s.SwitchOverage(to, noon) }
+	}
+	link := recorded(func(s state) []domain.Event { return s.LinkAgreement("agmt-1", noon) })
+	end := recorded(func(s state) []domain.Event { return s.End("cancelled", noon) })
+	bigger := domain.Entitlement{Plan: domain.PlanStandard, Limit: 5000, ExpiresAt: entitled.ExpiresAt}
+	longer := domain.Entitlement{Plan: domain.PlanStarter, Limit: 1000, ExpiresAt: noon.AddDate(0, 2, 0)}
+
+	play(t, []scenario[state]{
+		{name: "starts with continue", when: start, then: []domain.Event{started}},
+		{name: "starts once", given: []domain.Event{started}, when: start},
+		{name: "follows another plan", given: []domain.Event{started}, when: follow(bigger), then: []domain.Event{domain.PlanChanged{
+			SubscriptionID: subscription, FromPlan: domain.PlanStarter, FromLimit: 1000, Plan: domain.PlanStandard, Limit: 5000, ChangedAt: noon}}},
+		{name: "follows a renewal", given: []domain.Event{started}, when: follow(longer), then: []domain.Event{domain.SubscriptionRenewed{
+			SubscriptionID: subscription, ExpiresAt: longer.ExpiresAt, RenewedAt: noon}}},
+		{name: "is quiet about the same entitlement", given: []domain.Event{started}, when: follow(entitled)},
+		{name: "withdraws a cancellation", given: []domain.Event{started, unsubscribed}, when: follow(entitled), then: []domain.Event{
+			domain.SubscriptionRenewed{SubscriptionID: subscription, ExpiresAt: entitled.ExpiresAt, RenewedAt: noon}}},
+		{name: "does not revive what has ended", given: []domain.Event{started, ended}, when: follow(bigger)},
+		{name: "switches to stop", given: []domain.Event{started}, when: switchTo(domain.OverageStop), then: []domain.Event{stopped}},
+		{name: "is quiet about the same switch", given: []domain.Event{started, stopped}, when: switchTo(domain.OverageStop)},
+		{name: "knows two settings", given: []domain.Event{started}, when: switchTo("maybe"), refused: domain.ErrInvalidRequest},
+		{name: "switches nothing after the end", given: []domain.Event{started, ended}, when: switchTo(domain.OverageStop), refused: domain.ErrSubscriptionInactive},
+		{name: "links its agreement", given: []domain.Event{started}, when: link, then: []domain.Event{
+			domain.AgreementLinked{SubscriptionID: subscription, AgreementID: "agmt-1", LinkedAt: noon}}},
+		{name: "links it once", given: []domain.Event{started, domain.AgreementLinked{SubscriptionID: subscription, AgreementID: "agmt-1"}}, when: link},
+		{name: "ends", given: []domain.Event{started, unsubscribed}, when: end, then: []domain.Event{ended}},
+		{name: "ends once", given: []domain.Event{started, ended}, when: end},
+		{name: "never ends what never started", when: end},
+	})
+}
+
+func TestLicenseNamesOneSubscriptionHoweverWritten(t *testing.T) {
+	t.Parallel()
+	full := domain.SubscriptionIDForLicense("arn:aws:license-manager:us-east-1:1:license:l-abc")
+	for _, other := range []string{"aws:license-manager:us-east-1:1:license:l-abc", "arn:aws:license-manager::1:license/l-abc", "l-abc"} {
+		if got := domain.SubscriptionIDForLicense(other); got != full {
+			t.Errorf("%s names %s, want %s", other, got, full)
+		}
+	}
+	if domain.SubscriptionIDForLicense("l-abd") == full {
+		t.Error("two licences name one subscription")
+	}
+}
