@@ -1,0 +1,50 @@
+package eventstoredb
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/domain"
+)
+
+// codec turns events into what the log holds and back.
+type codec struct {
+	registry *domain.Registry
+}
+
+func (c codec) encode(proposed commands.Proposed) (esdb.EventData, error) {
+	data, version, err := c.registry.Encode(proposed.Event)
+	if err != nil {
+		return esdb.EventData{}, err
+	}
+	meta := proposed.Meta
+	meta.SchemaVersion = version
+	metadata, err := json.Marshal(meta)
+	if err != nil {
+		return esdb.EventData{}, fmt.Errorf("encode metadata of %s: %w", proposed.Event.EventType(), err)
+	}
+	return esdb.EventData{
+		EventID: proposed.ID, EventType: proposed.Event.EventType(), ContentType: esdb.ContentTypeJson, Data: data, Metadata: metadata,
+	}, nil
+}
+
+// decode gives the recorded event. On an error everything but the event itself is filled in, so that who finds a
+// poisonous event can say where it stands.
+func (c codec) decode(raw *esdb.RecordedEvent) (domain.Recorded, error) {
+	recorded := domain.Recorded{
+		ID: raw.EventID, Stream: raw.StreamID, Revision: raw.EventNumber, Position: raw.Position.Commit,
+		RecordedAt: raw.CreatedDate.UTC(),
+	}
+	if err := json.Unmarshal(raw.UserMetadata, &recorded.Meta); err != nil {
+		return recorded, fmt.Errorf("%s %d: decode metadata of %s: %w", raw.StreamID, raw.EventNumber, raw.EventType, err)
+	}
+	event, err := c.registry.Decode(raw.EventType, recorded.Meta.SchemaVersion, raw.Data)
+	if err != nil {
+		return recorded, fmt.Errorf("%s %d: %w", raw.StreamID, raw.EventNumber, err)
+	}
+	recorded.Event = event
+	return recorded, nil
+}

@@ -1,0 +1,105 @@
+package eventstoredb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/domain"
+)
+
+// Store is the log as commands see it.
+type Store struct {
+	client *Client
+	codec  codec
+}
+
+var _ commands.EventStore = (*Store)(nil)
+
+// NewStore reads and writes the events of registry.
+func NewStore(client *Client, registry *domain.Registry) *Store {
+	return &Store{client: client, codec: codec{registry}}
+}
+
+// Append writes events at the expected revision; see commands.EventStore.
+func (s *Store) Append(ctx context.Context, stream string, expected int64, events []commands.Proposed) (commands.Appended, error) {
+	data := make([]esdb.EventData, len(events))
+	for i, event := range events {
+		encoded, err := s.codec.encode(event)
+		if err != nil {
+			return commands.Appended{}, err
+		}
+		data[i] = encoded
+	}
+	return call(ctx, s.client, func(ctx context.Context, client *esdb.Client) (commands.Appended, error) {
+		result, err := client.AppendToStream(ctx, stream, esdb.AppendToStreamOptions{ExpectedRevision: expectedRevision(expected)}, data...)
+		if err != nil {
+			return commands.Appended{}, err
+		}
+		return commands.Appended{Revision: result.NextExpectedVersion, Position: result.CommitPosition}, nil
+	})
+}
+
+func expectedRevision(expected int64) esdb.ExpectedRevision {
+	if expected == commands.NoStream {
+		return esdb.NoStream{}
+	}
+	return esdb.Revision(uint64(expected))
+}
+
+// Read gives a page of a stream, oldest first.
+func (s *Store) Read(ctx context.Context, stream string, from uint64, limit int) ([]domain.Recorded, error) {
+	return s.read(ctx, stream, esdb.ReadStreamOptions{Direction: esdb.Forwards, From: esdb.Revision(from)}, limit)
+}
+
+// ReadLast gives the newest event of a stream.
+func (s *Store) ReadLast(ctx context.Context, stream string) (domain.Recorded, bool, error) {
+	page, err := s.read(ctx, stream, esdb.ReadStreamOptions{Direction: esdb.Backwards, From: esdb.End{}}, 1)
+	if err != nil || len(page) == 0 {
+		return domain.Recorded{}, false, err
+	}
+	return page[0], true, nil
+}
+
+func (s *Store) read(ctx context.Context, stream string, options esdb.ReadStreamOptions, limit int) ([]domain.Recorded, error) {
+	ctx, cancel := context.WithTimeout(ctx, readDeadline)
+	defer cancel()
+	raw, err := call(ctx, s.client, func(ctx context.Context, client *esdb.Client) ([]*esdb.RecordedEvent, error) {
+		reading, err := client.ReadStream(ctx, stream, options, uint64(limit))
+		if err != nil {
+			return nil, err
+		}
+		defer reading.Close()
+		var page []*esdb.RecordedEvent
+		for {
+			event, err := reading.Recv()
+			if isEnd(err) {
+				return page, nil
+			}
+			if err != nil {
+				return nil, err
+			}
+			page = append(page, event.OriginalEvent())
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", stream, err)
+	}
+	page := make([]domain.Recorded, len(raw))
+	for i, event := range raw {
+		if page[i], err = s.codec.decode(event); err != nil {
+			return nil, err
+		}
+	}
+	return page, nil
+}
+
+// isEnd says whether a read is through. A stream that does not exist has nothing to read.
+func isEnd(err error) bool {
+	missing := (*esdb.Error)(nil)
+	return errors.Is(err, io.EOF) || errors.As(err, &missing) && missing.Code() == esdb.ErrorCodeResourceNotFound
+}
