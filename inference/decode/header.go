@@ -130,6 +130,13 @@ func checkFormat(data []byte, stated Format) error {
 	}
 }
 
+// DetectFormat returns the format that the first bytes of a file belong to.
+// ok is false when it is neither JPEG nor PNG.
+func DetectFormat(data []byte) (f Format, ok bool) {
+	f = Format(sniff(data))
+	return f, f == JPEG || f == PNG
+}
+
 // sniff names the format that the first bytes belong to, "" when unknown.
 func sniff(data []byte) string {
 	switch {

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/pas-ta/liveness/adapters/parts"
+	"github.com/pas-ta/liveness/inference"
+	"github.com/pas-ta/liveness/inference/decode"
+	"github.com/pas-ta/liveness/inference/pack"
+)
+
+// EngineFlags are the options of every command that judges images.
+type EngineFlags struct {
+	Pack      string        `help:"Directory of a model pack. Without it the default pack is fetched on first use." placeholder:"DIR" env:"LIVENESS_PACK" type:"path"`
+	Threshold float64       `help:"A fake likelihood above it means fake; 0 takes the pack's own (0.15)." default:"0" env:"LIVENESS_THRESHOLD"`
+	Workers   int           `help:"Checks computed at the same time; 0 means one per processor." default:"0" env:"LIVENESS_WORKERS"`
+	Queue     int           `help:"Checks that may wait for a worker; 0 means 8 per worker." default:"0" env:"LIVENESS_QUEUE"`
+	QueueWait time.Duration `help:"Longest wait for a worker." default:"5s" env:"LIVENESS_QUEUE_WAIT"`
+}
+
+// open supplies the native parts and opens an engine, which the caller closes.
+func (f EngineFlags) open(app *App) (*inference.Engine, error) {
+	cache := parts.New(parts.Options{Progress: app.Err})
+	wanted := []parts.Part{parts.ONNXRuntime}
+	if f.Pack == "" {
+		wanted = append(wanted, parts.ModelPack)
+	}
+	// Asked for together, so that one message names all that is missing.
+	if err := cache.Ensure(app.Ctx, wanted...); err != nil {
+		return nil, err
+	}
+	library, err := cache.ONNXRuntime(app.Ctx)
+	if err != nil {
+		return nil, err
+	}
+	dir := f.Pack
+	if dir == "" {
+		if dir, err = cache.ModelPack(app.Ctx); err != nil {
+			return nil, err
+		}
+	}
+	models, err := pack.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	engine, err := inference.Open(app.Ctx, inference.Config{
+		LibraryPath: library,
+		Pack:        models,
+		Threshold:   f.Threshold,
+		Workers:     f.Workers,
+		Queue:       f.Queue,
+		Deadline:    f.QueueWait,
+		Limits:      decode.Limits{},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the inference engine: %w", err)
+	}
+	app.Log.Debug("inference engine is ready",
+		slog.String("pack", models.ID), slog.String("pack_hash", engine.PackHash()),
+		slog.String("decoder", engine.Decoder()), slog.Int("workers", engine.Workers()),
+		slog.String("onnxruntime", inference.RuntimeVersion()))
+	return engine, nil
+}
