@@ -1,0 +1,157 @@
+// Package pgtest gives tests a real PostgreSQL: one disposable cluster for each
+// test process, in it a fresh database for each test that asks.
+//
+// The cluster starts with the first request and ends with the process, even if
+// that is killed. A package that also wants it gone before `go test` returns
+// says
+//
+//	func TestMain(m *testing.M) { pgtest.Main(m) }
+package pgtest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pas-ta/liveness/adapters/localpostgres"
+	"github.com/pas-ta/liveness/adapters/parts"
+)
+
+// process is the cluster of this test process. A testing.TB is all that a test
+// helper is handed, so there is no other place to keep it.
+var process cluster
+
+type cluster struct {
+	mu        sync.Mutex
+	server    *localpostgres.Cluster
+	err       error
+	templates map[string]*template
+	databases atomic.Int64
+}
+
+type template struct {
+	once sync.Once
+	name string
+	err  error
+}
+
+// Main runs the tests of a package and stops its cluster.
+func Main(m *testing.M) {
+	code := m.Run()
+	if err := process.close(); err != nil {
+		fmt.Fprintln(os.Stderr, "pgtest:", err)
+		code = max(code, 1)
+	}
+	os.Exit(code)
+}
+
+// Database returns the address of an empty database that belongs to the test
+// and is dropped after it.
+func Database(t testing.TB) string {
+	t.Helper()
+	return process.create(t, "template0")
+}
+
+// Clone returns the address of a database that belongs to the test and starts
+// as what prepare made of an empty one. Prepare runs once in a test process for
+// each key, however many tests ask; it must close its connections.
+func Clone(t testing.TB, key string, prepare func(ctx context.Context, connString string) error) string {
+	t.Helper()
+	server := process.start(t)
+	process.mu.Lock()
+	tmpl, ok := process.templates[key]
+	if !ok {
+		tmpl = &template{name: fmt.Sprintf("template_%d", len(process.templates)+1)}
+		process.templates[key] = tmpl
+	}
+	process.mu.Unlock()
+
+	tmpl.once.Do(func() {
+		// Not the test's context: the template outlives the test.
+		ctx := context.WithoutCancel(t.Context())
+		var address string
+		if address, tmpl.err = server.Database(ctx, tmpl.name); tmpl.err == nil {
+			tmpl.err = prepare(ctx, address)
+		}
+	})
+	if tmpl.err != nil {
+		t.Fatalf("pgtest: prepare %s: %v", key, tmpl.err)
+	}
+	return process.create(t, tmpl.name)
+}
+
+func (c *cluster) create(t testing.TB, from string) string {
+	t.Helper()
+	server := c.start(t)
+	name := fmt.Sprintf("test_%d", c.databases.Add(1))
+	quoted := pgx.Identifier{name}.Sanitize()
+	c.exec(t, t.Context(), server, "CREATE DATABASE "+quoted+" TEMPLATE "+pgx.Identifier{from}.Sanitize())
+	t.Cleanup(func() {
+		c.exec(t, context.WithoutCancel(t.Context()), server, "DROP DATABASE "+quoted+" WITH (FORCE)")
+	})
+	return server.ConnString(name)
+}
+
+func (c *cluster) exec(t testing.TB, ctx context.Context, server *localpostgres.Cluster, sql string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, server.ConnString("postgres"))
+	if err != nil {
+		t.Fatalf("pgtest: %v", err)
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	if _, err := conn.Exec(ctx, sql); err != nil {
+		t.Fatalf("pgtest: %s: %v", sql, err)
+	}
+}
+
+// start returns the cluster, starting it for the first test that asks. A
+// cluster that could not be started fails every test alike, at once.
+func (c *cluster) start(t testing.TB) *localpostgres.Cluster {
+	t.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.server == nil && c.err == nil {
+		c.templates = map[string]*template{}
+		c.server, c.err = open(context.WithoutCancel(t.Context()))
+	}
+	if c.err != nil {
+		t.Fatalf("pgtest: %v", c.err)
+	}
+	return c.server
+}
+
+func open(ctx context.Context) (*localpostgres.Cluster, error) {
+	// Programs may have to be fetched first, and the machine may be busy.
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	defer cancel()
+	bin, err := parts.New(parts.Options{Progress: os.Stderr}).Postgres(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return localpostgres.Start(ctx, localpostgres.Config{
+		BinDir:     bin,
+		Dir:        filepath.Join(os.TempDir(), "liveness-pgtest-"+uuid.NewString()),
+		Disposable: true,
+	})
+}
+
+func (c *cluster) close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.server == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	return c.server.Close(ctx)
+}

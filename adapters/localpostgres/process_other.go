@@ -1,0 +1,17 @@
+//go:build !linux
+
+package localpostgres
+
+import (
+	"os/exec"
+	"strconv"
+	"strings"
+)
+
+// serves tells whether the process is a server on dir. An id alone proves
+// nothing: it may since have been given to any other program.
+func serves(pid int, dir string) bool {
+	out, err := exec.Command("ps", "-ww", "-o", "command=", "-p", strconv.Itoa(pid)).Output()
+	command := string(out)
+	return err == nil && strings.Contains(command, "postgres") && strings.Contains(command, dir)
+}

@@ -1,0 +1,171 @@
+package localpostgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+const (
+	runtimePrefix = "liveness-pg-"
+
+	// maxSocketPath is what fits into a socket address on every system that
+	// PostgreSQL runs on (104 bytes on some, 108 on others, one for the end).
+	maxSocketPath = 103
+)
+
+// runtimeDir is a directory with a short name for what a running server needs
+// outside its data directory: the socket and, if the account cannot reach the
+// programs where they are, a copy of them.
+type runtimeDir struct {
+	path   string
+	binDir string
+}
+
+// newRuntimeDir makes the directory in the first temporary folder that is short
+// enough, open to the account and able to run programs.
+func newRuntimeDir(ctx context.Context, binDir string, a *account) (*runtimeDir, error) {
+	binDir, err := filepath.EvalSymlinks(binDir)
+	if err != nil {
+		return nil, fmt.Errorf("PostgreSQL's programs: %w", err)
+	}
+	var failures []error
+	for _, temp := range slices.Compact([]string{os.TempDir(), "/tmp", "/var/tmp"}) {
+		r, err := tryRuntimeDir(ctx, temp, binDir, a)
+		if err == nil {
+			return r, nil
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		failures = append(failures, fmt.Errorf("%s: %w", temp, err))
+	}
+	return nil, fmt.Errorf("no temporary folder serves for PostgreSQL's socket: %w", errors.Join(failures...))
+}
+
+func tryRuntimeDir(ctx context.Context, temp, binDir string, a *account) (_ *runtimeDir, err error) {
+	if !filepath.IsAbs(temp) {
+		return nil, errors.New("is not an absolute path")
+	}
+	if !a.reaches(temp) {
+		return nil, fmt.Errorf("user %s, who runs PostgreSQL, cannot enter it", userName(a.uid))
+	}
+	path, err := os.MkdirTemp(temp, runtimePrefix)
+	if err != nil {
+		return nil, err
+	}
+	r := &runtimeDir{path: path, binDir: binDir}
+	defer func() {
+		if err != nil {
+			r.remove()
+		}
+	}()
+	if len(filepath.Join(r.socketDir(), ".s.PGSQL."+port)) > maxSocketPath {
+		return nil, errors.New("its name is too long for a socket")
+	}
+	if err := os.Chmod(path, 0o755); err != nil {
+		return nil, err
+	}
+	// Whoever can open the socket is the database's superuser, so nobody but
+	// the owner gets into its folder.
+	if err := os.Mkdir(r.socketDir(), 0o700); err != nil {
+		return nil, err
+	}
+	if err := a.give(r.socketDir()); err != nil {
+		return nil, err
+	}
+	if !a.reaches(binDir) {
+		if err := r.copyPrograms(); err != nil {
+			return nil, err
+		}
+	}
+	// Some systems forbid to run programs from temporary folders: better
+	// noticed here, where the next folder can be tried.
+	if out, err := a.command(ctx, nil, r.program("postgres"), "--version").CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("run %s: %w %s", r.program("postgres"), err, strings.TrimSpace(string(out)))
+	}
+	return r, nil
+}
+
+func (r *runtimeDir) socketDir() string { return filepath.Join(r.path, "s") }
+
+func (r *runtimeDir) program(name string) string { return filepath.Join(r.binDir, name) }
+
+// remove deletes the directory; on nil it does nothing.
+func (r *runtimeDir) remove() {
+	if r != nil {
+		_ = os.RemoveAll(r.path)
+	}
+}
+
+// copyPrograms brings the programs with their libraries and data, which they
+// find beside themselves, into the runtime directory. Where the file system
+// allows it the files are linked, which costs nothing.
+func (r *runtimeDir) copyPrograms() error {
+	from, to := filepath.Dir(r.binDir), filepath.Join(r.path, "programs")
+	for _, folder := range []string{filepath.Base(r.binDir), "lib", "share"} {
+		source := filepath.Join(from, folder)
+		err := filepath.WalkDir(source, func(path string, d fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			name, err := filepath.Rel(from, path)
+			if err != nil {
+				return err
+			}
+			return copyEntry(path, filepath.Join(to, name), d)
+		})
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("copy PostgreSQL's programs: %w", err)
+		}
+	}
+	r.binDir = filepath.Join(to, filepath.Base(r.binDir))
+	return nil
+}
+
+func copyEntry(from, to string, d fs.DirEntry) error {
+	info, err := d.Info()
+	if err != nil {
+		return err
+	}
+	switch {
+	case d.IsDir():
+		if err := os.MkdirAll(to, 0o755); err != nil {
+			return err
+		}
+		return os.Chmod(to, 0o755)
+	case d.Type()&fs.ModeSymlink != 0:
+		target, err := os.Readlink(from)
+		if err != nil {
+			return err
+		}
+		return os.Symlink(target, to)
+	case !d.Type().IsRegular():
+		return nil
+	}
+	// A link shares the mode, so only a file that others may read can be one.
+	if info.Mode().Perm()&0o004 != 0 && os.Link(from, to) == nil {
+		return nil
+	}
+	return copyFile(from, to, 0o644|info.Mode().Perm()&0o111)
+}
+
+func copyFile(from, to string, mode fs.FileMode) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = in.Close() }()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Chmod(mode), out.Close())
+}

@@ -1,0 +1,175 @@
+package localpostgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+const (
+	// restartDelay is the first pause before a server that died is started
+	// again; it doubles with every failure in a row.
+	restartDelay = 100 * time.Millisecond
+	maxFailures  = 7 // in a row, about 12 seconds
+)
+
+// settings are the server's. They suit a machine that does other work as well.
+func (c *Cluster) settings() []string {
+	s := []string{
+		"listen_addresses=",
+		"unix_socket_directories=" + c.runtime.socketDir(),
+		"unix_socket_permissions=0700",
+		"port=" + port,
+		"max_connections=100",
+		"shared_buffers=64MB",
+		"max_wal_size=256MB",
+		"wal_level=minimal", // nothing replicates from here
+		"max_wal_senders=0",
+		"jit=off",
+		"timezone=UTC",
+		"log_timezone=UTC",
+		// Errors reach the caller through the protocol. In the log they would
+		// carry statements and values, and so personal data.
+		"log_min_messages=log",
+		"log_error_verbosity=terse",
+		"log_min_error_statement=panic",
+		"log_statement=none",
+		"log_checkpoints=off",
+		"log_line_prefix=",
+	}
+	if c.cfg.Disposable {
+		return append(s, "fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off")
+	}
+	return append(s, "fsync=on", "synchronous_commit=on", "full_page_writes=on")
+}
+
+// supervise keeps a server running until ctx ends. The outcome of the first
+// start goes to first.
+func (c *Cluster) supervise(ctx context.Context, first chan<- error) {
+	defer close(c.done)
+	for failures := 0; ; {
+		ready, err := c.serve(ctx, func() { trySend(first, nil) })
+		if ctx.Err() != nil {
+			trySend(first, context.Cause(ctx))
+			return
+		}
+		if ready {
+			failures = 0
+		}
+		failures++
+		// After a kill the processes of the old server need a moment to notice.
+		lingering := strings.Contains(c.log.last(), "is still in use")
+		if (!lingering && trySend(first, err)) || failures > maxFailures {
+			trySend(first, err)
+			c.mu.Lock()
+			c.err = err
+			c.mu.Unlock()
+			c.cfg.Logger.Error("PostgreSQL is down", "error", err)
+			return
+		}
+		c.cfg.Logger.Warn("PostgreSQL ended, starting it again", "error", err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(restartDelay << (failures - 1)):
+		}
+	}
+}
+
+// trySend tells whether there was still room for err.
+func trySend(ch chan<- error, err error) bool {
+	select {
+	case ch <- err:
+		return true
+	default:
+		return false
+	}
+}
+
+// serve runs the server once, until it ends by itself or ctx does, which stops
+// it. It calls onReady when the server answers, and tells whether it ever did.
+func (c *Cluster) serve(ctx context.Context, onReady func()) (ready bool, err error) {
+	arg, inherit, err := c.account.dataArg(c.cfg.Dir)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = inherit.Close() }()
+	args := []string{"-D", arg}
+	for _, s := range c.settings() {
+		args = append(args, "-c", s)
+	}
+	// Not bound to ctx: it would be killed, where it is to be asked to stop.
+	cmd := c.account.command(context.WithoutCancel(ctx), inherit, c.runtime.program("postgres"), args...)
+	c.log.forget()
+	cmd.Stdout, cmd.Stderr = c.log, c.log
+	// A child of a dead server may hold the output open a little longer.
+	cmd.WaitDelay = time.Second
+	if err := cmd.Start(); err != nil {
+		return false, fmt.Errorf("run %s: %w", cmd.Path, err)
+	}
+	c.watchdog.guard(cmd.Process)
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+
+	ready = c.awaitReady(ctx, ended)
+	if ready {
+		onReady()
+	}
+	select {
+	case err = <-ended:
+	case <-ctx.Done():
+		stop := syscall.SIGINT // "fast": cut connections, write all, end
+		if c.cfg.Disposable {
+			stop = syscall.SIGQUIT // "immediate": just end
+		}
+		_ = cmd.Process.Signal(stop)
+		err = <-ended
+	}
+	c.watchdog.guard(nil)
+	return ready, c.explain(err)
+}
+
+// awaitReady waits until the server answers; false when it or ctx ended first.
+// An end that it consumed is put back for the caller.
+func (c *Cluster) awaitReady(ctx context.Context, ended chan error) bool {
+	for {
+		attempt, cancel := context.WithTimeout(ctx, 5*time.Second)
+		conn, err := pgconn.Connect(attempt, c.ConnString("postgres"))
+		if err == nil {
+			_ = conn.Close(attempt)
+			cancel()
+			return true
+		}
+		cancel()
+		select {
+		case err := <-ended:
+			ended <- err
+			return false
+		case <-ctx.Done():
+			return false
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// explain adds the server's last words to the way it ended.
+func (c *Cluster) explain(err error) error {
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) && !errors.Is(err, exec.ErrWaitDelay) {
+		return fmt.Errorf("wait for PostgreSQL: %w", err)
+	}
+	said := c.log.last()
+	if said == "" {
+		said = "without a word"
+	}
+	if err == nil {
+		err = errors.New("it was told to stop by someone else")
+	}
+	return fmt.Errorf("PostgreSQL ended (%w): %s; if its data in %s is damaged, restore a copy or move the directory away to begin an empty one",
+		err, said, c.cfg.Dir)
+}
