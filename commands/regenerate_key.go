@@ -18,7 +18,13 @@ type RegenerateKey struct {
 	CustomerID     uuid.UUID
 	SubscriptionID uuid.UUID
 	Slot           domain.KeySlot
+	Replaces       string // visible prefix of the key that is meant to go; empty for whichever the slot holds
 }
+
+// ErrKeyReplaced refuses to replace a key that is not the one the customer looked at, so that of two windows which
+// regenerate the same slot the second does not kill the key that the first has just shown.
+var ErrKeyReplaced = &domain.Error{Kind: domain.KindConflict, Code: "key_replaced",
+	Message: "This key was replaced a moment ago, perhaps in another window. Look at the current one before you regenerate it again."}
 
 // IssuedKey is a key in the clear, to be shown once. It prints as its prefix only, so that it cannot slip into a log.
 type IssuedKey struct {
@@ -42,6 +48,9 @@ func (a *Application) RegenerateKey(ctx context.Context, cmd RegenerateKey) (Iss
 		return IssuedKey{}, err
 	}
 	done, err := execute(ctx, a, cmd.By, domain.APIKeysStream(cmd.CustomerID), func(k domain.APIKeys) ([]domain.Event, error) {
+		if cmd.Replaces != "" && cmd.Replaces != k.Keys[cmd.Slot].Prefix {
+			return nil, ErrKeyReplaced
+		}
 		return k.Regenerate(cmd.CustomerID, cmd.SubscriptionID, cmd.Slot, digest, a.now()), nil
 	})
 	if err != nil {

@@ -1,0 +1,41 @@
+package commands
+
+import (
+	"context"
+	"time"
+
+	"github.com/pas-ta/liveness/domain"
+)
+
+// Marketplace is what registration asks of AWS Marketplace.
+//
+// ResolveBuyer tells whom a registration token stands for; ErrTokenExpired or ErrTokenInvalid when it stands for nobody.
+//
+// Entitlements lists what a buyer's licence entitles to now; none when the contract has ended or is not known yet.
+//
+// Every other failure means that AWS did not answer and the same call may succeed later.
+type Marketplace interface {
+	ResolveBuyer(ctx context.Context, token string) (domain.MarketplaceIdentity, error)
+	Entitlements(ctx context.Context, identity domain.MarketplaceIdentity) ([]ContractEntitlement, error)
+}
+
+// ContractEntitlement is one dimension of a contract as AWS states it.
+type ContractEntitlement struct {
+	Dimension string    // API name of the dimension: a plan's id
+	Quantity  int64     // for a custom plan the calls per month, else the number of units bought (1)
+	ExpiresAt time.Time // through which it is valid at least; the zero time when AWS names none
+}
+
+// Refusals of a registration.
+var (
+	ErrTokenExpired = &domain.Error{Kind: domain.KindInvalid, Code: "registration_token_expired",
+		Message: "The registration link from AWS Marketplace has expired. Open your subscription in the AWS console and choose \"Set up your account\" again."}
+	ErrTokenInvalid = &domain.Error{Kind: domain.KindInvalid, Code: "registration_token_invalid",
+		Message: "AWS Marketplace does not know this registration link. Open your subscription in the AWS console and choose \"Set up your account\"."}
+	ErrForeignProduct = &domain.Error{Kind: domain.KindInvalid, Code: "foreign_product",
+		Message: "This registration belongs to another product on AWS Marketplace. Open the subscription of the Liveness Detection API in the AWS console and choose \"Set up your account\"."}
+	ErrNoEntitlement = &domain.Error{Kind: domain.KindForbidden, Code: "no_entitlement",
+		Message: "AWS Marketplace does not show an active contract for this subscription yet. Wait a minute, then choose \"Set up your account\" in the AWS console again."}
+	ErrMarketplaceUnavailable = &domain.Error{Kind: domain.KindUnavailable, Code: "marketplace_unavailable", RetryAfter: 30 * time.Second,
+		Message: "AWS Marketplace does not answer at the moment. Your purchase is safe; try again in a minute."}
+)

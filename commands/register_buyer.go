@@ -1,0 +1,113 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/pas-ta/liveness/domain"
+)
+
+// maxTokenLength bounds a registration token, in bytes; AWS's are a fraction of it.
+const maxTokenLength = 8 << 10
+
+// RegisterBuyer takes the token that AWS Marketplace gave a buyer's browser.
+type RegisterBuyer struct {
+	By    Origin
+	Token string
+}
+
+// Buyer is where a resolved buyer stands.
+type Buyer struct {
+	CustomerID   uuid.UUID
+	Subscription domain.Subscription
+	Registered   bool // the onboarding screen was filled in before
+	Active       bool // the account is in use: log in instead
+	Position     uint64
+}
+
+// BuyerDesk receives buyers from AWS Marketplace.
+type BuyerDesk struct {
+	app         *Application
+	marketplace Marketplace
+	productCode string
+}
+
+// NewBuyerDesk receives the buyers of one product. An empty product code accepts whichever product the seller's
+// credentials resolve.
+func NewBuyerDesk(app *Application, marketplace Marketplace, productCode string) *BuyerDesk {
+	return &BuyerDesk{app: app, marketplace: marketplace, productCode: productCode}
+}
+
+// RegisterBuyer resolves the token, reads what was bought and starts the subscription. It may be repeated: the
+// subscription of a licence starts once, and a plan that AWS states anew is followed.
+func (d *BuyerDesk) RegisterBuyer(ctx context.Context, cmd RegisterBuyer) (Buyer, error) {
+	if cmd.Token == "" || len(cmd.Token) > maxTokenLength {
+		return Buyer{}, ErrTokenInvalid
+	}
+	identity, err := d.marketplace.ResolveBuyer(ctx, cmd.Token)
+	if err != nil {
+		return Buyer{}, marketplaceUnavailable(fmt.Errorf("resolve buyer: %w", err))
+	}
+	// AWS marks no field of its answer as required. Without these two, nothing could be attributed or metered.
+	if identity.AWSAccountID == "" || identity.LicenseARN == "" {
+		return Buyer{}, ErrMarketplaceUnavailable.Because(errors.New("AWS resolved a buyer without account or licence"))
+	}
+	if d.productCode != "" && identity.ProductCode != d.productCode {
+		return Buyer{}, ErrForeignProduct.Because(fmt.Errorf("product code %q", identity.ProductCode))
+	}
+	contract, err := d.marketplace.Entitlements(ctx, identity)
+	if err != nil {
+		return Buyer{}, marketplaceUnavailable(fmt.Errorf("read entitlements: %w", err))
+	}
+	entitled, err := EntitlementOf(d.app.catalogue, contract)
+	if err != nil {
+		return Buyer{}, err
+	}
+	standing, err := d.app.StartSubscription(ctx, StartSubscription{By: cmd.By, Identity: identity, Entitled: entitled})
+	if err != nil {
+		return Buyer{}, err
+	}
+	account, err := d.app.Account(ctx, standing.Subscription.CustomerID)
+	if err != nil {
+		return Buyer{}, err
+	}
+	return Buyer{
+		CustomerID: standing.Subscription.CustomerID, Subscription: standing.Subscription,
+		Registered: account.Registered(), Active: account.Active || account.Erased, Position: standing.Position,
+	}, nil
+}
+
+// EntitlementOf finds the plan in a contract. A contract may state several dimensions, as it does for a moment around an
+// upgrade; the plan with the most calls counts. Dimensions that are metered, and not bought, are no plan.
+func EntitlementOf(catalogue domain.Catalogue, contract []ContractEntitlement) (domain.Entitlement, error) {
+	var best domain.Entitlement
+	var unknown error
+	for _, stated := range contract {
+		plan, err := catalogue.Plan(domain.PlanID(stated.Dimension))
+		if err != nil {
+			unknown = err
+			continue
+		}
+		if limit := plan.Limit(stated.Quantity); limit > best.Limit {
+			best = domain.Entitlement{Plan: plan.ID, Limit: limit, ExpiresAt: stated.ExpiresAt}
+		}
+	}
+	switch {
+	case best.Plan != "":
+		return best, nil
+	case unknown != nil:
+		return best, unknown
+	}
+	return best, ErrNoEntitlement
+}
+
+// marketplaceUnavailable takes every failure that is not a refusal for AWS being unreachable.
+func marketplaceUnavailable(err error) error {
+	if domain.KindOf(err) != "" || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return ErrMarketplaceUnavailable.Because(err)
+}
