@@ -146,7 +146,7 @@ func (t *transaction) append(w *Write) (Result, error) {
 }
 
 // repeated finds out whether a write was done before. With an exact expectation behind which the stream has moved on, its
-// events must follow there; without one they are looked for by the id of the first.
+// events must follow there, however long ago; without one they are looked for by the id of the first among recent events.
 func (t *transaction) repeated(h *head, w *Write, v verdict) (bool, Result, error) {
 	if len(w.Events) == 0 || h.last < 0 {
 		return false, Result{}, nil
@@ -160,26 +160,19 @@ func (t *transaction) repeated(h *head, w *Write, v verdict) (bool, Result, erro
 	if v != met {
 		return false, Result{}, nil
 	}
-	var known []int64
-	// Without the name of the index the planner would rather walk the stream, which spares it the sorting.
-	err := t.c.query(context.Background(), `SELECT revision FROM events INDEXED BY events_id WHERE stream = ? AND id = ? ORDER BY revision DESC LIMIT 8`, 1,
-		func(row []driver.Value) (bool, error) {
-			columns := columns{row: row}
-			known = append(known, columns.integer())
-			return true, columns.err
-		}, h.id, w.Events[0].ID[:])
-	if err != nil {
+	revision, found := t.heads.recent.Get(eventKey{h.id, w.Events[0].ID})
+	if !found {
+		return false, Result{}, nil
+	}
+	// The cache may remember an event whose transaction was undone.
+	if first, _, err := t.matches(h, revision, w.Events[:1]); !first || err != nil {
 		return false, Result{}, err
 	}
-	for _, revision := range known {
-		if ok, result, err := t.matches(h, revision, w.Events); ok || err != nil {
-			return ok, result, err
-		}
+	repeated, result, err := t.matches(h, revision, w.Events)
+	if err == nil && !repeated {
+		err = &WrongExpectedError{Stream: w.Stream, Expected: w.Expected, Current: h.last}
 	}
-	if len(known) > 0 {
-		return false, Result{}, &WrongExpectedError{Stream: w.Stream, Expected: w.Expected, Current: h.last}
-	}
-	return false, Result{}, nil
+	return repeated, result, err
 }
 
 // matches tells whether exactly these events are in the stream from a revision on, and where they end.
@@ -238,6 +231,7 @@ func (t *transaction) insert(h *head, revision uint64, e *NewEvent) (Result, err
 	}
 	if revision != TombstoneRevision {
 		h.last = int64(revision)
+		t.heads.recent.Add(eventKey{h.id, e.ID}, h.last)
 	}
 	t.fresh = append(t.fresh, event)
 	return Result{Revision: int64(revision), Position: event.Position}, nil

@@ -23,7 +23,7 @@ const (
 
 // schema holds the log. The small columns of an event come first, so that reading them does not walk the pages of large data.
 // Categories and types are numbers for short index entries: events_category and events_type are the system streams $ce- and
-// $et-, events_id answers the repetition of an append without an exact revision.
+// $et-.
 const schema = `
 CREATE TABLE store (
 	instance BLOB NOT NULL
@@ -54,7 +54,6 @@ CREATE TABLE events (
 	data BLOB NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX events_stream ON events (stream, revision);
-CREATE INDEX events_id ON events (stream, id);
 CREATE INDEX events_type ON events (type);
 CREATE INDEX events_category ON events (category) WHERE category IS NOT NULL;
 CREATE TABLE records (
@@ -102,7 +101,7 @@ func openConn(dir string, mode access) (*conn, error) {
 		return nil, fmt.Errorf("open database: unexpected driver connection %T", opened)
 	}
 	c := &conn{raw: raw, statements: make(map[string]driver.StmtQueryContext)}
-	if err := c.script(context.Background(), "PRAGMA cache_size=-16000; PRAGMA temp_store=MEMORY; PRAGMA journal_size_limit=67108864"); err != nil {
+	if err := c.script(context.Background(), "PRAGMA cache_size=-16000; PRAGMA temp_store=MEMORY; PRAGMA wal_autocheckpoint=4000; PRAGMA journal_size_limit=67108864"); err != nil {
 		return nil, errors.Join(err, c.close())
 	}
 	return c, nil

@@ -6,13 +6,23 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/google/uuid"
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
 const (
 	cachedHeads = 1 << 16
 	cachedNames = 1 << 12
+	// recentEvents is for how many events the repetition of an append without an exact revision is recognized. An index of
+	// all of them would cost every append another page of the log's write-ahead.
+	recentEvents = 1 << 16
 )
+
+// eventKey is an event's id within its stream.
+type eventKey struct {
+	stream int64
+	id     uuid.UUID
+}
 
 // head is what the writer knows of a stream.
 type head struct {
@@ -29,9 +39,10 @@ type heads struct {
 	c       *conn
 	streams *simplelru.LRU[string, *head]
 	names   *simplelru.LRU[string, int64]
+	recent  *simplelru.LRU[eventKey, int64] // revisions of the newest events
 }
 
-func newHeads(c *conn) (*heads, error) {
+func newHeads(ctx context.Context, c *conn) (*heads, error) {
 	streams, err := simplelru.NewLRU[string, *head](cachedHeads, nil)
 	if err != nil {
 		return nil, fmt.Errorf("make cache of streams: %w", err)
@@ -40,12 +51,34 @@ func newHeads(c *conn) (*heads, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make cache of names: %w", err)
 	}
-	return &heads{c: c, streams: streams, names: names}, nil
+	recent, err := simplelru.NewLRU[eventKey, int64](recentEvents, nil)
+	if err != nil {
+		return nil, fmt.Errorf("make cache of events: %w", err)
+	}
+	h := &heads{c: c, streams: streams, names: names, recent: recent}
+	if err := h.recall(ctx); err != nil {
+		return nil, err
+	}
+	return h, nil
 }
 
+// forget empties what a transaction that was undone may have left. Recent events are only ever a hint.
 func (h *heads) forget() {
 	h.streams.Purge()
 	h.names.Purge()
+}
+
+// recall fills the cache of recent events from the log.
+func (h *heads) recall(ctx context.Context) error {
+	return h.c.query(ctx, `SELECT stream, revision, id FROM (SELECT position, stream, revision, id FROM events ORDER BY position DESC LIMIT ?) ORDER BY position`, 3,
+		func(row []driver.Value) (bool, error) {
+			columns := columns{row: row}
+			stream, revision, id := columns.integer(), columns.integer(), columns.blob()
+			if columns.err == nil && len(id) == len(uuid.UUID{}) {
+				h.recent.Add(eventKey{stream, uuid.UUID(id)}, revision)
+			}
+			return true, columns.err
+		}, int64(recentEvents))
 }
 
 // stream returns the head of a stream, also of one that does not exist. The pointer is good until the next call of stream

@@ -117,7 +117,7 @@ func Open(ctx context.Context, dir string, options Options) (_ *Store, err error
 	if s.marker, err = openMarker(dir, s.instance); err != nil {
 		return nil, err
 	}
-	heads, err := newHeads(s.writeDB)
+	heads, err := newHeads(ctx, s.writeDB)
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +167,7 @@ func create(ctx context.Context, c *conn) error {
 	if err != nil {
 		return fmt.Errorf("make store id: %w", err)
 	}
-	if err := c.script(ctx, "PRAGMA page_size=8192; PRAGMA journal_mode=WAL"); err != nil {
+	if err := c.script(ctx, "PRAGMA page_size=4096; PRAGMA journal_mode=WAL"); err != nil {
 		return err
 	}
 	if err := c.script(ctx, fmt.Sprintf("BEGIN IMMEDIATE; PRAGMA application_id=%d; PRAGMA user_version=%d; %s", applicationID, formatVersion, schema)); err != nil {

@@ -119,14 +119,14 @@ func (w *writer) attempt(group []*job) error {
 }
 
 func (w *writer) rollback() {
-	w.heads.forget()
 	w.fresh = nil
-	if w.c.raw.AutoCommit() {
-		return // the database has already undone it, as it does when it is full
+	// The database may have undone it already, as it does when it is full.
+	if !w.c.raw.AutoCommit() {
+		if err := w.c.exec("ROLLBACK"); err != nil {
+			w.log.Error("event store: rollback failed", "error", err)
+		}
 	}
-	if err := w.c.exec("ROLLBACK"); err != nil {
-		w.log.Error("event store: rollback failed", "error", err)
-	}
+	w.heads.forget()
 }
 
 // refusal tells an answer about a stream, which concerns its writer alone, from a failure of the transaction. Refusals are
