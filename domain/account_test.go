@@ -1,0 +1,117 @@
+package domain_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/pas-ta/liveness/domain"
+)
+
+func TestAccount(t *testing.T) {
+	t.Parallel()
+	type state = domain.Account
+	link := func(n byte, at time.Time) domain.VerificationRequested {
+		return domain.VerificationRequested{CustomerID: id(2), VerificationID: id(n), ExpiresAt: at.Add(24 * time.Hour), RequestedAt: at}
+	}
+	registered := domain.AccountRegistered{CustomerID: id(2), SubscriptionID: id(1), Person: "person", MailHash: "mail", RegisteredAt: noon}
+	verified := domain.EmailVerified{CustomerID: id(2), VerificationID: id(3), VerifiedAt: noon}
+	firstPassword := domain.PasswordSet{CustomerID: id(2), PasswordHash: "secret", Cause: domain.PasswordActivation, SetAt: noon}
+	activated := domain.AccountActivated{CustomerID: id(2), SubscriptionID: id(1), ActivatedAt: noon}
+	reset := domain.PasswordResetRequested{CustomerID: id(2), ResetID: id(7), ExpiresAt: noon.Add(time.Hour), RequestedAt: noon}
+	erased := domain.PersonalDataErased{CustomerID: id(2), ErasedAt: noon}
+	pending := []domain.Event{registered, link(3, noon)}
+	active := []domain.Event{registered, link(3, noon), verified, firstPassword, activated}
+	with := func(events []domain.Event, more ...domain.Event) []domain.Event {
+		return append(append([]domain.Event(nil), events...), more...)
+	}
+
+	register := func(s state) ([]domain.Event, error) {
+		return s.Register(id(2), id(1), "person", "mail", id(3), noon)
+	}
+	activate := func(verification uuid.UUID, at time.Time) func(state) ([]domain.Event, error) {
+		return func(s state) ([]domain.Event, error) { return s.Activate(verification, "secret", at) }
+	}
+	resetWith := func(request uuid.UUID, at time.Time) func(state) ([]domain.Event, error) {
+		return func(s state) ([]domain.Event, error) { return s.ResetPassword(request, "other", at) }
+	}
+	resend := func(s state) ([]domain.Event, error) { return s.ResendVerification(id(4), noon) }
+	requestReset := recorded(func(s state) []domain.Event { return s.RequestPasswordReset(id(7), noon) })
+	erase := recorded(func(s state) []domain.Event { return s.ErasePersonalData(noon) })
+
+	play(t, []scenario[state]{
+		{name: "registers", when: register, then: pending},
+		{name: "corrects until active", given: pending, when: register, then: []domain.Event{
+			domain.RegistrationCorrected{CustomerID: id(2), Person: "person", MailHash: "mail", CorrectedAt: noon}, link(3, noon)}},
+		{name: "registers no second time", given: active, when: register, refused: domain.ErrAlreadyActive},
+		{name: "resends", given: pending, when: resend, then: []domain.Event{link(4, noon)}},
+		{name: "resends nothing to nobody", when: resend, refused: domain.ErrNotRegistered},
+		{name: "resends nothing when active", given: active, when: resend, refused: domain.ErrAlreadyActive},
+		{name: "activates", given: pending, when: activate(id(3), noon), then: []domain.Event{verified, firstPassword, activated}},
+		{name: "activates until the last moment", given: pending, when: activate(id(4), noon.Add(24*time.Hour-1)), refused: domain.ErrLinkInvalid},
+		{name: "link expires", given: pending, when: activate(id(3), noon.Add(24*time.Hour)), refused: domain.ErrLinkExpired},
+		{name: "link works once", given: active, when: activate(id(3), noon), refused: domain.ErrLinkUsed},
+		{name: "older link is void", given: with(pending, link(4, noon)), when: activate(id(3), noon), refused: domain.ErrLinkInvalid},
+		{name: "link of nobody", when: activate(id(3), noon), refused: domain.ErrLinkInvalid},
+		{name: "asks for a reset", given: active, when: requestReset, then: []domain.Event{reset}},
+		{name: "resets nothing before activation", given: pending, when: requestReset},
+		{name: "resets", given: with(active, reset), when: resetWith(id(7), noon), then: []domain.Event{
+			domain.PasswordSet{CustomerID: id(2), PasswordHash: "other", Cause: domain.PasswordReset, SetAt: noon}}},
+		{name: "reset expires", given: with(active, reset), when: resetWith(id(7), noon.Add(time.Hour)), refused: domain.ErrLinkExpired},
+		{name: "another password voids the reset", given: with(active, reset, domain.PasswordSet{CustomerID: id(2), Cause: domain.PasswordChange}), when: resetWith(id(7), noon), refused: domain.ErrLinkInvalid},
+		{name: "no reset was asked for", given: active, when: resetWith(uuid.Nil, noon), refused: domain.ErrLinkInvalid},
+		{name: "erases", given: active, when: erase, then: []domain.Event{erased}},
+		{name: "erases once", given: with(active, erased), when: erase},
+		{name: "stays closed", given: with(active, erased), when: register, refused: domain.ErrAlreadyActive},
+	})
+}
+
+func TestMailAddress(t *testing.T) {
+	t.Parallel()
+	type state = domain.MailAddress
+	claimed := domain.MailAddressClaimed{CustomerID: id(2), ClaimedAt: noon}
+	released := domain.MailAddressReleased{CustomerID: id(2), ReleasedAt: noon}
+	claim := func(s state) ([]domain.Event, error) { return s.Claim(id(2), noon) }
+	play(t, []scenario[state]{
+		{name: "claims", when: claim, then: []domain.Event{claimed}},
+		{name: "claims once", given: []domain.Event{claimed}, when: claim},
+		{name: "refuses another's", given: []domain.Event{domain.MailAddressClaimed{CustomerID: id(9)}}, when: claim, refused: domain.ErrMailAddressTaken},
+		{name: "claims what was released", given: []domain.Event{claimed, released}, when: claim, then: []domain.Event{claimed}},
+		{name: "releases", given: []domain.Event{claimed}, when: recorded(func(s state) []domain.Event { return s.Release(id(2), noon) }), then: []domain.Event{released}},
+		{name: "releases only its own", given: []domain.Event{claimed}, when: recorded(func(s state) []domain.Event { return s.Release(id(9), noon) })},
+	})
+}
+
+func TestAPIKeys(t *testing.T) {
+	t.Parallel()
+	type state = domain.APIKeys
+	key := func(name string) domain.KeyDigest { return domain.KeyDigest{Hash: name, Prefix: "lc_" + name} }
+	issued := func(slot domain.KeySlot, k domain.KeyDigest) domain.KeyIssued {
+		return domain.KeyIssued{CustomerID: id(2), SubscriptionID: id(1), Slot: slot, Key: k, IssuedAt: noon}
+	}
+	both := []domain.Event{issued(domain.SlotPrimary, key("p")), issued(domain.SlotSecondary, key("s"))}
+	issue := recorded(func(s state) []domain.Event { return s.Issue(id(2), id(1), key("p"), key("s"), noon) })
+	regenerate := recorded(func(s state) []domain.Event { return s.Regenerate(id(2), id(1), domain.SlotPrimary, key("n"), noon) })
+	regenerated := domain.KeyRegenerated{CustomerID: id(2), SubscriptionID: id(1), Slot: domain.SlotPrimary, OldKey: key("p"), NewKey: key("n"), RegeneratedAt: noon}
+	play(t, []scenario[state]{
+		{name: "issues both", when: issue, then: both},
+		{name: "issues once", given: both, when: issue},
+		{name: "regenerates one", given: both, when: regenerate, then: []domain.Event{regenerated}},
+		{name: "fills an empty slot", when: regenerate, then: []domain.Event{issued(domain.SlotPrimary, key("n"))}},
+		{name: "replaces the newest", given: append(append([]domain.Event(nil), both...), regenerated), when: regenerate, then: []domain.Event{
+			domain.KeyRegenerated{CustomerID: id(2), SubscriptionID: id(1), Slot: domain.SlotPrimary, OldKey: key("n"), NewKey: key("n"), RegeneratedAt: noon}}},
+	})
+}
+
+func TestWellFormedKey(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		"lc_abc12ABCDEFGHIJKLMNOPQRSTUVWX": true, "lc_abc12ABCDEFGHIJKLMNOPQRSTUVW": false, "xx_abc12ABCDEFGHIJKLMNOPQRSTUVWX": false,
+		"lc_abc12ABCDEFGHIJKLMNOPQRSTUV'X": false, "": false,
+	} {
+		if got := domain.WellFormedKey(text); got != want {
+			t.Errorf("%q: got %v, want %v", text, got, want)
+		}
+	}
+}
