@@ -1,0 +1,242 @@
+// Package memorystore is the event store in memory, for tests and benchmarks: the same answers as a node gives, to
+// expected revisions, to repeated appends and in what comes back, without a disk. Events are kept encoded and decoded
+// on every read, so that what an event's JSON cannot carry is missed here too.
+package memorystore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/domain"
+)
+
+// Operation is one call of the store, as a fault sees it.
+type Operation struct {
+	Kind     Kind
+	Stream   string
+	Expected int64               // of an append
+	Events   []commands.Proposed // of an append
+}
+
+// Kind names a method of the store.
+type Kind string
+
+// The methods of the store.
+const (
+	Append   Kind = "append"
+	Read     Kind = "read"
+	ReadLast Kind = "read last"
+)
+
+// Fault is what goes wrong with a call.
+type Fault int
+
+// The faults. Those "after" concern appends only: the events are durable and the caller does not learn it.
+const (
+	None              Fault = iota
+	Conflict                // ErrConflict, nothing is written
+	UnavailableBefore       // ErrStoreUnavailable, nothing is done
+	UnavailableAfter        // ErrStoreUnavailable, but the append is done
+)
+
+// Store keeps the log in memory. It is safe for concurrent use; its zero value is not usable.
+type Store struct {
+	registry *domain.Registry
+	now      func() time.Time
+
+	mu       sync.Mutex
+	streams  map[string][]int // places in log, by revision
+	log      []record         // the position of a record is its place plus one
+	injected func(Operation) Fault
+}
+
+type record struct {
+	id       uuid.UUID
+	stream   string
+	revision uint64
+	at       time.Time
+	kind     string
+	meta     domain.Metadata
+	data     []byte
+}
+
+// New returns an empty store that stamps what it records with now.
+func New(now func() time.Time) *Store {
+	return &Store{registry: domain.NewRegistry(), now: now, streams: map[string][]int{}}
+}
+
+// Inject decides on the fault of every call from now on; nil ends it. It is called under the store's lock and must not
+// call the store.
+func (s *Store) Inject(fault func(Operation) Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.injected = fault
+}
+
+func (s *Store) fault(operation Operation) Fault {
+	if s.injected == nil {
+		return None
+	}
+	return s.injected(operation)
+}
+
+// Append implements commands.EventStore.
+func (s *Store) Append(
+	ctx context.Context, stream string, expected int64, events []commands.Proposed,
+) (commands.Appended, error) {
+	if len(events) == 0 {
+		return commands.Appended{}, errors.New("append without events")
+	}
+	encoded, err := s.encode(stream, events)
+	if err != nil {
+		return commands.Appended{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fault := s.fault(Operation{Append, stream, expected, events})
+	switch {
+	case ctx.Err() != nil:
+		return commands.Appended{}, fmt.Errorf("%w: %w", commands.ErrStoreUnavailable, ctx.Err())
+	case fault == Conflict:
+		return commands.Appended{}, commands.ErrConflict
+	case fault == UnavailableBefore:
+		return commands.Appended{}, commands.ErrStoreUnavailable
+	}
+	appended, err := s.write(stream, expected, encoded)
+	if fault == UnavailableAfter {
+		return commands.Appended{}, commands.ErrStoreUnavailable
+	}
+	return appended, err
+}
+
+// encode does the costly part outside the lock.
+func (s *Store) encode(stream string, events []commands.Proposed) ([]record, error) {
+	records := make([]record, len(events))
+	for i, proposed := range events {
+		data, version, err := s.registry.Encode(proposed.Event)
+		if err != nil {
+			return nil, err
+		}
+		meta := proposed.Meta
+		meta.SchemaVersion = version
+		records[i] = record{id: proposed.ID, stream: stream, kind: proposed.Event.EventType(), meta: meta, data: data}
+	}
+	return records, nil
+}
+
+func (s *Store) write(stream string, expected int64, records []record) (commands.Appended, error) {
+	places := s.streams[stream]
+	current := int64(len(places)) - 1
+	if expected > current || expected < commands.NoStream {
+		return commands.Appended{}, commands.ErrConflict
+	}
+	if expected < current {
+		return s.repeated(places[expected+1:], records)
+	}
+	at := s.now().UTC()
+	for i := range records {
+		records[i].revision, records[i].at = uint64(len(places)), at
+		places = append(places, len(s.log))
+		s.log = append(s.log, records[i])
+	}
+	s.streams[stream] = places
+	return appendedAt(s.log[len(s.log)-1], len(s.log)-1), nil
+}
+
+// repeated recognises an append that was done before: the same ids in the same order right after the expected revision.
+func (s *Store) repeated(places []int, records []record) (commands.Appended, error) {
+	if len(places) < len(records) {
+		return commands.Appended{}, commands.ErrConflict
+	}
+	for i := range records {
+		if s.log[places[i]].id != records[i].id {
+			return commands.Appended{}, commands.ErrConflict
+		}
+	}
+	place := places[len(records)-1]
+	return appendedAt(s.log[place], place), nil
+}
+
+func appendedAt(r record, place int) commands.Appended {
+	return commands.Appended{Revision: r.revision, Position: position(place)}
+}
+
+func position(place int) uint64 { return uint64(place) + 1 }
+
+// Read implements commands.EventStore.
+func (s *Store) Read(ctx context.Context, stream string, from uint64, limit int) ([]domain.Recorded, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.readable(ctx, Operation{Kind: Read, Stream: stream}); err != nil {
+		return nil, err
+	}
+	places := s.streams[stream]
+	places = places[min(from, uint64(len(places))):]
+	return s.decodeAll(places[:min(max(limit, 0), len(places))])
+}
+
+// ReadLast implements commands.EventStore.
+func (s *Store) ReadLast(ctx context.Context, stream string) (domain.Recorded, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.readable(ctx, Operation{Kind: ReadLast, Stream: stream}); err != nil {
+		return domain.Recorded{}, false, err
+	}
+	places := s.streams[stream]
+	if len(places) == 0 {
+		return domain.Recorded{}, false, nil
+	}
+	last, err := s.decode(places[len(places)-1])
+	return last, err == nil, err
+}
+
+// All gives the whole log in the order of commits.
+func (s *Store) All() ([]domain.Recorded, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	places := make([]int, len(s.log))
+	for i := range places {
+		places[i] = i
+	}
+	return s.decodeAll(places)
+}
+
+func (s *Store) readable(ctx context.Context, operation Operation) error {
+	fault := s.fault(operation)
+	if ctx.Err() != nil {
+		return fmt.Errorf("%w: %w", commands.ErrStoreUnavailable, ctx.Err())
+	}
+	if fault == UnavailableBefore || fault == UnavailableAfter {
+		return commands.ErrStoreUnavailable
+	}
+	return nil
+}
+
+func (s *Store) decodeAll(places []int) ([]domain.Recorded, error) {
+	var events []domain.Recorded
+	for _, place := range places {
+		recorded, err := s.decode(place)
+		if err != nil {
+			return nil, err
+		}
+		events = append(events, recorded)
+	}
+	return events, nil
+}
+
+func (s *Store) decode(place int) (domain.Recorded, error) {
+	r := s.log[place]
+	event, err := s.registry.Decode(r.kind, r.meta.SchemaVersion, r.data)
+	if err != nil {
+		return domain.Recorded{}, fmt.Errorf("revision %d of %s: %w", r.revision, r.stream, err)
+	}
+	return domain.Recorded{
+		ID: r.id, Stream: r.stream, Revision: r.revision, Position: position(place), RecordedAt: r.at, Meta: r.meta, Event: event,
+	}, nil
+}
