@@ -1,0 +1,113 @@
+// Package postgres is everything about Postgres that is not a read model: the pool, the migrations of the tables that
+// exist once, and the vault that seals personal data.
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// oldestServer is the first version with hash_record_extended, which comparing read models needs.
+const oldestServer = 140000
+
+// Bounds of a pool whose URL does not set its own (pool_max_conns, pool_min_conns, connect_timeout, …).
+const (
+	maxConnections = 16
+	minConnections = 2
+	connectTimeout = 5 * time.Second
+)
+
+// Connect opens a pool to the database at url, a postgres:// URL or a keyword/value string, and checks that the server
+// answers and is new enough. The caller closes the pool. Errors name the server and never the password.
+func Connect(ctx context.Context, url string) (*pgxpool.Pool, error) {
+	if url == "" {
+		return nil, errors.New("no Postgres is configured: give its URL, for example postgres://user:password@host:5432/liveness")
+	}
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("read the Postgres URL: %w", err)
+	}
+	applyDefaults(config)
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("open a pool to Postgres: %w", err)
+	}
+	if err := checkServer(ctx, pool); err != nil {
+		pool.Close()
+		return nil, explain(config.ConnConfig, err)
+	}
+	return pool, nil
+}
+
+func applyDefaults(config *pgxpool.Config) {
+	set, _ := pgx.ParseConfig(config.ConnString()) // parsed before, so it has no error; keeps the pool_… settings that were given
+	given := func(name string) bool { return set != nil && set.RuntimeParams[name] != "" }
+	if !given("pool_max_conns") {
+		config.MaxConns = maxConnections
+	}
+	if !given("pool_min_conns") {
+		config.MinConns = min(minConnections, config.MaxConns)
+	}
+	if !given("pool_max_conn_lifetime_jitter") {
+		config.MaxConnLifetimeJitter = config.MaxConnLifetime / 10
+	}
+	conn := config.ConnConfig
+	if conn.ConnectTimeout == 0 || conn.ConnectTimeout > time.Minute {
+		conn.ConnectTimeout = connectTimeout
+	}
+	for name, value := range map[string]string{
+		"application_name": "liveness",
+		"timezone":         "UTC",
+		// A node that hangs in the middle of a transaction must not keep its locks: every read model would wait for it.
+		"idle_in_transaction_session_timeout": "60s",
+	} {
+		if conn.RuntimeParams[name] == "" {
+			conn.RuntimeParams[name] = value
+		}
+	}
+	config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
+		conn.TypeMap().RegisterType(&pgtype.Type{
+			Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
+		})
+		return nil
+	}
+}
+
+func checkServer(ctx context.Context, pool *pgxpool.Pool) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*connectTimeout)
+	defer cancel()
+	var version int
+	if err := pool.QueryRow(ctx, "select current_setting('server_version_num')::int").Scan(&version); err != nil {
+		return err
+	}
+	if version < oldestServer {
+		return fmt.Errorf("the server is version %d.%d; version %d or newer is needed", version/10000, version%10000, oldestServer/10000)
+	}
+	return nil
+}
+
+// explain says which server was asked for what, and what to look at.
+func explain(config *pgx.ConnConfig, err error) error {
+	advice := "check that it runs and that the address is right"
+	if refusal := (*pgconn.PgError)(nil); errors.As(err, &refusal) {
+		switch {
+		case refusal.Code == "3D000":
+			advice = "create the database first"
+		case len(refusal.Code) == 5 && refusal.Code[:2] == "28":
+			advice = "check the user and the password"
+		case refusal.Code == "53300":
+			advice = "raise its max_connections, or lower pool_max_conns in the URL"
+		default:
+			advice = "see the server's log"
+		}
+	}
+	return fmt.Errorf("Postgres at %s:%d (database %q, user %q) cannot be used, %s: %w",
+		config.Host, config.Port, config.Database, config.User, advice, err)
+}

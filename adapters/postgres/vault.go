@@ -1,0 +1,155 @@
+package postgres
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/domain"
+)
+
+const (
+	keyBytes      = 32 // AES-256
+	leastSecret   = 32 // bytes
+	sealedVersion = "v1."
+)
+
+// Vault seals personal data with AES-256-GCM under a random key per customer. The keys are in Postgres, wrapped under a
+// key that is derived from the server's secret: neither the database nor the secret alone opens anything.
+//
+// It remembers no keys. A destroyed key is therefore gone on every node at once; the price is one primary-key read per
+// call, which happens when a person's data is shown or entered and never on the way of a check.
+//
+// Postgres keeps the old version of a destroyed key's row until its next vacuum, and backups keep it as long as they are
+// kept themselves.
+type Vault struct {
+	pool *pgxpool.Pool
+	wrap cipher.AEAD
+}
+
+var _ commands.Vault = (*Vault)(nil)
+
+// NewVault returns the vault over pool. The secret has at least 32 bytes; with another one nothing sealed before opens.
+func NewVault(pool *pgxpool.Pool, secret []byte) (*Vault, error) {
+	if len(secret) < leastSecret {
+		return nil, fmt.Errorf("the vault needs a secret of at least %d bytes", leastSecret)
+	}
+	key, err := hkdf.Key(sha256.New, secret, nil, "liveness personal data key wrapping", keyBytes)
+	if err != nil {
+		return nil, fmt.Errorf("derive the wrapping key: %w", err)
+	}
+	wrap, err := newAEAD(key)
+	if err != nil {
+		return nil, err
+	}
+	return &Vault{pool: pool, wrap: wrap}, nil
+}
+
+// Seal encrypts plaintext for a customer, who gets a key at the first call. It returns ErrErased once that is destroyed.
+func (v *Vault) Seal(ctx context.Context, customer uuid.UUID, plaintext []byte) (domain.Sealed, error) {
+	key, err := v.key(ctx, customer)
+	if errors.Is(err, pgx.ErrNoRows) {
+		if err = v.create(ctx, customer); err == nil {
+			key, err = v.key(ctx, customer) // read back: of two first calls one key has won
+		}
+	}
+	if err != nil {
+		return "", err
+	}
+	return domain.Sealed(sealedVersion + base64.RawURLEncoding.EncodeToString(encrypt(key, plaintext, customer))), nil
+}
+
+// Open decrypts what Seal gave for the same customer. It returns ErrErased when the key is destroyed.
+func (v *Vault) Open(ctx context.Context, customer uuid.UUID, sealed domain.Sealed) ([]byte, error) {
+	text, known := strings.CutPrefix(string(sealed), sealedVersion)
+	if !known {
+		return nil, errors.New("sealed personal data has an unknown form")
+	}
+	data, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil {
+		return nil, errors.New("sealed personal data is damaged: it is not base64")
+	}
+	key, err := v.key(ctx, customer)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, fmt.Errorf("customer %s has no personal-data key: is this the database that belongs to the log?", customer)
+	}
+	if err != nil {
+		return nil, err
+	}
+	plaintext, err := decrypt(key, data, customer)
+	if err != nil {
+		return nil, fmt.Errorf("open personal data of customer %s: %w", customer, err)
+	}
+	return plaintext, nil
+}
+
+// Destroy makes everything sealed for a customer unreadable for ever. A customer without a key gets none afterwards.
+func (v *Vault) Destroy(ctx context.Context, customer uuid.UUID) error {
+	_, err := v.pool.Exec(ctx, `
+		insert into personal_data_keys (customer_id, wrapped_key, destroyed_at) values ($1, null, now())
+		on conflict (customer_id) do update set wrapped_key = null, destroyed_at = excluded.destroyed_at
+		where personal_data_keys.destroyed_at is null`, customer)
+	if err != nil {
+		return fmt.Errorf("destroy the personal-data key of customer %s: %w", customer, err)
+	}
+	return nil
+}
+
+func (v *Vault) create(ctx context.Context, customer uuid.UUID) error {
+	key := make([]byte, keyBytes)
+	if _, err := rand.Read(key); err != nil {
+		return fmt.Errorf("draw a personal-data key: %w", err)
+	}
+	if _, err := v.pool.Exec(ctx, `
+		insert into personal_data_keys (customer_id, wrapped_key) values ($1, $2)
+		on conflict (customer_id) do nothing`, customer, encrypt(v.wrap, key, customer)); err != nil {
+		return fmt.Errorf("store the personal-data key of customer %s: %w", customer, err)
+	}
+	return nil
+}
+
+// key reads a customer's key; pgx.ErrNoRows when none was ever made.
+func (v *Vault) key(ctx context.Context, customer uuid.UUID) (cipher.AEAD, error) {
+	var wrapped []byte
+	err := v.pool.QueryRow(ctx, "select wrapped_key from personal_data_keys where customer_id = $1", customer).Scan(&wrapped)
+	if err != nil {
+		return nil, fmt.Errorf("read the personal-data key of customer %s: %w", customer, err)
+	}
+	if wrapped == nil {
+		return nil, commands.ErrErased
+	}
+	key, err := decrypt(v.wrap, wrapped, customer)
+	if err != nil {
+		return nil, fmt.Errorf("the personal-data key of customer %s cannot be unwrapped; was the server's secret changed? %w", customer, err)
+	}
+	return newAEAD(key)
+}
+
+func newAEAD(key []byte) (cipher.AEAD, error) {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, fmt.Errorf("set up AES: %w", err)
+	}
+	return cipher.NewGCMWithRandomNonce(block)
+}
+
+// encrypt binds the ciphertext to the customer, so that it cannot be passed off as another's.
+func encrypt(key cipher.AEAD, plaintext []byte, customer uuid.UUID) []byte {
+	return key.Seal(nil, nil, plaintext, customer[:])
+}
+
+func decrypt(key cipher.AEAD, ciphertext []byte, customer uuid.UUID) ([]byte, error) {
+	return key.Open(nil, nil, ciphertext, customer[:])
+}

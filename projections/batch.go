@@ -1,0 +1,72 @@
+package projections
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/pas-ta/liveness/domain"
+)
+
+// Batch is a run of events in the order of the log.
+type Batch struct {
+	// Events are those of the types asked for, all of them up to Position. Empty when none of them matched. An event that
+	// cannot be decoded is in it as Undecodable: left out, it would be skipped without anybody noticing.
+	Events []domain.Recorded
+	// Position is the commit position up to which the log is covered: that of the last event, or a later one.
+	Position uint64
+	// CaughtUp says that the end of the log was reached when the batch was cut.
+	CaughtUp bool
+}
+
+// One Watermill message carries a whole batch, because the router hands over one message at a time and waits for it: a
+// message per event would mean a database transaction per event. The batch travels by reference in the message's context
+// and the payload stays empty; the message never leaves the process, so encoding it would only cost time.
+type batchKey struct{}
+
+// WithBatch puts a batch into a message. The message's context must end with that of the subscription.
+func WithBatch(msg *message.Message, batch Batch) {
+	msg.SetContext(context.WithValue(msg.Context(), batchKey{}, batch))
+}
+
+// BatchOf gives the batch of a message; false when it carries none.
+func BatchOf(msg *message.Message) (Batch, bool) {
+	batch, ok := msg.Context().Value(batchKey{}).(Batch)
+	return batch, ok
+}
+
+// Place is how far a reader of the log has come.
+type Place struct {
+	Position uint64 // everything up to and including this commit position is dealt with
+	Started  bool   // false: nothing yet; begin at the very start of the log
+}
+
+// Source is the log as projections follow it.
+//
+// Subscriber gives a subscriber to the events of eventTypes, for the projection called name. Its Subscribe
+//   - asks from for the place to begin behind, again at every reconnection;
+//   - delivers batches in the order of the log, one at a time: the next only after an Ack, the same again, after a pause,
+//     on a Nack;
+//   - reconnects by itself, and closes the channel when its context ends.
+//
+// Head gives the commit position of the newest event in the log, 0 for an empty log.
+type Source interface {
+	Subscriber(name string, eventTypes []string, from func(context.Context) (Place, error)) message.Subscriber
+	Head(ctx context.Context) (uint64, error)
+}
+
+// Undecodable stands for an event that this program cannot read: of a version that a newer one has written, or damaged.
+type Undecodable struct {
+	Type string
+	Err  error
+}
+
+// EventType names the event in the log.
+func (u Undecodable) EventType() string { return u.Type }
+
+// Error says why the event cannot be read.
+func (u Undecodable) Error() string { return fmt.Sprintf("%s cannot be decoded: %v", u.Type, u.Err) }
+
+// Unwrap gives the cause.
+func (u Undecodable) Unwrap() error { return u.Err }
