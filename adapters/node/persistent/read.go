@@ -63,7 +63,9 @@ func (s *Service) read(stream pb.PersistentSubscriptions_ReadServer) error {
 		return err
 	}
 	// Ends with the call: receiving fails once the call has returned.
-	s.calls.Go(func() { receive(stream, w, c) })
+	if err := s.run(func() { receive(stream, w, c) }); err != nil {
+		return err
+	}
 	return send(stream, w, c, form)
 }
 

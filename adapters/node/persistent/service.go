@@ -102,6 +102,17 @@ func (s *Service) find(id identity) (*worker, error) {
 	return w, nil
 }
 
+// run starts a goroutine that Close waits for.
+func (s *Service) run(f func()) error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.closed {
+		return stopping()
+	}
+	s.calls.Go(f)
+	return nil
+}
+
 func (s *Service) set(id identity, w *worker) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
