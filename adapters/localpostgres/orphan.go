@@ -17,6 +17,7 @@ import (
 type pidFile struct {
 	pid       int
 	socketDir string
+	ready     bool
 }
 
 func readPIDFile(dir string) (pidFile, error) {
@@ -30,9 +31,12 @@ func readPIDFile(dir string) (pidFile, error) {
 		return pidFile{}, fmt.Errorf("postmaster.pid: %w", err)
 	}
 	p := pidFile{pid: pid}
-	const socketLine = 4
+	const socketLine, statusLine = 4, 7
 	if len(lines) > socketLine {
 		p.socketDir = strings.TrimSpace(lines[socketLine])
+	}
+	if len(lines) > statusLine {
+		p.ready = strings.TrimSpace(lines[statusLine]) == "ready"
 	}
 	return p, nil
 }

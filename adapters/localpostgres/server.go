@@ -8,8 +8,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 const (
@@ -50,45 +48,43 @@ func (c *Cluster) settings() []string {
 }
 
 // supervise keeps a server running until ctx ends. The outcome of the first
-// start goes to first.
+// start goes to first, which must have room for it.
 func (c *Cluster) supervise(ctx context.Context, first chan<- error) {
 	defer close(c.done)
+	reported := false
+	tell := func(err error) {
+		if !reported {
+			reported = true
+			first <- err
+		}
+	}
 	for failures := 0; ; {
-		ready, err := c.serve(ctx, func() { trySend(first, nil) })
+		ready, err := c.serve(ctx, func() { tell(nil) })
 		if ctx.Err() != nil {
-			trySend(first, context.Cause(ctx))
+			tell(context.Cause(ctx))
 			return
 		}
 		if ready {
 			failures = 0
 		}
 		failures++
-		// After a kill the processes of the old server need a moment to notice.
+		// A server that never came up will not come up by trying again, unless
+		// the processes of a killed one just need a moment to notice and go.
 		lingering := strings.Contains(c.log.last(), "is still in use")
-		if (!lingering && trySend(first, err)) || failures > maxFailures {
-			trySend(first, err)
+		if (!reported && !lingering) || failures > maxFailures {
+			tell(err)
 			c.mu.Lock()
 			c.err = err
 			c.mu.Unlock()
-			c.cfg.Logger.Error("PostgreSQL is down", "error", err)
 			return
 		}
 		c.cfg.Logger.Warn("PostgreSQL ended, starting it again", "error", err)
 		select {
 		case <-ctx.Done():
+			tell(context.Cause(ctx))
 			return
 		case <-time.After(restartDelay << (failures - 1)):
 		}
-	}
-}
-
-// trySend tells whether there was still room for err.
-func trySend(ch chan<- error, err error) bool {
-	select {
-	case ch <- err:
-		return true
-	default:
-		return false
 	}
 }
 
@@ -117,7 +113,7 @@ func (c *Cluster) serve(ctx context.Context, onReady func()) (ready bool, err er
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 
-	ready = c.awaitReady(ctx, ended)
+	ready = c.awaitReady(ctx, cmd.Process.Pid, ended)
 	if ready {
 		onReady()
 	}
@@ -135,25 +131,22 @@ func (c *Cluster) serve(ctx context.Context, onReady func()) (ready bool, err er
 	return ready, c.explain(err)
 }
 
-// awaitReady waits until the server answers; false when it or ctx ended first.
-// An end that it consumed is put back for the caller.
-func (c *Cluster) awaitReady(ctx context.Context, ended chan error) bool {
+// awaitReady waits until the server takes connections; false when it or ctx
+// ended first. An end that it consumed is put back for the caller.
+func (c *Cluster) awaitReady(ctx context.Context, pid int, ended chan error) bool {
 	for {
-		attempt, cancel := context.WithTimeout(ctx, 5*time.Second)
-		conn, err := pgconn.Connect(attempt, c.ConnString("postgres"))
-		if err == nil {
-			_ = conn.Close(attempt)
-			cancel()
+		// The server says so itself in its pid file. Trying to connect instead
+		// would fill its log with refusals.
+		if p, err := readPIDFile(c.cfg.Dir); err == nil && p.pid == pid && p.ready {
 			return true
 		}
-		cancel()
 		select {
 		case err := <-ended:
 			ended <- err
 			return false
 		case <-ctx.Done():
 			return false
-		case <-time.After(20 * time.Millisecond):
+		case <-time.After(10 * time.Millisecond):
 		}
 	}
 }

@@ -46,6 +46,10 @@ type Options struct {
 	// Dir is where fetched parts are kept; empty means CacheEnv, else the
 	// user's cache directory.
 	Dir string
+
+	// PackagesOnly ignores what the system has, so that the cache alone is a
+	// complete installation, as for a container image.
+	PackagesOnly bool
 }
 
 // Cache finds parts and keeps the fetched ones. It is safe for concurrent use,
@@ -55,6 +59,7 @@ type Cache struct {
 	dirErr   error
 	progress *progress
 	platform string
+	system   bool // what the system has may be used
 	parts    map[Part]part
 
 	// turn holds one token: the goroutine that has it resolves parts. A channel
@@ -63,7 +68,7 @@ type Cache struct {
 	resolved map[Part]string
 }
 
-// New returns a cache. A directory that cannot be determined or written is
+// New returns a cache. A cache directory that cannot be determined or written is
 // reported by the first call that needs it: parts given in the environment or
 // found on the system need none.
 func New(opts Options) *Cache {
@@ -73,6 +78,7 @@ func New(opts Options) *Cache {
 		dirErr:   err,
 		progress: newProgress(opts.Progress),
 		platform: runtime.GOOS + "/" + runtime.GOARCH,
+		system:   !opts.PackagesOnly,
 		parts:    catalogue(),
 		turn:     make(chan struct{}, 1),
 		resolved: map[Part]string{},
@@ -197,7 +203,7 @@ func (c *Cache) resolve(ctx context.Context, p part, registryDown error) (string
 		}
 		return path, nil
 	}
-	if p.system != nil {
+	if p.system != nil && c.system {
 		if path, ok := p.system(ctx); ok {
 			return path, nil
 		}

@@ -1,0 +1,210 @@
+package localpostgres_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/pas-ta/liveness/adapters/localpostgres"
+	"github.com/pas-ta/liveness/adapters/parts"
+)
+
+func TestDataOutlivesTheServer(t *testing.T) {
+	t.Parallel()
+	dir := dataDir(t)
+	first := start(t, dir)
+	exec1(t, first, "CREATE TABLE kept (x int); INSERT INTO kept VALUES (1)")
+
+	if address, err := localpostgres.Running(dir, "postgres"); err != nil || address != first.ConnString("postgres") {
+		t.Errorf("Running = %q, %v; want %q", address, err, first.ConnString("postgres"))
+	}
+	_, err := localpostgres.Start(t.Context(), localpostgres.Config{BinDir: binDir(t), Dir: dir})
+	if !errors.Is(err, localpostgres.ErrInUse) {
+		t.Errorf("a second server on the directory: %v, want ErrInUse", err)
+	}
+	exec1(t, first, "INSERT INTO kept VALUES (2)") // the attempt did no harm
+
+	stop(t, first)
+	if !notRunning(dir) {
+		t.Error("the server runs on after Close")
+	}
+	if n := count(t, start(t, dir)); n != 2 {
+		t.Errorf("%d rows after a restart, want 2", n)
+	}
+}
+
+func TestDatabaseIsCreatedOnce(t *testing.T) {
+	t.Parallel()
+	c := start(t, dataDir(t))
+	for range 2 {
+		if _, err := c.Database(t.Context(), `odd "name"`); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestKilledServerIsStartedAgain(t *testing.T) {
+	t.Parallel()
+	dir := dataDir(t)
+	c := start(t, dir)
+	exec1(t, c, "CREATE TABLE kept (x int); INSERT INTO kept VALUES (1)")
+	for range 2 {
+		killed := serverPID(t, dir)
+		if err := syscall.Kill(killed, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "another server answers", func() bool {
+			return try(t.Context(), c, "SELECT 1") == nil && serverPID(t, dir) != killed
+		})
+	}
+	if n := count(t, c); n != 1 {
+		t.Errorf("%d rows after a crash, want 1", n)
+	}
+}
+
+func TestServerEndsWithItsKilledOwner(t *testing.T) {
+	t.Parallel()
+	dir := dataDir(t)
+	owner := startHelper(t, dir)
+	if err := owner.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the server of the killed process ends", func() bool { return notRunning(dir) })
+	exec1(t, start(t, dir), "SELECT 1")
+}
+
+func TestOrphanedServerIsReplaced(t *testing.T) {
+	t.Parallel()
+	dir := dataDir(t)
+	owner := startHelper(t, dir)
+	orphan := serverPID(t, dir)
+	killChildren(t, owner.Process.Pid, orphan)
+	if err := owner.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = owner.Wait()
+	if notRunning(dir) {
+		t.Fatal("the server ended with its owner, so this test shows nothing")
+	}
+	c := start(t, dir)
+	exec1(t, c, "SELECT 1")
+	if pid := serverPID(t, dir); pid == orphan {
+		t.Error("the orphaned server still runs")
+	}
+}
+
+// killChildren kills the children of a process but one: its watchdog.
+func killChildren(t *testing.T, parent, spare int) {
+	t.Helper()
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil || len(stats) == 0 {
+		t.Skip("SKIP TestOrphanedServerIsReplaced: this system has no /proc to find the watchdog with")
+	}
+	for _, name := range stats {
+		var pid, ppid int
+		var comm, state string
+		b, _ := os.ReadFile(name)
+		if _, err := fmt.Sscan(string(b), &pid, &comm, &state, &ppid); err == nil && ppid == parent && pid != spare {
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func TestStalePIDFileNamesAnotherProcess(t *testing.T) {
+	t.Parallel()
+	dir := dataDir(t)
+	stop(t, start(t, dir))
+	stale := fmt.Sprintf("%d\n%s\n1\n5432\n/nowhere\n\n0 0\nready\n", os.Getpid(), dir)
+	if err := os.WriteFile(filepath.Join(dir, "postmaster.pid"), []byte(stale), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	exec1(t, start(t, dir), "SELECT 1")
+}
+
+func TestUnusableDataDirectorySaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		files map[string]string
+		want  string
+	}{
+		"foreign":       {map[string]string{"thesis.txt": "x"}, "is not a PostgreSQL data directory"},
+		"wrong version": {map[string]string{"PG_VERSION": "9.6\n"}, "was made by PostgreSQL \"9.6\""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := dataDir(t)
+			if err := os.Mkdir(dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			for file, content := range tc.files {
+				if err := os.WriteFile(filepath.Join(dir, file), []byte(content), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			_, err := localpostgres.Start(t.Context(), localpostgres.Config{BinDir: binDir(t), Dir: dir})
+			if err == nil || !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), "move") {
+				t.Errorf("error %v, want one with %q that says what to do", err, tc.want)
+			}
+			for file := range tc.files {
+				if _, err := os.Stat(filepath.Join(dir, file)); err != nil {
+					t.Error("a file of somebody else was touched:", err)
+				}
+			}
+		})
+	}
+}
+
+func TestDamagedDataDirectory(t *testing.T) {
+	t.Parallel()
+	dir := dataDir(t)
+	stop(t, start(t, dir))
+	if err := os.Truncate(filepath.Join(dir, "global", "pg_control"), 10); err != nil {
+		t.Fatal(err)
+	}
+	_, err := localpostgres.Start(t.Context(), localpostgres.Config{BinDir: binDir(t), Dir: dir})
+	if err == nil || !strings.Contains(err.Error(), "pg_control") || !strings.Contains(err.Error(), "restore a copy") {
+		t.Errorf("error %v, want one that names the damage and says what to do", err)
+	}
+}
+
+func TestInterruptedCreationIsBegunAgain(t *testing.T) {
+	t.Parallel()
+	dir := dataDir(t)
+	if err := os.MkdirAll(filepath.Join(dir+".new", "base"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir+".new", "PG_VERSION"), []byte("15\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	exec1(t, start(t, dir), "SELECT 1")
+}
+
+func TestProgramsThatTheAccountCannotReach(t *testing.T) {
+	t.Parallel()
+	cache := parts.New(parts.Options{Progress: os.Stderr, PackagesOnly: true})
+	bin, err := cache.Postgres(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	private := filepath.Join(t.TempDir(), "private")
+	if err := os.Mkdir(private, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(filepath.Join(private, "pg"), os.DirFS(filepath.Dir(bin))); err != nil {
+		t.Fatal(err)
+	}
+	c, err := localpostgres.Start(t.Context(), localpostgres.Config{
+		BinDir: filepath.Join(private, "pg", "bin"), Dir: filepath.Join(private, "data"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stop(t, c) })
+	exec1(t, c, "SELECT 1")
+}
