@@ -22,10 +22,15 @@ type Point struct {
 type face struct {
 	box   Box
 	score float32
-	// marks holds eye, eye, nose tip, mouth corner, mouth corner, of each pair
-	// the one on the left side of the picture first; valid if hasMarks.
-	marks    [5]Point
+	// marks is valid when hasMarks is set.
+	marks    landmarks
 	hasMarks bool
+}
+
+// landmarks are the points that show where a face looks. Left and right are
+// sides of the picture.
+type landmarks struct {
+	leftEye, rightEye, nose Point
 }
 
 // area returns the area in square pixels.

@@ -25,14 +25,14 @@ type output struct {
 	shape []int64
 }
 
-func newModel(onnx []byte, in pack.Input, outputs []output) (m *model, err error) {
-	m = &model{}
+func newModel(onnx []byte, in pack.Input, outputs []output) (_ *model, err error) {
+	m := &model{}
 	defer func() {
 		if err != nil {
 			m.close()
 		}
 	}()
-	shape := ort.NewShape(1, 3, int64(in.Height), int64(in.Width))
+	shape := ort.NewShape(1, int64(in.Order.Planes()), int64(in.Height), int64(in.Width))
 	if err := checkShapes(onnx, in.Name, shape, outputs); err != nil {
 		return nil, err
 	}

@@ -55,9 +55,9 @@ func roomAround(square Box, width, height int) float64 {
 // turned measures how far a face is from frontal by its landmarks: how far the
 // nose tip lies off the middle between the eyes, along the eye line, in eye
 // distances (a turn to the side), or how steep the eye line is (a tilt), the
-// larger one. 0 is frontal; 0.5 has the nose in front of one eye.
-func turned(marks [5]Point) float64 {
-	left, right, nose := marks[0], marks[1], marks[2]
+// larger one. 0 is frontal; 0.5 has the nose below one eye.
+func turned(marks landmarks) float64 {
+	left, right, nose := marks.leftEye, marks.rightEye, marks.nose
 	dx, dy := right.X-left.X, right.Y-left.Y
 	distance := math.Hypot(dx, dy)
 	if distance < 1 {

@@ -12,11 +12,12 @@ import (
 
 // worker holds the sessions, tensors and scratch of one check at a time.
 type worker struct {
-	decoder  decode.Decoder
-	detector detector
-	scorers  []scorer
-	sampler  pixels.Sampler
-	tile     pixels.Tile
+	decoder    decode.Decoder
+	detector   detector
+	landmarker *landmarker // nil when the detector or nobody finds landmarks
+	scorers    []scorer
+	sampler    pixels.Sampler
+	tile       pixels.Tile
 }
 
 func newWorker(p pack.Pack, decoder decode.Decoder) (*worker, error) {
@@ -25,6 +26,10 @@ func newWorker(p pack.Pack, decoder decode.Decoder) (*worker, error) {
 		return nil, err
 	}
 	w := &worker{decoder: decoder, detector: d}
+	if w.landmarker, err = newLandmarker(p); err != nil {
+		w.close()
+		return nil, err
+	}
 	if w.scorers, err = newScorers(p); err != nil {
 		w.close()
 		return nil, err
@@ -42,6 +47,9 @@ func newWorker(p pack.Pack, decoder decode.Decoder) (*worker, error) {
 
 func (w *worker) models() []*model {
 	all := w.detector.models()
+	if w.landmarker != nil {
+		all = append(all, w.landmarker.model)
+	}
 	for _, s := range w.scorers {
 		all = append(all, s.model)
 	}
@@ -86,6 +94,11 @@ func (w *worker) check(ctx context.Context, data []byte, format decode.Format, r
 			return Result{}, fmt.Errorf("score the face: %w", err)
 		}
 		live += p / float64(len(w.scorers))
+	}
+	if w.landmarker != nil && !judged.hasMarks {
+		if err := w.landmarker.mark(&judged, img, &w.sampler); err != nil {
+			return Result{}, fmt.Errorf("find landmarks: %w", err)
+		}
 	}
 	w.tile.Luma(img, judged.box.clip(img.Width(), img.Height()))
 	r = Result{

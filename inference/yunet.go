@@ -77,11 +77,12 @@ func (d *yuNet) appendFaces(level, stride int, scale float64) {
 		x, y := (column+float64(b[0]))*t, (row+float64(b[1]))*t
 		w, h := math.Exp(float64(b[2]))*t, math.Exp(float64(b[3]))*t
 		f := face{box: Box{X: x - w/2, Y: y - h/2, W: w, H: h}, score: score, hasMarks: true}
-		for k := range f.marks {
-			f.marks[k] = Point{
-				X: (column + float64(marks[10*i+2*k])) * t,
-				Y: (row + float64(marks[10*i+2*k+1])) * t,
-			}
+		mark := func(k int) Point {
+			return Point{X: (column + float64(marks[10*i+2*k])) * t, Y: (row + float64(marks[10*i+2*k+1])) * t}
+		}
+		f.marks = landmarks{leftEye: mark(0), rightEye: mark(1), nose: mark(2)}
+		if math.IsInf(f.box.area(), 0) || math.IsNaN(f.box.area()) {
+			continue // not a box that could be cropped
 		}
 		d.faces = append(d.faces, f)
 	}

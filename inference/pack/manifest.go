@@ -6,9 +6,9 @@ package pack
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/pas-ta/liveness/inference/pixels"
 )
@@ -25,15 +25,20 @@ type Manifest struct {
 	// Files maps each file name to its SHA-256 in lower-case hex.
 	Files    map[string]string `json:"files"`
 	Detector Detector          `json:"detector"`
-	Scorers  []Scorer          `json:"scorers"`
+	// Landmarks is the stage that finds eyes and nose, needed only for a
+	// detector without landmarks.
+	Landmarks *Landmarks `json:"landmarks,omitempty"`
+	Scorers   []Scorer   `json:"scorers"`
 	// Threshold: a fake likelihood above it means fake, unless the
 	// configuration says otherwise. 0 to 1.
 	Threshold float64   `json:"threshold"`
 	ValidFace ValidFace `json:"valid_face"`
+
+	hash string
 }
 
-// Input is how an image becomes the input tensor of a model: [1,3,Height,Width]
-// float32, each value (pixel − Mean) × Scale.
+// Input is how an image becomes the input tensor of a model: [1,planes,Height,
+// Width] float32, each value (pixel − Mean) × Scale.
 type Input struct {
 	Name   string       `json:"name"`
 	Width  int          `json:"width"`
@@ -62,6 +67,20 @@ type Detector struct {
 	// than MaxOverlap (intersection over union) the better one is kept.
 	MinScore   float32 `json:"min_score"`
 	MaxOverlap float32 `json:"max_overlap"`
+}
+
+// Landmarks is the stage that finds points of the detected face. Its model
+// gets the face box and returns Points pairs x, y, relative to it (0 to 1).
+type Landmarks struct {
+	File   string `json:"file"`
+	Input  Input  `json:"input"`
+	Output string `json:"output"`
+	Points int    `json:"points"`
+	// LeftEye and RightEye are the points of the eyes, on the left and right
+	// side of the picture; NoseTip is one point.
+	LeftEye  []int `json:"left_eye"`
+	RightEye []int `json:"right_eye"`
+	NoseTip  int   `json:"nose_tip"`
 }
 
 // Scorer is one model that tells live from fake. The pack's fake likelihood is
@@ -94,19 +113,17 @@ type ValidFace struct {
 	MaxBrightness float64 `json:"max_brightness"`
 	// MinSharpness bounds pixels.Tile.Sharpness from below.
 	MinSharpness float64 `json:"min_sharpness"`
-	// MaxTurn is the largest asymmetry of the landmarks, see docs/models.md.
+	// MaxTurn is the largest turn of the face by its landmarks: how far the
+	// nose tip is off the middle of the eyes, in eye distances, or half the
+	// sine of the tilt of the eye line, whichever is larger. 0 means that the
+	// pack has no landmarks to tell by.
 	MaxTurn float64 `json:"max_turn"`
 }
 
-// Hash returns the SHA-256 of the manifest in lower-case hex. The manifest
-// holds the hashes of the files, so this one value pins all that a score
-// depends on besides the image and the program.
-func (m Manifest) Hash() string {
-	// Encoding cannot fail: the fields are plain, and map keys are sorted.
-	text, _ := json.Marshal(m)
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:])
-}
+// Hash returns the SHA-256 of the text of the manifest in lower-case hex. The
+// manifest holds the hashes of the files, so this one value pins all that a
+// score depends on besides the image and the program.
+func (m Manifest) Hash() string { return m.hash }
 
 // Parse reads and validates a manifest. Unknown fields are an error: a
 // misspelt one would silently change scores.
@@ -118,6 +135,8 @@ func Parse(text []byte) (Manifest, error) {
 	if err := m.validate(); err != nil {
 		return Manifest{}, fmt.Errorf("model pack manifest %q: %w", m.ID, err)
 	}
+	sum := sha256.Sum256(text)
+	m.hash = hex.EncodeToString(sum[:])
 	return m, nil
 }
 
@@ -128,17 +147,20 @@ func (m Manifest) validate() error {
 	if m.Detector.Kind != UltraLight && m.Detector.Kind != YuNet {
 		return fmt.Errorf("unknown detector kind %q: use %q or %q", m.Detector.Kind, UltraLight, YuNet)
 	}
-	if err := m.checkModel(m.Detector.File, m.Detector.Input); err != nil {
+	if err := m.checkModel(m.Detector.File, m.Detector.Input, 3); err != nil {
 		return fmt.Errorf("detector: %w", err)
 	}
 	if m.Detector.Kind == YuNet && (m.Detector.Input.Width%32 != 0 || m.Detector.Input.Height%32 != 0) {
 		return errors.New("detector: the input sides of a yunet must be multiples of 32")
 	}
+	if err := m.checkLandmarks(); err != nil {
+		return fmt.Errorf("landmarks: %w", err)
+	}
 	if len(m.Scorers) == 0 {
 		return errors.New("it has no scorers")
 	}
 	for i, s := range m.Scorers {
-		if err := m.checkModel(s.File, s.Input); err != nil {
+		if err := m.checkModel(s.File, s.Input, 3); err != nil {
 			return fmt.Errorf("scorer %d: %w", i, err)
 		}
 		if s.Live < 0 || s.Live >= s.Classes {
@@ -154,15 +176,40 @@ func (m Manifest) validate() error {
 	return nil
 }
 
-func (m Manifest) checkModel(file string, in Input) error {
+func (m Manifest) checkLandmarks() error {
+	l := m.Landmarks
+	if l == nil {
+		if m.ValidFace.MaxTurn > 0 && m.Detector.Kind != YuNet {
+			return errors.New("max_turn needs landmarks, which the detector does not give")
+		}
+		return nil
+	}
+	if err := m.checkModel(l.File, l.Input, 1); err != nil {
+		return err
+	}
+	if len(l.LeftEye) == 0 || len(l.RightEye) == 0 {
+		return errors.New("an eye has no points")
+	}
+	for _, i := range slices.Concat(l.LeftEye, l.RightEye, []int{l.NoseTip}) {
+		if i < 0 || i >= l.Points {
+			return fmt.Errorf("point %d is not one of %d", i, l.Points)
+		}
+	}
+	return nil
+}
+
+// orders names what a manifest may say for a number of planes.
+var orders = map[int]string{1: "GREY", 3: "RGB or BGR"}
+
+func (m Manifest) checkModel(file string, in Input, planes int) error {
 	if m.Files[file] == "" {
 		return fmt.Errorf("file %q is not listed in files", file)
 	}
 	if in.Width <= 0 || in.Height <= 0 || in.Width > 4096 || in.Height > 4096 {
 		return fmt.Errorf("an input of %d×%d", in.Width, in.Height)
 	}
-	if in.Order != pixels.RGB && in.Order != pixels.BGR {
-		return fmt.Errorf("unknown colour order %q: use RGB or BGR", in.Order)
+	if in.Order.Planes() != planes {
+		return fmt.Errorf("colour order %q: use %s", in.Order, orders[planes])
 	}
 	if in.Scale == 0 {
 		return errors.New("input scale 0: use 1 for pixels as they are")

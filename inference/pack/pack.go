@@ -2,6 +2,7 @@ package pack
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -11,7 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sort"
+	"slices"
 	"strings"
 )
 
@@ -22,7 +23,8 @@ const DefaultID = "faceplugin-0.0.1"
 //go:embed manifests/*.json
 var builtin embed.FS
 
-// Builtin returns the manifests that come with the program, sorted by id.
+// Builtin returns the manifests that come with the program, those with most
+// files first.
 func Builtin() ([]Manifest, error) {
 	entries, err := fs.Glob(builtin, "manifests/*.json")
 	if err != nil {
@@ -40,7 +42,9 @@ func Builtin() ([]Manifest, error) {
 		}
 		all = append(all, m)
 	}
-	sort.Slice(all, func(i, j int) bool { return all[i].ID < all[j].ID })
+	slices.SortFunc(all, func(a, b Manifest) int {
+		return cmp.Or(cmp.Compare(len(b.Files), len(a.Files)), cmp.Compare(a.ID, b.ID))
+	})
 	return all, nil
 }
 
@@ -55,8 +59,9 @@ type Pack struct {
 const manifestFile = "pack.json"
 
 // Open finds the pack in a directory: by the manifest pack.json in it, or
-// else by the built-in manifest whose files are all there. The contents of
-// the files are verified when they are read.
+// else by the built-in manifest whose files are all there, the one with most
+// files if several are. The contents of the files are verified when they are
+// read.
 func Open(dir string) (Pack, error) {
 	text, err := os.ReadFile(filepath.Join(dir, manifestFile))
 	if err == nil {
@@ -92,7 +97,7 @@ func (m Manifest) missing(dir string) []string {
 			names = append(names, name)
 		}
 	}
-	sort.Strings(names)
+	slices.Sort(names)
 	return names
 }
 

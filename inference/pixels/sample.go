@@ -5,14 +5,27 @@ import "image"
 // Order is the order in which a tensor holds the colour planes.
 type Order string
 
-// The colour orders that models are trained with.
+// The colour orders that models are trained with. Grey is a single plane of
+// luma.
 const (
-	RGB Order = "RGB"
-	BGR Order = "BGR"
+	RGB  Order = "RGB"
+	BGR  Order = "BGR"
+	Grey Order = "GREY"
 )
 
-// Tensor describes where sampled pixels go: three planes of Height rows of
-// Width values each (NCHW with N = 1), every value (pixel − Mean) × Scale with
+// Planes returns the number of planes, 0 for an unknown order.
+func (o Order) Planes() int {
+	switch o {
+	case RGB, BGR:
+		return 3
+	case Grey:
+		return 1
+	}
+	return 0
+}
+
+// Tensor describes where sampled pixels go: planes of Height rows of Width
+// values each (NCHW with N = 1), every value (pixel − Mean) × Scale with
 // pixels from 0 to 255.
 type Tensor struct {
 	Data          []float32
@@ -74,6 +87,10 @@ func between(at float64, n, step int) (first, second int, share float32) {
 func (s *Sampler) Bilinear(m *Image, window image.Rectangle, dst Tensor, width, height int) {
 	s.columns = taps(s.columns, m.x, window.Min.X, window.Dx(), width)
 	s.rows = taps(s.rows, m.yy, window.Min.Y, window.Dy(), height)
+	if dst.Order == Grey {
+		s.grey(m, dst, width)
+		return
+	}
 	plane := dst.Width * dst.Height
 	r, g, b := dst.Data[:plane], dst.Data[plane:2*plane], dst.Data[2*plane:3*plane]
 	if dst.Order == BGR {
@@ -121,6 +138,22 @@ func (s *Sampler) planarRow(m *Image, row *tap, r, g, b []float32, scale, bias f
 		b[x] = clamp(luma+1.772*cb)*scale + bias
 	}
 }
+
+// grey writes the single plane of luma.
+func (s *Sampler) grey(m *Image, dst Tensor, width int) {
+	bias := -dst.Mean * dst.Scale
+	for y := range s.rows {
+		row, out := &s.rows[y], dst.Data[y*dst.Width:][:width]
+		for x := range out {
+			c := &s.columns[x]
+			luma := mix(mix(m.lumaAt(row.luma0+c.luma0), m.lumaAt(row.luma0+c.luma1), c.share),
+				mix(m.lumaAt(row.luma1+c.luma0), m.lumaAt(row.luma1+c.luma1), c.share), row.share)
+			out[x] = luma*dst.Scale + bias
+		}
+	}
+}
+
+func (m *Image) lumaAt(at int) float32 { return float32(m.luma(at)) }
 
 func mix(a, b, share float32) float32 { return a + (b-a)*share }
 

@@ -1,0 +1,136 @@
+package pack_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pas-ta/liveness/inference/pack"
+)
+
+func builtin(t *testing.T) map[string]pack.Manifest {
+	t.Helper()
+	all, err := pack.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	byID := map[string]pack.Manifest{}
+	for _, m := range all {
+		byID[m.ID] = m
+	}
+	return byID
+}
+
+// The hashes are written into events, so that a change of a manifest is a
+// change that has to be seen: it is a new pack and needs a new id.
+func TestHashesOfBuiltinPacks(t *testing.T) {
+	t.Parallel()
+	got := map[string]string{}
+	for id, m := range builtin(t) {
+		got[id] = m.Hash()
+	}
+	want := map[string]string{
+		pack.DefaultID:                  "a2e1ff7a4584113f853f6941e8003358eb6f80081c57f03150fd08368910eda3",
+		"faceplugin-0.0.1-no-landmarks": "2a183b1ea7aa00e3c5d08dcad3603fa74841c8a8116f4bc25e47307858726c6d",
+		"yunet-minifasnet-1":            "2fab3885f2afa99cd725df5379a6b990d9fdc7173378dce943a970eb698c9f5b",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestOpenByManifestAndByFiles(t *testing.T) {
+	t.Parallel()
+	m := builtin(t)["faceplugin-0.0.1-no-landmarks"]
+
+	byFiles := t.TempDir()
+	for name := range m.Files {
+		write(t, filepath.Join(byFiles, name), "anything")
+	}
+	p, err := pack.Open(byFiles)
+	if err != nil || p.ID != m.ID {
+		t.Fatalf("by files: %q, %v; want %q", p.ID, err, m.ID)
+	}
+	if _, err := p.Read("fr_detect.onnx"); err == nil || !strings.Contains(err.Error(), "SHA-256") {
+		t.Errorf("a file of other contents: %v, want a SHA-256 error", err)
+	}
+	if _, err := p.Read("other.onnx"); err == nil {
+		t.Error("a file that the manifest does not list was read")
+	}
+
+	m.ID = "mine"
+	m.Files["fr_detect.onnx"] = "ee0874170b7f6f32b8c2ac9573c428d35b575270a66b757c2c0185d2bd09718d" // of "anything"
+	text, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(byFiles, "pack.json"), string(text))
+	p, err = pack.Open(byFiles)
+	if err != nil || p.ID != "mine" {
+		t.Fatalf("by manifest: %q, %v", p.ID, err)
+	}
+	if sum := sha256.Sum256(text); p.Hash() != hex.EncodeToString(sum[:]) {
+		t.Errorf("hash %s, want that of the manifest written", p.Hash())
+	}
+	if _, err := p.Read("fr_detect.onnx"); err != nil {
+		t.Error(err)
+	}
+
+	all := t.TempDir()
+	for name := range builtin(t)[pack.DefaultID].Files {
+		write(t, filepath.Join(all, name), "anything")
+	}
+	if p, err := pack.Open(all); err != nil || p.ID != pack.DefaultID {
+		t.Errorf("with the landmark model: %q, %v; want %q", p.ID, err, pack.DefaultID)
+	}
+
+	_, err = pack.Open(t.TempDir())
+	if err == nil || !strings.Contains(err.Error(), "lacks fr_detect.onnx, fr_liveness.onnx") {
+		t.Errorf("an empty directory: %v; want it to name the missing files", err)
+	}
+}
+
+func TestParseRefusesWhatWouldChangeScores(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(m *pack.Manifest){
+		"no id":                func(m *pack.Manifest) { m.ID = "" },
+		"unknown detector":     func(m *pack.Manifest) { m.Detector.Kind = "mtcnn" },
+		"unlisted file":        func(m *pack.Manifest) { m.Detector.File = "other.onnx" },
+		"no input size":        func(m *pack.Manifest) { m.Detector.Input.Width = 0 },
+		"unknown colour order": func(m *pack.Manifest) { m.Scorers[0].Input.Order = "GBR" },
+		"scale of zero":        func(m *pack.Manifest) { m.Scorers[0].Input.Scale = 0 },
+		"live is no class":     func(m *pack.Manifest) { m.Scorers[0].Live = 3 },
+		"crop inside the face": func(m *pack.Manifest) { m.Scorers[0].CropScale = 0.5 },
+		"no scorers":           func(m *pack.Manifest) { m.Scorers = nil },
+		"threshold of one":     func(m *pack.Manifest) { m.Threshold = 1 },
+		"a point too many":     func(m *pack.Manifest) { m.Landmarks.NoseTip = 68 },
+		"turn unmeasured":      func(m *pack.Manifest) { m.Landmarks = nil },
+		"odd yunet input":      func(m *pack.Manifest) { m.Detector.Kind = pack.YuNet },
+	} {
+		m := builtin(t)[pack.DefaultID]
+		change(&m)
+		text, err := json.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := pack.Parse(text); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+	if _, err := pack.Parse([]byte(`{"id": "x", "treshold": 0.2}`)); err == nil || !strings.Contains(err.Error(), "treshold") {
+		t.Errorf("a misspelt field: %v", err)
+	}
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
