@@ -1,0 +1,146 @@
+package parts
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// unpack extracts a tarball with the entries and lists what came of it.
+func unpack(t *testing.T, pkg npmPackage, entries ...tarEntry) ([]string, error) {
+	t.Helper()
+	dir := t.TempDir()
+	tarball := filepath.Join(dir, "p.tgz")
+	if err := os.WriteFile(tarball, packed(entries...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	content := filepath.Join(dir, "content")
+	if err := os.Mkdir(content, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	err := extract(t.Context(), tarball, content, pkg)
+	var found []string
+	_ = filepath.Walk(dir, func(path string, info os.FileInfo, err error) error {
+		if err == nil && !info.IsDir() && path != tarball {
+			found = append(found, strings.TrimPrefix(path, dir+"/"))
+		}
+		return err
+	})
+	slices.Sort(found)
+	return found, err
+}
+
+func TestExtractTakesOnlyWhatIsUsed(t *testing.T) {
+	t.Parallel()
+	pkg := npmPackage{files: []file{{from: "a/b.js", to: "b.js"}}}
+	got, err := unpack(t, pkg,
+		tarEntry{"package/a/b.js", "1"}, tarEntry{"package/a/c.js", "2"}, tarEntry{"package/package.json", "{}"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"content/b.js"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestExtractWritesNothingOutside(t *testing.T) {
+	t.Parallel()
+	pkg := npmPackage{tree: &tree{from: "native/"}}
+	got, err := unpack(t, pkg,
+		tarEntry{"package/native/../../../evil", "x"},
+		tarEntry{"/package/native/absolute", "x"},
+		tarEntry{"package/native/lib/good", "x"},
+		tarEntry{"../package/native/above", "x"},
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range got {
+		if !strings.HasPrefix(path, "content/") {
+			t.Errorf("%s was written", path)
+		}
+	}
+	if !slices.Contains(got, "content/lib/good") {
+		t.Errorf("%v lacks the good file", got)
+	}
+}
+
+func TestLinksStayInside(t *testing.T) {
+	t.Parallel()
+	pkg := npmPackage{tree: &tree{from: "native/", links: "native/links.json"}}
+	for list, wantErr := range map[string]bool{
+		`[{"source":"native/lib/x.so.1.2","target":"native/lib/x.so.1"}]`:   false,
+		`[{"source":"native/lib/x.so.1.2","target":"native/x"}]`:            false,
+		`[{"source":"native/../../../etc/passwd","target":"native/lib/x"}]`: true,
+		`[{"source":"native/lib/x.so.1.2","target":"native/../../x"}]`:      true,
+		`[{"source":"/etc/passwd","target":"native/lib/x"}]`:                true,
+		`not JSON`: true,
+	} {
+		_, err := unpack(t, pkg, tarEntry{"package/native/lib/x.so.1.2", "x"}, tarEntry{"package/native/links.json", list})
+		if (err != nil) != wantErr {
+			t.Errorf("%s: error %v, want one: %t", list, err, wantErr)
+		}
+	}
+}
+
+func TestVerifyTree(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "lib"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{"lib/a": "1", "lib-b": "2"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("a", filepath.Join(dir, "lib", "link")); err != nil {
+		t.Fatal(err)
+	}
+	// find . -type f | sed 's,^./,,' | LC_ALL=C sort | xargs sha256sum | sha256sum
+	pkgs := []npmPackage{{tree: &tree{sha256: "66ba1ed50e38321101cd65aff5582aa1e2a9fe475924dcf3ddc2422cb3625bf1"}}}
+	if err := verify(dir, pkgs); err != nil {
+		t.Error(err)
+	}
+	if err := os.Remove(filepath.Join(dir, "lib", "a")); err != nil {
+		t.Fatal(err)
+	}
+	if err := verify(dir, pkgs); err == nil {
+		t.Error("a link that leads nowhere goes unnoticed")
+	}
+}
+
+func TestCatalogueIsPinned(t *testing.T) {
+	t.Parallel()
+	for id, p := range catalogue() {
+		if p.id != id || p.title == "" || p.env == "" || p.holds == "" {
+			t.Errorf("%s: incomplete entry", id)
+		}
+		for platform, pkgs := range p.packages {
+			for _, pkg := range pkgs {
+				if strings.LastIndex(pkg.name, "@") < 1 || pkg.licence == "" || pkg.size == 0 {
+					t.Errorf("%s, %s: %q needs a version, a licence and a size", id, platform, pkg.name)
+				}
+				sums := []string{}
+				for _, f := range pkg.files {
+					sums = append(sums, f.sha256)
+					if !filepath.IsLocal(f.to) {
+						t.Errorf("%s: %s leads out of the part", id, f.to)
+					}
+				}
+				if pkg.tree != nil {
+					sums = append(sums, pkg.tree.sha256)
+				}
+				for _, sum := range sums {
+					if len(sum) != 64 {
+						t.Errorf("%s, %s: %q is no SHA-256", id, pkg.name, sum)
+					}
+				}
+			}
+		}
+	}
+}

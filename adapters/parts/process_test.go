@@ -1,0 +1,240 @@
+package parts
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// The test binary also plays two other programs: the npm client, and a process
+// that uses a Cache. What is shared between processes is tested with processes.
+const (
+	roleEnv    = "PARTS_TEST_ROLE"    // npm or fetch
+	npmModeEnv = "PARTS_TEST_NPM"     // how npm behaves
+	npmLogEnv  = "PARTS_TEST_NPM_LOG" // file to which npm writes a line per call
+	wantedEnv  = "PARTS_TEST_WANTED"  // parts that fetch asks for, by comma
+)
+
+func TestMain(m *testing.M) {
+	switch os.Getenv(roleEnv) {
+	case "npm":
+		os.Exit(playNPM())
+	case "fetch":
+		os.Exit(playFetch())
+	}
+	os.Exit(m.Run())
+}
+
+const goodContent = "what the package holds"
+
+// testParts are two parts of one small file each.
+func testParts() map[Part]part {
+	sum := sha256.Sum256([]byte(goodContent))
+	parts := map[Part]part{}
+	for _, id := range []Part{"first", "second"} {
+		parts[id] = part{
+			id: id, title: "the " + string(id) + " part", env: "PARTS_TEST_" + strings.ToUpper(string(id)),
+			holds: "the path of a file", main: "file.bin",
+			packages: map[string][]npmPackage{"": {{
+				name: "test-" + string(id) + "@1.0.0", licence: "MIT", size: 1000,
+				files: []file{{"lib/file.bin", "file.bin", hex.EncodeToString(sum[:])}},
+			}}},
+		}
+	}
+	return parts
+}
+
+// playFetch prints the paths of the wanted parts, or the error.
+func playFetch() int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT)
+	defer stop()
+	c := New(Options{Progress: os.Stderr})
+	c.parts = testParts()
+	var wanted []Part
+	for _, id := range strings.Split(os.Getenv(wantedEnv), ",") {
+		wanted = append(wanted, Part(id))
+	}
+	if err := c.Ensure(ctx, wanted...); err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	for _, id := range wanted {
+		path, err := c.Path(ctx, id)
+		if err != nil {
+			fmt.Println(err)
+			return 1
+		}
+		fmt.Println(path)
+	}
+	return 0
+}
+
+// playNPM does what `npm pack` does, or what can go wrong with it.
+func playNPM() int {
+	log, err := os.OpenFile(os.Getenv(npmLogEnv), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err == nil {
+		_, err = fmt.Fprintf(log, "%d %s\n", os.Getpid(), strings.Join(os.Args[1:], " "))
+	}
+	if err != nil {
+		return 9
+	}
+	to := os.Args[1+indexOf(os.Args, "--pack-destination")]
+	content := goodContent
+	switch os.Getenv(npmModeEnv) {
+	case "offline":
+		fmt.Fprintln(os.Stderr, "npm error code ENOTFOUND\nnpm error network request failed")
+		return 1
+	case "not found":
+		fmt.Fprintln(os.Stderr, "npm error code E404\nnpm error 404 Not Found - no such package")
+		return 1
+	case "hang":
+		_ = os.WriteFile(filepath.Join(to, "half.tgz"), []byte("half"), 0o600)
+		time.Sleep(time.Hour) // until the test kills it
+	case "slow":
+		time.Sleep(500 * time.Millisecond) // a download takes its time
+	case "corrupt":
+		content = "something else"
+	}
+	tarball := packed(tarEntry{"package/package.json", "{}"}, tarEntry{"package/lib/file.bin", content})
+	if os.Getenv(npmModeEnv) == "truncated" {
+		tarball = tarball[:len(tarball)/2]
+	}
+	if os.WriteFile(filepath.Join(to, "test-1.0.0.tgz"), tarball, 0o600) != nil {
+		return 9
+	}
+	return 0
+}
+
+func indexOf(list []string, s string) int {
+	for i, v := range list {
+		if v == s {
+			return i
+		}
+	}
+	return -1
+}
+
+type tarEntry struct{ name, content string }
+
+func packed(entries ...tarEntry) []byte {
+	var b bytes.Buffer
+	zw := gzip.NewWriter(&b)
+	tw := tar.NewWriter(zw)
+	for _, e := range entries {
+		_ = tw.WriteHeader(&tar.Header{Name: e.name, Typeflag: tar.TypeReg, Mode: 0o644, Size: int64(len(e.content))})
+		_, _ = io.WriteString(tw, e.content)
+	}
+	_ = tw.Close()
+	_ = zw.Close()
+	return b.Bytes()
+}
+
+// sandbox is a cache directory and an npm of its own.
+type sandbox struct {
+	t   *testing.T
+	dir string
+}
+
+func newSandbox(t *testing.T) *sandbox {
+	t.Helper()
+	s := &sandbox{t: t, dir: t.TempDir()}
+	script := fmt.Sprintf("#!/bin/sh\n%s=npm exec '%s' \"$@\"\n", roleEnv, os.Args[0])
+	for _, dir := range []string{s.path("bin"), s.path("empty")} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(s.path("bin", "npm"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s *sandbox) path(names ...string) string {
+	return filepath.Join(append([]string{s.dir}, names...)...)
+}
+
+// process prepares a process that fetches the wanted parts.
+func (s *sandbox) process(npmMode, wanted string, env ...string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append([]string{
+		roleEnv + "=fetch", npmModeEnv + "=" + npmMode, npmLogEnv + "=" + s.path("npm.log"),
+		"GORACE=atexit_sleep_ms=0", // or each short process takes a second to end
+		wantedEnv + "=" + wanted, "PATH=" + s.path("bin"), CacheEnv + "=" + s.path("cache"), "HOME=" + s.dir,
+	}, env...)
+	return cmd
+}
+
+type outcome struct {
+	out, progress string
+	err           error
+}
+
+func (s *sandbox) run(npmMode, wanted string, env ...string) outcome {
+	s.t.Helper()
+	cmd := s.process(npmMode, wanted, env...)
+	var out, progress bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &progress
+	err := cmd.Run()
+	return outcome{strings.TrimSpace(out.String()), progress.String(), err}
+}
+
+// mustFetch runs a process that has to succeed and checks the file it names.
+func (s *sandbox) mustFetch(npmMode string) outcome {
+	s.t.Helper()
+	o := s.run(npmMode, "first")
+	if o.err != nil {
+		s.t.Fatalf("%v: %s\n%s", o.err, o.out, o.progress)
+	}
+	if content, err := os.ReadFile(o.out); err != nil || string(content) != goodContent {
+		s.t.Fatalf("the part holds %q, %v", content, err)
+	}
+	return o
+}
+
+// npmCalls returns the lines that npm logged: process id and arguments.
+func (s *sandbox) npmCalls() []string {
+	b, err := os.ReadFile(s.path("npm.log"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return strings.Split(strings.TrimSpace(string(b)), "\n")
+}
+
+// leftovers lists what is in the cache besides complete parts and the lock.
+func (s *sandbox) leftovers() []string {
+	found, _ := filepath.Glob(s.path("cache", stagingPrefix+"*"))
+	return found
+}
+
+// complete lists the parts in the cache.
+func (s *sandbox) complete() []string {
+	found, _ := filepath.Glob(s.path("cache", "[a-z]*"))
+	return found
+}
+
+func (s *sandbox) waitForNPM() {
+	s.t.Helper()
+	deadline := time.After(30 * time.Second)
+	for len(s.npmCalls()) == 0 || len(s.leftovers()) == 0 {
+		select {
+		case <-deadline:
+			s.t.Fatal("npm was not called")
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
