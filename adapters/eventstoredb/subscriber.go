@@ -1,0 +1,237 @@
+package eventstoredb
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/cenkalti/backoff/v5"
+	"github.com/google/uuid"
+
+	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/projections"
+)
+
+// Source is the log as projections follow it: filtered catch-up subscriptions to $all, handed on through Watermill.
+type Source struct {
+	client *Client
+	codec  codec
+	log    *slog.Logger
+}
+
+var _ projections.Source = (*Source)(nil)
+
+// NewSource follows the log through client, decoding the events of registry.
+func NewSource(client *Client, registry *domain.Registry, log *slog.Logger) *Source {
+	return &Source{client: client, codec: codec{registry}, log: log}
+}
+
+// Head is the commit position of the newest event in the log.
+func (s *Source) Head(ctx context.Context) (uint64, error) { return s.client.Head(ctx) }
+
+// Subscriber follows eventTypes for the projection called name; see projections.Source.
+func (s *Source) Subscriber(
+	name string, eventTypes []string, from func(context.Context) (projections.Place, error),
+) message.Subscriber {
+	ctx, stop := context.WithCancel(context.Background())
+	wanted := make(map[string]bool, len(eventTypes))
+	for _, eventType := range eventTypes {
+		wanted[eventType] = true
+	}
+	return &subscriber{source: s, name: name, eventTypes: eventTypes, wanted: wanted, from: from, ctx: ctx, stop: stop}
+}
+
+// subscriber is a Watermill subscriber whose messages are batches. It keeps the order of the log and loses nothing; it
+// delivers a batch again after a Nack, and again after a reconnection when the checkpoint has not moved past it.
+type subscriber struct {
+	source     *Source
+	name       string
+	eventTypes []string
+	wanted     map[string]bool
+	from       func(context.Context) (projections.Place, error)
+
+	ctx     context.Context // ends with Close
+	stop    context.CancelFunc
+	running sync.WaitGroup
+}
+
+const (
+	// maxBatchEvents bounds a batch, and with it the size of a projection's transaction.
+	maxBatchEvents = 2000
+	// receiveAhead is how many events are taken from the connection while a batch is applied; beyond it the node waits.
+	receiveAhead = 2 * maxBatchEvents
+	// redeliveryPause follows a Nack.
+	redeliveryPause = 500 * time.Millisecond
+)
+
+// Subscribe delivers batches until ctx ends or the subscriber is closed. The topic is not used: what is followed was
+// said when the subscriber was made.
+func (s *subscriber) Subscribe(ctx context.Context, _ string) (<-chan *message.Message, error) {
+	messages := make(chan *message.Message)
+	s.running.Add(1)
+	ctx, cancel := context.WithCancel(ctx)
+	unlink := context.AfterFunc(s.ctx, cancel)
+	go func() {
+		defer s.running.Done()
+		defer unlink()
+		defer cancel()
+		defer close(messages)
+		s.keepFollowing(ctx, messages)
+	}()
+	return messages, nil
+}
+
+// Close ends all subscriptions and waits for them.
+func (s *subscriber) Close() error {
+	s.stop()
+	s.running.Wait()
+	return nil
+}
+
+// keepFollowing follows the log and begins anew at the checkpoint whenever the connection is lost.
+func (s *subscriber) keepFollowing(ctx context.Context, messages chan<- *message.Message) {
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval, pause.MaxInterval = 100*time.Millisecond, 5*time.Second
+	for ctx.Err() == nil {
+		delivered, err := s.follow(ctx, messages)
+		if ctx.Err() != nil {
+			return
+		}
+		if delivered {
+			pause.Reset()
+		}
+		wait := pause.NextBackOff()
+		s.source.log.Warn("projection has lost the log and reconnects", "projection", s.name, "wait", wait, "error", err)
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// follow delivers batches over one connection until it ends.
+func (s *subscriber) follow(ctx context.Context, messages chan<- *message.Message) (delivered bool, err error) {
+	place, err := s.from(ctx)
+	if err != nil {
+		return false, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	subscription, err := s.source.client.subscribe(ctx, place.Position, &esdb.SubscriptionFilter{Type: esdb.EventFilterType, Prefixes: s.eventTypes})
+	if err != nil {
+		cancel()
+		return false, err
+	}
+	received := make(chan *esdb.SubscriptionEvent, receiveAhead)
+	var receiving sync.WaitGroup
+	receiving.Go(func() { receive(ctx, subscription, received) })
+	defer func() {
+		cancel()
+		_ = subscription.Close()
+		receiving.Wait()
+	}()
+	for {
+		batch, dropped := s.collect(ctx, received)
+		if batch.Position > 0 || batch.CaughtUp {
+			if batch.Position == 0 {
+				batch.Position = place.Position
+			}
+			place.Position = batch.Position
+			if !s.deliver(ctx, messages, batch) {
+				return delivered, ctx.Err()
+			}
+			delivered = true
+		}
+		if dropped != nil {
+			return delivered, dropped
+		}
+	}
+}
+
+// receive moves events from the connection into a bounded channel; a full channel makes the node wait.
+func receive(ctx context.Context, subscription *esdb.Subscription, received chan<- *esdb.SubscriptionEvent) {
+	for {
+		happened := subscription.Recv()
+		select {
+		case received <- happened:
+		case <-ctx.Done():
+			return
+		}
+		if happened.SubscriptionDropped != nil {
+			return
+		}
+	}
+}
+
+// collect waits for something to happen and takes along what else has arrived by then.
+func (s *subscriber) collect(ctx context.Context, received <-chan *esdb.SubscriptionEvent) (batch projections.Batch, dropped error) {
+	select {
+	case happened := <-received:
+		if dropped = s.add(&batch, happened); dropped != nil {
+			return batch, dropped
+		}
+	case <-ctx.Done():
+		return batch, ctx.Err()
+	}
+	for len(batch.Events) < maxBatchEvents {
+		select {
+		case happened := <-received:
+			if dropped = s.add(&batch, happened); dropped != nil {
+				return batch, dropped
+			}
+		default:
+			return batch, nil
+		}
+	}
+	return batch, nil
+}
+
+func (s *subscriber) add(batch *projections.Batch, happened *esdb.SubscriptionEvent) (dropped error) {
+	switch {
+	case happened.EventAppeared != nil:
+		raw := happened.EventAppeared.OriginalEvent()
+		batch.Position, batch.CaughtUp = raw.Position.Commit, false
+		if !s.wanted[raw.EventType] {
+			return nil // the store filters by prefix; a longer name with the same beginning is not ours
+		}
+		recorded, err := s.source.codec.decode(raw)
+		if err != nil {
+			recorded.Event = projections.Undecodable{Type: raw.EventType, Err: err}
+		}
+		batch.Events = append(batch.Events, recorded)
+	case happened.CheckPointReached != nil:
+		batch.Position = max(batch.Position, happened.CheckPointReached.Commit)
+	case happened.CaughtUp != nil:
+		batch.CaughtUp = true
+	case happened.SubscriptionDropped != nil:
+		return happened.SubscriptionDropped.Error
+	}
+	return nil
+}
+
+// deliver hands a batch over until it is acknowledged; false when the subscription ends first.
+func (s *subscriber) deliver(ctx context.Context, messages chan<- *message.Message, batch projections.Batch) bool {
+	for {
+		msg := message.NewMessageWithContext(ctx, uuid.NewString(), nil)
+		projections.WithBatch(msg, batch)
+		select {
+		case messages <- msg:
+		case <-ctx.Done():
+			return false
+		}
+		select {
+		case <-msg.Acked():
+			return true
+		case <-msg.Nacked():
+		case <-ctx.Done():
+			return false
+		}
+		select {
+		case <-time.After(redeliveryPause):
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
