@@ -100,14 +100,14 @@ func (a *account) reaches(dir string) bool {
 		if !ok {
 			return false
 		}
-		enter := uint32(0o001)
+		enter := fs.FileMode(0o001)
 		switch {
 		case st.Uid == a.uid:
 			enter = 0o100
 		case st.Gid == a.gid:
 			enter = 0o010
 		}
-		if uint32(st.Mode)&enter == 0 {
+		if info.Mode().Perm()&enter == 0 {
 			return false
 		}
 		parent := filepath.Dir(dir)

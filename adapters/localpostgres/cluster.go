@@ -98,7 +98,7 @@ func Start(ctx context.Context, cfg Config) (_ *Cluster, err error) {
 	if cfg.Disposable {
 		remove = append(remove, c.files()...)
 	}
-	if c.watchdog, err = startWatchdog(cfg.Disposable, remove...); err != nil {
+	if c.watchdog, err = startWatchdog(ctx, cfg.Disposable, remove...); err != nil {
 		return nil, err
 	}
 	if err := c.prepareData(ctx); err != nil {

@@ -3,6 +3,7 @@
 package localpostgres
 
 import (
+	"context"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -11,7 +12,7 @@ import (
 // serves tells whether the process is a server on dir. An id alone proves
 // nothing: it may since have been given to any other program.
 func serves(pid int, dir string) bool {
-	out, err := exec.Command("ps", "-ww", "-o", "command=", "-p", strconv.Itoa(pid)).Output()
+	out, err := exec.CommandContext(context.Background(), "ps", "-ww", "-o", "command=", "-p", strconv.Itoa(pid)).Output()
 	command := string(out)
 	return err == nil && strings.Contains(command, "postgres") && strings.Contains(command, dir)
 }

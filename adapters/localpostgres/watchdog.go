@@ -1,6 +1,7 @@
 package localpostgres
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -36,13 +37,13 @@ type watchdog struct {
 
 // startWatchdog starts the guard, which also removes what is named. For
 // disposable data the server is stopped the hard way, without writing it out.
-func startWatchdog(disposable bool, remove ...string) (*watchdog, error) {
+func startWatchdog(ctx context.Context, disposable bool, remove ...string) (*watchdog, error) {
 	signal := "INT"
 	if disposable {
 		signal = "QUIT"
 	}
 	args := append([]string{"-c", watchdogScript, "liveness-watchdog", signal}, remove...)
-	cmd := exec.Command("/bin/sh", args...)
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), "/bin/sh", args...)
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	in, err := cmd.StdinPipe()

@@ -237,7 +237,7 @@ func TestUnwritableCache(t *testing.T) {
 func TestCacheWithoutHome(t *testing.T) {
 	t.Parallel()
 	// An empty HOME is the same as none to the standard library.
-	cmd := exec.Command(os.Args[0], "-test.run=^TestPrintCacheDir$", "-test.v")
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestPrintCacheDir$", "-test.v")
 	cmd.Env = []string{"HOME=", "XDG_CACHE_HOME=", CacheEnv + "="}
 	out, err := cmd.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "cache directory: /") {

@@ -69,16 +69,16 @@ func playFetch() int {
 		wanted = append(wanted, Part(id))
 	}
 	if err := c.Ensure(ctx, wanted...); err != nil {
-		fmt.Println(err)
+		fmt.Fprintln(os.Stdout, err)
 		return 1
 	}
 	for _, id := range wanted {
 		path, err := c.Path(ctx, id)
 		if err != nil {
-			fmt.Println(err)
+			fmt.Fprintln(os.Stdout, err)
 			return 1
 		}
-		fmt.Println(path)
+		fmt.Fprintln(os.Stdout, path)
 	}
 	return 0
 }
@@ -103,9 +103,9 @@ func playNPM() int {
 		return 1
 	case "hang":
 		_ = os.WriteFile(filepath.Join(to, "half.tgz"), []byte("half"), 0o600)
-		time.Sleep(time.Hour) // until the test kills it
+		<-time.After(time.Hour) // until the test kills it
 	case "slow":
-		time.Sleep(500 * time.Millisecond) // a download takes its time
+		<-time.After(500 * time.Millisecond) // a download takes its time
 	case "corrupt":
 		content = "something else"
 	}
@@ -170,7 +170,7 @@ func (s *sandbox) path(names ...string) string {
 
 // process prepares a process that fetches the wanted parts.
 func (s *sandbox) process(npmMode, wanted string, env ...string) *exec.Cmd {
-	cmd := exec.Command(os.Args[0])
+	cmd := exec.CommandContext(context.WithoutCancel(s.t.Context()), os.Args[0])
 	cmd.Env = append([]string{
 		roleEnv + "=fetch", npmModeEnv + "=" + npmMode, npmLogEnv + "=" + s.path("npm.log"),
 		"GORACE=atexit_sleep_ms=0", // or each short process takes a second to end

@@ -35,7 +35,7 @@ func TestEveryPartIsSupplied(t *testing.T) {
 				}
 			}
 			if part == parts.Postgres {
-				if out, err := exec.Command(filepath.Join(path, "postgres"), "--version").CombinedOutput(); err != nil {
+				if out, err := exec.CommandContext(t.Context(), filepath.Join(path, "postgres"), "--version").CombinedOutput(); err != nil {
 					t.Errorf("the fetched server does not run: %v %s", err, out)
 				}
 			}

@@ -22,7 +22,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/pas-ta/liveness/adapters/localpostgres"
-	"github.com/pas-ta/liveness/adapters/parts"
+	"github.com/pas-ta/liveness/adapters/parts" //nolint:depguard // test support, never part of the program
 )
 
 // process is the cluster of this test process. A testing.TB is all that a test
@@ -93,14 +93,14 @@ func (c *cluster) create(t testing.TB, from string) string {
 	server := c.start(t)
 	name := fmt.Sprintf("test_%d", c.databases.Add(1))
 	quoted := pgx.Identifier{name}.Sanitize()
-	c.exec(t, t.Context(), server, "CREATE DATABASE "+quoted+" TEMPLATE "+pgx.Identifier{from}.Sanitize())
+	c.exec(t.Context(), t, server, "CREATE DATABASE "+quoted+" TEMPLATE "+pgx.Identifier{from}.Sanitize())
 	t.Cleanup(func() {
-		c.exec(t, context.WithoutCancel(t.Context()), server, "DROP DATABASE "+quoted+" WITH (FORCE)")
+		c.exec(context.WithoutCancel(t.Context()), t, server, "DROP DATABASE "+quoted+" WITH (FORCE)")
 	})
 	return server.ConnString(name)
 }
 
-func (c *cluster) exec(t testing.TB, ctx context.Context, server *localpostgres.Cluster, sql string) {
+func (c *cluster) exec(ctx context.Context, t testing.TB, server *localpostgres.Cluster, sql string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
