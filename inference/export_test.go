@@ -50,3 +50,20 @@ func ReferenceRun(library string, p pack.Pack, file string, fill func(c, y, x in
 	}
 	return outputs, nil
 }
+
+// BareRuns returns the bare run of each model of a pack, for benchmarks.
+func BareRuns(library string, p pack.Pack) (runs []func() error, closeModels func(), err error) {
+	release, err := acquireRuntime(library)
+	if err != nil {
+		return nil, nil, err
+	}
+	w, err := newWorker(p, nil)
+	if err != nil {
+		release()
+		return nil, nil, err
+	}
+	for _, m := range w.models() {
+		runs = append(runs, m.run)
+	}
+	return runs, func() { w.close(); release() }, nil
+}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"math"
 )
 
 // Image is one decoded picture. Coordinates of all methods are upright: the
@@ -83,8 +84,8 @@ func (m *Image) orient(columns, rows axis, o Orientation) {
 // be nil.
 func Interleaved(pix []byte, width, height, stride, step int, channels [3]int, o Orientation, release func()) (*Image, error) {
 	last := (height-1)*stride + (width-1)*step + max(channels[0], channels[1], channels[2])
-	if width <= 0 || height <= 0 || step <= 0 || stride < width*step || len(pix) <= last {
-		return nil, fmt.Errorf("a buffer of %d bytes does not hold %d×%d pixels with a stride of %d", len(pix), width, height, stride)
+	if width <= 0 || height <= 0 || step <= 0 || stride < width*step || len(pix) <= last || last > math.MaxInt32 {
+		return nil, fmt.Errorf("a buffer of %d bytes does not hold %d×%d pixels with a stride of %d, or over 2 GB", len(pix), width, height, stride)
 	}
 	m := &Image{r: pix[channels[0]:], g: pix[channels[1]:], b: pix[channels[2]:], release: release}
 	m.orient(axis{length: width, step: step}, axis{length: height, step: stride}, o)
@@ -146,8 +147,8 @@ func fromYCbCr(src *image.YCbCr, o Orientation) (*Image, error) {
 	}
 	w, h := src.Rect.Dx(), src.Rect.Dy()
 	lastY, lastC := (h-1)*src.YStride+w-1, ((h-1)>>shiftY)*src.CStride+(w-1)>>shiftX
-	if w <= 0 || h <= 0 || len(src.Y) <= lastY || len(src.Cb) <= lastC || len(src.Cr) <= lastC {
-		return nil, errors.New("planes that are smaller than the picture")
+	if w <= 0 || h <= 0 || len(src.Y) <= lastY || len(src.Cb) <= lastC || len(src.Cr) <= lastC || lastY > math.MaxInt32 {
+		return nil, errors.New("planes that are smaller than the picture, or over 2 GB")
 	}
 	m := &Image{planar: true, y: src.Y, cb: src.Cb, cr: src.Cr}
 	m.orient(axis{length: w, step: 1, chromaStep: 1, chromaShift: shiftX},

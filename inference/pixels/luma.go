@@ -30,7 +30,7 @@ func (t *Tile) Luma(m *Image, region image.Rectangle) {
 			offset := m.yy.at(region.Min.Y + (2*j+1)*region.Dy()/(2*TileSide*tapsY))
 			for cell := range sums {
 				for _, column := range columns[cell*tapsX : (cell+1)*tapsX] {
-					sums[cell] += m.luma(offset + column)
+					sums[cell] += uint32(m.luma(uint32(offset + column)))
 				}
 			}
 		}
@@ -40,11 +40,11 @@ func (t *Tile) Luma(m *Image, region image.Rectangle) {
 	}
 }
 
-func (m *Image) luma(at int) uint32 {
+func (m *Image) luma(at uint32) uint8 {
 	if m.planar {
-		return uint32(m.y[at])
+		return m.y[at]
 	}
-	return (19595*uint32(m.r[at]) + 38470*uint32(m.g[at]) + 7471*uint32(m.b[at]) + 1<<15) >> 16
+	return uint8((19595*uint32(m.r[at]) + 38470*uint32(m.g[at]) + 7471*uint32(m.b[at]) + 1<<15) >> 16)
 }
 
 // Mean returns the mean luma, 0 to 255.
