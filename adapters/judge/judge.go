@@ -1,0 +1,56 @@
+// Package judge lets commands ask the inference engine for judgements, in terms of the domain.
+package judge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/inference"
+	"github.com/pas-ta/liveness/inference/decode"
+)
+
+// Judge is the inference engine as commands see it.
+type Judge struct {
+	engine *inference.Engine
+}
+
+var _ commands.Judge = (*Judge)(nil)
+
+// New judges with engine.
+func New(engine *inference.Engine) *Judge { return &Judge{engine: engine} }
+
+// Judge judges the largest face of an image; see commands.Judge.
+func (j *Judge) Judge(ctx context.Context, image []byte, format string) (domain.Judgement, error) {
+	stated, err := decode.ParseFormat(format)
+	if err != nil {
+		return domain.Judgement{}, domain.Invalid("image_format", "image_format is either \"jpeg\" or \"png\".").Because(err)
+	}
+	result, err := j.engine.Check(ctx, image, stated)
+	if err != nil {
+		return domain.Judgement{}, refusal(err)
+	}
+	return domain.Judgement{
+		FakeLikelihood: result.FakeLikelihood, FakeFace: result.Fake, Threshold: result.Threshold,
+		ValidFace: result.ValidFace, Brightness: result.Brightness, ModelPack: result.PackID, ModelPackHash: result.PackHash,
+	}, nil
+}
+
+// refusal says in the API's terms why there is no judgement. The decoder's messages are written for callers and hold
+// nothing of the image.
+func refusal(err error) error {
+	image := (*decode.Error)(nil)
+	switch {
+	case errors.As(err, &image) && image.Kind == decode.KindTooManyBytes:
+		return domain.ErrImageTooLarge.Because(err)
+	case errors.As(err, &image):
+		return domain.ErrInvalidImage.Saying("%s", image.Message).Because(image.Err)
+	case errors.Is(err, inference.ErrOverloaded):
+		return domain.ErrOverloaded.Because(err)
+	case errors.Is(err, inference.ErrClosed):
+		return domain.ErrUnavailable.Because(err)
+	}
+	return fmt.Errorf("judge image: %w", err)
+}
