@@ -25,6 +25,7 @@ type LogIn struct {
 type LoggedIn struct {
 	CustomerID     uuid.UUID
 	SubscriptionID uuid.UUID
+	password       domain.Sealed // the hash that matched
 }
 
 // LogIn runs the command. Whether the address is known can be told neither from the answer nor from the time it takes.
@@ -46,7 +47,21 @@ func (a *Application) LogIn(ctx context.Context, cmd LogIn) (LoggedIn, error) {
 		return LoggedIn{}, ErrLoginFailed
 	}
 	a.recordLogin(ctx, cmd.By, account.CustomerID, domain.LoginSucceeded{CustomerID: account.CustomerID, At: a.now().UTC()})
-	return LoggedIn{CustomerID: account.CustomerID, SubscriptionID: account.SubscriptionID}, nil
+	return LoggedIn{CustomerID: account.CustomerID, SubscriptionID: account.SubscriptionID, password: account.PasswordHash}, nil
+}
+
+// ConfirmLogin says whether a login still stands: ErrLoginFailed when the password was replaced or the account closed
+// since. Asked after the session has its place in the order of things, it leaves no gap in which an old password begins a
+// session that closing all sessions misses.
+func (a *Application) ConfirmLogin(ctx context.Context, user LoggedIn) error {
+	account, err := a.Account(ctx, user.CustomerID)
+	if err != nil {
+		return err
+	}
+	if !account.Active || account.PasswordHash != user.password {
+		return ErrLoginFailed
+	}
+	return nil
 }
 
 // accountOfMail finds the account whose login name an address is; the zero account when there is none.
