@@ -49,9 +49,11 @@ func (l *serverLog) line(s string) {
 	if s = strings.TrimSpace(s); s == "" {
 		return
 	}
+	// A FATAL ends one connection, whose client is told; only a PANIC is of the
+	// server as a whole.
 	level := slog.LevelDebug
-	if strings.HasPrefix(s, "FATAL:") || strings.HasPrefix(s, "PANIC:") {
-		level = slog.LevelWarn
+	if strings.HasPrefix(s, "PANIC:") {
+		level = slog.LevelError
 	}
 	l.logger.Log(context.Background(), level, "postgres", "message", s)
 	if len(l.tail) == tailLines {

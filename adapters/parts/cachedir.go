@@ -34,6 +34,15 @@ func cacheDir(explicit string) (string, error) {
 	return filepath.Join(os.TempDir(), "liveness-cache-"+strconv.Itoa(os.Getuid())), nil
 }
 
+// hasHome tells whether the account has a home, by HOME or by its entry.
+func hasHome() bool {
+	if os.Getenv("HOME") != "" {
+		return true
+	}
+	u, err := user.Current()
+	return err == nil && u.HomeDir != ""
+}
+
 // makeDir creates the cache directory, or says why it cannot be used and what
 // to do about it.
 func (c *Cache) makeDir() error {

@@ -113,34 +113,3 @@ func TestVerifyTree(t *testing.T) {
 		t.Error("a link that leads nowhere goes unnoticed")
 	}
 }
-
-func TestCatalogueIsPinned(t *testing.T) {
-	t.Parallel()
-	for id, p := range catalogue() {
-		if p.id != id || p.title == "" || p.env == "" || p.holds == "" {
-			t.Errorf("%s: incomplete entry", id)
-		}
-		for platform, pkgs := range p.packages {
-			for _, pkg := range pkgs {
-				if strings.LastIndex(pkg.name, "@") < 1 || pkg.licence == "" || pkg.size == 0 {
-					t.Errorf("%s, %s: %q needs a version, a licence and a size", id, platform, pkg.name)
-				}
-				sums := []string{}
-				for _, f := range pkg.files {
-					sums = append(sums, f.sha256)
-					if !filepath.IsLocal(f.to) {
-						t.Errorf("%s: %s leads out of the part", id, f.to)
-					}
-				}
-				if pkg.tree != nil {
-					sums = append(sums, pkg.tree.sha256)
-				}
-				for _, sum := range sums {
-					if len(sum) != 64 {
-						t.Errorf("%s, %s: %q is no SHA-256", id, pkg.name, sum)
-					}
-				}
-			}
-		}
-	}
-}

