@@ -1,0 +1,91 @@
+package node_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+
+	"github.com/pas-ta/liveness/adapters/node"
+)
+
+func start(tb testing.TB, dir string) (*node.Node, *esdb.Client) {
+	tb.Helper()
+	n, err := node.Start(tb.Context(), node.Config{Addr: "127.0.0.1:0", Dir: dir})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := n.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return n, connect(tb, n.ConnectionString())
+}
+
+func connect(tb testing.TB, address string) *esdb.Client {
+	tb.Helper()
+	config, err := esdb.ParseConnectionString(address)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	config.Logger = esdb.NoopLogging()
+	client, err := esdb.NewClient(config)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+func TestOfficialClientAppendsReadsAndSubscribes(t *testing.T) {
+	t.Parallel()
+	_, client := start(t, t.TempDir())
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	subscription, err := client.SubscribeToAll(ctx, esdb.SubscribeToAllOptions{From: esdb.Start{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer subscription.Close()
+	written, err := client.AppendToStream(ctx, "account-1", esdb.AppendToStreamOptions{ExpectedRevision: esdb.NoStream{}},
+		esdb.EventData{EventType: "Opened", ContentType: esdb.ContentTypeJson, Data: []byte(`{"a":1}`)},
+		esdb.EventData{EventType: "Renamed", ContentType: esdb.ContentTypeJson, Data: []byte(`{}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if written.NextExpectedVersion != 1 || written.CommitPosition == 0 {
+		t.Errorf("append = %+v, want revision 1 and a position", written)
+	}
+	for seen := 0; seen < 2; {
+		message := subscription.Recv()
+		if message.SubscriptionDropped != nil {
+			t.Fatal(message.SubscriptionDropped.Error)
+		}
+		if message.EventAppeared != nil {
+			seen++
+		}
+	}
+	read, err := client.ReadStream(ctx, "account-1", esdb.ReadStreamOptions{Direction: esdb.Backwards, From: esdb.End{}}, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer read.Close()
+	var types []string
+	for {
+		event, err := read.Recv()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		types = append(types, event.Event.EventType)
+	}
+	if len(types) != 2 || types[0] != "Renamed" {
+		t.Errorf("read backwards = %v", types)
+	}
+}

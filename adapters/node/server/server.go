@@ -1,0 +1,163 @@
+// Package server speaks the EventStoreDB gRPC protocol for the embedded event-store node: streams, server features, gossip and
+// the health page, all on one port.
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/gossip"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/persistent"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/serverfeatures"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/status"
+
+	"github.com/pas-ta/liveness/adapters/node/store"
+)
+
+const (
+	// maxMessage is the largest request; an append beyond its own limit is answered, not cut off.
+	maxMessage = 17 << 20
+	// maxCalls bounds the calls, subscriptions included, of one connection.
+	maxCalls = 8192
+	// stopTimeout is how long calls get to end by themselves when the server stops.
+	stopTimeout = 2 * time.Second
+)
+
+// Options of a server.
+type Options struct {
+	Logger *slog.Logger
+	// TLS makes the server speak TLS; nil = plain text, where no call is authenticated.
+	TLS *tls.Config
+	// Credentials, with TLS, are asked for of every call but the first ones of a connection.
+	Credentials Credentials
+	// Persistent serves persistent subscriptions; nil = they are not announced.
+	Persistent persistent.PersistentSubscriptionsServer
+}
+
+// Server serves one store on one listener.
+type Server struct {
+	log      *slog.Logger
+	grpc     *grpc.Server
+	plain    *http.Server
+	splitter *splitter
+	stopping context.Context
+	stop     context.CancelCauseFunc
+	running  errgroup.Group
+}
+
+// Start serves the store on a listener, which it closes when it stops.
+func Start(listener net.Listener, s *store.Store, options Options) *Server {
+	server := &Server{log: options.Logger}
+	server.stopping, server.stop = context.WithCancelCause(context.Background())
+	gate := &gate{}
+	var config *tls.Config
+	if options.TLS != nil {
+		gate = newGate(options.Credentials)
+		config = options.TLS.Clone()
+		config.NextProtos = []string{"h2", "http/1.1"}
+	}
+	server.splitter = newSplitter(listener, config)
+	server.grpc = grpc.NewServer(
+		grpc.MaxRecvMsgSize(maxMessage),
+		grpc.MaxConcurrentStreams(maxCalls),
+		grpc.WriteBufferSize(128<<10),
+		grpc.SharedWriteBuffer(true),
+		// The clients ping every 10 s, also with no call open; the default policy would close their connections.
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 500 * time.Millisecond, PermitWithoutStream: true}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 20 * time.Second}),
+		grpc.UnaryInterceptor(func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (response any, err error) {
+			if err := gate.check(ctx, info.FullMethod); err != nil {
+				return nil, err
+			}
+			defer server.recover(info.FullMethod, &err)
+			return handler(ctx, request)
+		}),
+		grpc.StreamInterceptor(func(service any, call grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
+			if err := gate.check(call.Context(), info.FullMethod); err != nil {
+				return err
+			}
+			defer server.recover(info.FullMethod, &err)
+			ctx, cancel := context.WithCancelCause(call.Context())
+			defer cancel(nil)
+			defer context.AfterFunc(server.stopping, func() { cancel(errStopping) })()
+			return handler(service, &stoppableCall{ServerStream: call, ctx: ctx})
+		}),
+	)
+	streams.RegisterStreamsServer(server.grpc, &Streams{store: s})
+	serverfeatures.RegisterServerFeaturesServer(server.grpc, &features{persistent: options.Persistent != nil})
+	gossip.RegisterGossipServer(server.grpc, &gossipService{instance: s.Instance(), address: listener.Addr()})
+	if options.Persistent != nil {
+		persistent.RegisterPersistentSubscriptionsServer(server.grpc, options.Persistent)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /health/live", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	server.plain = &http.Server{
+		Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		ErrorLog: slog.NewLogLogger(options.Logger.Handler(), slog.LevelDebug),
+	}
+	server.running.Go(func() error { return server.splitter.run(server.stopping) })
+	server.running.Go(func() error { return server.grpc.Serve(server.splitter.grpc) })
+	server.running.Go(func() error {
+		if err := server.plain.Serve(server.splitter.plain); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	return server
+}
+
+// stoppableCall is a call whose context ends also when the server stops.
+type stoppableCall struct {
+	grpc.ServerStream
+
+	ctx context.Context
+}
+
+// Context is the context of the call.
+func (c *stoppableCall) Context() context.Context { return c.ctx }
+
+// recover keeps a defect in one call from ending the process with everyone else's.
+func (s *Server) recover(method string, err *error) {
+	if cause := recover(); cause != nil {
+		s.log.Error("event store node: call failed", "method", method, "cause", cause, "stack", string(debug.Stack()))
+		*err = status.Error(codes.Unknown, "the node failed to carry out the call")
+	}
+}
+
+// Stop ends open calls with UNAVAILABLE, gives the rest a moment and returns when nothing runs any more. The caller closes the
+// store afterwards.
+func (s *Server) Stop(ctx context.Context) error {
+	listenErr := s.splitter.listener.Close()
+	s.stop(errStopping)
+	done := make(chan struct{})
+	go func() {
+		s.grpc.GracefulStop()
+		close(done)
+	}()
+	timer := time.NewTimer(stopTimeout)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	s.grpc.Stop()
+	<-done
+	plainErr := s.plain.Close()
+	if err := errors.Join(listenErr, plainErr, s.running.Wait()); err != nil {
+		return fmt.Errorf("stop event store server: %w", err)
+	}
+	return nil
+}
