@@ -77,6 +77,19 @@ func TestServerEndsWithItsKilledOwner(t *testing.T) {
 	exec1(t, start(t, dir), "SELECT 1")
 }
 
+func TestDisposableDataGoesWithItsKilledOwner(t *testing.T) {
+	t.Parallel()
+	dir := dataDir(t)
+	owner := startHelper(t, dir, helperDisposable+"=yes")
+	if err := owner.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "nothing is left of it", func() bool {
+		left, err := os.ReadDir(filepath.Dir(dir))
+		return err == nil && len(left) == 0
+	})
+}
+
 func TestOrphanedServerIsReplaced(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)

@@ -23,7 +23,10 @@ import (
 
 // helperDir makes the test binary a process that runs a cluster on the named
 // directory until it is killed.
-const helperDir = "LOCALPOSTGRES_TEST_HELPER_DIR"
+const (
+	helperDir        = "LOCALPOSTGRES_TEST_HELPER_DIR"
+	helperDisposable = "LOCALPOSTGRES_TEST_HELPER_DISPOSABLE" // not empty: with a disposable cluster
+)
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(helperDir); dir != "" {
@@ -36,7 +39,9 @@ func helper(dir string) int {
 	ctx := context.Background()
 	bin, err := parts.New(parts.Options{}).Postgres(ctx)
 	if err == nil {
-		_, err = localpostgres.Start(ctx, localpostgres.Config{BinDir: bin, Dir: dir})
+		_, err = localpostgres.Start(ctx, localpostgres.Config{
+			BinDir: bin, Dir: dir, Disposable: os.Getenv(helperDisposable) != "",
+		})
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stdout, err)
@@ -47,10 +52,10 @@ func helper(dir string) int {
 }
 
 // startHelper runs a cluster on dir in a process of its own.
-func startHelper(t *testing.T, dir string) *exec.Cmd {
+func startHelper(t *testing.T, dir string, env ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), os.Args[0])
-	cmd.Env = append(os.Environ(), helperDir+"="+dir)
+	cmd.Env = append(append(os.Environ(), helperDir+"="+dir), env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := cmd.StdoutPipe()
 	if err != nil {

@@ -12,15 +12,21 @@ import (
 
 // watchdogScript reads the server's process id from its input, an empty line
 // when there is none. The input ends when this process does, however it ends:
-// then the server is stopped and the named directories are removed. The wait is
-// bounded because an ended process may stay as a zombie where nobody reaps it.
+// then the server is stopped and the named directories are removed. A process
+// that ended counts as gone even if nobody reaps it, as in many containers.
 const watchdogScript = `
 trap '' HUP INT TERM
+runs() {
+	kill -0 "$1" || return 1
+	if [ -r "/proc/$1/stat" ]; then
+		case $(cat "/proc/$1/stat") in *') Z '*) return 1 ;; esac
+	fi
+}
 pid=
 while read -r line; do pid=$line; done
 if [ -n "$pid" ] && kill -"$1" "$pid"; then
 	n=0
-	while [ $n -lt 300 ] && kill -0 "$pid"; do sleep 0.1; n=$((n+1)); done
+	while [ $n -lt 600 ] && runs "$pid"; do sleep 0.05; n=$((n+1)); done
 fi
 shift
 rm -rf -- "$@"
