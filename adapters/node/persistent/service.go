@@ -145,6 +145,7 @@ func (s *Service) create(ctx context.Context, o *pb.CreateReq_Options) error {
 		return err
 	}
 
+	ctx = context.WithoutCancel(ctx) // a caller that goes away must not leave half of the change
 	s.admin.Lock()
 	defer s.admin.Unlock()
 	_, err = s.find(id)
@@ -197,6 +198,7 @@ func (s *Service) update(ctx context.Context, o *pb.UpdateReq_Options) error {
 	if err := checkSettings(id, settings); err != nil {
 		return err
 	}
+	ctx = context.WithoutCancel(ctx)
 	s.admin.Lock()
 	defer s.admin.Unlock()
 	w, err := s.find(id)
@@ -239,6 +241,7 @@ func (s *Service) Delete(ctx context.Context, r *pb.DeleteReq) (*pb.DeleteResp, 
 }
 
 func (s *Service) delete(ctx context.Context, id identity) error {
+	ctx = context.WithoutCancel(ctx)
 	s.admin.Lock()
 	defer s.admin.Unlock()
 	w, err := s.find(id)
