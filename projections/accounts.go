@@ -1,0 +1,129 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/domain"
+)
+
+// AccountsProjection keeps every customer's account. Personal data stays sealed in it and is opened when it is shown.
+func AccountsProjection() Projection {
+	return Projection{
+		Name:    "accounts",
+		Version: 1,
+		Tables: `
+			create table accounts (
+				customer_id             uuid primary key,
+				subscription_id         uuid not null,
+				status                  text not null,
+				person                  text not null, -- sealed
+				registered_at           timestamptz not null,
+				verification_expires_at timestamptz,
+				activated_at            timestamptz,
+				password_set_at         timestamptz,
+				erased_at               timestamptz,
+				revision                bigint not null -- of the last event in the row
+			);
+			create index accounts_subscription on accounts (subscription_id);`,
+		Events: types(
+			domain.AccountRegistered{}, domain.RegistrationCorrected{}, domain.VerificationRequested{}, domain.EmailVerified{},
+			domain.PasswordSet{}, domain.AccountActivated{}, domain.PasswordResetRequested{}, domain.PersonalDataErased{},
+		),
+		Apply: applyEach(changeAccount),
+	}
+}
+
+// AccountStatus is where an account stands in its life.
+type AccountStatus string
+
+// The statuses of an account.
+const (
+	AccountRegistered AccountStatus = "registered" // waits for the verification link to be used
+	AccountActive     AccountStatus = "active"
+	AccountErased     AccountStatus = "erased" // closed, personal data unreadable
+)
+
+func changeAccount(s *statements, r domain.Recorded) {
+	const update, newer = "update accounts set revision = $2, ", " where customer_id = $1 and revision < $2"
+	switch e := r.Event.(type) {
+	case domain.AccountRegistered:
+		s.add(`
+			insert into accounts (customer_id, subscription_id, status, person, registered_at, revision)
+			values ($1, $2, $3, $4, $5, $6)
+			on conflict (customer_id) do nothing`,
+			e.CustomerID, e.SubscriptionID, AccountRegistered, e.Person, e.RegisteredAt, r.Revision)
+	case domain.RegistrationCorrected:
+		s.add(update+"person = $3"+newer, e.CustomerID, r.Revision, e.Person)
+	case domain.VerificationRequested:
+		s.add(update+"verification_expires_at = $3"+newer, e.CustomerID, r.Revision, e.ExpiresAt)
+	case domain.PasswordSet:
+		s.add(update+"password_set_at = $3"+newer, e.CustomerID, r.Revision, e.SetAt)
+	case domain.AccountActivated:
+		s.add(update+"status = $3, activated_at = $4"+newer, e.CustomerID, r.Revision, AccountActive, e.ActivatedAt)
+	case domain.PersonalDataErased:
+		s.add(update+"status = $3, person = '', erased_at = $4"+newer, e.CustomerID, r.Revision, AccountErased, e.ErasedAt)
+	}
+}
+
+// AccountView is an account as the console shows it. Times that are not known are zero; so is the person of an erased one.
+type AccountView struct {
+	CustomerID            uuid.UUID
+	SubscriptionID        uuid.UUID
+	Status                AccountStatus
+	Person                commands.Person
+	RegisteredAt          time.Time
+	VerificationExpiresAt time.Time
+	ActivatedAt           time.Time
+	PasswordSetAt         time.Time
+	ErasedAt              time.Time
+}
+
+// Accounts answers questions about accounts.
+type Accounts struct {
+	pool  *pgxpool.Pool
+	vault commands.Vault
+}
+
+// NewAccounts queries through pool and opens personal data with vault.
+func NewAccounts(pool *pgxpool.Pool, vault commands.Vault) *Accounts {
+	return &Accounts{pool: pool, vault: vault}
+}
+
+// Account gives a customer's account; false when it is not known.
+func (a *Accounts) Account(ctx context.Context, customer uuid.UUID) (AccountView, bool, error) {
+	var v AccountView
+	var sealed domain.Sealed
+	var verification, activated, password, erased *time.Time
+	err := a.pool.QueryRow(ctx, `
+		select customer_id, subscription_id, status, person, registered_at, verification_expires_at, activated_at, password_set_at, erased_at
+		from accounts.accounts where customer_id = $1`, customer).
+		Scan(&v.CustomerID, &v.SubscriptionID, &v.Status, &sealed, &v.RegisteredAt, &verification, &activated, &password, &erased)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return AccountView{}, false, nil
+	}
+	if err != nil {
+		return AccountView{}, false, fmt.Errorf("read account %s: %w", customer, err)
+	}
+	v.VerificationExpiresAt, v.ActivatedAt = orZero(verification), orZero(activated)
+	v.PasswordSetAt, v.ErasedAt = orZero(password), orZero(erased)
+	if v.Status == AccountErased {
+		return v, true, nil
+	}
+	v.Person, err = commands.OpenPerson(ctx, a.vault, customer, sealed)
+	if errors.Is(err, commands.ErrErased) { // the key is already destroyed, the event not yet here
+		v.Status = AccountErased
+		return v, true, nil
+	}
+	if err != nil {
+		return AccountView{}, false, fmt.Errorf("read account %s: %w", customer, err)
+	}
+	return v, true, nil
+}

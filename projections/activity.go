@@ -1,0 +1,212 @@
+package projections
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/pas-ta/liveness/domain"
+)
+
+// ActivityProjection keeps what happened on every account, without personal data.
+func ActivityProjection() Projection {
+	return Projection{
+		Name:    "activity",
+		Version: 1,
+		Tables: `
+			create table activity (
+				customer_id uuid not null,
+				position    bigint not null, -- of the event in the log
+				event_id    uuid not null,
+				kind        text not null,
+				actor       text not null,
+				at          timestamptz not null,
+				detail      jsonb not null,
+				primary key (customer_id, position)
+			);`,
+		Events: types(
+			domain.SubscriptionStarted{}, domain.PlanChanged{}, domain.OverageSwitched{}, domain.AgreementLinked{},
+			domain.UnsubscribeRequested{}, domain.SubscriptionRenewed{}, domain.SubscriptionEnded{},
+			domain.AccountRegistered{}, domain.RegistrationCorrected{}, domain.VerificationRequested{}, domain.EmailVerified{},
+			domain.PasswordSet{}, domain.AccountActivated{}, domain.PasswordResetRequested{}, domain.PersonalDataErased{},
+			domain.KeyIssued{}, domain.KeyRegenerated{}, domain.LoginSucceeded{}, domain.LoginFailed{},
+		),
+		Apply: applyEach(addActivity),
+	}
+}
+
+// ActivityDetail holds what the kinds of activity tell beyond that they happened; each uses some of it.
+type ActivityDetail struct {
+	Plan      domain.PlanID        `json:"plan,omitempty"`
+	Limit     int64                `json:"limit,omitempty"`
+	FromPlan  domain.PlanID        `json:"fromPlan,omitempty"`
+	FromLimit int64                `json:"fromLimit,omitempty"`
+	Overage   domain.OveragePolicy `json:"overage,omitempty"`
+	Slot      domain.KeySlot       `json:"slot,omitempty"`
+	Prefix    string               `json:"prefix,omitempty"`
+	OldPrefix string               `json:"oldPrefix,omitempty"`
+	Agreement string               `json:"agreement,omitempty"`
+	Cause     domain.PasswordCause `json:"cause,omitempty"`
+	Reason    string               `json:"reason,omitempty"`
+	Until     time.Time            `json:"until,omitzero"`
+}
+
+func addActivity(s *statements, r domain.Recorded) {
+	of := domain.CustomerIDForSubscription // most events of a subscription do not repeat whose it is
+	add := func(customer uuid.UUID, at time.Time, detail ActivityDetail) {
+		s.add(`
+			insert into activity (customer_id, position, event_id, kind, actor, at, detail) values ($1, $2, $3, $4, $5, $6, $7)
+			on conflict (customer_id, position) do nothing`,
+			customer, r.Position, r.ID, r.Event.EventType(), r.Meta.Actor, at, detail)
+	}
+	switch e := r.Event.(type) {
+	case domain.SubscriptionStarted:
+		add(e.CustomerID, e.StartedAt, ActivityDetail{Plan: e.Plan, Limit: e.Limit})
+	case domain.PlanChanged:
+		add(of(e.SubscriptionID), e.ChangedAt, ActivityDetail{Plan: e.Plan, Limit: e.Limit, FromPlan: e.FromPlan, FromLimit: e.FromLimit})
+	case domain.OverageSwitched:
+		add(of(e.SubscriptionID), e.SwitchedAt, ActivityDetail{Overage: e.To})
+	case domain.AgreementLinked:
+		add(of(e.SubscriptionID), e.LinkedAt, ActivityDetail{Agreement: e.AgreementID})
+	case domain.UnsubscribeRequested:
+		add(of(e.SubscriptionID), e.RequestedAt, ActivityDetail{})
+	case domain.SubscriptionRenewed:
+		add(of(e.SubscriptionID), e.RenewedAt, ActivityDetail{Until: e.ExpiresAt})
+	case domain.SubscriptionEnded:
+		add(of(e.SubscriptionID), e.EndedAt, ActivityDetail{Reason: e.Reason})
+	case domain.AccountRegistered:
+		add(e.CustomerID, e.RegisteredAt, ActivityDetail{})
+	case domain.RegistrationCorrected:
+		add(e.CustomerID, e.CorrectedAt, ActivityDetail{})
+	case domain.VerificationRequested:
+		add(e.CustomerID, e.RequestedAt, ActivityDetail{Until: e.ExpiresAt})
+	case domain.EmailVerified:
+		add(e.CustomerID, e.VerifiedAt, ActivityDetail{})
+	case domain.PasswordSet:
+		add(e.CustomerID, e.SetAt, ActivityDetail{Cause: e.Cause})
+	case domain.AccountActivated:
+		add(e.CustomerID, e.ActivatedAt, ActivityDetail{})
+	case domain.PasswordResetRequested:
+		add(e.CustomerID, e.RequestedAt, ActivityDetail{Until: e.ExpiresAt})
+	case domain.PersonalDataErased:
+		add(e.CustomerID, e.ErasedAt, ActivityDetail{})
+	case domain.KeyIssued:
+		add(e.CustomerID, e.IssuedAt, ActivityDetail{Slot: e.Slot, Prefix: e.Key.Prefix})
+	case domain.KeyRegenerated:
+		add(e.CustomerID, e.RegeneratedAt, ActivityDetail{Slot: e.Slot, Prefix: e.NewKey.Prefix, OldPrefix: e.OldKey.Prefix})
+	case domain.LoginSucceeded:
+		add(e.CustomerID, e.At, ActivityDetail{})
+	case domain.LoginFailed:
+		add(e.CustomerID, e.At, ActivityDetail{})
+	}
+}
+
+// ActivityEntry is one thing that happened.
+type ActivityEntry struct {
+	Position uint64 // also the cursor of the list
+	EventID  uuid.UUID
+	Kind     string // the event's type
+	Actor    string
+	At       time.Time
+	Detail   ActivityDetail
+}
+
+// Summary says in a sentence what happened.
+func (a ActivityEntry) Summary() string {
+	d := a.Detail
+	switch a.Kind {
+	case "SubscriptionStarted":
+		return fmt.Sprintf("Subscribed to the %s plan with %d calls a month.", d.Plan, d.Limit)
+	case "PlanChanged":
+		return fmt.Sprintf("Plan changed from %s (%d calls a month) to %s (%d).", d.FromPlan, d.FromLimit, d.Plan, d.Limit)
+	case "OverageSwitched":
+		if d.Overage == domain.OverageStop {
+			return "Over-limit behaviour switched to stop: calls beyond the plan are refused."
+		}
+		return "Over-limit behaviour switched to continue: calls beyond the plan are billed as used."
+	case "AgreementLinked":
+		return fmt.Sprintf("AWS Marketplace linked agreement %s.", d.Agreement)
+	case "UnsubscribeRequested":
+		return "Unsubscribed on AWS Marketplace; the service goes on until the subscription ends."
+	case "SubscriptionRenewed":
+		if d.Until.IsZero() {
+			return "Subscription renewed."
+		}
+		return "Subscription renewed until " + d.Until.UTC().Format(time.DateOnly) + "."
+	case "SubscriptionEnded":
+		return "Subscription ended."
+	case "AccountRegistered":
+		return "Account registered."
+	case "RegistrationCorrected":
+		return "Registration details corrected."
+	case "VerificationRequested":
+		return "Verification mail requested."
+	case "EmailVerified":
+		return "Mail address verified."
+	case "PasswordSet":
+		return map[domain.PasswordCause]string{
+			domain.PasswordActivation: "First password set.",
+			domain.PasswordReset:      "Password set anew by a reset link.",
+			domain.PasswordChange:     "Password changed.",
+		}[d.Cause]
+	case "AccountActivated":
+		return "Account activated."
+	case "PasswordResetRequested":
+		return "Password reset mail requested."
+	case "PersonalDataErased":
+		return "Personal data erased and the account closed."
+	case "KeyIssued":
+		return fmt.Sprintf("%s key %s… issued.", slotName(d.Slot), d.Prefix)
+	case "KeyRegenerated":
+		return fmt.Sprintf("%s key regenerated: %s… replaced %s…, which no longer works.", slotName(d.Slot), d.Prefix, d.OldPrefix)
+	case "LoginSucceeded":
+		return "Logged in."
+	case "LoginFailed":
+		return "Login failed: wrong password."
+	}
+	return a.Kind
+}
+
+func slotName(slot domain.KeySlot) string {
+	if slot == domain.SlotPrimary {
+		return "Primary"
+	}
+	return "Secondary"
+}
+
+// Activity answers what happened on an account.
+type Activity struct {
+	pool *pgxpool.Pool
+}
+
+// NewActivity queries through pool.
+func NewActivity(pool *pgxpool.Pool) *Activity { return &Activity{pool: pool} }
+
+// List gives at most limit entries of a customer, newest first, from before a position on; 0 begins with the newest.
+func (a *Activity) List(ctx context.Context, customer uuid.UUID, before uint64, limit int) ([]ActivityEntry, error) {
+	const end = 1<<63 - 1
+	if before == 0 || before > end {
+		before = end
+	}
+	rows, _ := a.pool.Query(ctx, `
+		select position, event_id, kind, actor, at, detail from activity.activity
+		where customer_id = $1 and position < $2
+		order by position desc limit $3`, customer, before, limit)
+	entries, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (ActivityEntry, error) {
+		var e ActivityEntry
+		var detail []byte
+		if err := row.Scan(&e.Position, &e.EventID, &e.Kind, &e.Actor, &e.At, &detail); err != nil {
+			return e, err
+		}
+		return e, json.Unmarshal(detail, &e.Detail)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list activity: %w", err)
+	}
+	return entries, nil
+}

@@ -1,0 +1,141 @@
+package projections
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/pas-ta/liveness/commands"
+)
+
+// How often waiting for a read model looks at its checkpoint: often at first, because a batch takes milliseconds, then
+// less. However many wait, one query at a time asks for all of them.
+const (
+	firstLook   = 3 * time.Millisecond
+	slowestLook = 25 * time.Millisecond
+)
+
+// Barrier lets a screen wait until a read model shows what a command has just done, whichever node maintains it.
+type Barrier struct {
+	pool     *pgxpool.Pool
+	patience time.Duration
+
+	mu      sync.Mutex
+	known   map[string]int64 // positions that are reached for certain; they only grow
+	waiting map[*waiter]struct{}
+	looking bool
+	joined  bool // somebody has begun to wait since the last look
+	failed  error
+}
+
+type waiter struct {
+	readModel string
+	position  int64
+	done      chan struct{}
+}
+
+var _ commands.Barrier = (*Barrier)(nil)
+
+// NewBarrier returns a barrier whose waiters give up after patience.
+func NewBarrier(pool *pgxpool.Pool, patience time.Duration) *Barrier {
+	return &Barrier{pool: pool, patience: patience, known: map[string]int64{}, waiting: map[*waiter]struct{}{}}
+}
+
+// WaitFor returns once the read model shows everything up to a commit position. It gives an error when that takes longer
+// than the barrier's patience or than ctx lasts. The position should be that of an event the read model follows: others
+// are passed too, but only when the log's reader next tells how far it has come.
+func (b *Barrier) WaitFor(ctx context.Context, readModel string, position uint64) error {
+	w := &waiter{readModel: readModel, position: int64(position), done: make(chan struct{})}
+	b.mu.Lock()
+	if at, ok := b.known[readModel]; ok && at >= w.position {
+		b.mu.Unlock()
+		return nil
+	}
+	b.waiting[w] = struct{}{}
+	b.joined = true
+	if !b.looking {
+		b.looking = true
+		go b.look(context.WithoutCancel(ctx)) // ends with the last waiter
+	}
+	b.mu.Unlock()
+
+	patience := time.NewTimer(b.patience)
+	defer patience.Stop()
+	var reason error
+	select {
+	case <-w.done:
+		return nil
+	case <-ctx.Done():
+		reason = context.Cause(ctx)
+	case <-patience.C:
+		reason = context.DeadlineExceeded
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.waiting, w)
+	if b.failed != nil {
+		return fmt.Errorf("read model %s: not known whether it has reached position %d: %w", readModel, position, b.failed)
+	}
+	return fmt.Errorf("read model %s has not reached position %d in time: %w", readModel, position, reason)
+}
+
+// advance says that a read model has reached a position.
+func (b *Barrier) advance(readModel string, position int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if at, ok := b.known[readModel]; ok && at >= position {
+		return
+	}
+	b.known[readModel] = position
+	for w := range b.waiting {
+		if w.readModel == readModel && w.position <= position {
+			close(w.done)
+			delete(b.waiting, w)
+		}
+	}
+}
+
+// look reads the checkpoints until nobody waits.
+func (b *Barrier) look(ctx context.Context) {
+	every := firstLook
+	for {
+		_ = pause(ctx, every)
+		b.mu.Lock()
+		if len(b.waiting) == 0 {
+			b.looking = false
+			b.mu.Unlock()
+			return
+		}
+		every = min(every*3/2, slowestLook)
+		if b.joined {
+			every, b.joined = firstLook, false
+		}
+		b.mu.Unlock()
+
+		reached, err := b.read(ctx)
+		b.mu.Lock()
+		b.failed = err
+		b.mu.Unlock()
+		for readModel, position := range reached {
+			b.advance(readModel, position)
+		}
+	}
+}
+
+func (b *Barrier) read(ctx context.Context) (map[string]int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, b.patience)
+	defer cancel()
+	rows, _ := b.pool.Query(ctx, "select name, position from projection_checkpoints")
+	reached := map[string]int64{}
+	var name string
+	var position int64
+	_, err := pgx.ForEachRow(rows, []any{&name, &position}, func() error {
+		reached[name] = position
+		return nil
+	})
+	return reached, err
+}

@@ -1,0 +1,134 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// A read model that is built anew has its schema and its checkpoint under its name with this suffix until it is swapped
+// in; what it replaces has the other one until it is dropped.
+const (
+	rebuildSuffix = "__rebuild"
+	oldSuffix     = "__old"
+)
+
+// nothingRead is the position of a checkpoint before the first event.
+const nothingRead int64 = -1
+
+// checkpoint says how far the tables of a schema have come.
+type checkpoint struct {
+	version       int
+	position      int64 // the log is covered up to here
+	eventPosition int64 // of the last event applied
+	caughtUp      bool
+}
+
+// querier is a pool, a connection or a transaction.
+type querier interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+// readCheckpoint reads a checkpoint; false when there is none. Mode "for update" holds it still until the transaction ends.
+func readCheckpoint(ctx context.Context, q querier, schema, mode string) (checkpoint, bool, error) {
+	var c checkpoint
+	err := q.QueryRow(ctx,
+		"select version, position, event_position, caught_up from projection_checkpoints where name = $1 "+mode, schema).
+		Scan(&c.version, &c.position, &c.eventPosition, &c.caughtUp)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return checkpoint{}, false, nil
+	}
+	if err != nil {
+		return checkpoint{}, false, fmt.Errorf("read checkpoint of %s: %w", schema, err)
+	}
+	return c, true, nil
+}
+
+// moveCheckpoint takes a checkpoint from one place to the next, in the transaction that changes the tables accordingly.
+// It reports false when the checkpoint is not where from says: somebody else maintains the tables too, or they were
+// swapped, or a commit of ours got through whose answer was lost.
+func moveCheckpoint(ctx context.Context, tx pgx.Tx, schema string, from, to checkpoint, eventAt *time.Time) (bool, error) {
+	tag, err := tx.Exec(ctx, `
+		update projection_checkpoints set
+			position = $4, event_position = $5, event_at = coalesce($6, event_at), caught_up = $7,
+			stopped = false, error = null, updated_at = now()
+		where name = $1 and version = $2 and position = $3`,
+		schema, from.version, from.position, to.position, to.eventPosition, eventAt, to.caughtUp)
+	if err != nil {
+		return false, fmt.Errorf("move checkpoint of %s: %w", schema, err)
+	}
+	return tag.RowsAffected() == 1, nil
+}
+
+// Prepare makes the tables of read models that have none yet, so that they can be queried, and be found empty, before
+// anything maintains them. Several nodes may call it at the same time.
+func Prepare(ctx context.Context, pool *pgxpool.Pool, projections ...Projection) error {
+	for _, p := range projections {
+		if err := p.validate(); err != nil {
+			return err
+		}
+		err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, "select pg_advisory_xact_lock($1, $2)", lockClass, lockNumber(p.Name+" tables")); err != nil {
+				return err
+			}
+			_, exists, err := readCheckpoint(ctx, tx, p.Name, "")
+			if exists || err != nil {
+				return err
+			}
+			return createTables(ctx, tx, p, p.Name)
+		})
+		if err != nil {
+			return fmt.Errorf("prepare read model %s: %w", p.Name, err)
+		}
+	}
+	return nil
+}
+
+// createTables makes a schema with a projection's empty tables and its checkpoint. What an interrupted attempt left under
+// that name is dropped.
+func createTables(ctx context.Context, tx pgx.Tx, p Projection, schema string) error {
+	if err := dropTables(ctx, tx, schema); err != nil {
+		return err
+	}
+	// The row comes before the path is set: it is not in the read model's schema.
+	if _, err := tx.Exec(ctx, "insert into projection_checkpoints (name, version) values ($1, $2)", schema, p.Version); err != nil {
+		return fmt.Errorf("create checkpoint of %s: %w", schema, err)
+	}
+	if _, err := tx.Exec(ctx, "create schema "+quoted(schema)); err != nil {
+		return fmt.Errorf("create schema %s: %w", schema, err)
+	}
+	if err := enter(ctx, tx, schema); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, p.Tables); err != nil {
+		return fmt.Errorf("create tables of %s: %w", schema, err)
+	}
+	return nil
+}
+
+func dropTables(ctx context.Context, tx pgx.Tx, schema string) error {
+	for _, sql := range []string{
+		"drop schema if exists " + quoted(schema) + " cascade",
+		"delete from projection_checkpoints where name = '" + schema + "'",
+		"delete from projection_parked where name = '" + schema + "'",
+	} {
+		if _, err := tx.Exec(ctx, sql); err != nil {
+			return fmt.Errorf("drop %s: %w", schema, err)
+		}
+	}
+	return nil
+}
+
+// enter makes unqualified names mean those of schema until the transaction ends.
+func enter(ctx context.Context, tx pgx.Tx, schema string) error {
+	if _, err := tx.Exec(ctx, "select set_config('search_path', $1, true)", schema); err != nil {
+		return fmt.Errorf("enter schema %s: %w", schema, err)
+	}
+	return nil
+}
+
+func quoted(name string) string { return pgx.Identifier{name}.Sanitize() }

@@ -1,0 +1,121 @@
+package projections
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Content is what a table holds, whatever order its rows are in.
+type Content struct {
+	Rows int64  `json:"rows"`
+	Hash string `json:"hash"` // the sum of the hashes of its rows
+}
+
+// TableComparison holds a table of the running read model against that of the one built anew.
+type TableComparison struct {
+	Table   string  `json:"table"`
+	Running Content `json:"running"`
+	Rebuilt Content `json:"rebuilt"`
+}
+
+// Equal says whether both hold the same rows.
+func (t TableComparison) Equal() bool { return t.Running == t.Rebuilt }
+
+// Comparison holds a running read model against the same built anew, both at the same event of the log.
+type Comparison struct {
+	Name     string            `json:"name"`
+	Position uint64            `json:"position"` // of that event
+	Tables   []TableComparison `json:"tables"`
+}
+
+// Equal says whether all tables hold the same rows.
+func (c Comparison) Equal() bool {
+	for _, t := range c.Tables {
+		if !t.Equal() {
+			return false
+		}
+	}
+	return true
+}
+
+// quickRound is how fast the new tables must follow the running ones before those are held still.
+const quickRound = time.Second
+
+// compare brings the new tables to the very event at which the running ones are and compares both. They are held still
+// only until a snapshot is taken; the tables are read from that, at leisure.
+func (e *Engine) compare(ctx context.Context, i *instance, track *track) (Comparison, error) {
+	follow := func(ctx context.Context, position int64) error {
+		i.brake.hold(position)
+		return track.await(ctx, func(at checkpoint) bool { return at.eventPosition >= position })
+	}
+	for quick := false; !quick; {
+		running, _, err := readCheckpoint(ctx, e.Pool, i.Name, "")
+		if err != nil {
+			return Comparison{}, err
+		}
+		begun := time.Now()
+		if err := follow(ctx, running.eventPosition); err != nil {
+			return Comparison{}, err
+		}
+		quick = time.Since(begun) < quickRound
+	}
+	snapshot, err := e.Pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
+	if err != nil {
+		return Comparison{}, fmt.Errorf("begin the snapshot: %w", err)
+	}
+	defer func() { _ = snapshot.Rollback(ctx) }()
+	comparison := Comparison{Name: i.Name}
+	err = pgx.BeginFunc(ctx, e.Pool, func(tx pgx.Tx) error {
+		running, _, err := readCheckpoint(ctx, tx, i.Name, "for update")
+		if err != nil {
+			return err
+		}
+		brief, cancel := context.WithTimeout(ctx, holdPatience)
+		defer cancel()
+		if err := follow(brief, running.eventPosition); err != nil {
+			return fmt.Errorf("reach the running read model: %w", err)
+		}
+		comparison.Position = uint64(max(running.eventPosition, 0))
+		_, err = snapshot.Exec(ctx, "select 1") // the first statement fixes what the transaction sees
+		return err
+	})
+	if err != nil {
+		return Comparison{}, err
+	}
+	comparison.Tables, err = compareTables(ctx, snapshot, i.Name, i.schema)
+	return comparison, err
+}
+
+func compareTables(ctx context.Context, tx pgx.Tx, running, rebuilt string) ([]TableComparison, error) {
+	rows, _ := tx.Query(ctx, `
+		select distinct table_name::text from information_schema.tables where table_schema in ($1, $2) order by 1`, running, rebuilt)
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("list tables of %s: %w", running, err)
+	}
+	tables := make([]TableComparison, len(names))
+	for n, name := range names {
+		tables[n].Table = name
+		if tables[n].Running, err = contentOf(ctx, tx, running, name); err != nil {
+			return nil, err
+		}
+		if tables[n].Rebuilt, err = contentOf(ctx, tx, rebuilt, name); err != nil {
+			return nil, err
+		}
+	}
+	return tables, nil
+}
+
+func contentOf(ctx context.Context, tx pgx.Tx, schema, table string) (Content, error) {
+	var c Content
+	err := tx.QueryRow(ctx,
+		"select count(*), coalesce(sum(hash_record_extended(t, 0)), 0)::text from "+pgx.Identifier{schema, table}.Sanitize()+" as t").
+		Scan(&c.Rows, &c.Hash)
+	if err != nil {
+		return c, fmt.Errorf("read %s.%s: %w", schema, table, err)
+	}
+	return c, nil
+}

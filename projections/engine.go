@@ -1,0 +1,140 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/errgroup"
+)
+
+// Config is what an Engine is built from.
+type Config struct {
+	Pool        *pgxpool.Pool // of a migrated database
+	Source      Source
+	Projections []Projection
+	Log         *slog.Logger
+	Barrier     *Barrier // told of every commit, so that waiting in this process needs no polling; may be nil
+
+	// LeaseRetry is how often a read model is asked for that another node maintains; 1 s when 0.
+	LeaseRetry time.Duration
+	// FaultPause is how long the engine waits before it tries again what failed; 2 s when 0.
+	FaultPause time.Duration
+	// StopPause is how long it waits after a poisonous event, so that a node with a newer program can take over; 30 s when 0.
+	StopPause time.Duration
+}
+
+// Engine maintains read models: each on one node at a time, from its checkpoint on, and builds it anew beside the running
+// one when its version has grown.
+type Engine struct {
+	Config
+}
+
+// NewEngine checks the configuration.
+func NewEngine(config Config) (*Engine, error) {
+	if config.Pool == nil || config.Source == nil || config.Log == nil {
+		return nil, errors.New("projections need a pool, a source and a log")
+	}
+	seen := map[string]bool{}
+	for _, p := range config.Projections {
+		if err := p.validate(); err != nil {
+			return nil, err
+		}
+		if seen[p.Name] {
+			return nil, fmt.Errorf("projection %s is there twice", p.Name)
+		}
+		seen[p.Name] = true
+	}
+	for setting, fallback := range map[*time.Duration]time.Duration{
+		&config.LeaseRetry: time.Second, &config.FaultPause: 2 * time.Second, &config.StopPause: 30 * time.Second,
+	} {
+		if *setting == 0 {
+			*setting = fallback
+		}
+	}
+	return &Engine{Config: config}, nil
+}
+
+// Run maintains the read models until ctx ends, and returns nil then. It makes their tables first; when that fails it
+// returns the error.
+func (e *Engine) Run(ctx context.Context) error {
+	if err := Prepare(ctx, e.Pool, e.Projections...); err != nil {
+		return err
+	}
+	held := newLeases(e.Pool, e.LeaseRetry)
+	defer held.close(ctx)
+	var running errgroup.Group
+	running.Go(func() error {
+		held.watch(ctx)
+		return nil
+	})
+	for _, p := range e.Projections {
+		running.Go(func() error {
+			e.maintain(ctx, held, p)
+			return nil
+		})
+	}
+	return running.Wait()
+}
+
+// maintain keeps one read model until ctx ends.
+func (e *Engine) maintain(ctx context.Context, held *leases, p Projection) {
+	for ctx.Err() == nil {
+		err := e.serve(ctx, held, p)
+		wait := e.FaultPause
+		switch {
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, errStopped):
+			wait = e.StopPause
+		case errors.Is(err, errSuperseded):
+			e.Log.WarnContext(ctx, "a newer program maintains the read model; standing by", "projection", p.Name, "version", p.Version)
+		case err != nil:
+			e.Log.ErrorContext(ctx, "projection failed and will be tried again", "projection", p.Name, "error", err)
+		}
+		_ = pause(ctx, wait)
+	}
+}
+
+// serve does for a read model what its state asks for, until that changes.
+func (e *Engine) serve(ctx context.Context, held *leases, p Projection) error {
+	stored, exists, err := readCheckpoint(ctx, e.Pool, p.Name, "")
+	switch {
+	case err != nil:
+		return err
+	case !exists:
+		return Prepare(ctx, e.Pool, p)
+	case stored.version > p.Version:
+		return errSuperseded
+	case stored.version < p.Version:
+		// Not under the read model's own lease: an older program may still maintain the old tables meanwhile.
+		_, err := e.beside(ctx, held, p, rebuildOptions{resume: true, onlyIfOlder: true, swap: true})
+		return err
+	}
+	leased, release, err := held.acquire(ctx, p.Name)
+	if err != nil {
+		return err
+	}
+	defer release()
+	return e.instance(p, p.Name).run(leased)
+}
+
+func (e *Engine) instance(p Projection, schema string) *instance {
+	i := &instance{Projection: p, schema: schema, pool: e.Pool, source: e.Source, log: e.Log}
+	if e.Barrier != nil && schema == p.Name {
+		i.reached = func(at checkpoint) { e.Barrier.advance(schema, at.position) }
+	}
+	return i
+}
+
+func (e *Engine) projection(name string) (Projection, error) {
+	for _, p := range e.Projections {
+		if p.Name == name {
+			return p, nil
+		}
+	}
+	return Projection{}, fmt.Errorf("there is no read model %q", name)
+}

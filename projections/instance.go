@@ -1,0 +1,289 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/pas-ta/liveness/domain"
+)
+
+// instance is one set of a projection's tables with its checkpoint, being maintained: the running one, or one that is
+// built beside it.
+type instance struct {
+	Projection
+	schema  string
+	pool    *pgxpool.Pool
+	source  Source
+	log     *slog.Logger
+	reached func(checkpoint) // told of every commit; may be nil
+
+	mu      sync.Mutex
+	at      checkpoint              // as last seen
+	live    bool                    // the subscription has reached the end of the log
+	covered time.Time               // when the checkpoint was moved last
+	end     context.CancelCauseFunc // ends the run
+
+	brake brake
+}
+
+// Why a run ends by itself.
+var (
+	errSuperseded = errors.New("the read model is now maintained under another version")
+	errStopped    = errors.New("stopped at a poisonous event")
+)
+
+// errMoved says that the checkpoint was not where it was expected.
+var errMoved = errors.New("the checkpoint has moved")
+
+// closePatience bounds how long the end of a run waits for the batch in hand.
+const closePatience = 20 * time.Second
+
+// run follows the log until ctx ends or something ends the run. The router lives as long as the lease, because a handler
+// that has stopped cannot be started again; a router each lets one read model stop while others go on.
+func (i *instance) run(ctx context.Context) error {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	i.mu.Lock()
+	i.end = end
+	i.mu.Unlock()
+
+	levels := map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug} // what a router does is no news to an operator
+	logger := watermill.NewSlogLoggerWithLevelMapping(i.log.With("projection", i.schema), levels)
+	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: closePatience}, logger)
+	if err != nil {
+		return fmt.Errorf("build the router of %s: %w", i.schema, err)
+	}
+	router.AddMiddleware(i.middleware()...)
+	router.AddConsumerHandler(i.schema, i.schema, i.source.Subscriber(i.schema, i.Events, i.from), i.handle)
+	if err := router.Run(ctx); err != nil {
+		return fmt.Errorf("follow the log for %s: %w", i.schema, err)
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return fmt.Errorf("the subscription of %s ended", i.schema)
+}
+
+// middleware, outermost first. The order is what makes them right: a panic becomes an error before it is judged whether
+// trying again may help; only what no retry can help reaches the isolation of poison; and the halves it makes of a batch
+// pass through the other two again.
+func (i *instance) middleware() []message.HandlerMiddleware {
+	retry := middleware.Retry{
+		MaxRetries: 5, InitialInterval: 50 * time.Millisecond, MaxInterval: 2 * time.Second, Multiplier: 2, RandomizationFactor: 0.2,
+		ResetContextOnRetry: true,
+		ShouldRetry:         func(p middleware.RetryParams) bool { return worthRetrying(p.Err) },
+	}
+	return []message.HandlerMiddleware{i.isolatePoison, retry.Middleware, middleware.Recoverer}
+}
+
+// from tells the subscription where to begin.
+func (i *instance) from(ctx context.Context) (Place, error) {
+	at, err := i.reload(ctx)
+	if err != nil {
+		return Place{}, err
+	}
+	i.mu.Lock()
+	i.live = false
+	i.mu.Unlock()
+	if at.position == nothingRead {
+		return Place{}, nil
+	}
+	return Place{Position: uint64(at.position), Started: true}, nil
+}
+
+// reload reads the checkpoint again. Tables that were swapped away or are of another version end the run.
+func (i *instance) reload(ctx context.Context) (checkpoint, error) {
+	at, exists, err := readCheckpoint(ctx, i.pool, i.schema, "")
+	if err != nil {
+		return at, err
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if !exists || at.version != i.Version {
+		i.end(errSuperseded)
+		return at, errSuperseded
+	}
+	i.at = at
+	return at, nil
+}
+
+func (i *instance) current() checkpoint {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.at
+}
+
+// plan says from where to where a batch takes the checkpoint. Nothing is worth a transaction when no event of the batch is
+// new and, while history is read, the last one is recent.
+func (i *instance) plan(batch Batch) (from, to checkpoint, events []domain.Recorded, worth bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.live = i.live || batch.CaughtUp
+	from, to = i.at, i.at
+	to.position, to.caughtUp = max(int64(batch.Position), from.position), i.live
+	events = after(batch.Events, from.position)
+	return from, to, events, len(events) > 0 || to != from && (i.live || time.Since(i.covered) >= coverInterval)
+}
+
+// handle applies the batch of a message.
+func (i *instance) handle(msg *message.Message) error {
+	batch, ok := BatchOf(msg)
+	if !ok {
+		return errors.New("the message carries no batch")
+	}
+	return i.advance(msg.Context(), batch, func(ctx context.Context, tx pgx.Tx, events []domain.Recorded) error {
+		for _, recorded := range events {
+			if unreadable, ok := recorded.Event.(Undecodable); ok {
+				return unreadable
+			}
+		}
+		if err := enter(ctx, tx, i.schema); err != nil {
+			return err
+		}
+		return i.Apply(ctx, tx, events)
+	})
+}
+
+// coverInterval is how often, while history is read, a position is stored that no event belongs to.
+const coverInterval = time.Second
+
+// advance takes what the tables have not seen of a batch through change and moves the checkpoint, in one transaction.
+func (i *instance) advance(ctx context.Context, batch Batch, change func(context.Context, pgx.Tx, []domain.Recorded) error) error {
+	for {
+		from, to, events, worth := i.plan(batch)
+		if !worth {
+			return nil
+		}
+		events, release, err := i.brake.admit(ctx, events)
+		if err != nil {
+			return err
+		}
+		if n := len(events); n > 0 {
+			to.eventPosition = int64(events[n-1].Position)
+			if last := batch.Events[len(batch.Events)-1]; events[n-1].Position != last.Position {
+				to.position, to.caughtUp = to.eventPosition, false // a part only
+			}
+		}
+		err = i.commit(ctx, from, to, events, change)
+		release()
+		if errors.Is(err, errMoved) {
+			if _, err := i.reload(ctx); err != nil {
+				return err
+			}
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		i.mu.Lock()
+		i.at, i.covered = to, time.Now()
+		i.mu.Unlock()
+		if i.reached != nil {
+			i.reached(to)
+		}
+		if to.position >= int64(batch.Position) {
+			return nil
+		}
+	}
+}
+
+func (i *instance) commit(
+	ctx context.Context, from, to checkpoint, events []domain.Recorded, change func(context.Context, pgx.Tx, []domain.Recorded) error,
+) error {
+	return pgx.BeginFunc(ctx, i.pool, func(tx pgx.Tx) error {
+		var eventAt *time.Time
+		if len(events) > 0 {
+			eventAt = &events[len(events)-1].RecordedAt
+		}
+		moved, err := moveCheckpoint(ctx, tx, i.schema, from, to, eventAt)
+		if err != nil {
+			return err
+		}
+		if !moved {
+			return errMoved
+		}
+		if len(events) == 0 {
+			return nil
+		}
+		return change(ctx, tx, events)
+	})
+}
+
+// after gives the events behind a position.
+func after(events []domain.Recorded, position int64) []domain.Recorded {
+	n, _ := slices.BinarySearchFunc(events, position, func(r domain.Recorded, p int64) int {
+		if int64(r.Position) <= p {
+			return -1
+		}
+		return 1
+	})
+	return events[n:]
+}
+
+// brake keeps an instance from passing a position. The zero brake is open.
+type brake struct {
+	busy    sync.RWMutex // read-held during a commit, so that setting a limit waits for the one under way
+	mu      sync.Mutex
+	set     bool
+	limit   int64
+	changed chan struct{} // closed when the limit changes
+}
+
+// admit waits until the first of events may be applied and gives those that may; release says that they were.
+func (b *brake) admit(ctx context.Context, events []domain.Recorded) (admitted []domain.Recorded, release func(), err error) {
+	for {
+		b.busy.RLock()
+		b.mu.Lock()
+		limit := int64(math.MaxInt64)
+		if b.set {
+			limit = b.limit
+		}
+		if b.changed == nil {
+			b.changed = make(chan struct{})
+		}
+		changed := b.changed
+		b.mu.Unlock()
+		within := events[:len(events)-len(after(events, limit))]
+		if len(within) > 0 || len(events) == 0 {
+			return within, b.busy.RUnlock, nil
+		}
+		b.busy.RUnlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, nil, context.Cause(ctx)
+		}
+	}
+}
+
+// hold sets the limit and returns when no commit is under way that was admitted under another.
+func (b *brake) hold(limit int64) {
+	b.update(true, limit)
+	b.busy.Lock()
+	b.busy.Unlock() //nolint:staticcheck // the wait itself is the purpose
+}
+
+// lift removes the limit.
+func (b *brake) lift() { b.update(false, 0) }
+
+func (b *brake) update(set bool, limit int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.set, b.limit = set, limit
+	if b.changed != nil {
+		close(b.changed)
+		b.changed = nil
+	}
+}

@@ -1,0 +1,122 @@
+package projections
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// State is what a read model is doing.
+type State string
+
+// The states of a read model.
+const (
+	StateLive       State = "live"        // maintained and caught up with the log
+	StateCatchingUp State = "catching up" // maintained, behind the log
+	StateFailing    State = "failing"     // maintained, but its batches fail for now
+	StateStopped    State = "stopped"     // a poisonous event stands in the way
+	StateIdle       State = "idle"        // no node maintains it
+	StateBuilding   State = "building"    // being built beside the running one
+	StateAbandoned  State = "abandoned"   // building was interrupted; the next rebuild takes over
+)
+
+// Status is how a read model stands.
+type Status struct {
+	Name      string    `json:"name"`
+	Version   int       `json:"version"`
+	State     State     `json:"state"`
+	Position  uint64    `json:"position"`  // the log is covered up to here
+	Head      uint64    `json:"head"`      // where the log ends
+	LagBytes  uint64    `json:"lag"`       // Head less Position, 0 when caught up: commit positions count bytes of log
+	LagFor    Duration  `json:"lagFor"`    // how long ago the last event applied was recorded, 0 when caught up
+	Parked    int64     `json:"parked"`    // events gone past because they could not be applied
+	Error     string    `json:"error"`     // why it does not go on
+	UpdatedAt time.Time `json:"updatedAt"` // of the last commit
+}
+
+// Duration is written in seconds.
+type Duration time.Duration
+
+// MarshalJSON writes seconds.
+func (d Duration) MarshalJSON() ([]byte, error) {
+	return fmt.Appendf(nil, "%.3f", time.Duration(d).Seconds()), nil
+}
+
+// CaughtUp says whether the read model shows everything that the log holds.
+func (s Status) CaughtUp() bool { return s.State == StateLive }
+
+// Statuses tells how every read model stands, on whichever node it is maintained, also those under construction.
+func (e *Engine) Statuses(ctx context.Context) ([]Status, error) {
+	head, err := e.Source.Head(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the end of the log: %w", err)
+	}
+	held, err := e.heldLeases(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows, _ := e.Pool.Query(ctx, `
+		select name, version, position, event_at, now(), caught_up, stopped, coalesce(error, ''), updated_at,
+			(select count(*) from projection_parked where projection_parked.name = projection_checkpoints.name)
+		from projection_checkpoints order by name`)
+	statuses, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Status, error) {
+		var s Status
+		var position int64
+		var eventAt *time.Time
+		var now time.Time
+		var caughtUp, stopped bool
+		err := row.Scan(&s.Name, &s.Version, &position, &eventAt, &now, &caughtUp, &stopped, &s.Error, &s.UpdatedAt, &s.Parked)
+		s.Position, s.Head = uint64(max(position, 0)), head
+		s.State = stateOf(s, held[lockNumber(s.Name)], caughtUp, stopped)
+		if s.State != StateLive && head > s.Position {
+			s.LagBytes = head - s.Position
+			if eventAt != nil {
+				s.LagFor = Duration(max(0, now.Sub(*eventAt)))
+			}
+		}
+		return s, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the checkpoints: %w", err)
+	}
+	return statuses, nil
+}
+
+func stateOf(s Status, maintained, caughtUp, stopped bool) State {
+	beside := strings.HasSuffix(s.Name, rebuildSuffix)
+	switch {
+	case stopped:
+		return StateStopped
+	case beside && maintained:
+		return StateBuilding
+	case beside:
+		return StateAbandoned
+	case !maintained:
+		return StateIdle
+	case s.Error != "":
+		return StateFailing
+	case caughtUp:
+		return StateLive
+	}
+	return StateCatchingUp
+}
+
+// heldLeases gives the numbers of the leases that some node holds.
+func (e *Engine) heldLeases(ctx context.Context) (map[int32]bool, error) {
+	rows, _ := e.Pool.Query(ctx, `
+		select objid::bigint from pg_locks
+		where locktype = 'advisory' and granted and objsubid = 2 and classid = $1::bigint::oid
+			and database = (select oid from pg_database where datname = current_database())`, int64(lockClass))
+	numbers, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return nil, fmt.Errorf("read who maintains the read models: %w", err)
+	}
+	held := map[int32]bool{}
+	for _, n := range numbers {
+		held[int32(uint32(n))] = true
+	}
+	return held, nil
+}

@@ -1,0 +1,153 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/pas-ta/liveness/domain"
+)
+
+// SubscriptionsProjection keeps where every subscription stands.
+func SubscriptionsProjection() Projection {
+	return Projection{
+		Name:    "subscriptions",
+		Version: 1,
+		Tables: `
+			create table subscriptions (
+				subscription_id     uuid primary key,
+				customer_id         uuid not null,
+				aws_account_id      text not null,
+				license_arn         text not null,
+				product_code        text not null,
+				agreement_id        text not null,
+				customer_identifier text not null,
+				plan                text not null,
+				call_limit          bigint not null,
+				policy              text not null,
+				status              text not null,
+				started_at          timestamptz not null,
+				expires_at          timestamptz,
+				ended_at            timestamptz,
+				revision            bigint not null -- of the last event in the row
+			);
+			create index subscriptions_customer on subscriptions (customer_id);
+			create index subscriptions_aws_account on subscriptions (aws_account_id);`,
+		Events: types(
+			domain.SubscriptionStarted{}, domain.PlanChanged{}, domain.OverageSwitched{}, domain.AgreementLinked{},
+			domain.UnsubscribeRequested{}, domain.SubscriptionRenewed{}, domain.SubscriptionEnded{},
+		),
+		Apply: applyEach(changeSubscription),
+	}
+}
+
+func changeSubscription(s *statements, r domain.Recorded) {
+	const update, newer = "update subscriptions set revision = $2, ", " where subscription_id = $1 and revision < $2"
+	switch e := r.Event.(type) {
+	case domain.SubscriptionStarted:
+		m := e.Marketplace
+		s.add(`
+			insert into subscriptions (subscription_id, customer_id, aws_account_id, license_arn, product_code, agreement_id,
+				customer_identifier, plan, call_limit, policy, status, started_at, expires_at, revision)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+			on conflict (subscription_id) do nothing`,
+			e.SubscriptionID, e.CustomerID, m.AWSAccountID, m.LicenseARN, m.ProductCode, m.AgreementID,
+			m.CustomerIdentifier, e.Plan, e.Limit, e.Overage, domain.StatusActive, e.StartedAt, known(e.ExpiresAt), r.Revision)
+	case domain.PlanChanged:
+		s.add(update+"plan = $3, call_limit = $4"+newer, e.SubscriptionID, r.Revision, e.Plan, e.Limit)
+	case domain.OverageSwitched:
+		s.add(update+"policy = $3"+newer, e.SubscriptionID, r.Revision, e.To)
+	case domain.AgreementLinked:
+		s.add(update+"agreement_id = $3"+newer, e.SubscriptionID, r.Revision, e.AgreementID)
+	case domain.UnsubscribeRequested:
+		s.add(update+"status = $3"+newer, e.SubscriptionID, r.Revision, domain.StatusEnding)
+	case domain.SubscriptionRenewed:
+		s.add(update+"status = $3, expires_at = coalesce($4, expires_at)"+newer,
+			e.SubscriptionID, r.Revision, domain.StatusActive, known(e.ExpiresAt))
+	case domain.SubscriptionEnded:
+		s.add(update+"status = $3, ended_at = $4"+newer, e.SubscriptionID, r.Revision, domain.StatusEnded, e.EndedAt)
+	}
+}
+
+// known gives nil for a time that is not known, which is null in a row.
+func known(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+func orZero(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return *t
+}
+
+// SubscriptionRow is where a subscription stands. Times that are not known are zero.
+type SubscriptionRow struct {
+	ID          uuid.UUID
+	CustomerID  uuid.UUID
+	Marketplace domain.MarketplaceIdentity
+	Plan        domain.PlanID
+	Limit       int64
+	Overage     domain.OveragePolicy
+	Status      domain.SubscriptionStatus
+	StartedAt   time.Time
+	ExpiresAt   time.Time
+	EndedAt     time.Time
+}
+
+// Subscriptions answers questions about subscriptions.
+type Subscriptions struct {
+	pool *pgxpool.Pool
+}
+
+// NewSubscriptions queries through pool.
+func NewSubscriptions(pool *pgxpool.Pool) *Subscriptions { return &Subscriptions{pool: pool} }
+
+const selectSubscriptions = `
+	select subscription_id, customer_id, aws_account_id, license_arn, product_code, agreement_id, customer_identifier,
+		plan, call_limit, policy, status, started_at, expires_at, ended_at
+	from subscriptions.subscriptions`
+
+func scanSubscription(row pgx.CollectableRow) (SubscriptionRow, error) {
+	var s SubscriptionRow
+	var expires, ended *time.Time
+	m := &s.Marketplace
+	err := row.Scan(&s.ID, &s.CustomerID, &m.AWSAccountID, &m.LicenseARN, &m.ProductCode, &m.AgreementID, &m.CustomerIdentifier,
+		&s.Plan, &s.Limit, &s.Overage, &s.Status, &s.StartedAt, &expires, &ended)
+	s.ExpiresAt, s.EndedAt = orZero(expires), orZero(ended)
+	return s, err
+}
+
+// Subscription gives one subscription; false when it is not known.
+func (s *Subscriptions) Subscription(ctx context.Context, id uuid.UUID) (SubscriptionRow, bool, error) {
+	rows, _ := s.pool.Query(ctx, selectSubscriptions+" where subscription_id = $1", id)
+	found, err := pgx.CollectExactlyOneRow(rows, scanSubscription)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return SubscriptionRow{}, false, nil
+	}
+	if err != nil {
+		return SubscriptionRow{}, false, fmt.Errorf("read subscription %s: %w", id, err)
+	}
+	return found, true, nil
+}
+
+// List gives subscriptions in the order they started, at most limit of them from behind one on; uuid.Nil begins at the start.
+func (s *Subscriptions) List(ctx context.Context, behind uuid.UUID, limit int) ([]SubscriptionRow, error) {
+	rows, _ := s.pool.Query(ctx, selectSubscriptions+`
+		where $1 = '00000000-0000-0000-0000-000000000000'::uuid
+			or (started_at, subscription_id) > (select b.started_at, b.subscription_id from subscriptions.subscriptions b where b.subscription_id = $1)
+		order by started_at, subscription_id limit $2`, behind, limit)
+	all, err := pgx.CollectRows(rows, scanSubscription)
+	if err != nil {
+		return nil, fmt.Errorf("list subscriptions: %w", err)
+	}
+	return all, nil
+}

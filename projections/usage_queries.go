@@ -1,0 +1,178 @@
+package projections
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/domain"
+)
+
+// Usage answers questions about counted calls.
+type Usage struct {
+	pool *pgxpool.Pool
+}
+
+var _ commands.CheckIndex = (*Usage)(nil)
+
+// NewUsage queries through pool.
+func NewUsage(pool *pgxpool.Pool) *Usage { return &Usage{pool: pool} }
+
+// FindCheck finds the newest call of a month that was counted under an id made of an Idempotency-Key; ids that no client
+// chose are not looked for. Indexed is the ordinal up to which the answer is complete.
+func (u *Usage) FindCheck(ctx context.Context, subscription uuid.UUID, month domain.Month, check uuid.UUID) (ordinal int64, found bool, indexed int64, err error) {
+	err = u.pool.QueryRow(ctx, `
+		select
+			coalesce((select max(ordinal) from usage.checks where keyed and check_id = $3 and subscription_id = $1 and month = $2), 0),
+			coalesce((select ordinal from usage.months where subscription_id = $1 and month = $2), 0)`,
+		subscription, month.Start(), check).Scan(&ordinal, &indexed)
+	if err != nil {
+		return 0, false, 0, fmt.Errorf("find check: %w", err)
+	}
+	return ordinal, ordinal > 0, indexed, nil
+}
+
+// MonthlyUsage is what a subscription used in one month.
+type MonthlyUsage struct {
+	Month    domain.Month
+	Included int64 // counted calls within the plan
+	Overage  int64 // counted calls beyond it
+	Plan     domain.PlanID
+	Limit    int64 // as of the newest call
+	LastAt   time.Time
+}
+
+// Counted is the number of counted calls.
+func (m MonthlyUsage) Counted() int64 { return m.Included + m.Overage }
+
+const selectMonths = "select month, included, overage, plan, call_limit, last_at from usage.months where subscription_id = $1"
+
+func scanMonth(row pgx.CollectableRow) (MonthlyUsage, error) {
+	var m MonthlyUsage
+	var start time.Time
+	err := row.Scan(&start, &m.Included, &m.Overage, &m.Plan, &m.Limit, &m.LastAt)
+	m.Month = domain.MonthOf(start)
+	return m, err
+}
+
+// Month gives one month's use; zero counts when nothing was counted in it.
+func (u *Usage) Month(ctx context.Context, subscription uuid.UUID, month domain.Month) (MonthlyUsage, error) {
+	rows, _ := u.pool.Query(ctx, selectMonths+" and month = $2", subscription, month.Start())
+	found, err := pgx.CollectRows(rows, scanMonth)
+	if err != nil {
+		return MonthlyUsage{}, fmt.Errorf("read usage of %s: %w", month, err)
+	}
+	if len(found) == 0 {
+		return MonthlyUsage{Month: month}, nil
+	}
+	return found[0], nil
+}
+
+// Months lists the months with counted calls, newest first.
+func (u *Usage) Months(ctx context.Context, subscription uuid.UUID) ([]MonthlyUsage, error) {
+	rows, _ := u.pool.Query(ctx, selectMonths+" order by month desc", subscription)
+	months, err := pgx.CollectRows(rows, scanMonth)
+	if err != nil {
+		return nil, fmt.Errorf("list months: %w", err)
+	}
+	return months, nil
+}
+
+// DailyUsage is what a subscription used on one UTC day.
+type DailyUsage struct {
+	Day      time.Time
+	Included int64
+	Overage  int64
+	Fake     int64 // of both, those judged to be fake
+}
+
+// Days gives every day of a month in order, also those without a call. They add up to the month.
+func (u *Usage) Days(ctx context.Context, subscription uuid.UUID, month domain.Month) ([]DailyUsage, error) {
+	rows, _ := u.pool.Query(ctx, `
+		select every.day, coalesce(d.included, 0), coalesce(d.overage, 0), coalesce(d.fake, 0)
+		from (select $2::date + n as day from generate_series(0, $3::date - $2::date - 1) as n) as every
+		left join usage.days as d on d.subscription_id = $1 and d.day = every.day
+		order by every.day`, subscription, month.Start(), month.End())
+	days, err := pgx.CollectRows(rows, pgx.RowToStructByPos[DailyUsage])
+	if err != nil {
+		return nil, fmt.Errorf("list days of %s: %w", month, err)
+	}
+	return days, nil
+}
+
+// CountedCheck is one counted call as the console shows it.
+type CountedCheck struct {
+	CheckID        uuid.UUID
+	Month          domain.Month
+	Ordinal        int64
+	CompletedAt    time.Time
+	Billing        domain.BillingClass
+	KeySlot        domain.KeySlot
+	FakeLikelihood float64
+	FakeFace       bool
+	ValidFace      bool
+	Brightness     float64
+	LatencyMS      int64
+}
+
+// CheckCursor is the place of a call in the list; the page after it shows older ones.
+type CheckCursor struct {
+	Month   domain.Month
+	Ordinal int64
+}
+
+// Cursor is the place of the call.
+func (c CountedCheck) Cursor() CheckCursor { return CheckCursor{Month: c.Month, Ordinal: c.Ordinal} }
+
+// Checks lists at most limit calls, newest first, from behind a cursor on; the zero cursor begins with the newest. Each
+// page is a walk along the primary key, however many calls there are.
+func (u *Usage) Checks(ctx context.Context, subscription uuid.UUID, behind CheckCursor, limit int) ([]CountedCheck, error) {
+	before := time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+	if behind != (CheckCursor{}) {
+		before = behind.Month.Start()
+	}
+	rows, _ := u.pool.Query(ctx, `
+		select check_id, month, ordinal, completed_at, billing, key_slot, fake_likelihood, fake_face, valid_face, brightness, latency_ms
+		from usage.checks
+		where subscription_id = $1 and (month, ordinal) < ($2::date, $3::bigint)
+		order by month desc, ordinal desc
+		limit $4`, subscription, before, behind.Ordinal, limit)
+	checks, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (CountedCheck, error) {
+		var c CountedCheck
+		var month time.Time
+		err := row.Scan(&c.CheckID, &month, &c.Ordinal, &c.CompletedAt, &c.Billing, &c.KeySlot,
+			&c.FakeLikelihood, &c.FakeFace, &c.ValidFace, &c.Brightness, &c.LatencyMS)
+		c.Month = domain.MonthOf(month)
+		return c, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list checks: %w", err)
+	}
+	return checks, nil
+}
+
+// HourlyUsage is what a subscription used in one hour of the store's clock under one plan.
+type HourlyUsage struct {
+	Hour     time.Time
+	Plan     domain.PlanID
+	Included int64
+	Overage  int64
+}
+
+// Hours lists the hours with counted calls from one moment up to, not including, another.
+func (u *Usage) Hours(ctx context.Context, subscription uuid.UUID, from, to time.Time) ([]HourlyUsage, error) {
+	rows, _ := u.pool.Query(ctx, `
+		select hour, plan, included, overage from usage.hours
+		where subscription_id = $1 and hour >= $2 and hour < $3
+		order by hour, plan`, subscription, from, to)
+	hours, err := pgx.CollectRows(rows, pgx.RowToStructByPos[HourlyUsage])
+	if err != nil {
+		return nil, fmt.Errorf("list hours: %w", err)
+	}
+	return hours, nil
+}
