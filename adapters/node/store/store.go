@@ -179,6 +179,9 @@ func create(ctx context.Context, c *conn) error {
 	return c.exec("COMMIT")
 }
 
+// Dir is the directory of the store.
+func (s *Store) Dir() string { return s.dir }
+
 // Instance identifies the store; it stays the same over restarts and in backups.
 func (s *Store) Instance() uuid.UUID { return s.instance }
 

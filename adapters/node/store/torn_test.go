@@ -1,0 +1,235 @@
+package store_test
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/pas-ta/liveness/adapters/node/store"
+)
+
+// filled makes a store with enough events for several hundred pages and closes it.
+func filled(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	s, err := store.Open(t.Context(), dir, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		append1(t, s, "account-1", store.ExpectAny, events(100, 600)...)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// snapshot copies the files of a store that is open, as a kill would leave them.
+func snapshot(t *testing.T, dir string) string {
+	t.Helper()
+	copied := t.TempDir()
+	for _, name := range []string{"events.db", "events.db-wal", "head"} {
+		content, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(copied, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return copied
+}
+
+func edit(t *testing.T, dir, name string, change func(content []byte) []byte) {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, change(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestDamagedStoreIsNotServed(t *testing.T) {
+	t.Parallel()
+	for name, damage := range map[string]func(t *testing.T) string{
+		"database cut off": func(t *testing.T) string {
+			dir := filled(t)
+			edit(t, dir, "events.db", func(b []byte) []byte { return b[:len(b)/2] })
+			return dir
+		},
+		"last page cut off": func(t *testing.T) string {
+			dir := filled(t)
+			edit(t, dir, "events.db", func(b []byte) []byte { return b[:len(b)-100] })
+			return dir
+		},
+		"header cut off": func(t *testing.T) string {
+			dir := filled(t)
+			edit(t, dir, "events.db", func(b []byte) []byte { return b[:50] })
+			return dir
+		},
+		"database emptied": func(t *testing.T) string {
+			dir := filled(t)
+			edit(t, dir, "events.db", func(b []byte) []byte { return nil })
+			return dir
+		},
+		"database removed": func(t *testing.T) string {
+			dir := filled(t)
+			if err := os.Remove(filepath.Join(dir, "events.db")); err != nil {
+				t.Fatal(err)
+			}
+			return dir
+		},
+		"pages zeroed": func(t *testing.T) string {
+			dir := filled(t)
+			edit(t, dir, "events.db", func(b []byte) []byte {
+				clear(b[len(b)/2&^4095 : len(b)/2&^4095+3*4096])
+				return b
+			})
+			return dir
+		},
+		"header overwritten": func(t *testing.T) string {
+			dir := filled(t)
+			edit(t, dir, "events.db", func(b []byte) []byte {
+				copy(b, bytes.Repeat([]byte("x"), 100))
+				return b
+			})
+			return dir
+		},
+		"one byte of an event changed": func(t *testing.T) string {
+			dir := filled(t)
+			edit(t, dir, "events.db", func(b []byte) []byte {
+				// The data of the events is zeros; the middle of a long run of them is inside one.
+				at := bytes.Index(b[len(b)/3:], make([]byte, 500)) + len(b)/3
+				b[at+250] = 1
+				return b
+			})
+			return dir
+		},
+		"write-ahead log cut off": func(t *testing.T) string {
+			s := open(t, t.TempDir()+"/store", store.Options{})
+			return cutLog(t, s, func(b []byte) []byte { return b[:len(b)*3/4] })
+		},
+		"write-ahead log torn": func(t *testing.T) string {
+			s := open(t, t.TempDir()+"/store", store.Options{})
+			return cutLog(t, s, func(b []byte) []byte {
+				b[len(b)/2] ^= 1
+				return b
+			})
+		},
+		"write-ahead log lost": func(t *testing.T) string {
+			s := open(t, t.TempDir()+"/store", store.Options{})
+			return cutLog(t, s, func(b []byte) []byte { return nil })
+		},
+		"older database": func(t *testing.T) string {
+			dir := filled(t)
+			old, err := os.ReadFile(filepath.Join(dir, "events.db"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := store.Open(t.Context(), dir, store.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			append1(t, s, "account-1", store.ExpectAny, events(1, 1)...)
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			edit(t, dir, "events.db", func([]byte) []byte { return old })
+			return dir
+		},
+		"marker of another store": func(t *testing.T) string {
+			dir, other := filled(t), filled(t)
+			marker, err := os.ReadFile(filepath.Join(other, "head"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			edit(t, dir, "head", func([]byte) []byte { return marker })
+			return dir
+		},
+		"marker damaged": func(t *testing.T) string {
+			dir := filled(t)
+			edit(t, dir, "head", func(b []byte) []byte {
+				b[20] ^= 1
+				return b
+			})
+			return dir
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := damage(t)
+			if _, err := store.Open(t.Context(), dir, store.Options{}); !errors.Is(err, store.ErrCorrupt) {
+				t.Errorf("open = %v, want ErrCorrupt", err)
+			}
+		})
+	}
+}
+
+// cutLog writes to an open store and returns a copy of its files with a changed write-ahead log.
+func cutLog(t *testing.T, s *store.Store, change func([]byte) []byte) string {
+	t.Helper()
+	for range 10 {
+		append1(t, s, "account-1", store.ExpectAny, events(5, 600)...)
+	}
+	dir := snapshot(t, s.Dir())
+	edit(t, dir, "events.db-wal", change)
+	return dir
+}
+
+func TestKilledStoreIsServed(t *testing.T) {
+	t.Parallel()
+	s := open(t, filepath.Join(t.TempDir(), "store"), store.Options{})
+	copied := cutLog(t, s, func(b []byte) []byte { return b })
+	reopened := open(t, copied, store.Options{})
+	if got := len(readAll(t, reopened)); got != 50 {
+		t.Errorf("%d events after a kill, want 50", got)
+	}
+}
+
+func TestDamageBeyondTheOpenCheckIsFoundWhenReadAndVerified(t *testing.T) {
+	t.Parallel()
+	dir := filled(t)
+	edit(t, dir, "events.db", func(b []byte) []byte {
+		at := bytes.Index(b[len(b)/3:], make([]byte, 500)) + len(b)/3
+		b[at+250] = 1
+		return b
+	})
+	s := open(t, dir, store.Options{OpenCheck: time.Nanosecond})
+	var err error
+	for from := uint64(0); err == nil; {
+		var page store.Slice
+		if page, err = s.ReadAll(t.Context(), store.Forwards, from, 100); page.End && err == nil {
+			break
+		}
+		from = page.Next
+	}
+	if !errors.Is(err, store.ErrCorrupt) {
+		t.Errorf("read = %v, want ErrCorrupt", err)
+	}
+	inspector, err := store.Inspect(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer inspector.Close()
+	if _, err := inspector.Verify(t.Context()); !errors.Is(err, store.ErrCorrupt) {
+		t.Errorf("verify = %v, want ErrCorrupt", err)
+	}
+}
+
+func TestForeignDatabaseIsRefused(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "events.db"), bytes.Repeat([]byte("no database"), 1000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Open(t.Context(), dir, store.Options{}); !errors.Is(err, store.ErrCorrupt) {
+		t.Errorf("open = %v, want ErrCorrupt", err)
+	}
+}
