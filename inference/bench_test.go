@@ -13,6 +13,7 @@ import (
 
 	"github.com/pas-ta/liveness/inference"
 	"github.com/pas-ta/liveness/inference/decode"
+	"github.com/pas-ta/liveness/inference/pack"
 	"github.com/pas-ta/liveness/inference/pixels"
 )
 
@@ -61,7 +62,7 @@ func benchDecoders() map[string]decode.Decoder {
 }
 
 // BenchmarkCheck puts one check (decode, detect, score, measure) beside what
-// it cannot go below: the bare runs of the models, and decoding alone.
+// it cannot go below: the bare runs of the models, decoding and sampling alone.
 func BenchmarkCheck(b *testing.B) {
 	bareRuns(b)
 	for name, decoder := range benchDecoders() {
@@ -77,6 +78,9 @@ func BenchmarkCheck(b *testing.B) {
 					}
 					m.Release()
 				}
+			})
+			b.Run(fmt.Sprintf("sample/%s/%s", name, size.name), func(b *testing.B) {
+				benchSampling(b, engine, decoder, data, size.format)
 			})
 			b.Run(fmt.Sprintf("check/%s/%s", name, size.name), func(b *testing.B) {
 				b.ReportAllocs()
@@ -100,9 +104,36 @@ func BenchmarkCheck(b *testing.B) {
 	}
 }
 
+// benchSampling fills the tensors of detector and scorer from one image.
+func benchSampling(b *testing.B, engine *inference.Engine, decoder decode.Decoder, data []byte, format decode.Format) {
+	r, err := engine.Check(b.Context(), data, format)
+	if err != nil {
+		b.Fatal(err)
+	}
+	m, err := decoder.Decode(b.Context(), data, format)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer m.Release()
+	tensor := func(in pack.Input) pixels.Tensor {
+		return pixels.Tensor{
+			Data: make([]float32, 3*in.Width*in.Height), Width: in.Width, Height: in.Height,
+			Order: in.Order, Mean: in.Mean, Scale: in.Scale,
+		}
+	}
+	p := engine.Pack()
+	detector, scorer := tensor(p.Detector.Input), tensor(p.Scorers[0].Input)
+	window := r.Face.Square().Crop(p.Scorers[0].CropScale, m.Width(), m.Height())
+	var s pixels.Sampler
+	for b.Loop() {
+		s.Bilinear(m, m.Bounds(), detector, detector.Width, detector.Height)
+		s.Bilinear(m, window, scorer, scorer.Width, scorer.Height)
+	}
+}
+
 // bareRuns runs each model of the default pack with nothing around it.
 func bareRuns(b *testing.B) {
-	runs, closeModels, err := inference.BareRuns(runtimeLibrary(b), defaultPack(b))
+	runs, closeModels, err := inference.BareRuns(runtimeLibrary(b), defaultPack(b), samplePhoto(b, 1))
 	if err != nil {
 		b.Fatal(err)
 	}

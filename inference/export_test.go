@@ -1,8 +1,10 @@
 package inference
 
 import (
+	"context"
 	"image"
 
+	"github.com/pas-ta/liveness/inference/decode"
 	"github.com/pas-ta/liveness/inference/pack"
 )
 
@@ -51,15 +53,19 @@ func ReferenceRun(library string, p pack.Pack, file string, fill func(c, y, x in
 	return outputs, nil
 }
 
-// BareRuns returns the bare run of each model of a pack, for benchmarks.
-func BareRuns(library string, p pack.Pack) (runs []func() error, closeModels func(), err error) {
+// BareRuns returns the bare run of each model of a pack, for benchmarks, with
+// what an image leaves in the input tensors.
+func BareRuns(library string, p pack.Pack, photo []byte) (runs []func() error, closeModels func(), err error) {
 	release, err := acquireRuntime(library)
 	if err != nil {
 		return nil, nil, err
 	}
-	w, err := newWorker(p, nil)
+	w, err := newWorker(p, decode.NewStdlib(decode.Limits{}))
 	if err != nil {
 		release()
+		return nil, nil, err
+	}
+	if _, err := w.check(context.Background(), photo, decode.JPEG, p.ValidFace); err != nil {
 		return nil, nil, err
 	}
 	for _, m := range w.models() {
