@@ -19,6 +19,8 @@ const (
 
 // Outcomes for a call as a whole; every record of the batch has the same one.
 const (
+	// MeteringNotSent means the call never left us: no connection, or no credentials. Nothing can be billed.
+	MeteringNotSent MeteringOutcome = "not_sent"
 	// MeteringThrottled means AWS took nothing because calls came too fast.
 	MeteringThrottled MeteringOutcome = "throttled"
 	// MeteringUnknown means no answer arrived, or a server error: the records may or may not be billed.
@@ -114,6 +116,8 @@ func DecideMetering(outcome MeteringOutcome, s MeteringSituation) MeteringDecisi
 		return MeteringDecision{Action: MeteringResend, Reason: "AWS did not process the record"}
 	case MeteringThrottled:
 		return MeteringDecision{Action: MeteringResend, Reason: "AWS throttled the call"}
+	case MeteringNotSent:
+		return MeteringDecision{Action: MeteringResend, Reason: "AWS could not be reached"}
 	case MeteringUnknown:
 		return MeteringDecision{Action: MeteringResend, Reason: "the answer of AWS was lost"}
 	case MeteringAccessRefused:

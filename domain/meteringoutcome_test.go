@@ -33,6 +33,7 @@ func TestDecideMetering(t *testing.T) {
 
 		{"unprocessed", domain.MeteringUnprocessed, batch, domain.MeteringResend, false, false},
 		{"throttled", domain.MeteringThrottled, batch, domain.MeteringResend, false, false},
+		{"not sent", domain.MeteringNotSent, batch, domain.MeteringResend, false, false},
 		{"answer lost", domain.MeteringUnknown, batch, domain.MeteringResend, false, false},
 		{"no permission", domain.MeteringAccessRefused, batch, domain.MeteringPause, true, false},
 
@@ -69,7 +70,7 @@ func TestDecideMetering(t *testing.T) {
 func TestNothingThatMayBeBilledIsCarried(t *testing.T) {
 	t.Parallel()
 	for _, o := range []domain.MeteringOutcome{
-		domain.MeteringSuccess, domain.MeteringDuplicate, domain.MeteringNotSubscribed, domain.MeteringUnprocessed, domain.MeteringThrottled, domain.MeteringUnknown,
+		domain.MeteringSuccess, domain.MeteringDuplicate, domain.MeteringNotSubscribed, domain.MeteringUnprocessed, domain.MeteringThrottled, domain.MeteringNotSent, domain.MeteringUnknown,
 		domain.MeteringTimestampRefused, domain.MeteringLicenseRefused, domain.MeteringDimensionRefused, domain.MeteringIdentityRefused, domain.MeteringRequestRefused, domain.MeteringAccessRefused,
 	} {
 		for _, phase := range []domain.AgreementPhase{domain.AgreementNotStarted, domain.AgreementActive, domain.AgreementEnded} {
