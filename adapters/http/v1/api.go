@@ -1,0 +1,119 @@
+// Package v1 is the HTTP API that customers call: POST /v1/check/liveness, GET /v1/usage and GET /v1/health.
+//
+// The order of work on a check is the order of what it costs: the bucket of the address, the key, the bucket of the key,
+// the headers, a place, the quota; only then is the body read, and only a whole image waits for its turn to be judged.
+package v1
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/gorilla/mux"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/pas-ta/liveness/adapters/http/problem"
+	"github.com/pas-ta/liveness/adapters/http/v1/checkbody"
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/domain"
+)
+
+// The addresses of the API.
+const (
+	PathCheck  = "/v1/check/liveness"
+	PathUsage  = "/v1/usage"
+	PathHealth = "/v1/health"
+)
+
+// Authenticator finds the owner of an API key, or fails with domain.ErrInvalidAPIKey. It is asked for every request.
+type Authenticator interface {
+	AuthenticateKey(ctx context.Context, key string) (commands.KeyOwner, error)
+}
+
+// Checker judges and counts, as commands.LivenessChecker does. The image of a check is not to be used after Check has
+// returned: its memory serves the next request.
+type Checker interface {
+	Begin(ctx context.Context, owner commands.KeyOwner, idempotencyKey string) (*commands.Ticket, error)
+	Check(ctx context.Context, ticket *commands.Ticket, cmd commands.CheckLiveness) (domain.CheckCompleted, error)
+	Standing(ctx context.Context, owner commands.KeyOwner) (commands.Standing, error)
+	LastStanding(owner commands.KeyOwner) (commands.Standing, bool)
+}
+
+// Config is what an API is built from. Fields are required unless they say otherwise.
+type Config struct {
+	Version        string // `ver` of every answer
+	Keys           Authenticator
+	Checks         Checker
+	Catalogue      domain.Catalogue // names of the plans
+	Components     []Component      // what health reports; may be empty
+	Limits         Limits           // zero fields get their defaults
+	TrustedProxies []netip.Prefix   // whose X-Forwarded-For is believed; none by default
+	Now            func() time.Time
+	Log            *slog.Logger
+	Registerer     prometheus.Registerer // metrics are not registered when it is nil
+	Tracing        trace.TracerProvider  // no spans when it is nil
+}
+
+// API serves the addresses of the API. It answers every request in the API's own form, also those to unknown addresses.
+type API struct {
+	version  string
+	keys     Authenticator
+	checks   Checker
+	plans    domain.Catalogue
+	limits   Limits
+	now      func() time.Time
+	log      *slog.Logger
+	bodies   *checkbody.Reader
+	throttle *throttle
+	gate     *gate
+	health   *health
+	metrics  *metrics
+	tracer   trace.Tracer
+	router   *mux.Router
+}
+
+// New builds the API, or says what is missing.
+func New(c Config) (*API, error) {
+	if c.Version == "" || c.Keys == nil || c.Checks == nil || c.Now == nil || c.Log == nil {
+		return nil, errors.New("the API needs Version, Keys, Checks, Now and Log")
+	}
+	if c.Tracing == nil {
+		c.Tracing = noop.NewTracerProvider()
+	}
+	limits := c.Limits.withDefaults()
+	throttle, err := newThrottle(limits, c.TrustedProxies, c.Now)
+	if err != nil {
+		return nil, err
+	}
+	memory := checkbody.NewMemory(limits.MaxImage, limits.ImageMemory)
+	gate := newGate(limits)
+	metrics, err := newMetrics(c.Registerer, gate, memory)
+	if err != nil {
+		return nil, err
+	}
+	a := &API{
+		version: c.Version, keys: c.Keys, checks: c.Checks, plans: c.Catalogue, limits: limits, now: c.Now, log: c.Log,
+		bodies: checkbody.NewReader(memory), throttle: throttle, gate: gate, metrics: metrics,
+		health: newHealth(c.Version, c.Components, c.Now), tracer: c.Tracing.Tracer("github.com/pas-ta/liveness/adapters/http/v1"),
+	}
+	a.router = a.routes()
+	return a, nil
+}
+
+// ServeHTTP implements http.Handler.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.router.ServeHTTP(w, r) }
+
+func (a *API) routes() *mux.Router {
+	// Without SkipClean a doubled slash would be answered with a redirect in HTML.
+	router := mux.NewRouter().SkipClean(true)
+	a.handle(router, PathCheck, methods{http.MethodPost: a.check})
+	a.handle(router, PathUsage, methods{http.MethodGet: a.usage, http.MethodHead: a.usage})
+	a.handle(router, PathHealth, methods{http.MethodGet: a.reportHealth, http.MethodHead: a.reportHealth})
+	router.NotFoundHandler = a.serve("other", func(*exchange) (answer, error) { return nil, problem.ErrNotFound })
+	return router
+}

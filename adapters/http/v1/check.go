@@ -1,0 +1,139 @@
+package v1
+
+import (
+	"context"
+	"errors"
+	"math"
+	"mime"
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/pas-ta/liveness/adapters/http/problem"
+	"github.com/pas-ta/liveness/adapters/http/v1/checkbody"
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/domain"
+)
+
+// verdict is the data of a check.
+type verdict struct {
+	IsFakeFace       bool    `json:"isFakeFace"`
+	IsFakeLikelihood float64 `json:"isFakeLikelihood"` // 0 live … 1 spoof
+	IsValidFace      bool    `json:"isValidFace"`
+	FaceBrightness   float64 `json:"faceBrightness"` // 0–255, to a tenth
+	LatencyMS        int64   `json:"latency_ms"`
+}
+
+// check answers POST /v1/check/liveness.
+func (a *API) check(x *exchange) (answer, error) {
+	if err := x.authenticate(); err != nil {
+		return nil, err
+	}
+	if err := requireJSON(x.request.Header); err != nil {
+		return nil, err
+	}
+	idempotencyKey, err := readIdempotencyKey(x.request.Header)
+	if err != nil {
+		return nil, err
+	}
+	leave, err := a.gate.enter()
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	ticket, err := a.begin(x, idempotencyKey)
+	if err != nil {
+		return nil, err
+	}
+	defer ticket.Release()
+	body, err := a.readBody(x)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Release()
+	event, err := a.judge(x, ticket, body)
+	if err != nil {
+		return nil, err
+	}
+	x.standing = standingAfter(event)
+	return verdict{
+		IsFakeFace: event.Judgement.FakeFace, IsFakeLikelihood: event.Judgement.FakeLikelihood,
+		IsValidFace: event.Judgement.ValidFace, FaceBrightness: math.Round(event.Judgement.Brightness*10) / 10,
+		LatencyMS: event.Judgement.LatencyMS,
+	}, nil
+}
+
+// begin asks for the quota, and waits for another request with the same Idempotency-Key.
+func (a *API) begin(x *exchange, idempotencyKey string) (*commands.Ticket, error) {
+	ctx, cancel := context.WithTimeout(x.request.Context(), a.limits.BeginWait)
+	defer cancel()
+	return a.checks.Begin(ctx, x.owner, idempotencyKey)
+}
+
+// readBody takes the image in. What goes wrong on the way is told apart: a body that stalled was cut off by the server's
+// deadlines; one that ended early belongs to a caller that has left.
+func (a *API) readBody(x *exchange) (checkbody.Body, error) {
+	ctx, span := a.tracer.Start(x.request.Context(), "read body")
+	defer span.End()
+	body, err := a.bodies.Read(x.body, x.request.ContentLength)
+	var network net.Error
+	switch {
+	case err == nil || domain.KindOf(err) != "":
+		return body, err
+	case errors.As(err, &network) && network.Timeout():
+		return body, problem.ErrRequestTimeout.Because(err)
+	case ctx.Err() != nil:
+		return body, errors.Join(ctx.Err(), err)
+	}
+	return body, domain.ErrInvalidRequest.Saying("The request body could not be read to its end. Send it again.").Because(err)
+}
+
+// judge waits for the check's turn, judges the image and counts the call.
+func (a *API) judge(x *exchange, ticket *commands.Ticket, body checkbody.Body) (domain.CheckCompleted, error) {
+	ctx, span := a.tracer.Start(x.request.Context(), "check")
+	defer span.End()
+	done, err := a.gate.turn(ctx)
+	if err != nil {
+		return domain.CheckCompleted{}, err
+	}
+	defer done()
+	return a.checks.Check(ctx, ticket, commands.CheckLiveness{
+		By:    commands.Origin{CommandID: uuid.New(), CorrelationID: x.id, Actor: domain.ActorAPIClient},
+		Image: body.Image, Format: body.Format, StartedAt: x.started,
+	})
+}
+
+// requireJSON accepts application/json, in UTF-8 when it says so, and not compressed.
+func requireJSON(header http.Header) error {
+	media, parameters, err := mime.ParseMediaType(header.Get("Content-Type"))
+	if err != nil || media != "application/json" {
+		return domain.ErrUnsupportedMedia
+	}
+	if charset, said := parameters["charset"]; said && !strings.EqualFold(charset, "utf-8") {
+		return domain.ErrUnsupportedMedia.Saying("Send the request in UTF-8: Content-Type: application/json; charset=utf-8.")
+	}
+	if encoding := header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return domain.ErrUnsupportedMedia.Saying("Send the request without Content-Encoding; photos are compressed already.")
+	}
+	return nil
+}
+
+// maxIdempotencyKey is the longest Idempotency-Key, in characters.
+const maxIdempotencyKey = 255
+
+// readIdempotencyKey gives the request's Idempotency-Key, "" when it has none.
+func readIdempotencyKey(header http.Header) (string, error) {
+	keys := header.Values("Idempotency-Key")
+	if len(keys) == 0 {
+		return "", nil
+	}
+	key := keys[0]
+	unprintable := strings.ContainsFunc(key, func(r rune) bool { return r < ' ' || r > '~' })
+	if len(keys) > 1 || key == "" || len(key) > maxIdempotencyKey || unprintable {
+		return "", domain.Invalid("Idempotency-Key",
+			"The header Idempotency-Key must be one value of 1 to %d printable ASCII characters, a UUID for instance.", maxIdempotencyKey)
+	}
+	return key, nil
+}

@@ -1,0 +1,386 @@
+package v1_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	v1 "github.com/pas-ta/liveness/adapters/http/v1"
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/memorystore"
+	"github.com/pas-ta/liveness/domain"
+)
+
+func TestCheckIsAnsweredAndCounted(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	var image, format string
+	f.judge.does(func(_ context.Context, i []byte, fo string) (domain.Judgement, error) {
+		image, format = string(i), fo
+		f.clock.advance(120 * time.Millisecond)
+		return domain.Judgement{FakeLikelihood: 0.012, ValidFace: true, Brightness: 142.33, Threshold: 0.15, ModelPack: "test"}, nil
+	})
+	r := f.request(strings.NewReader(bodyOf("photo")))
+	r.Header.Set("Traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+	got := f.do(r)
+
+	want := `{"metadata":{"date":"2026-11-22T12:34:56.909Z","ver":"1.0.1","customer_id":"` + f.customer.String() +
+		`","remaining_calls":999,"over_limit_calls":0,"status":"success"},` +
+		`"data":{"isFakeFace":false,"isFakeLikelihood":0.012,"isValidFace":true,"faceBrightness":142.3,"latency_ms":120}}` + "\n"
+	if got.Status != 200 || got.Raw != want {
+		t.Errorf("%d %s\nwant 200 %s", got.Status, got.Raw, want)
+	}
+	if image != "photo" || format != "jpeg" {
+		t.Errorf("judged %q as %q", image, format)
+	}
+	counted := f.counted()
+	if len(counted) != 1 {
+		t.Fatalf("%d calls are counted, want 1", len(counted))
+	}
+	trace := uuid.MustParse("4bf92f35-77b3-4da6-a3ce-929d0e0e4736")
+	if m := counted[0].Meta; m.CorrelationID != trace || m.CausationID == uuid.Nil || m.Actor != domain.ActorAPIClient {
+		t.Errorf("event metadata %+v, want the trace as correlation", m)
+	}
+	if id := got.Header.Get("X-Request-Id"); id != trace.String() {
+		t.Errorf("X-Request-Id %s, want %s", id, trace)
+	}
+	if kind := got.Header.Get("Content-Type"); kind != "application/json; charset=utf-8" {
+		t.Errorf("Content-Type %s", kind)
+	}
+}
+
+func TestHeadersOfACheck(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		change func(http.Header)
+		status int
+		code   string
+		known  bool
+	}{
+		"charset":                {func(h http.Header) { h.Set("Content-Type", "Application/JSON; charset=UTF-8") }, 200, "", true},
+		"no content type":        {func(h http.Header) { h.Del("Content-Type") }, 415, "unsupported_media_type", true},
+		"form":                   {func(h http.Header) { h.Set("Content-Type", "application/x-www-form-urlencoded") }, 415, "unsupported_media_type", true},
+		"JSON lines":             {func(h http.Header) { h.Set("Content-Type", "application/json-seq") }, 415, "unsupported_media_type", true},
+		"another charset":        {func(h http.Header) { h.Set("Content-Type", "application/json; charset=utf-16") }, 415, "unsupported_media_type", true},
+		"compressed":             {func(h http.Header) { h.Set("Content-Encoding", "gzip") }, 415, "unsupported_media_type", true},
+		"no key":                 {func(h http.Header) { h.Del("X-API-Key") }, 401, "invalid_api_key", false},
+		"two keys":               {func(h http.Header) { h.Add("X-API-Key", h.Get("X-API-Key")) }, 401, "invalid_api_key", false},
+		"malformed key":          {func(h http.Header) { h.Set("X-API-Key", "lc_short") }, 401, "invalid_api_key", false},
+		"unknown key":            {func(h http.Header) { h.Set("X-API-Key", "lc_"+strings.Repeat("a", 29)) }, 401, "invalid_api_key", false},
+		"no key and no type":     {func(h http.Header) { h.Del("X-API-Key"); h.Del("Content-Type") }, 401, "invalid_api_key", false},
+		"idempotency key":        {func(h http.Header) { h.Set("Idempotency-Key", strings.Repeat("k", 255)) }, 200, "", true},
+		"empty idempotency key":  {func(h http.Header) { h.Set("Idempotency-Key", "") }, 400, "invalid_request", true},
+		"long idempotency key":   {func(h http.Header) { h.Set("Idempotency-Key", strings.Repeat("k", 256)) }, 400, "invalid_request", true},
+		"idempotency key, bytes": {func(h http.Header) { h.Set("Idempotency-Key", "schlüssel") }, 400, "invalid_request", true},
+		"two idempotency keys":   {func(h http.Header) { h.Set("Idempotency-Key", "a"); h.Add("Idempotency-Key", "b") }, 400, "invalid_request", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t)
+			r := f.request(strings.NewReader(bodyOf("photo")))
+			test.change(r.Header)
+			got := f.do(r)
+			f.want(got, test.status, test.code)
+			if known := got.Metadata.CustomerID != nil && got.Metadata.RemainingCalls != nil; known != test.known {
+				t.Errorf("the caller is known: %t, want %t: %s", known, test.known, got.Raw)
+			}
+			if counted, want := len(f.counted()), map[bool]int{true: 1}[test.status == 200]; counted != want {
+				t.Errorf("%d calls are counted, want %d", counted, want)
+			}
+		})
+	}
+}
+
+func TestBodyIsNotReadBeforeTheCallerIsAdmitted(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		prepare func(*fixture, *http.Request)
+		code    string
+	}{
+		"unknown key": {func(_ *fixture, r *http.Request) { r.Header.Set("X-API-Key", "lc_"+strings.Repeat("a", 29)) }, "invalid_api_key"},
+		"too large":   {func(_ *fixture, r *http.Request) { r.ContentLength = 20 << 20 }, "image_too_large"},
+		"used up":     {func(f *fixture, _ *http.Request) { f.limit(0, domain.OverageStop) }, "quota_exceeded"},
+		"ended":       {func(f *fixture, _ *http.Request) { f.end() }, "subscription_inactive"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t)
+			r := f.request(unreadable{t})
+			r.Header.Set("Expect", "100-continue") // so that nothing is drained either
+			test.prepare(f, r)
+			if got := f.do(r); got.code() != test.code {
+				t.Errorf("%d %s, want %s", got.Status, got.Raw, test.code)
+			}
+			if f.judge.calls.Load() != 0 {
+				t.Error("an image was judged")
+			}
+		})
+	}
+}
+
+type unreadable struct{ t *testing.T }
+
+func (u unreadable) Read([]byte) (int, error) {
+	u.t.Error("the body is read")
+	return 0, io.EOF
+}
+
+func TestARefusedBodyIsDrained(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	body := bytes.NewReader(make([]byte, 20<<20))
+	f.want(f.do(f.request(body)), 413, "image_too_large")
+	if body.Len() != 0 {
+		t.Errorf("%d bytes are left unread: a client that sends them sees a reset connection and no answer", body.Len())
+	}
+}
+
+func TestRefusedImagesAreNotCounted(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.want(f.do(f.request(strings.NewReader("not JSON"))), 400, "invalid_request")
+	f.judge.does(func(context.Context, []byte, string) (domain.Judgement, error) {
+		return domain.Judgement{}, domain.ErrInvalidImage.Saying("No face was detected.")
+	})
+	got := f.check("landscape")
+	f.want(got, 400, "invalid_image")
+	if got.Error.Message != "No face was detected." || *got.Metadata.RemainingCalls != 1000 || got.Metadata.Status != "error" {
+		t.Errorf("%s", got.Raw)
+	}
+	f.judge.does(func(context.Context, []byte, string) (domain.Judgement, error) {
+		return domain.Judgement{}, domain.ErrOverloaded
+	})
+	overloaded := f.check("photo")
+	f.want(overloaded, 503, "overloaded")
+	if overloaded.Header.Get("Retry-After") != "1" {
+		t.Errorf("Retry-After %q, want 1", overloaded.Header.Get("Retry-After"))
+	}
+	if n := len(f.counted()); n != 0 {
+		t.Errorf("%d calls are counted, want 0", n)
+	}
+}
+
+func TestQuota(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.limit(2, domain.OverageStop)
+	f.want(f.check("1"), 200, "")
+	f.want(f.check("2"), 200, "")
+	refused := f.check("3")
+	f.want(refused, 429, "quota_exceeded")
+	if *refused.Metadata.RemainingCalls != 0 || *refused.Metadata.OverLimitCalls != 0 || refused.Header.Get("Retry-After") != "" {
+		t.Errorf("%s, Retry-After %q", refused.Raw, refused.Header.Get("Retry-After"))
+	}
+	f.limit(2, domain.OverageContinue)
+	over := f.check("4")
+	f.want(over, 200, "")
+	if *over.Metadata.RemainingCalls != 0 || *over.Metadata.OverLimitCalls != 1 {
+		t.Errorf("%s, want 1 call over the limit, this one included", over.Raw)
+	}
+	usage := f.get(v1.PathUsage)
+	f.want(usage, 200, "")
+	if diff := cmp.Diff(map[string]any{
+		"month": "2026-11", "calls": 3., "remaining_calls": 0., "over_limit_calls": 1., "plan": "Starter", "limit": 2.,
+		"over_limit_behavior": "continue", "resets_at": "2026-12-01T00:00:00.000Z",
+	}, usage.Data); diff != "" {
+		t.Errorf("usage (-want +got):\n%s", diff)
+	}
+}
+
+func TestEndedSubscription(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.end()
+	f.want(f.check("1"), 403, "subscription_inactive")
+	f.want(f.get(v1.PathUsage), 403, "subscription_inactive")
+}
+
+func TestIdempotencyKey(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	send := func(image string) reply {
+		r := f.request(strings.NewReader(bodyOf(image)))
+		r.Header.Set("Idempotency-Key", "order 17")
+		return f.do(r)
+	}
+	first := send("photo")
+	f.want(first, 200, "")
+	f.want(f.check("in between"), 200, "")
+	again := send("photo")
+	f.want(again, 200, "")
+	if diff := cmp.Diff(first.Data, again.Data); diff != "" || *again.Metadata.RemainingCalls != *first.Metadata.RemainingCalls {
+		t.Errorf("the second answer is not the first: %s\n%s", first.Raw, again.Raw)
+	}
+	f.want(send("another photo"), 409, "idempotency_conflict")
+	if counted, judged := len(f.counted()), f.judge.calls.Load(); counted != 2 || judged != 2 {
+		t.Errorf("%d calls are counted, %d judged; want 2", counted, judged)
+	}
+}
+
+func TestDuplicateInFlightWaits(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	judging, proceed := make(chan struct{}), make(chan struct{})
+	f.judge.does(func(context.Context, []byte, string) (domain.Judgement, error) {
+		close(judging) // a second call panics
+		<-proceed
+		return domain.Judgement{FakeLikelihood: 0.5}, nil
+	})
+	send := func() reply {
+		r := f.request(strings.NewReader(bodyOf("photo")))
+		r.Header.Set("Idempotency-Key", "k")
+		return f.do(r)
+	}
+	replies := make(chan reply, 2)
+	go func() { replies <- send() }()
+	<-judging
+	go func() { replies <- send() }()
+	close(proceed)
+	a, b := <-replies, <-replies
+	if a.Status != 200 || b.Status != 200 || !cmp.Equal(a.Data, b.Data) || len(f.counted()) != 1 {
+		t.Errorf("%s\n%s\n%d counted, want 1", a.Raw, b.Raw, len(f.counted()))
+	}
+}
+
+func TestUnwritableStore(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	broken := errors.New("codec is broken")
+	f.judge.does(func(context.Context, []byte, string) (domain.Judgement, error) {
+		f.store.Inject(func(memorystore.Operation) memorystore.Fault { return memorystore.Conflict })
+		return domain.Judgement{}, broken
+	})
+	got := f.check("photo")
+	f.want(got, 503, "service_unavailable")
+	if got.Header.Get("Retry-After") == "" || strings.Contains(got.Raw, broken.Error()) || !strings.Contains(f.logged.String(), broken.Error()) {
+		t.Errorf("%s; the cause belongs into the log, and only there", got.Raw)
+	}
+	f.store.Inject(func(memorystore.Operation) memorystore.Fault { return memorystore.UnavailableBefore })
+	f.want(f.get(v1.PathUsage), 503, "service_unavailable")
+}
+
+func TestPanicIsAnswered(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.judge.does(func(context.Context, []byte, string) (domain.Judgement, error) { panic("secret detail") })
+	got := f.check("photo")
+	f.want(got, 500, "internal_error")
+	if strings.Contains(got.Raw, "secret detail") || !strings.Contains(f.logged.String(), "secret detail") {
+		t.Errorf("%s; the panic belongs into the log, and only there", got.Raw)
+	}
+	f.judge.does(func(context.Context, []byte, string) (domain.Judgement, error) { return domain.Judgement{}, nil })
+	f.want(f.check("photo"), 200, "") // places and turns were given back
+}
+
+func TestRegeneratedKeyIsDead(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	old := f.key
+	f.want(f.check("1"), 200, "")
+	f.key = f.regenerate()
+	f.want(f.check("2"), 200, "")
+	f.key = old
+	f.want(f.check("3"), 401, "invalid_api_key")
+}
+
+func TestLogHoldsNoSecrets(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	r := f.request(strings.NewReader(bodyOf("a very private photo")))
+	r.Header.Set("Idempotency-Key", "my-private-key")
+	r.Header.Set("User-Agent", "private agent")
+	f.want(f.do(r), 200, "")
+	f.want(f.do(f.request(strings.NewReader("private nonsense"))), 400, "invalid_request")
+	log := f.logged.String()
+	if strings.Contains(log, f.key) || regexp.MustCompile(`private|192\.0\.2\.1`).MatchString(log) {
+		t.Errorf("the log says too much: %s", log)
+	}
+	if !strings.Contains(log, f.key[:domain.KeyVisibleLength]) || strings.Count(log, "\n") != 2 {
+		t.Errorf("want one line per request, with the key's prefix: %s", log)
+	}
+}
+
+func TestTurnsAreBounded(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, func(c *v1.Config) {
+		c.Limits = v1.Limits{InFlight: 3, Concurrency: 1, QueueWait: time.Millisecond}
+	})
+	judging, proceed := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	f.judge.does(func(context.Context, []byte, string) (domain.Judgement, error) {
+		once.Do(func() { close(judging) })
+		<-proceed
+		return domain.Judgement{}, nil
+	})
+	first := make(chan reply)
+	go func() { first <- f.check("1") }()
+	<-judging
+	waited := f.check("2") // has a place, but no turn
+	f.want(waited, 503, "overloaded")
+	if waited.Header.Get("Retry-After") == "" {
+		t.Error("overloaded without Retry-After")
+	}
+
+	sources := make([]*io.PipeWriter, 2)
+	uploads := make(chan reply, 2)
+	for i := range sources {
+		source, client := io.Pipe()
+		sources[i] = client
+		go func() { uploads <- f.do(f.request(source)) }()
+		if _, err := client.Write([]byte("{")); err != nil { // returns once the upload is read: it has its place
+			t.Fatal(err)
+		}
+	}
+	f.want(f.check("3"), 503, "overloaded") // two uploads and one check are under way
+	for _, source := range sources {
+		source.CloseWithError(errors.New("gone"))
+		f.want(<-uploads, 400, "invalid_request")
+	}
+	close(proceed)
+	f.want(<-first, 200, "")
+	f.want(f.check("4"), 200, "")
+}
+
+func TestCallerThatLeaves(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	f.judge.does(func(ctx context.Context, _ []byte, _ string) (domain.Judgement, error) {
+		cancel()
+		<-ctx.Done()
+		return domain.Judgement{}, ctx.Err()
+	})
+	got := f.do(f.request(strings.NewReader(bodyOf("photo"))).WithContext(ctx))
+	f.want(got, 499, "client_closed_request")
+	if n := len(f.counted()); n != 0 {
+		t.Errorf("%d calls are counted", n)
+	}
+}
+
+func BenchmarkCheck(b *testing.B) {
+	f := newFixture(b, func(c *v1.Config) {
+		c.Limits = v1.Limits{KeyRate: 1e9, KeyBurst: 1e9, AddressRate: 1e9, AddressBurst: 1e9}
+	})
+	f.fixedOwner()
+	body := bodyOf(strings.Repeat("photo", 20_000))
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		recorder := httptest.NewRecorder()
+		f.api.ServeHTTP(recorder, f.request(strings.NewReader(body)))
+		if recorder.Code != 200 {
+			b.Fatal(recorder.Body)
+		}
+	}
+}

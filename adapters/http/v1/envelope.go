@@ -1,0 +1,98 @@
+package v1
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/pas-ta/liveness/adapters/http/problem"
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/domain"
+)
+
+// timeLayout is ISO 8601 with milliseconds.
+const timeLayout = "2006-01-02T15:04:05.000Z07:00"
+
+func timestamp(t time.Time) string { return t.UTC().Format(timeLayout) }
+
+// envelope is the form of every answer but health's.
+type envelope struct {
+	Metadata metadata `json:"metadata"`
+	Data     any      `json:"data,omitempty"`
+	Error    *failure `json:"error,omitempty"`
+}
+
+type metadata struct {
+	Date           string     `json:"date"`
+	Version        string     `json:"ver"`
+	CustomerID     *uuid.UUID `json:"customer_id"`
+	RemainingCalls *int64     `json:"remaining_calls"`
+	OverLimitCalls *int64     `json:"over_limit_calls"`
+	Status         string     `json:"status"`
+}
+
+type failure struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// standing is what metadata says about the quota, the answered call included.
+type standing struct {
+	remaining, overLimit int64
+}
+
+func standingOf(s commands.Standing) *standing {
+	return &standing{remaining: s.Remaining(), overLimit: s.OverLimit()}
+}
+
+// standingAfter is the standing right after a counted call, whatever has been counted since.
+func standingAfter(e domain.CheckCompleted) *standing {
+	usage := domain.UsageMonth{Month: e.Month, Included: e.IncludedTotal, Overage: e.OverageTotal}
+	return &standing{remaining: usage.Remaining(e.Limit), overLimit: usage.OverLimit(e.Limit)}
+}
+
+// metadata describes the answer. Of a caller that is not known, or whose standing cannot be told, the counts are null.
+func (x *exchange) metadata(status string) metadata {
+	m := metadata{Date: timestamp(x.api.now()), Version: x.api.version, Status: status}
+	if x.known {
+		m.CustomerID = &x.owner.CustomerID
+	}
+	if x.standing != nil {
+		m.RemainingCalls, m.OverLimitCalls = &x.standing.remaining, &x.standing.overLimit
+	}
+	return m
+}
+
+// writeData answers with what was asked for.
+func (x *exchange) writeData(data answer) {
+	if whole, ok := data.(bare); ok {
+		x.writeJSON(http.StatusOK, whole.body)
+		return
+	}
+	x.writeJSON(http.StatusOK, envelope{Metadata: x.metadata("success"), Data: data})
+}
+
+// writeProblem answers with a refusal.
+func (x *exchange) writeProblem(p problem.Problem) {
+	p.SetHeaders(x.writer.Header())
+	x.code = p.Code
+	x.writeJSON(p.Status, envelope{Metadata: x.metadata("error"), Error: &failure{Code: p.Code, Message: p.Message}})
+}
+
+func (x *exchange) writeJSON(status int, body any) {
+	text, err := json.Marshal(body)
+	if err != nil { // an answer is made of plain values; only a number that JSON does not have ends here
+		x.api.log.ErrorContext(x.request.Context(), "answer cannot be encoded", "error", err, "request_id", x.id)
+		status, text = http.StatusInternalServerError, []byte(`{"error":{"code":"internal_error","message":"The answer cannot be written."}}`)
+	}
+	header := x.writer.Header()
+	header.Set("Content-Type", "application/json; charset=utf-8")
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Content-Type-Options", "nosniff")
+	x.status = status
+	x.writer.WriteHeader(status)
+	// A caller that has left does not get its answer; what was counted stays so, and a retry with its key finds it.
+	_, _ = x.writer.Write(append(text, '\n'))
+}

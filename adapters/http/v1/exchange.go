@@ -1,0 +1,202 @@
+package v1
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/gorilla/mux"
+
+	"github.com/pas-ta/liveness/adapters/http/problem"
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/domain"
+)
+
+// exchange is one request and what becomes known about it.
+type exchange struct {
+	api     *API
+	writer  http.ResponseWriter
+	request *http.Request
+	body    *trackedBody
+	route   string
+	started time.Time
+	id      uuid.UUID // correlation id: of the trace, when there is one
+
+	known     bool // owner is set
+	owner     commands.KeyOwner
+	keyPrefix string    // the part of the key that may be seen
+	standing  *standing // nil when not known
+
+	status int
+	code   string // of the refusal, "" on success
+	failed error  // why it was refused, for the log
+}
+
+// answer is the `data` of a successful answer, or a bare one.
+type answer any
+
+// bare is an answer without the envelope.
+type bare struct{ body any }
+
+// handler works on a request. Errors become answers in one place.
+type handler func(*exchange) (answer, error)
+
+// methods are the handlers of one address.
+type methods map[string]handler
+
+func (a *API) handle(router *mux.Router, path string, byMethod methods) {
+	allowed := []string{http.MethodOptions}
+	for method := range byMethod {
+		allowed = append(allowed, method)
+	}
+	slices.Sort(allowed)
+	allow := strings.Join(allowed, ", ")
+	served := a.serve(path, func(x *exchange) (answer, error) {
+		if work, ok := byMethod[x.request.Method]; ok {
+			return work(x)
+		}
+		x.writer.Header().Set("Allow", allow)
+		return nil, problem.ErrMethodNotAllowed
+	})
+	router.Path(path).HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodOptions {
+			w.Header().Set("Allow", allow)
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		served.ServeHTTP(w, r)
+	})
+}
+
+// serve surrounds a handler with what every request gets: an id, a span, metrics, a line in the log, and one answer.
+func (a *API) serve(route string, work handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		x := &exchange{api: a, writer: w, route: route, started: a.now()}
+		ctx, span := x.startSpan(r)
+		defer func() { x.endSpan(span) }()
+		// A copy of the request: a wrapper in the original would hide from net/http what it knows about the body.
+		x.request = r.WithContext(ctx)
+		x.body = &trackedBody{ReadCloser: r.Body}
+		x.request.Body = x.body
+		w.Header().Set("X-Request-Id", x.id.String())
+
+		began := time.Now() // elapsed times are measured on the monotonic clock, whatever a.now is
+		a.metrics.inFlight.Inc()
+		defer func() {
+			a.metrics.inFlight.Dec()
+			a.metrics.observe(x, time.Since(began))
+			x.log(time.Since(began))
+		}()
+		data, err := x.run(work)
+		if err != nil {
+			x.refuse(err)
+			return
+		}
+		x.writeData(data)
+	})
+}
+
+// run turns a panic of the handler into an error that ends up in the log with its stack.
+func (x *exchange) run(work handler) (data answer, err error) {
+	defer func() {
+		switch cause := recover(); cause {
+		case nil:
+		case http.ErrAbortHandler:
+			panic(cause)
+		default:
+			err = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
+		}
+	}()
+	return work(x)
+}
+
+// refuse answers with an error and, to a caller that is known, how it stands.
+func (x *exchange) refuse(err error) {
+	x.failed = err
+	p := problem.Of(err)
+	if x.known {
+		if x.standing == nil {
+			x.standing = x.findStanding()
+		}
+		x.drain()
+	}
+	x.writeProblem(p)
+}
+
+// standingPatience is how long an error waits for the counts that accompany it.
+const standingPatience = 500 * time.Millisecond
+
+// findStanding tells how the caller stands, from memory or, the first time, from the log; nil when that takes too long.
+func (x *exchange) findStanding() *standing {
+	if last, ok := x.api.checks.LastStanding(x.owner); ok {
+		return standingOf(last)
+	}
+	ctx, cancel := context.WithTimeout(x.request.Context(), standingPatience)
+	defer cancel()
+	current, err := x.api.checks.Standing(ctx, x.owner)
+	if err != nil {
+		return nil
+	}
+	return standingOf(current)
+}
+
+const (
+	drainLimit    = 32 << 20
+	drainPatience = 10 * time.Second
+)
+
+// drain reads what is left of the body. A client that is still sending would otherwise find the connection reset and
+// never see why it was refused. Who asked whether to send (Expect: 100-continue) is told not to, by the answer itself.
+func (x *exchange) drain() {
+	if !x.body.touched && strings.EqualFold(x.request.Header.Get("Expect"), "100-continue") {
+		return
+	}
+	until := time.Now().Add(drainPatience)
+	for left := int64(drainLimit); left > 0 && time.Now().Before(until); {
+		n, err := io.CopyN(io.Discard, x.body, min(left, 64<<10))
+		if err != nil {
+			return
+		}
+		left -= n
+	}
+}
+
+// trackedBody knows whether the body was asked for.
+type trackedBody struct {
+	io.ReadCloser
+	touched bool
+}
+
+func (b *trackedBody) Read(p []byte) (int, error) {
+	b.touched = true
+	return b.ReadCloser.Read(p)
+}
+
+// authenticate finds out who calls, before anything is read or done for the request.
+func (x *exchange) authenticate() error {
+	if err := x.api.throttle.takeAddress(x.request); err != nil {
+		return err
+	}
+	keys := x.request.Header.Values("X-API-Key")
+	if len(keys) != 1 {
+		return domain.ErrInvalidAPIKey
+	}
+	owner, err := x.api.keys.AuthenticateKey(x.request.Context(), keys[0])
+	if err != nil {
+		return err
+	}
+	x.owner, x.known, x.keyPrefix = owner, true, keys[0][:min(len(keys[0]), domain.KeyVisibleLength)]
+	return x.api.throttle.takeKey(owner)
+}
+
+// isInternal says whether an error is a fault of ours rather than a refusal.
+func isInternal(err error) bool {
+	return domain.KindOf(err) == "" && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
+}

@@ -1,0 +1,33 @@
+package v1
+
+import (
+	"cmp"
+	"runtime"
+	"time"
+)
+
+// Limits bounds what the API takes on. A field that is zero gets its default.
+type Limits struct {
+	KeyRate      float64 // requests per second that a key may send in the long run; 100
+	KeyBurst     int     // how many at once; 200
+	AddressRate  float64 // the same for a network address, known key or not; 200
+	AddressBurst int     // 400
+
+	InFlight    int           // checks between their admission and their answer, uploads included; 512
+	Concurrency int           // checks that are judged at the same time; 8 for each processor
+	QueueWait   time.Duration // how long an uploaded image waits for its turn; 5 s
+	BeginWait   time.Duration // how long a request waits for its quota, or for another with its Idempotency-Key; 30 s
+
+	MaxImage    int   // bytes of a decoded image; 10 MiB
+	ImageMemory int64 // bytes of all images that are uploaded, wait or are judged; 256 MiB
+}
+
+func (l Limits) withDefaults() Limits {
+	return Limits{
+		KeyRate: cmp.Or(l.KeyRate, 100), KeyBurst: cmp.Or(l.KeyBurst, 200),
+		AddressRate: cmp.Or(l.AddressRate, 200), AddressBurst: cmp.Or(l.AddressBurst, 400),
+		InFlight: cmp.Or(l.InFlight, 512), Concurrency: cmp.Or(l.Concurrency, 8*runtime.GOMAXPROCS(0)),
+		QueueWait: cmp.Or(l.QueueWait, 5*time.Second), BeginWait: cmp.Or(l.BeginWait, 30*time.Second),
+		MaxImage: cmp.Or(l.MaxImage, 10<<20), ImageMemory: cmp.Or(l.ImageMemory, 256<<20),
+	}
+}

@@ -1,0 +1,66 @@
+package v1
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/pas-ta/liveness/adapters/http/v1/checkbody"
+)
+
+// metrics are what the API tells Prometheus. Labels take few values each: a route, a status, an error code.
+type metrics struct {
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	inFlight prometheus.Gauge
+}
+
+func newMetrics(registerer prometheus.Registerer, g *gate, memory *checkbody.Memory) (*metrics, error) {
+	m := &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "liveness_http_requests_total", Help: "Answered requests of the API by route, method, status and error code (empty on success).",
+		}, []string{"route", "method", "status", "code"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "liveness_http_request_duration_seconds", Help: "Time from a request's headers to its answer, in seconds.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
+		}, []string{"route"}),
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "liveness_http_requests_in_flight", Help: "Requests of the API that are being answered.",
+		}),
+	}
+	if registerer == nil {
+		return m, nil
+	}
+	gauge := func(name, help string, value func() int64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(value()) })
+	}
+	for _, collector := range []prometheus.Collector{
+		m.requests, m.duration, m.inFlight,
+		gauge("liveness_checks_admitted", "Checks between their admission and their answer.", g.admitted.Load),
+		gauge("liveness_checks_waiting", "Checks whose image is read and waits for its turn.", g.waiting.Load),
+		gauge("liveness_checks_judging", "Checks that are being judged and counted.", g.judged.Load),
+		gauge("liveness_image_memory_bytes", "Memory that holds images, in bytes.", memory.Taken),
+	} {
+		if err := registerer.Register(collector); err != nil {
+			return nil, fmt.Errorf("register metrics of the API: %w", err)
+		}
+	}
+	return m, nil
+}
+
+func (m *metrics) observe(x *exchange, elapsed time.Duration) {
+	m.requests.WithLabelValues(x.route, methodLabel(x.request.Method), strconv.Itoa(x.status), x.code).Inc()
+	m.duration.WithLabelValues(x.route).Observe(elapsed.Seconds())
+}
+
+// methodLabel keeps invented methods from becoming time series.
+func methodLabel(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:
+		return method
+	}
+	return "other"
+}

@@ -1,0 +1,117 @@
+package v1
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/time/rate"
+
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/domain"
+)
+
+// maxBuckets bounds how many keys and how many addresses are remembered. Who is forgotten starts with a full bucket.
+const maxBuckets = 16_384
+
+// throttle keeps a token bucket per key and per network address, so that no caller takes what belongs to all.
+type throttle struct {
+	keys      *buckets[keyOf]
+	addresses *buckets[netip.Addr]
+	proxies   []netip.Prefix
+	now       func() time.Time
+}
+
+type keyOf struct {
+	subscription uuid.UUID
+	slot         domain.KeySlot
+}
+
+func newThrottle(l Limits, proxies []netip.Prefix, now func() time.Time) (*throttle, error) {
+	keys, err := newBuckets[keyOf](l.KeyRate, l.KeyBurst)
+	if err != nil {
+		return nil, err
+	}
+	addresses, err := newBuckets[netip.Addr](l.AddressRate, l.AddressBurst)
+	return &throttle{keys: keys, addresses: addresses, proxies: proxies, now: now}, err
+}
+
+func (t *throttle) takeKey(owner commands.KeyOwner) error {
+	return t.keys.take(keyOf{owner.SubscriptionID, owner.Slot}, t.now())
+}
+
+func (t *throttle) takeAddress(r *http.Request) error {
+	return t.addresses.take(t.address(r), t.now())
+}
+
+// address is where a request comes from: the peer, or what a trusted proxy says about it. Of an IPv6 address the network
+// counts, since a single customer has a whole one.
+func (t *throttle) address(r *http.Request) netip.Addr {
+	address := parseAddress(r.RemoteAddr)
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for _, hop := range slices.Backward(hops) {
+		if !slices.ContainsFunc(t.proxies, func(p netip.Prefix) bool { return p.Contains(address) }) {
+			break
+		}
+		forwarded := parseAddress(strings.TrimSpace(hop))
+		if !forwarded.IsValid() {
+			break
+		}
+		address = forwarded
+	}
+	if address.Is6() {
+		if network, err := address.Prefix(64); err == nil {
+			return network.Addr()
+		}
+	}
+	return address
+}
+
+func parseAddress(text string) netip.Addr {
+	if host, _, err := net.SplitHostPort(text); err == nil {
+		text = host
+	}
+	address, err := netip.ParseAddr(text)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return address.Unmap().WithZone("")
+}
+
+// buckets holds the most recent callers' buckets.
+type buckets[K comparable] struct {
+	rate   rate.Limit
+	burst  int
+	recent *lru.Cache[K, *rate.Limiter]
+}
+
+func newBuckets[K comparable](perSecond float64, burst int) (*buckets[K], error) {
+	recent, err := lru.New[K, *rate.Limiter](maxBuckets)
+	if err != nil {
+		return nil, fmt.Errorf("make room for token buckets: %w", err)
+	}
+	return &buckets[K]{rate: rate.Limit(perSecond), burst: burst, recent: recent}, nil
+}
+
+// take takes a token, or refuses and says when there will be one.
+func (b *buckets[K]) take(key K, now time.Time) error {
+	bucket, ok := b.recent.Get(key)
+	if !ok {
+		bucket = rate.NewLimiter(b.rate, b.burst)
+		if earlier, there, _ := b.recent.PeekOrAdd(key, bucket); there {
+			bucket = earlier
+		}
+	}
+	reservation := bucket.ReserveN(now, 1)
+	if wait := reservation.DelayFrom(now); wait > 0 {
+		reservation.CancelAt(now)
+		return domain.ErrRateLimited.After(wait)
+	}
+	return nil
+}
