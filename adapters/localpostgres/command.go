@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"runtime"
 	"syscall"
+	"time"
 )
 
 // dataArg returns how a program that runs as the account names the data
@@ -52,6 +53,9 @@ func (a *account) command(ctx context.Context, inherit *os.File, program string,
 	// A group of its own: Ctrl-C in the terminal is for the caller, who stops
 	// the server after everything that uses it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	// Cancelled, the group goes as a whole: initdb has servers of its own below it.
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = time.Second
 	if a != nil {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: a.uid, Gid: a.gid}
 	}

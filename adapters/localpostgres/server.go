@@ -104,8 +104,6 @@ func (c *Cluster) serve(ctx context.Context, onReady func()) (ready bool, err er
 	cmd := c.account.command(context.WithoutCancel(ctx), inherit, c.runtime.program("postgres"), args...)
 	c.log.forget()
 	cmd.Stdout, cmd.Stderr = c.log, c.log
-	// A child of a dead server may hold the output open a little longer.
-	cmd.WaitDelay = time.Second
 	if err := cmd.Start(); err != nil {
 		return false, fmt.Errorf("run %s: %w", cmd.Path, err)
 	}

@@ -69,6 +69,29 @@ func TestExtractWritesNothingOutside(t *testing.T) {
 	}
 }
 
+func FuzzExtract(f *testing.F) {
+	f.Add(packed(tarEntry{"package/native/lib/x", "x"}, tarEntry{"package/native/links.json", "[]"}))
+	f.Add(packed(tarEntry{"package/native/../../evil", "x"}))
+	f.Add([]byte("no tarball"))
+	pkg := npmPackage{tree: &tree{from: "native/", links: "native/links.json"}}
+	f.Fuzz(func(t *testing.T, tarball []byte) {
+		dir := t.TempDir()
+		content := filepath.Join(dir, "content")
+		if err := os.Mkdir(content, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(dir, "p.tgz")
+		if err := os.WriteFile(file, tarball, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_ = extract(t.Context(), file, content, pkg)
+		entries, err := os.ReadDir(dir)
+		if err != nil || len(entries) != 2 {
+			t.Errorf("beside the tarball and its content there is more: %v, %v", entries, err)
+		}
+	})
+}
+
 func TestLinksStayInside(t *testing.T) {
 	t.Parallel()
 	pkg := npmPackage{tree: &tree{from: "native/", links: "native/links.json"}}
