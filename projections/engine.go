@@ -62,6 +62,9 @@ func NewEngine(config Config) (*Engine, error) {
 // returns the error.
 func (e *Engine) Run(ctx context.Context) error {
 	if err := Prepare(ctx, e.Pool, e.Projections...); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
 		return err
 	}
 	held := newLeases(e.Pool, e.LeaseRetry)

@@ -1,0 +1,314 @@
+package projections_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/projections"
+)
+
+// ledger is a read model that shows every fault: an event applied twice breaks its primary key, one left out is a gap.
+func ledger(before func(ctx context.Context, tx pgx.Tx, batch []domain.Recorded) error) projections.Projection {
+	return projections.Projection{
+		Name: "ledger", Version: 1, StopsOnPoison: true,
+		Tables: "create table entries (position bigint primary key, ordinal bigint not null)",
+		Events: []string{domain.CheckCompleted{}.EventType()},
+		Apply: func(ctx context.Context, tx pgx.Tx, batch []domain.Recorded) error {
+			for _, r := range batch {
+				if _, err := tx.Exec(ctx, "insert into entries values ($1, $2)", r.Position, r.Event.(domain.CheckCompleted).Ordinal); err != nil {
+					return err
+				}
+			}
+			if before != nil {
+				return before(ctx, tx, batch) // between applying and committing
+			}
+			return nil
+		},
+	}
+}
+
+// entries gives the ordinals of the ledger in the order of the log.
+func entries(tb testing.TB, pool *pgxpool.Pool) []int64 {
+	tb.Helper()
+	rows, _ := pool.Query(tb.Context(), "select ordinal from ledger.entries order by position")
+	got, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return got
+}
+
+// wantAll fails unless the ledger has the entries 1 to n, once each.
+func wantAll(tb testing.TB, pool *pgxpool.Pool, n int) {
+	tb.Helper()
+	want := make([]int64, n)
+	for i := range want {
+		want[i] = int64(i + 1)
+	}
+	if diff := cmp.Diff(want, entries(tb, pool)); diff != "" {
+		tb.Errorf("entries are missing or doubled: %s", diff)
+	}
+}
+
+func TestEngineFollowsTheLog(t *testing.T) {
+	t.Parallel()
+	pool := database(t)
+	log, c := life(t)
+	engine := newEngine(t, pool, log, projections.All()...)
+	stop := run(t, engine)
+	key := log.append(domain.APIKeysStream(c.id), c.regenerated(domain.SlotSecondary, "b", "e"))
+	waitFor(t, pool, "api_keys", key)
+	if _, found, err := projections.NewAPIKeys(pool).FindKey(t.Context(), "b"); found || err != nil {
+		t.Errorf("the old key is alive after its read model passed the regeneration: %v, %v", found, err)
+	}
+	head, _ := log.Head(t.Context())
+	for _, p := range projections.All() {
+		waitFor(t, pool, p.Name, head)
+		if s := status(t, engine, p.Name); !s.CaughtUp() || s.LagBytes != 0 || s.Parked != 0 || s.Position != head {
+			t.Errorf("status = %+v", s)
+		}
+	}
+	stop()
+	log.append(c.usageStream(epoch), c.checks(epoch.Add(time.Hour), 3)...)
+	if s := status(t, engine, "usage"); s.State != projections.StateIdle || s.LagBytes != 30 || s.LagFor <= 0 {
+		t.Errorf("status when nobody maintains it = %+v", s)
+	}
+}
+
+// TestCrashBetweenApplyAndCommit: whatever a batch had written when its connection broke or its runner was stopped is
+// written again, once.
+func TestCrashBetweenApplyAndCommit(t *testing.T) {
+	t.Parallel()
+	pool := database(t)
+	log, c := newLog(), newCustomer(t, 1)
+	log.batch = 10
+	var breaks atomic.Int32
+	p := ledger(func(ctx context.Context, tx pgx.Tx, _ []domain.Recorded) error {
+		if breaks.Add(1)%3 == 1 {
+			_, err := tx.Exec(ctx, "select pg_terminate_backend(pg_backend_pid())")
+			return err
+		}
+		return nil
+	})
+	engine := newEngine(t, pool, log, p)
+	var last uint64
+	for n := 0; n < 5; n++ {
+		stop := run(t, engine)
+		last = log.append(c.usageStream(epoch), c.checks(epoch, 20)...)
+		eventually(t, "a batch", func() bool { return status(t, engine, "ledger").Position > 0 })
+		stop() // wherever it is
+	}
+	run(t, engine)
+	waitFor(t, pool, "ledger", last)
+	wantAll(t, pool, 100)
+	if breaks.Load() < 3 {
+		t.Errorf("the connection broke in %d of the batches", breaks.Load())
+	}
+}
+
+// TestTwoRunners: one of two nodes maintains a read model. When its lease breaks away in the middle of a batch the other
+// takes over, and the batch counts once.
+func TestTwoRunners(t *testing.T) {
+	t.Parallel()
+	pool := database(t)
+	log, c := newLog(), newCustomer(t, 1)
+	log.batch = 10
+	var inside, most atomic.Int32
+	var once sync.Once
+	p := ledger(func(ctx context.Context, tx pgx.Tx, _ []domain.Recorded) error {
+		most.Store(max(most.Load(), inside.Add(1)))
+		defer inside.Add(-1)
+		var err error
+		once.Do(func() {
+			_, err = pool.Exec(ctx, `select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and pid <> pg_backend_pid()`)
+		})
+		return err
+	})
+	stopFirst := run(t, newEngine(t, pool, log, p))
+	eventually(t, "the first runner", func() bool {
+		log.append(c.usageStream(epoch), c.check(epoch))
+		return inside.Load() > 0 || most.Load() > 0
+	})
+	second := newEngine(t, pool, log, p)
+	run(t, second)
+	for range 20 {
+		log.append(c.usageStream(epoch), c.checks(epoch, 10)...)
+	}
+	stopFirst()
+	last := log.append(c.usageStream(epoch), c.checks(epoch, 10)...)
+	waitFor(t, pool, "ledger", last)
+	wantAll(t, pool, int(last/10))
+	eventually(t, "the second runner being live", func() bool { return status(t, second, "ledger").CaughtUp() })
+}
+
+// TestRunnersWithoutLease: the checkpoint alone keeps two runners from doubling anything.
+func TestRunnersWithoutLease(t *testing.T) {
+	t.Parallel()
+	pool := database(t)
+	log, c := newLog(), newCustomer(t, 1)
+	log.batch = 3
+	p := ledger(nil)
+	if err := projections.Prepare(t.Context(), pool, p); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var runners sync.WaitGroup
+	for range 3 {
+		engine := newEngine(t, pool, log, p)
+		runners.Go(func() { _ = projections.RunUnleased(ctx, engine, p) })
+	}
+	var last uint64
+	for range 50 {
+		last = log.append(c.usageStream(epoch), c.checks(epoch, 5)...)
+	}
+	waitFor(t, pool, "ledger", last)
+	cancel()
+	runners.Wait()
+	wantAll(t, pool, 250)
+}
+
+// TestPoison: an event that cannot be applied stops a read model or is parked; every other event of its batch is applied.
+func TestPoison(t *testing.T) {
+	t.Parallel()
+	faults := map[string]func(ctx context.Context, tx pgx.Tx) error{
+		"panic":          func(context.Context, pgx.Tx) error { panic("boom") },
+		"data exception": func(ctx context.Context, tx pgx.Tx) error { _, err := tx.Exec(ctx, "select 1/0"); return err },
+		"marked":         func(context.Context, pgx.Tx) error { return fmt.Errorf("bad: %w", projections.ErrPoisonous) },
+	}
+	const bad = 37
+	for name, fault := range faults {
+		for _, stops := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, stops %v", name, stops), func(t *testing.T) {
+				t.Parallel()
+				pool := database(t)
+				log, c := newLog(), newCustomer(t, 1)
+				var repaired atomic.Bool
+				p := ledger(func(ctx context.Context, tx pgx.Tx, batch []domain.Recorded) error {
+					for _, r := range batch {
+						if r.Event.(domain.CheckCompleted).Ordinal == bad && !repaired.Load() {
+							return fault(ctx, tx)
+						}
+					}
+					return nil
+				})
+				p.StopsOnPoison = stops
+				engine := newEngine(t, pool, log, p)
+				run(t, engine)
+				last := log.append(c.usageStream(epoch), c.checks(epoch, 90)...)
+				if !stops {
+					waitFor(t, pool, "ledger", last)
+					if s := status(t, engine, "ledger"); s.Parked != 1 {
+						t.Errorf("status = %+v", s)
+					}
+					if got := entries(t, pool); len(got) != 89 || got[bad-2] != bad-1 || got[bad-1] != bad+1 {
+						t.Errorf("all but %d should be there: %v", bad, got)
+					}
+					return
+				}
+				eventually(t, "stopping", func() bool { return status(t, engine, "ledger").State == projections.StateStopped })
+				if s := status(t, engine, "ledger"); s.Error == "" || s.Position != (bad-1)*10 {
+					t.Errorf("status = %+v", s)
+				}
+				wantAll(t, pool, bad-1)
+				repaired.Store(true)
+				waitFor(t, pool, "ledger", last)
+				wantAll(t, pool, 90)
+				if s := status(t, engine, "ledger"); s.Error != "" || s.Parked != 0 {
+					t.Errorf("status after the repair = %+v", s)
+				}
+			})
+		}
+	}
+}
+
+// TestUndecodableEvent: an event of an unknown version is poisonous, also for read models that would not look at it.
+func TestUndecodableEvent(t *testing.T) {
+	t.Parallel()
+	pool := database(t)
+	log, c := newLog(), newCustomer(t, 1)
+	key := c.issued(domain.SlotPrimary, "a")
+	log.append(domain.APIKeysStream(c.id), key)
+	last := log.append(domain.APIKeysStream(c.id), projections.Undecodable{Type: key.EventType(), Err: domain.ErrUnknownEvent})
+	engine := newEngine(t, pool, log, projections.All()...)
+	run(t, engine)
+	waitFor(t, pool, "activity", last)
+	if s := status(t, engine, "activity"); s.Parked != 1 {
+		t.Errorf("activity = %+v", s)
+	}
+	eventually(t, "stopping", func() bool { return status(t, engine, "api_keys").State == projections.StateStopped })
+	if _, found, err := projections.NewAPIKeys(pool).FindKey(t.Context(), "a"); !found || err != nil {
+		t.Errorf("what came before is not served: %v, %v", found, err)
+	}
+}
+
+// TestFailuresOfTheSurroundingsAreNoPoison: however long they last, nothing is parked, skipped or stopped for good.
+func TestFailuresOfTheSurroundingsAreNoPoison(t *testing.T) {
+	t.Parallel()
+	pool := database(t)
+	log, c := newLog(), newCustomer(t, 1)
+	var attempts atomic.Int32
+	var repaired atomic.Bool
+	p := ledger(func(ctx context.Context, tx pgx.Tx, _ []domain.Recorded) error {
+		if repaired.Load() {
+			return nil
+		}
+		if attempts.Add(1)%2 == 0 {
+			return errors.New("something nobody has thought of")
+		}
+		_, err := tx.Exec(ctx, "select * from a_table_that_is_gone")
+		return err
+	})
+	p.StopsOnPoison = false
+	engine := newEngine(t, pool, log, p)
+	run(t, engine)
+	last := log.append(c.usageStream(epoch), c.checks(epoch, 5)...)
+	eventually(t, "giving up once", func() bool { return status(t, engine, "ledger").State == projections.StateFailing })
+	repaired.Store(true)
+	waitFor(t, pool, "ledger", last)
+	wantAll(t, pool, 5)
+	if s := status(t, engine, "ledger"); s.Parked != 0 || s.Error != "" {
+		t.Errorf("status = %+v", s)
+	}
+}
+
+func TestBarrier(t *testing.T) {
+	t.Parallel()
+	pool := database(t)
+	log, c := newLog(), newCustomer(t, 1)
+	p := ledger(nil)
+	if err := projections.Prepare(t.Context(), pool, p); err != nil {
+		t.Fatal(err)
+	}
+	position := log.append(c.usageStream(epoch), c.check(epoch))
+	hasty := projections.NewBarrier(pool, 30*time.Millisecond)
+	if err := hasty.WaitFor(t.Context(), "ledger", position); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("waiting for what nobody maintains = %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	patient := projections.NewBarrier(pool, 20*time.Second)
+	if err := patient.WaitFor(ctx, "ledger", position); !errors.Is(err, context.Canceled) {
+		t.Errorf("waiting with an ended context = %v", err)
+	}
+	var waiting sync.WaitGroup
+	for n := range 50 {
+		waiting.Go(func() {
+			if err := patient.WaitFor(t.Context(), "ledger", position*uint64(1+n%2)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	run(t, newEngine(t, pool, log, p)) // in "another process": nothing tells the barrier
+	log.append(c.usageStream(epoch), c.check(epoch))
+	waiting.Wait()
+}

@@ -1,0 +1,187 @@
+package projections_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/projections"
+)
+
+// load appends to a log until it is stopped.
+func load(log *testLog, one func(n int)) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		for n := 0; ctx.Err() == nil && n < 20_000; n++ {
+			one(n)
+		}
+	})
+	return func() {
+		cancel()
+		running.Wait()
+	}
+}
+
+// TestRebuildUnderLoad: while checks are counted and keys regenerated, every read model is rebuilt and swapped. No answer
+// is ever wrong or missing, and nothing is lost.
+func TestRebuildUnderLoad(t *testing.T) {
+	t.Parallel()
+	pool := database(t)
+	log, c := life(t)
+	engine := newEngine(t, pool, log, projections.All()...)
+	run(t, engine)
+	waitFor(t, pool, "api_keys", uint64(len(log.all()))*10)
+	barrier := projections.NewBarrier(pool, 20*time.Second)
+	keys := projections.NewAPIKeys(pool)
+	alive := "d"
+	stop := load(log, func(n int) {
+		log.append(c.usageStream(epoch), c.check(epoch))
+		if n%5 != 0 {
+			return
+		}
+		dead := alive
+		alive = fmt.Sprintf("key %d", n)
+		position := log.append(domain.APIKeysStream(c.id), c.regenerated(domain.SlotPrimary, dead, alive))
+		if err := barrier.WaitFor(t.Context(), "api_keys", position); err != nil {
+			t.Errorf("wait: %v", err)
+		}
+		for hash, want := range map[string]bool{dead: false, alive: true} {
+			if _, found, err := keys.FindKey(t.Context(), hash); err != nil || found != want {
+				t.Errorf("key %q found %v (%v), want %v", hash, found, err, want)
+			}
+		}
+	})
+	for range 2 {
+		for _, p := range projections.All() {
+			comparison, err := engine.Rebuild(t.Context(), p.Name, nil)
+			if err != nil || !comparison.Equal() || len(comparison.Tables) == 0 {
+				t.Errorf("rebuild %s: %v, %+v", p.Name, err, comparison)
+			}
+		}
+	}
+	stop()
+	last := log.append(c.usageStream(epoch), c.check(epoch))
+	waitFor(t, pool, "usage", last)
+	month, err := projections.NewUsage(pool).Month(t.Context(), c.subscription, domain.MonthOf(epoch))
+	if err != nil || month.Counted() != c.counted[month.Month] {
+		t.Errorf("counted %d, shown %d, %v", c.counted[month.Month], month.Counted(), err)
+	}
+	for _, p := range projections.All() {
+		comparison, err := engine.Compare(t.Context(), p.Name, nil)
+		if err != nil || !comparison.Equal() {
+			t.Errorf("compare %s: %v, %+v", p.Name, err, comparison)
+		}
+	}
+	wantNoLeftovers(t, pool)
+}
+
+func wantNoLeftovers(t *testing.T, pool *pgxpool.Pool) {
+	t.Helper()
+	eventually(t, "dropping what rebuilding made", func() bool {
+		var leftovers int
+		if err := pool.QueryRow(t.Context(), `
+			select (select count(*) from information_schema.schemata where schema_name like '%\_\_%')
+				+ (select count(*) from projection_checkpoints where name like '%\_\_%')`).Scan(&leftovers); err != nil {
+			t.Fatal(err)
+		}
+		return leftovers == 0
+	})
+}
+
+// TestCompareFindsDifferences: a single wrong value is found, and a rebuild puts it right.
+func TestCompareFindsDifferences(t *testing.T) {
+	t.Parallel()
+	pool := database(t)
+	log, c := life(t)
+	engine := newEngine(t, pool, log, projections.UsageProjection())
+	stop := run(t, engine)
+	waitFor(t, pool, "usage", log.append(c.usageStream(epoch), c.check(epoch)))
+	stop() // nobody maintains it now; comparing does not need that
+	if _, err := pool.Exec(t.Context(), "update usage.checks set brightness = brightness + 0.001 where ordinal = 500"); err != nil {
+		t.Fatal(err)
+	}
+	told := false
+	comparison, err := engine.Compare(t.Context(), "usage", func(p projections.Progress) { told = told || p.Head > 0 })
+	if err != nil || comparison.Equal() || !told {
+		t.Errorf("compare = %+v, %v; progress told: %v", comparison, err, told)
+	}
+	for _, table := range comparison.Tables {
+		if table.Equal() == (table.Table == "checks") || table.Running.Rows != table.Rebuilt.Rows {
+			t.Errorf("%+v", table)
+		}
+	}
+	if comparison, err = engine.Rebuild(t.Context(), "usage", nil); err != nil || comparison.Equal() {
+		t.Errorf("rebuild = %+v, %v", comparison, err)
+	}
+	if comparison, err = engine.Compare(t.Context(), "usage", nil); err != nil || !comparison.Equal() {
+		t.Errorf("compare after the rebuild = %+v, %v", comparison, err)
+	}
+	wantNoLeftovers(t, pool)
+}
+
+// TestNewVersion: a node with a newer program builds its tables beside those that a node with the older one maintains, and
+// swaps them; the older one stands by from then on.
+func TestNewVersion(t *testing.T) {
+	t.Parallel()
+	pool := database(t)
+	log, c := newLog(), newCustomer(t, 1)
+	old := ledger(nil)
+	older := newEngine(t, pool, log, old)
+	run(t, older)
+	waitFor(t, pool, "ledger", log.append(c.usageStream(epoch), c.checks(epoch, 200)...))
+
+	stop := load(log, func(int) {
+		if err := projections.NewBarrier(pool, 20*time.Second).WaitFor(t.Context(), "ledger", log.append(c.usageStream(epoch), c.check(epoch))); err != nil {
+			t.Error(err)
+		}
+	})
+	newer := old
+	newer.Version = 2
+	newer.Tables = "create table entries (position bigint primary key, ordinal bigint not null, added text not null default 'new')"
+	newEngines := []*projections.Engine{newEngine(t, pool, log, newer), newEngine(t, pool, log, newer)}
+	for _, engine := range newEngines {
+		run(t, engine)
+	}
+	eventually(t, "the swap", func() bool { return status(t, newEngines[0], "ledger").Version == 2 })
+	eventually(t, "the newer program maintaining it", func() bool { return status(t, newEngines[0], "ledger").CaughtUp() })
+	stop()
+	last := log.append(c.usageStream(epoch), c.check(epoch))
+	waitFor(t, pool, "ledger", last)
+	wantAll(t, pool, int(last/10))
+	if _, err := pool.Exec(t.Context(), "select added from ledger.entries"); err != nil {
+		t.Error(err)
+	}
+	if _, err := older.Rebuild(t.Context(), "ledger", nil); err == nil {
+		t.Error("an older program rebuilt what a newer one maintains")
+	}
+	wantNoLeftovers(t, pool)
+}
+
+// TestInterruptedRebuild: a rebuild that is interrupted leaves the running read model as it was.
+func TestInterruptedRebuild(t *testing.T) {
+	t.Parallel()
+	pool := database(t)
+	log, c := newLog(), newCustomer(t, 1)
+	engine := newEngine(t, pool, log, ledger(nil))
+	run(t, engine)
+	waitFor(t, pool, "ledger", log.append(c.usageStream(epoch), c.checks(epoch, 500)...))
+	ctx, cancel := context.WithCancel(t.Context())
+	if _, err := engine.Rebuild(ctx, "ledger", func(p projections.Progress) {
+		if p.Position > 1000 {
+			cancel()
+		}
+	}); err == nil {
+		t.Error("a rebuild that was cut off reports success")
+	}
+	wantAll(t, pool, 500)
+	wantNoLeftovers(t, pool)
+	if _, err := engine.Rebuild(t.Context(), "nonsense", nil); err == nil {
+		t.Error("an unknown read model was rebuilt")
+	}
+}
