@@ -1,0 +1,132 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/google/uuid"
+
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/domain"
+)
+
+// newPassword is what a page with a new password needs.
+type newPassword struct {
+	Token string
+	Email string // for password managers, when the session knows it
+}
+
+func (c *console) activationPage(r *http.Request, token string) page {
+	return page{Title: "Set your password", Step: 4, Data: newPassword{Token: token, Email: c.sessions.GetString(r.Context(), sessionMailedTo)}}
+}
+
+// showActivation asks for a password. Opening the link uses nothing up: mail scanners open links too.
+func (c *console) showActivation(w http.ResponseWriter, r *http.Request) {
+	token := r.URL.Query().Get("token")
+	link, err := c.Application.CheckVerificationLink(r.Context(), token)
+	if err != nil {
+		c.refuseLink(w, r, link, token, err)
+		return
+	}
+	c.render(w, r, http.StatusOK, "activate", c.activationPage(r, token))
+}
+
+// shownKey is a key on the one page that shows it.
+type shownKey struct {
+	Slot  string
+	Label string
+	Key   string
+}
+
+// shownKeys is the page that shows the first keys.
+type shownKeys struct {
+	Keys    []shownKey
+	BaseURL string
+}
+
+func (c *console) activate(w http.ResponseWriter, r *http.Request) {
+	values, err := readForm(r, "token", "password")
+	if err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	token := values["token"]
+	var done commands.Activation
+	err = c.hash(r.Context(), func() (err error) {
+		done, err = c.Application.ActivateAccount(r.Context(), commands.ActivateAccount{By: by(domain.ActorBuyer), Token: token, Password: values["password"]})
+		return err
+	})
+	switch p := problemOf(err); {
+	case err == nil:
+	case p.Field == "password" || p.Status >= http.StatusInternalServerError:
+		c.refuse(w, r, "activate", c.activationPage(r, token), err)
+		return
+	default:
+		link, _ := c.Application.CheckVerificationLink(r.Context(), token)
+		c.refuseLink(w, r, link, token, err)
+		return
+	}
+	c.sessions.Remove(r.Context(), sessionOnboarding)
+	shown := shownKeys{BaseURL: c.PublicURL.String()}
+	for _, key := range done.Keys {
+		shown.Keys = append(shown.Keys, shownKey{Slot: string(key.Slot), Label: slotLabel(key.Slot), Key: key.Reveal()})
+	}
+	c.render(w, r, http.StatusOK, "keys", page{Title: "Save your API keys", Data: shown})
+}
+
+func slotLabel(slot domain.KeySlot) string {
+	if slot == domain.SlotSecondary {
+		return "Secondary key"
+	}
+	return "Primary key"
+}
+
+// refuseLink says what a person does with a verification link that does not work.
+func (c *console) refuseLink(w http.ResponseWriter, r *http.Request, link commands.Link, token string, err error) {
+	p := problemOf(err)
+	c.note(r, p, err)
+	p.SetHeaders(w.Header())
+	logIn := action{Label: "Log in", Link: commands.LoginPath}
+	renew := action{Label: "Send me a new link", Post: renewLinkPath, Fields: map[string]string{"token": token}}
+	e := explanation{Heading: headingOf(p.Status), Text: []string{p.Message}, Actions: []action{logIn}}
+	switch {
+	case errors.Is(err, domain.ErrLinkExpired):
+		e = explanation{Heading: "This link has expired", Text: []string{"Verification links are valid for 24 hours. We can send you a new one."}, Actions: []action{renew}}
+	case errors.Is(err, domain.ErrLinkUsed):
+		e = explanation{Heading: "This link was already used", Actions: []action{logIn, {Label: "Reset the password", Link: commands.ForgotPath}},
+			Text: []string{"Your account is active. Log in with your mail address and password.",
+				"If you did not save your API keys, issue new ones with Regenerate on the API keys screen."}}
+	case errors.Is(err, domain.ErrAlreadyActive):
+		e.Heading, e.Text = "Your account is already active", []string{"A newer link than this one was used. Log in with your mail address and password."}
+	case errors.Is(err, domain.ErrLinkInvalid) && link.CustomerID != uuid.Nil:
+		e = explanation{Heading: "A newer link was sent", Text: []string{"This link was replaced by the one in our newest mail. Open that one, or let us send you another."}, Actions: []action{renew}}
+	case errors.Is(err, domain.ErrLinkInvalid):
+		e.Heading = "This link is not valid"
+		e.Text = []string{"It may have been cut off by your mail program. Copy the whole address from our mail into your browser, or open the newest mail from us."}
+	}
+	c.explain(w, r, p.Status, e)
+}
+
+// renewLink mails a fresh verification link to who has an older one.
+func (c *console) renewLink(w http.ResponseWriter, r *http.Request) {
+	values, err := readForm(r, "token")
+	if err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	link, err := c.Application.CheckVerificationLink(r.Context(), values["token"])
+	if link.CustomerID == uuid.Nil {
+		c.refuseLink(w, r, link, values["token"], err)
+		return
+	}
+	if err := c.attempt(r.Context(), mailToAccount, link.CustomerID.String()); err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	if _, err := c.Application.ResendVerificationByLink(r.Context(), by(domain.ActorBuyer), values["token"]); err != nil {
+		c.refuseLink(w, r, link, values["token"], err)
+		return
+	}
+	c.notice(r, "A new mail is on its way. Links in earlier mails no longer work.")
+	http.Redirect(w, r, checkMailPath, http.StatusSeeOther)
+}

@@ -1,0 +1,139 @@
+package console
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/projections"
+)
+
+const apiPath = "/console/api/"
+
+// maxCatchUp bounds how long a screen waits for its read model to show what a command before it has done.
+const maxCatchUp = 3 * time.Second
+
+// apiHandler answers a logged-in user's request with something to be written as JSON.
+type apiHandler func(r *http.Request, user visitor) (any, error)
+
+func (c *console) routeAPI(s *mux.Router) {
+	api := func(method, path string, handle apiHandler, readModels ...string) {
+		s.HandleFunc(apiPath+path, c.api(handle, readModels)).Methods(method)
+	}
+	const subscriptions, accounts, activity, usage = "subscriptions", "accounts", "activity", "usage"
+	keys := projections.APIKeysProjection().Name
+
+	api(http.MethodGet, "session", c.readSession, accounts, subscriptions)
+	api(http.MethodGet, "overview", c.readOverview, usage, subscriptions)
+	api(http.MethodGet, "keys", c.readKeys, keys)
+	api(http.MethodPost, "keys/{slot}/regenerate", c.regenerateKey)
+	api(http.MethodGet, "usage", c.readUsage, usage)
+	api(http.MethodGet, "usage/{month:[0-9]{4}-[0-9]{2}}", c.readMonth, usage)
+	api(http.MethodGet, "checks", c.readChecks, usage)
+	api(http.MethodGet, "plan", c.readPlan, subscriptions, usage)
+	api(http.MethodPost, "plan/overage", c.switchOverage)
+	api(http.MethodGet, "activity", c.readActivity, activity)
+	api(http.MethodGet, "account", c.readAccount, accounts, subscriptions)
+	api(http.MethodPost, "account/password", c.changePassword)
+	api(http.MethodPost, "account/sign-out-others", c.signOutOthers)
+	s.HandleFunc(apiPath+"usage.csv", c.downloadMonths).Methods(http.MethodGet)
+	s.HandleFunc(apiPath+"usage/{month:[0-9]{4}-[0-9]{2}}.csv", c.downloadMonth).Methods(http.MethodGet)
+	s.HandleFunc(apiPath+"login", c.logInAgain).Methods(http.MethodPost)
+	s.PathPrefix(apiPath).HandlerFunc(c.notFound)
+}
+
+// api lets only logged-in users through, waits for what they have just done to be visible, and writes the answer.
+func (c *console) api(handle apiHandler, readModels []string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		user, err := c.visitor(r)
+		if err == nil {
+			err = c.catchUp(w, r, readModels)
+		}
+		var body any
+		if err == nil {
+			body, err = handle(r, user)
+		}
+		if err != nil {
+			c.fail(w, r, err)
+			return
+		}
+		writeJSON(w, http.StatusOK, body)
+	}
+}
+
+// behindHeader tells the screen that a read model does not show the command before it yet; the screen asks again.
+const behindHeader = "Console-Behind"
+
+// catchUp waits until the read models show everything up to the position in `after`, which the command before has given.
+// What takes longer is answered as it is and marked, because old numbers are better than none.
+func (c *console) catchUp(w http.ResponseWriter, r *http.Request, readModels []string) error {
+	after := r.URL.Query().Get("after")
+	if after == "" {
+		return nil
+	}
+	position, err := strconv.ParseUint(after, 10, 63)
+	if err != nil {
+		return domain.Invalid("after", "after is the position that a command has returned.")
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), maxCatchUp)
+	defer cancel()
+	for _, readModel := range readModels {
+		if err := c.Barrier.WaitFor(ctx, readModel, position); err != nil {
+			c.Log.WarnContext(r.Context(), "screen is shown before its read model has caught up", "readModel", readModel, "position", position, "error", err)
+			w.Header().Set(behindHeader, readModel)
+			return nil
+		}
+	}
+	return nil
+}
+
+// readJSON reads a command's body.
+func readJSON(r *http.Request, into any) error {
+	decoder := json.NewDecoder(r.Body)
+	decoder.DisallowUnknownFields()
+	err := decoder.Decode(into)
+	if err == nil {
+		if _, err = decoder.Token(); errors.Is(err, io.EOF) {
+			return nil
+		}
+		err = errors.New("more than one JSON value")
+	}
+	if problemOf(err).Code == errTooMuchText.Code {
+		return err
+	}
+	return domain.ErrInvalidRequest.Saying("The request is not the JSON that this address understands.").Because(err)
+}
+
+// done is the answer to a command: where the log stood after it, for `after`.
+type done struct {
+	Position uint64 `json:"position,string"`
+}
+
+// readModelLacks says that a read model does not know what must be there; it will once it has caught up.
+func readModelLacks(what string) error {
+	return domain.ErrUnavailable.Saying("Your %s is not shown here yet. It will be in a few seconds.", what).After(2 * time.Second)
+}
+
+// logInAgain begins a new session from within a screen whose session has ended, so that nothing on it is lost.
+func (c *console) logInAgain(w http.ResponseWriter, r *http.Request) {
+	var body struct {
+		Email    string `json:"email"`
+		Password string `json:"password"`
+	}
+	err := readJSON(r, &body)
+	if err == nil {
+		err = c.authenticate(r, body.Email, body.Password)
+	}
+	if err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, struct{}{})
+}

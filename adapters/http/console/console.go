@@ -1,0 +1,143 @@
+// Package console serves the customer's journey in a browser: registration from AWS Marketplace, onboarding, activation,
+// login, and the console itself with its JSON read-model API.
+//
+//	/marketplace/register   where AWS Marketplace sends the buyer's browser
+//	/console/…              pages before login, rendered here, and the console's shell
+//	/console/api/…          what the console's screens read and command, JSON
+//	/console/static/…       the console's own files and the third-party ones beside them
+//
+// Pages before login work without scripts. The console after login is an application of ES modules in ui/static, without a
+// build step; it reads everything over the JSON API.
+package console
+
+import (
+	"errors"
+	"fmt"
+	"html/template"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+	"github.com/gorilla/mux"
+
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/domain"
+)
+
+// Config is what the console is built from. All of it is required unless it says otherwise.
+type Config struct {
+	Application *commands.Application
+	Buyers      *commands.BuyerDesk
+	Barrier     commands.Barrier
+	Catalogue   domain.Catalogue
+	Models      ReadModels
+	Sessions    scs.Store // where sessions are kept, shared by all nodes
+	Ledger      Ledger
+	AssetsDir   string   // directory of the third-party browser files
+	PublicURL   *url.URL // address that customers see; https except on one machine
+	Secret      []byte   // at least 32 bytes; names in the ledger are keyed with it
+
+	SupportMail    string                     // optional: shown wherever a person may be stuck
+	MarketplaceURL string                     // optional: product page on AWS Marketplace, for people without a subscription
+	ClientAddress  func(*http.Request) string // optional: the client's address behind trusted proxies; else the connection's
+	Now            func() time.Time
+	Log            *slog.Logger
+}
+
+// console holds what the handlers share.
+type console struct {
+	Config
+	sessions  *scs.SessionManager
+	templates map[string]*template.Template
+	static    *static
+	hashing   chan struct{} // bounds how many passwords are hashed at once: each takes 19 MiB
+}
+
+// maxHashing is how many passwords are hashed at once.
+const maxHashing = 4
+
+// maxBody bounds a form or a JSON command, in bytes.
+const maxBody = 256 << 10
+
+// New builds the handler, or says what is missing. It serves /marketplace/register and everything below /console.
+func New(cfg Config) (http.Handler, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	if cfg.ClientAddress == nil {
+		cfg.ClientAddress = connectionAddress
+	}
+	static, err := loadStatic(cfg.AssetsDir)
+	if err != nil {
+		return nil, fmt.Errorf("load the console's files: %w", err)
+	}
+	templates, err := parseTemplates()
+	if err != nil {
+		return nil, fmt.Errorf("parse the console's pages: %w", err)
+	}
+	c := &console{Config: cfg, static: static, templates: templates, hashing: make(chan struct{}, maxHashing)}
+	c.sessions = c.newSessionManager()
+	protection, err := crossOriginProtection(cfg.PublicURL, http.HandlerFunc(c.crossOriginRefused))
+	if err != nil {
+		return nil, err
+	}
+	return c.secureHeaders(protection.Handler(c.routes())), nil
+}
+
+func (cfg Config) check() error {
+	var missing []error
+	for name, absent := range map[string]bool{
+		"Application": cfg.Application == nil, "Buyers": cfg.Buyers == nil, "Barrier": cfg.Barrier == nil,
+		"Catalogue": len(cfg.Catalogue.Plans()) == 0, "Models": !cfg.Models.complete(), "Sessions": cfg.Sessions == nil,
+		"Ledger": cfg.Ledger == nil, "AssetsDir": cfg.AssetsDir == "", "Now": cfg.Now == nil, "Log": cfg.Log == nil,
+		"PublicURL": cfg.PublicURL == nil || cfg.PublicURL.Host == "",
+	} {
+		if absent {
+			missing = append(missing, fmt.Errorf("console needs %s", name))
+		}
+	}
+	if len(cfg.Secret) < 32 {
+		missing = append(missing, errors.New("console needs a secret of at least 32 bytes"))
+	}
+	return errors.Join(missing...)
+}
+
+func (c *console) routes() http.Handler {
+	r := mux.NewRouter()
+	r.NotFoundHandler = http.HandlerFunc(c.notFound)
+	r.MethodNotAllowedHandler = http.HandlerFunc(c.methodNotAllowed)
+	r.PathPrefix(staticPath).Handler(c.static).Methods(http.MethodGet, http.MethodHead)
+
+	s := r.NewRoute().Subrouter()
+	s.Use(noStore, c.limitBody, c.sessions.LoadAndSave, markSession)
+	page := func(method, path string, handle http.HandlerFunc) {
+		s.HandleFunc(path, handle).Methods(method)
+	}
+	page(http.MethodPost, registerPath, c.receiveBuyer)
+	page(http.MethodGet, registerPath, c.explainRegistration)
+	page(http.MethodGet, onboardingPath, c.showOnboarding)
+	page(http.MethodPost, onboardingPath, c.submitOnboarding)
+	page(http.MethodGet, checkMailPath, c.showCheckMail)
+	page(http.MethodPost, resendPath, c.resendVerification)
+	page(http.MethodGet, commands.ActivationPath, c.showActivation)
+	page(http.MethodPost, commands.ActivationPath, c.activate)
+	page(http.MethodPost, renewLinkPath, c.renewLink)
+	page(http.MethodGet, commands.LoginPath, c.showLogin)
+	page(http.MethodPost, commands.LoginPath, c.logIn)
+	page(http.MethodPost, logoutPath, c.logOut)
+	page(http.MethodGet, commands.ForgotPath, c.showForgot)
+	page(http.MethodPost, commands.ForgotPath, c.requestReset)
+	page(http.MethodGet, commands.PasswordResetPath, c.showReset)
+	page(http.MethodPost, commands.PasswordResetPath, c.reset)
+
+	for _, path := range []string{"/console", "/console/"} {
+		page(http.MethodGet, path, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, dashboardPath, http.StatusSeeOther) })
+	}
+	for _, screen := range screens {
+		page(http.MethodGet, "/console/"+screen, c.showConsole)
+	}
+	c.routeAPI(s)
+	return r
+}

@@ -1,0 +1,126 @@
+package console
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/pas-ta/liveness/domain"
+)
+
+// Ledger keeps, for all nodes together, what guards logins and sessions. It is kept in the database and not in a node's
+// memory: a guesser that is spread over the nodes by the load balancer would otherwise have as many tries as there are
+// nodes, and a session closed on one node would live on at another.
+//
+// Take counts an attempt of a subject before its outcome is known, so that attempts made at the same time cannot slip
+// past the limit together. It returns how long the subject has to wait; the attempt is counted only when that is 0.
+//
+// GiveBack takes the last attempt back: it was none of those that are to be limited.
+//
+// Forget drops all that is counted of a subject.
+//
+// Generation is a number per customer, 0 at first, that NextGeneration raises: sessions of an older one are closed.
+type Ledger interface {
+	Take(ctx context.Context, subject string, limit AttemptLimit) (wait time.Duration, err error)
+	GiveBack(ctx context.Context, subject string) error
+	Forget(ctx context.Context, subject string) error
+	Generation(ctx context.Context, customer uuid.UUID) (int64, error)
+	NextGeneration(ctx context.Context, customer uuid.UUID) (int64, error)
+}
+
+// AttemptLimit lets a subject try Free times; from then on each further attempt waits, Base at first and twice as long
+// every time up to Max. After Window without an attempt the count starts anew; Window is longer than Max.
+type AttemptLimit struct {
+	Free      int
+	Base, Max time.Duration
+	Window    time.Duration
+}
+
+// Wait is how long a subject waits after its n-th attempt.
+func (l AttemptLimit) Wait(n int) time.Duration {
+	if n < l.Free {
+		return 0
+	}
+	wait := l.Base
+	for i := l.Free; i < n && wait < l.Max; i++ {
+		wait *= 2
+	}
+	return min(wait, l.Max)
+}
+
+// limitOf gives the limits. An account's is low, because an account has one owner who knows the password; an address
+// may be that of a whole company.
+func limitOf(what string) AttemptLimit {
+	switch what {
+	case loginOfAccount, passwordOfAccount:
+		return AttemptLimit{Free: 5, Base: 30 * time.Second, Max: 15 * time.Minute, Window: time.Hour}
+	case mailToAccount:
+		return AttemptLimit{Free: 5, Base: time.Minute, Max: time.Hour, Window: 2 * time.Hour}
+	}
+	return AttemptLimit{Free: 40, Base: 30 * time.Second, Max: 15 * time.Minute, Window: time.Hour}
+}
+
+// What attempts are counted of.
+const (
+	loginOfAccount    = "login-account"
+	passwordOfAccount = "password-account"
+	mailToAccount     = "mail-account"
+	loginFromAddress  = "login-address"
+	mailFromAddress   = "mail-address"
+	tokenFromAddress  = "token-address"
+)
+
+// subject names somebody in the ledger. A keyed hash, because mail addresses and IP addresses are personal data.
+func (c *console) subject(what, who string) string {
+	m := hmac.New(sha256.New, c.Secret)
+	m.Write([]byte(what + "\x00" + who))
+	return what + ":" + hex.EncodeToString(m.Sum(nil)[:16])
+}
+
+var errTooManyAttempts = &domain.Error{Kind: domain.KindExhausted, Code: "too_many_attempts", Message: "Too many attempts."}
+
+// attempt counts an attempt and refuses it when there were too many.
+func (c *console) attempt(ctx context.Context, what, who string) error {
+	wait, err := c.Ledger.Take(ctx, c.subject(what, who), limitOf(what))
+	if err != nil {
+		return domain.ErrUnavailable.Because(err)
+	}
+	if wait > 0 {
+		return errTooManyAttempts.Saying("Too many attempts. Try again in %s.", inWords(wait)).After(wait)
+	}
+	return nil
+}
+
+// excuse says that an attempt need not be counted. It never fails a request: too much is counted then, at worst.
+func (c *console) excuse(ctx context.Context, what, who string) {
+	if err := c.Ledger.GiveBack(ctx, c.subject(what, who)); err != nil {
+		c.Log.WarnContext(ctx, "attempt is counted that need not be", "what", what, "error", err)
+	}
+}
+
+func (c *console) forgetAttempts(ctx context.Context, what, who string) {
+	if err := c.Ledger.Forget(ctx, c.subject(what, who)); err != nil {
+		c.Log.WarnContext(ctx, "attempts stay counted after success", "what", what, "error", err)
+	}
+}
+
+// inWords gives a waiting time as people say it.
+func inWords(wait time.Duration) string {
+	if wait <= 90*time.Second {
+		return plural(int(math.Ceil(wait.Seconds())), "second")
+	}
+	return plural(int(math.Ceil(wait.Minutes())), "minute")
+}
+
+func plural(n int, unit string) string {
+	if n == 1 {
+		return "1 " + unit
+	}
+	return strconv.Itoa(n) + " " + unit + "s"
+}

@@ -1,0 +1,120 @@
+package console
+
+import (
+	"net/http"
+
+	"github.com/google/uuid"
+
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/domain"
+)
+
+// Fields of the onboarding screen.
+var personFields = []string{"firstName", "lastName", "email", "company", "website"}
+
+// purchase is what the onboarding screens show of the subscription without being asked.
+type purchase struct {
+	AWSAccountID   string
+	SubscriptionID string
+	Plan           string
+	Limit          int64
+}
+
+var errOnboardingLost = &domain.Error{Kind: domain.KindUnauthenticated, Code: "onboarding_ended",
+	Message: "Your session has ended. In another tab, open the AWS console, go to Manage subscriptions and choose \"Set up your account\" again. Then come back here and press Continue: what you entered is kept."}
+
+// purchase reads what the session's buyer has bought; errOnboardingLost when there is no such session.
+func (c *console) purchase(r *http.Request) (uuid.UUID, *purchase, error) {
+	id := c.sessionID(r, sessionOnboarding)
+	if id == uuid.Nil {
+		return id, nil, errOnboardingLost
+	}
+	s, err := c.Application.Subscription(r.Context(), id)
+	if err != nil {
+		return id, nil, err
+	}
+	bought := &purchase{AWSAccountID: s.Marketplace.AWSAccountID, SubscriptionID: s.Marketplace.DisplayID(), Plan: string(s.Plan), Limit: s.Limit}
+	if plan, err := c.Catalogue.Plan(s.Plan); err == nil {
+		bought.Plan = plan.Name
+	}
+	return id, bought, nil
+}
+
+func (c *console) showOnboarding(w http.ResponseWriter, r *http.Request) {
+	_, bought, err := c.purchase(r)
+	if problemOf(err).Code == errOnboardingLost.Code {
+		c.explainRegistration(w, r)
+		return
+	}
+	if err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	c.render(w, r, http.StatusOK, "onboarding", onboardingPage(bought, map[string]string{"email": c.sessions.GetString(r.Context(), sessionMailedTo)}))
+}
+
+func onboardingPage(bought *purchase, values map[string]string) page {
+	return page{Title: "Your details", Step: 2, Data: bought, Form: form{Values: values}}
+}
+
+func (c *console) submitOnboarding(w http.ResponseWriter, r *http.Request) {
+	values, err := readForm(r, personFields...)
+	if err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	id, bought, err := c.purchase(r)
+	if err == nil {
+		err = c.attempt(r.Context(), mailToAccount, id.String())
+	}
+	if err == nil {
+		_, err = c.Application.RegisterAccount(r.Context(), commands.RegisterAccount{By: by(domain.ActorBuyer), SubscriptionID: id, Person: commands.Person{
+			FirstName: values["firstName"], LastName: values["lastName"], Email: values["email"], Company: values["company"], Website: values["website"],
+		}})
+		if problemOf(err).Status < http.StatusInternalServerError && err != nil {
+			c.excuse(r.Context(), mailToAccount, id.String()) // no mail went out
+		}
+	}
+	if err != nil {
+		c.refuse(w, r, "onboarding", onboardingPage(bought, values), err)
+		return
+	}
+	c.sessions.Put(r.Context(), sessionMailedTo, commands.NormaliseMail(values["email"]))
+	http.Redirect(w, r, checkMailPath, http.StatusSeeOther)
+}
+
+func (c *console) showCheckMail(w http.ResponseWriter, r *http.Request) {
+	c.render(w, r, http.StatusOK, "check_mail", c.checkMailPage(r))
+}
+
+// mailedTo is what the check-your-mail page shows.
+type mailedTo struct {
+	Address   string // empty when the session does not know it any more
+	CanResend bool
+}
+
+func (c *console) checkMailPage(r *http.Request) page {
+	return page{Title: "Check your mail", Step: 3, Data: mailedTo{
+		Address: c.sessions.GetString(r.Context(), sessionMailedTo), CanResend: c.sessionID(r, sessionOnboarding) != uuid.Nil,
+	}}
+}
+
+func (c *console) resendVerification(w http.ResponseWriter, r *http.Request) {
+	id := c.sessionID(r, sessionOnboarding)
+	if id == uuid.Nil {
+		c.explainRegistration(w, r)
+		return
+	}
+	err := c.attempt(r.Context(), mailToAccount, id.String())
+	if err == nil {
+		_, err = c.Application.ResendVerification(r.Context(), commands.ResendVerification{
+			By: by(domain.ActorBuyer), CustomerID: domain.CustomerIDForSubscription(id),
+		})
+	}
+	if err != nil {
+		c.refuse(w, r, "check_mail", c.checkMailPage(r), err)
+		return
+	}
+	c.notice(r, "A new mail is on its way. Links in earlier mails no longer work.")
+	http.Redirect(w, r, checkMailPath, http.StatusSeeOther)
+}

@@ -1,0 +1,24 @@
+package console
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/pas-ta/liveness/commands"
+)
+
+// screens are the console's pages after login; ui/static/app.js draws them.
+var screens = []string{"dashboard", "keys", "usage", "plan", "activity", "account"}
+
+// showConsole gives a logged-in user the shell that the screens are drawn in, everybody else the way to log in.
+func (c *console) showConsole(w http.ResponseWriter, r *http.Request) {
+	if _, err := c.visitor(r); err != nil {
+		if problemOf(err).Code == errLoggedOut.Code {
+			http.Redirect(w, r, commands.LoginPath+"?"+url.Values{"next": {r.URL.Path}}.Encode(), http.StatusSeeOther)
+			return
+		}
+		c.fail(w, r, err)
+		return
+	}
+	c.render(w, r, http.StatusOK, "console", page{Title: "Console"})
+}

@@ -1,0 +1,78 @@
+package console
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// contentPolicy lets a page use nothing but files of this host: no inline script or style, no frame, no other origin.
+const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; " +
+	"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+func (c *console) secureHeaders(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", contentPolicy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		// Links in mails carry secrets in their address, which must not reach another site. "no-referrer" would do so
+		// too, but makes browsers send forms with "Origin: null", which the check for forged forms then refuses.
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		if c.secure() {
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// secure says whether customers reach us by TLS. Only a machine's own address goes without.
+func (c *console) secure() bool { return c.PublicURL.Scheme == "https" }
+
+// crossOriginProtection refuses state-changing requests that another site's page has sent. AWS Marketplace is such a site
+// and meant to be: what it posts is a token that only AWS can resolve, and never the session's.
+func crossOriginProtection(public *url.URL, refused http.Handler) (*http.CrossOriginProtection, error) {
+	p := http.NewCrossOriginProtection()
+	// Behind a proxy that rewrites the Host header the public origin is the only thing to compare with.
+	if err := p.AddTrustedOrigin(public.Scheme + "://" + public.Host); err != nil {
+		return nil, fmt.Errorf("public address %s: %w", public, err)
+	}
+	p.AddInsecureBypassPattern("POST " + registerPath)
+	p.SetDenyHandler(refused)
+	return p, nil
+}
+
+func noStore(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (c *console) limitBody(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		next.ServeHTTP(w, r)
+	})
+}
+
+func connectionAddress(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
+
+// localPath accepts only a path of the console as the place to go on after login, so that a crafted link cannot lead
+// elsewhere.
+func localPath(next string) string {
+	u, err := url.Parse(next)
+	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(u.Path, "/console/") || strings.Contains(next, "\\") {
+		return dashboardPath
+	}
+	return u.Path
+}

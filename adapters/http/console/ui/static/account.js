@@ -1,0 +1,71 @@
+import { html, useState } from "./vendor/preact.js";
+import { command, useRead } from "./api.js";
+import { Card, Dialog, Heading, Loaded, Note, announce, useBusy } from "./ui.js";
+import { met } from "./password_rules.js";
+import { onDay } from "./format.js";
+
+export function Account({ session }) {
+  const account = useRead("account");
+  return html`<${Heading} title="Account"><p class="muted">Who you are to us, and how you log in.</p><//>
+    <${Loaded} of=${account} lines=${8}>${(data) => html`
+      <${Card} title="Your details"><dl class="facts">
+        <div><dt>Name</dt><dd>${data.firstName} ${data.lastName}</dd></div>
+        <div><dt>Work email</dt><dd>${data.email}</dd></div>
+        <div><dt>Company</dt><dd>${data.company}</dd></div>
+        <div><dt>Website</dt><dd>${data.website}</dd></div>
+        <div><dt>Customer ID</dt><dd class="mono">${data.customerId}</dd></div>
+        <div><dt>AWS Account ID</dt><dd class="mono">${data.plan.awsAccountId}</dd></div>
+        <div><dt>Subscription ID</dt><dd class="mono">${data.plan.subscriptionId}</dd></div>
+        ${data.activatedAt && html`<div><dt>Active since</dt><dd>${onDay(data.activatedAt)}</dd></div>`}
+      </dl>${session?.support && html`<p class="small">Something to correct, or data to be erased? Write to <a href=${"mailto:" + session.support}>${session.support}</a>.</p>`}<//>
+      <${Password} email=${data.email} setAt=${data.passwordSetAt} onChanged=${account.reload} />
+      <${Sessions} />`}<//>`;
+}
+
+const labels = { length: "At least 8 characters", upper: "An upper-case letter", lower: "A lower-case letter", digit: "A digit", symbol: "A symbol" };
+
+function Password({ email, setAt, onChanged }) {
+  const [current, setCurrent] = useState("");
+  const [password, setPassword] = useState("");
+  const { busy, error, run } = useBusy();
+  const submit = (event) => {
+    event.preventDefault();
+    run(async () => {
+      await command("account/password", { currentPassword: current, password });
+      setCurrent("");
+      setPassword("");
+      announce("Password changed; other sessions are signed out");
+      onChanged();
+    });
+  };
+  const rules = met(password);
+  const wrong = error?.fields ?? {};
+  const known = wrong.currentPassword || wrong.password;
+  return html`<${Card} title="Password" aside=${setAt && html`<span class="muted">Set ${onDay(setAt)}</span>`}>
+    <form class="stack narrow" onSubmit=${submit} novalidate>
+      ${error && !known && html`<${Note} kind="bad" role="alert">${error.message}<//>`}
+      <input class="visually-hidden" type="text" autocomplete="username" value=${email} readonly tabindex="-1" aria-hidden="true" />
+      <div class="field"><label for="current-password">Current password</label><input id="current-password" type="password" autocomplete="current-password" required value=${current} onInput=${(e) => setCurrent(e.target.value)} aria-invalid=${wrong.currentPassword ? "true" : undefined} aria-describedby="current-error" />
+        <p class="field-error" id="current-error" role="alert">${wrong.currentPassword}</p></div>
+      <div class="field"><label for="new-password">New password</label><input id="new-password" type="password" autocomplete="new-password" required value=${password} onInput=${(e) => setPassword(e.target.value)} aria-invalid=${wrong.password ? "true" : undefined} aria-describedby="new-error new-rules" />
+        <p class="field-error" id="new-error" role="alert">${wrong.password}</p>
+        <ul class="rules" id="new-rules">${Object.entries(labels).map(([name, label]) => html`<li key=${name} class=${rules[name] ? "is-met" : ""}>${label}${password && html`<span class="visually-hidden">${rules[name] ? " (met)" : " (missing)"}</span>`}</li>`)}</ul></div>
+      <div class="actions"><button class="button button-primary" disabled=${busy}>${busy ? "Working…" : "Change the password"}</button></div>
+      <p class="small">All other sessions are signed out when the password changes.</p>
+    </form><//>`;
+}
+
+function Sessions() {
+  const [asking, setAsking] = useState(false);
+  const { busy, error, run } = useBusy();
+  const signOut = () => run(async () => {
+    await command("account/sign-out-others");
+    setAsking(false);
+    announce("Other sessions are signed out");
+  });
+  return html`<${Card} title="Sessions"><p class="muted">Were you logged in on a device that is not with you? Sign out everywhere but here.</p>
+    <div class="actions"><button class="button" id="sign-out-others" onClick=${() => setAsking(true)}>Sign out other sessions</button></div>
+    ${asking && html`<${Dialog} title="Sign out other sessions?" onClose=${busy ? undefined : () => setAsking(false)}><p>Every browser but this one has to log in again. API keys are not affected.</p>
+      ${error && html`<${Note} kind="bad" role="alert">${error.message}<//>`}
+      <div class="actions dialog-actions"><button class="button" onClick=${() => setAsking(false)} disabled=${busy} autofocus>Cancel</button><button class="button button-primary" id="confirm-sign-out" onClick=${signOut} disabled=${busy}>Sign out others</button></div><//>`}<//>`;
+}

@@ -1,0 +1,33 @@
+import { html, useEffect, useState } from "./vendor/preact.js";
+import { read } from "./api.js";
+import { Badge, Card, Empty, Heading, Loaded, Note, useBusy } from "./ui.js";
+import { atTime, onDay } from "./format.js";
+
+const actors = { buyer: "Registration", user: "You", "api-client": "API", marketplace: "AWS Marketplace", system: "System", operator: "Support" };
+const alarming = new Set(["LoginFailed", "SubscriptionEnded", "UnsubscribeRequested"]);
+
+export function Activity() {
+  const [list, setList] = useState(null);
+  const { busy, error, run } = useBusy();
+  const more = (before) => run(async () => {
+    const { answer } = await read(before ? "activity?before=" + before : "activity");
+    setList((old) => ({ entries: before ? [...old.entries, ...answer.entries] : answer.entries, next: answer.next }));
+  });
+  useEffect(() => { more(""); }, []);
+  const of = { data: list, error: list ? null : error, reload: () => more("") };
+  return html`<${Heading} title="Activity"><p class="muted">What happened on this account, as our event log has it. Times are UTC.</p><//>
+    <${Loaded} of=${of} lines=${8}>${(data) => html`${byDay(data.entries).map(([day, entries]) => html`<${Card} key=${day} title=${day}><ol class="timeline">${entries.map((e) => html`<li key=${e.id} class=${alarming.has(e.kind) ? "is-alarming" : ""}>
+        <time class="num muted" datetime=${e.at}>${atTime(e.at)}</time><span>${e.summary}</span><${Badge}>${actors[e.actor] ?? e.actor}<//></li>`)}</ol><//>`)}
+      ${data.entries.length === 0 && html`<${Card}><${Empty} title="Nothing yet"><p>Logins, key rotations and changes of your subscription are listed here.</p><//><//>`}
+      ${error && html`<${Note} kind="bad" role="alert">${error.message}<//>`}
+      ${data.next && html`<p class="more"><button class="button" disabled=${busy} onClick=${() => more(data.next)}>${busy ? "Loading…" : "Show older activity"}</button></p>`}`}<//>`;
+}
+
+function byDay(entries) {
+  const days = new Map();
+  for (const entry of entries) {
+    const day = onDay(entry.at);
+    days.set(day, [...(days.get(day) ?? []), entry]);
+  }
+  return [...days];
+}

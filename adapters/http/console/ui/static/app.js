@@ -1,0 +1,77 @@
+// The console: its frame, and which screen is shown at which address.
+
+import { html, render, useEffect, useState } from "./vendor/preact.js";
+import { onSignedOut, useRead } from "./api.js";
+import { Announcements, Icon } from "./ui.js";
+import { LoginAgain } from "./login_again.js";
+import { Overview } from "./overview.js";
+import { Keys } from "./keys.js";
+import { Usage } from "./usage.js";
+import { Plan } from "./plan.js";
+import { Activity } from "./activity.js";
+import { Account } from "./account.js";
+
+const screens = [
+  { path: "/console/dashboard", name: "Overview", icon: "overview", screen: Overview },
+  { path: "/console/keys", name: "API keys", icon: "keys", screen: Keys },
+  { path: "/console/usage", name: "Usage", icon: "usage", screen: Usage },
+  { path: "/console/plan", name: "Plan", icon: "plan", screen: Plan },
+  { path: "/console/activity", name: "Activity", icon: "activity", screen: Activity },
+  { path: "/console/account", name: "Account", icon: "account", screen: Account },
+];
+
+const screenAt = (path) => screens.find((s) => s.path === path) ?? screens[0];
+
+function useAddress() {
+  const [path, setPath] = useState(location.pathname);
+  useEffect(() => {
+    const moved = () => { document.body.dataset.navigated = "yes"; setPath(location.pathname); scrollTo(0, 0); };
+    const clicked = (event) => {
+      const link = event.target.closest?.("a[href^='/console/']");
+      if (!link || link.hasAttribute("download") || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey) return;
+      if (!screens.some((s) => s.path === link.pathname)) return;
+      event.preventDefault();
+      if (link.pathname !== location.pathname) { history.pushState(null, "", link.pathname); moved(); }
+    };
+    addEventListener("popstate", moved);
+    document.addEventListener("click", clicked);
+    return () => { removeEventListener("popstate", moved); document.removeEventListener("click", clicked); };
+  }, []);
+  return path;
+}
+
+function Frame() {
+  const path = useAddress();
+  const [open, setOpen] = useState(false);
+  const [signedOut, setSignedOut] = useState(null);
+  useEffect(() => { onSignedOut(() => new Promise((resolve) => setSignedOut(() => resolve))); }, []);
+  useEffect(() => setOpen(false), [path]);
+  const session = useRead("session");
+  const who = session.data;
+  const { screen: Screen } = screenAt(path);
+  return html`
+    <header class="bar">
+      <a class="brand" href="/console/dashboard"><span class="mark" aria-hidden="true" /><span>Liveness <span class="brand-more">Detection API</span></span></a>
+      <button class="button button-quiet menu-button" aria-expanded=${String(open)} aria-controls="navigation" onClick=${() => setOpen(!open)}>
+        <${Icon} name=${open ? "close" : "menu"} />Menu</button>
+    </header>
+    <div class=${"side" + (open ? " is-open" : "")} id="navigation">
+      <a class="brand side-brand" href="/console/dashboard"><span class="mark" aria-hidden="true" /><span>Liveness Detection API</span></a>
+      <nav aria-label="Console"><ul>${screens.map((s) => html`<li key=${s.path}><a href=${s.path} aria-current=${s.path === screenAt(path).path ? "page" : undefined}><${Icon} name=${s.icon} />${s.name}</a></li>`)}</ul></nav>
+      <div class="who">
+        ${who && html`<div class="who-text"><strong>${who.company || "Your company"}</strong><span>${who.email}</span></div>`}
+        <form method="post" action="/console/logout"><button class="button button-quiet button-small" type="submit"><${Icon} name="out" />Log out</button></form>
+      </div>
+    </div>
+    <main id="main" tabindex="-1"><div class="content">
+      ${who?.status === "ended" && html`<p class="note note-bad">This subscription has ended. API calls are refused; your usage stays readable here. Subscribe again on AWS Marketplace to go on.</p>`}
+      ${who?.status === "ending" && html`<p class="note note-warn">You have unsubscribed on AWS Marketplace. API calls are served until the subscription ends.</p>`}
+      <${Screen} key=${path} session=${who} />
+    </div></main>
+    <${Announcements} />
+    ${signedOut && html`<${LoginAgain} email=${who?.email} onDone=${() => { signedOut(); setSignedOut(null); session.reload(); }} />`}`;
+}
+
+const place = document.getElementById("app");
+place.replaceChildren();
+render(html`<${Frame} />`, place);

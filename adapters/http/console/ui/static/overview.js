@@ -1,0 +1,60 @@
+import { html } from "./vendor/preact.js";
+import { useRead } from "./api.js";
+import { Badge, Card, Heading, Loaded, Note, Snippet } from "./ui.js";
+import { DayChart } from "./chart.js";
+import { CheckTable } from "./checks.js";
+import { count, daysUntil, dollars, inMonth, onDay, share } from "./format.js";
+import { checkCommand } from "./snippets.js";
+
+const refresh = 10_000;
+
+export function Overview({ session }) {
+  const overview = useRead("overview", refresh);
+  return html`<${Heading} title="Overview">${overview.data && html`<p class="muted">${inMonth(overview.data.month.month)}, resets ${onDay(overview.data.resetsAt)} UTC (${daysUntil(overview.data.resetsAt)})</p>`}<//>
+    <${Loaded} of=${overview} lines=${9}>${(data) => html`<${Standing} data=${data} />
+      <${Figures} data=${data} />
+      <${Card} title="Calls by day" aside=${html`<a href="/console/usage">All months</a>`}><${DayChart} days=${data.days} label=${"Counted calls by day, " + inMonth(data.month.month)} /><//>
+      <${Recent} data=${data} baseUrl=${session?.baseUrl ?? location.origin} />`}<//>`;
+}
+
+// Standing says what needs a decision.
+function Standing({ data: { month, plan, resetsAt } }) {
+  if (plan.status === "ended") return null;
+  const stops = plan.overage === "stop";
+  if (month.remaining === 0 && stops) {
+    return html`<${Note} kind="bad" role="status"><strong>The limit is reached and the API is stopped.</strong> Calls get 429 until ${onDay(resetsAt)}. <a href="/console/plan">Change the over-limit behaviour</a><//>`;
+  }
+  if (month.overLimit > 0) {
+    return html`<${Note} kind="warn" role="status"><strong>${count(month.overLimit)} calls over the limit this month.</strong> They are billed as you go. <a href="/console/plan">Change the over-limit behaviour</a><//>`;
+  }
+  if (month.calls >= month.limit * 0.8) {
+    return html`<${Note} kind="warn" role="status"><strong>${share(month.calls / month.limit)} of the plan is used.</strong> Beyond it, calls are ${stops ? "refused" : "billed as you go"}. <a href="/console/plan">Change the over-limit behaviour</a><//>`;
+  }
+  return null;
+}
+
+function Figures({ data: { month, plan, fakeShare } }) {
+  const used = Math.min(1, month.calls / month.limit);
+  return html`<div class="figures">
+    <section class="card figure-main" aria-label="Calls this month">
+      <div class="figure-head"><h2>Calls this month</h2><${Badge}>${plan.name}<//></div>
+      <p class="figure-number num"><span id="calls">${count(month.calls)}</span> <small>of ${count(month.limit)}</small></p>
+      <div class=${"meter" + (month.remaining === 0 ? " is-full" : "")} role="progressbar" aria-label="Share of the plan used" aria-valuemin="0" aria-valuemax="100" aria-valuenow=${Math.round(used * 100)}>
+        <svg viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true"><rect width=${used * 100} height="1" /></svg></div>
+      <p class="muted">${plan.custom ? "from " : ""}${dollars(plan.priceUsd)} a month. Only successful detections count.</p>
+    </section>
+    <section class="card figure" aria-label="Remaining"><h2>Remaining</h2><p class="figure-number num" id="remaining">${count(month.remaining)}</p><p class="muted">calls in the plan</p></section>
+    <section class=${"card figure" + (month.overLimit ? " is-warn" : "")} aria-label="Over the limit"><h2>Over the limit</h2><p class="figure-number num" id="over-limit">${count(month.overLimit)}</p>
+      <p class="muted">${plan.overage === "stop" ? "API stops at the limit" : "continues, pay as you go"}</p></section>
+    <section class="card figure" aria-label="Judged fake"><h2>Judged fake</h2><p class="figure-number num">${fakeShare === null ? "–" : share(fakeShare)}</p><p class="muted">${fakeShare === null ? "no calls yet this month" : "of this month’s calls"}</p></section>
+  </div>`;
+}
+
+function Recent({ data, baseUrl }) {
+  if (!data.everUsed) {
+    return html`<${Card} title="Send your first request"><div class="stack"><p class="muted">Put a face photo <code>face.jpg</code> beside you and paste this into a terminal. The call appears here seconds later.</p>
+      <${Snippet} id="first-request" title="Check a face" text=${checkCommand(baseUrl)} />
+      <p class="small">Replace <code>YOUR_API_KEY</code> by your Primary key. Not saved? <a href="/console/keys">Regenerate it</a>.</p></div><//>`;
+  }
+  return html`<${Card} title="Recent checks" aside=${html`<a href="/console/usage">All checks</a>`}><${CheckTable} checks=${data.recent} label="Recent checks" /><//>`;
+}

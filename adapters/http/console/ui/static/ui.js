@@ -1,0 +1,125 @@
+// The parts that screens are made of.
+
+import { html, useEffect, useLayoutEffect, useRef, useState } from "./vendor/preact.js";
+
+const paths = {
+  overview: "M3 12.5 10 5l7 7.5M5.5 10.5V16h9v-5.5",
+  keys: "M12.5 11.5a4 4 0 1 0-4-4c0 .5.1 1 .25 1.4L3 14.7V17h2.3l.7-.7v-1.6h1.6l2.5-2.5",
+  usage: "M4 16V9.5M8 16V5M12 16v-4.5M16 16V7.5",
+  plan: "M3.5 6h13M3.5 6v8.5h13V6M3.5 9.5h13M6.5 12.2h3",
+  activity: "M3 10h3l2-5 4 10 2-5h3",
+  account: "M10 10a3 3 0 1 0 0-6 3 3 0 0 0 0 6ZM4 16.5c.6-2.8 3-4.3 6-4.3s5.4 1.5 6 4.3",
+  menu: "M3.5 6h13M3.5 10h13M3.5 14h13",
+  close: "m5 5 10 10M15 5 5 15",
+  copy: "M7.5 7.5h8v8h-8zM12.5 7.5v-3h-8v8h3",
+  check: "m4.5 10.5 3.5 3.5 7.5-8",
+  download: "M10 3.5v9m-3.5-3.5L10 12.5 13.5 9M4 16.5h12",
+  out: "M8 4H4.5v12H8M12.5 6.5 16 10l-3.5 3.5M16 10H8",
+};
+
+export const Icon = ({ name }) => html`<svg class="icon" viewBox="0 0 20 20" aria-hidden="true" focusable="false"><path d=${paths[name]} /></svg>`;
+
+// Heading is a screen's title. It takes the focus when the screen is opened, so that readers hear where they are.
+export function Heading({ title, children }) {
+  const ref = useRef();
+  useLayoutEffect(() => {
+    document.title = title + " · Liveness Detection API";
+    if (document.body.dataset.navigated) ref.current.focus();
+  }, [title]);
+  return html`<div class="heading"><h1 tabindex="-1" ref=${ref}>${title}</h1>${children}</div>`;
+}
+
+export const Card = ({ title, aside, children, className = "" }) => html`<section class=${"card " + className} aria-label=${title}>
+  ${title && html`<header class="card-head"><h2>${title}</h2>${aside}</header>`}${children}</section>`;
+
+export const Note = ({ kind, children, role }) => html`<p class=${"note note-" + kind} role=${role}>${children}</p>`;
+
+export const Badge = ({ kind = "plain", children }) => html`<span class=${"badge badge-" + kind}>${children}</span>`;
+
+export const Empty = ({ title, children }) => html`<div class="empty"><h3>${title}</h3><div>${children}</div></div>`;
+
+// Loaded shows a read: a skeleton while nothing is there, the failure with a way out, else the screen.
+export function Loaded({ of, lines = 4, children }) {
+  if (of.data) {
+    return html`${of.error && html`<div class="note note-warn retry" role="status"><span>${of.error.message} The figures below may be old.</span>
+      <button class="button button-small" onClick=${of.reload}>Try again</button></div>`}${children(of.data)}`;
+  }
+  if (of.error) {
+    return html`<div class="card failure" role="alert"><h2>This could not be loaded</h2><p class="muted">${of.error.message}</p>
+      <button class="button" onClick=${of.reload}>Try again</button></div>`;
+  }
+  return html`<div class="card skeleton" role="status"><span class="visually-hidden">Loading…</span>${Array.from({ length: lines }, () => html`<i />`)}</div>`;
+}
+
+// Dialog is a modal dialog for as long as it is drawn. Escape closes it unless onClose is missing.
+export function Dialog({ title, onClose, children }) {
+  const ref = useRef();
+  useLayoutEffect(() => {
+    const opener = document.activeElement;
+    ref.current.showModal();
+    return () => { if (opener?.isConnected) opener.focus(); };
+  }, []);
+  const cancel = (event) => { event.preventDefault(); onClose?.(); };
+  return html`<dialog ref=${ref} class="dialog" aria-labelledby="dialog-title" onCancel=${cancel}><h2 id="dialog-title">${title}</h2>${children}</dialog>`;
+}
+
+// useBusy runs one command at a time and keeps its failure.
+export function useBusy() {
+  const [state, setState] = useState({ busy: false, error: null });
+  const running = useRef(false);
+  const run = async (work) => {
+    if (running.current) return undefined;
+    running.current = true;
+    setState({ busy: true, error: null });
+    try {
+      const result = await work();
+      setState({ busy: false, error: null });
+      return result;
+    } catch (error) {
+      setState({ busy: false, error });
+      return undefined;
+    } finally {
+      running.current = false;
+    }
+  };
+  return { ...state, run, clear: () => setState({ busy: false, error: null }) };
+}
+
+// Copy puts text into the clipboard, or selects the element with the id `from` where the browser has none.
+export function Copy({ text, from, label = "Copy", what = "" }) {
+  const [said, setSaid] = useState("");
+  useEffect(() => {
+    if (!said) return undefined;
+    const timer = setTimeout(() => setSaid(""), 2000);
+    return () => clearTimeout(timer);
+  }, [said]);
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(text);
+      setSaid("Copied");
+    } catch {
+      const source = document.getElementById(from);
+      if (source) getSelection().selectAllChildren(source);
+      setSaid("Selected");
+    }
+  };
+  return html`<button type="button" class="button button-small" onClick=${copy}><${Icon} name=${said === "Copied" ? "check" : "copy"} /><span aria-live="polite">${said || label}</span>${what && html`<span class="visually-hidden"> ${what}</span>`}</button>`;
+}
+
+// Snippet shows a command to be copied.
+export const Snippet = ({ id, title, text }) => html`<div class="snippet"><div class="snippet-head"><h3>${title}</h3><${Copy} text=${text} from=${id} what="the command" /></div>
+  <pre tabindex="0" aria-label=${title}><code id=${id}>${text}</code></pre></div>`;
+
+// announce says something to everybody: on the screen for a while, and to screen readers.
+let listener = null;
+export const announce = (text) => listener?.(text);
+export function Announcements() {
+  const [text, setText] = useState("");
+  useEffect(() => { listener = setText; return () => { listener = null; }; }, []);
+  useEffect(() => {
+    if (!text) return undefined;
+    const timer = setTimeout(() => setText(""), 6000);
+    return () => clearTimeout(timer);
+  }, [text]);
+  return html`<div class="toast-place" role="status">${text && html`<p class="toast"><${Icon} name="check" />${text}</p>`}</div>`;
+}

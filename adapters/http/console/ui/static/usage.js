@@ -1,0 +1,42 @@
+import { html, useEffect, useState } from "./vendor/preact.js";
+import { read, useRead } from "./api.js";
+import { Badge, Card, Empty, Heading, Icon, Loaded, Note, useBusy } from "./ui.js";
+import { DayChart } from "./chart.js";
+import { CheckTable } from "./checks.js";
+import { count, inMonth } from "./format.js";
+
+export function Usage() {
+  const usage = useRead("usage");
+  const [month, setMonth] = useState(null);
+  return html`<${Heading} title="Usage"><p class="muted">Counted calls by month, in UTC. Only successful detections count.</p><//>
+    <${Loaded} of=${usage} lines=${8}>${(data) => html`
+      <${Card} title="Months" aside=${html`<a class="button button-small" href="/console/api/usage.csv" download><${Icon} name="download" />CSV<span class="visually-hidden"> of all months</span></a>`}>
+        <div class="table-scroll" tabindex="0" role="region" aria-label="Usage by month"><table class="table"><thead><tr><th scope="col">Month</th><th scope="col">Plan</th><th scope="col" class="end">Calls</th><th scope="col" class="end">Within the plan</th><th scope="col" class="end">Over the limit</th><th scope="col" class="end">Limit</th></tr></thead>
+        <tbody>${data.months.map((m) => html`<tr key=${m.month} class=${m.month === (month ?? data.months[0].month) ? "is-chosen" : ""}>
+          <th scope="row"><button class="link" aria-pressed=${String(m.month === (month ?? data.months[0].month))} onClick=${() => setMonth(m.month)}>${inMonth(m.month)}</button></th>
+          <td>${m.plan}</td><td class="num end">${count(m.calls)}</td><td class="num end">${count(m.included)}</td>
+          <td class="num end">${m.overage ? html`<${Badge} kind="warn">${count(m.overage)}<//>` : "0"}</td><td class="num end">${count(m.limit)}</td></tr>`)}</tbody></table></div><//>
+      <${Month} month=${month ?? data.months[0].month} />
+      <${Checks} />`}<//>`;
+}
+
+function Month({ month }) {
+  const days = useRead("usage/" + month);
+  return html`<${Loaded} of=${days} lines=${6}>${(data) => html`<${Card} title=${inMonth(month) + " by day"} aside=${html`<a class="button button-small" href=${`/console/api/usage/${month}.csv`} download><${Icon} name="download" />CSV<span class="visually-hidden"> of ${inMonth(month)} by day</span></a>`}>
+    <${DayChart} days=${data.days} label=${"Counted calls by day, " + inMonth(month)} /><//>`}<//>`;
+}
+
+function Checks() {
+  const [list, setList] = useState({ checks: [], next: null });
+  const { busy, error, run } = useBusy();
+  const more = (behind) => run(async () => {
+    const { answer } = await read(behind ? "checks?behind=" + behind : "checks");
+    setList((old) => ({ checks: behind ? [...old.checks, ...answer.checks] : answer.checks, next: answer.next }));
+  });
+  useEffect(() => { more(""); }, []);
+  return html`<${Card} title="Checks">
+    ${list.checks.length > 0 && html`<${CheckTable} checks=${list.checks} label="Checks, newest first" />`}
+    ${list.next === "" && list.checks.length === 0 && html`<${Empty} title="No calls yet"><p>Your counted calls are listed here, newest first. The <a href="/console/dashboard">overview</a> has a command for the first one.</p><//>`}
+    ${error && html`<${Note} kind="bad" role="alert">${error.message}<//>`}
+    ${(list.next || error) && html`<p class="more"><button class="button" disabled=${busy} onClick=${() => more(list.next ?? "")}>${error ? "Try again" : busy ? "Loading…" : "Show older checks"}</button></p>`}<//>`;
+}
