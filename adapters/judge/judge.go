@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
@@ -32,8 +33,10 @@ func (j *Judge) Judge(ctx context.Context, image []byte, format string) (domain.
 	if err != nil {
 		return domain.Judgement{}, refusal(err)
 	}
+	// Six decimals are far below what the models can tell apart; the verdict follows from what is shown.
+	likelihood := math.Round(result.FakeLikelihood*1e6) / 1e6
 	return domain.Judgement{
-		FakeLikelihood: result.FakeLikelihood, FakeFace: result.Fake, Threshold: result.Threshold,
+		FakeLikelihood: likelihood, FakeFace: likelihood > result.Threshold, Threshold: result.Threshold,
 		ValidFace: result.ValidFace, Brightness: result.Brightness, ModelPack: result.PackID, ModelPackHash: result.PackHash,
 	}, nil
 }

@@ -19,6 +19,10 @@ type commandLine struct {
 	LogFormat string `help:"Log as text or json." enum:"text,json" default:"text" env:"LIVENESS_LOG_FORMAT"`
 	LogLevel  string `help:"Least level that is logged." enum:"debug,info,warn,error" default:"info" env:"LIVENESS_LOG_LEVEL"`
 
+	Dev     DevCmd     `cmd:"" help:"Run everything on this machine, with a demo customer."`
+	Check   CheckCmd   `cmd:"" help:"Judge image files from the shell."`
+	Events  EventsCmd  `cmd:"" help:"Print the event log, or follow it."`
+	Parts   PartsCmd   `cmd:"" help:"Fetch the native parts ahead of their first use."`
 	Version VersionCmd `cmd:"" help:"Print the version of the program and of its API."`
 }
 

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/pas-ta/liveness/domain"
+)
+
+// StoreFlags name the log.
+type StoreFlags struct {
+	EventStore string `name:"eventstore" help:"Address of the event store: esdb://host:port?tls=false, or a cluster's." env:"EVENTSTOREDB_URL" placeholder:"URL" required:""`
+}
+
+// DatabaseFlags name the database of the read models.
+type DatabaseFlags struct {
+	Postgres string `help:"Address of Postgres: postgres://user:password@host:5432/database." env:"LIVENESS_POSTGRES_URL" placeholder:"URL" required:""`
+}
+
+// SecretFlags name the server's secret. It is read from a file or the environment, never from the command line, where
+// every user of the machine could see it.
+type SecretFlags struct {
+	SecretFile string `help:"File with the server's secret, at least 32 bytes. All nodes need the same one; LIVENESS_SECRET may hold it instead." type:"path" env:"LIVENESS_SECRET_FILE" placeholder:"FILE"`
+}
+
+const leastSecret = 32
+
+func (f SecretFlags) secret() ([]byte, error) {
+	secret := os.Getenv("LIVENESS_SECRET")
+	if f.SecretFile != "" {
+		content, err := os.ReadFile(f.SecretFile)
+		if err != nil {
+			return nil, fmt.Errorf("read the server's secret: %w", err)
+		}
+		secret = strings.TrimSpace(string(content))
+	}
+	switch {
+	case secret == "":
+		return nil, errors.New("the server's secret is missing: put at least 32 random bytes into a file (openssl rand -hex 32 > secret) and name it with --secret-file or LIVENESS_SECRET_FILE")
+	case len(secret) < leastSecret:
+		return nil, fmt.Errorf("the server's secret has %d bytes and needs at least %d", len(secret), leastSecret)
+	}
+	return []byte(secret), nil
+}
+
+// SiteFlags say how customers reach this service.
+type SiteFlags struct {
+	Addr      string         `help:"Address to listen on, for the API and the console." default:"127.0.0.1:8080" env:"LIVENESS_ADDR"`
+	PublicURL string         `help:"Address that customers see; links in mails begin with it. Without it http:// and --addr." env:"LIVENESS_PUBLIC_URL" placeholder:"URL"`
+	Support   string         `help:"Mail address that pages and mails name for questions." env:"LIVENESS_SUPPORT_MAIL" placeholder:"MAIL"`
+	KeyRate   float64        `help:"Fair use: checks per second per API key, on this node." default:"100" env:"LIVENESS_KEY_RATE"`
+	KeyBurst  int            `help:"Fair use: checks at once per API key, on this node." default:"200" env:"LIVENESS_KEY_BURST"`
+	AddrRate  float64        `name:"address-rate" help:"Fair use: requests per second per client address, on this node." default:"200" env:"LIVENESS_ADDRESS_RATE"`
+	AddrBurst int            `name:"address-burst" help:"Fair use: requests at once per client address, on this node." default:"400" env:"LIVENESS_ADDRESS_BURST"`
+	Proxies   []netip.Prefix `name:"trusted-proxies" help:"Networks of the proxies in front, whose X-Forwarded-For is believed." env:"LIVENESS_TRUSTED_PROXIES" placeholder:"CIDR"`
+}
+
+func (f SiteFlags) publicURL() (*url.URL, error) {
+	text := f.PublicURL
+	if text == "" {
+		text = "http://" + f.Addr
+	}
+	site, err := url.Parse(text)
+	if err != nil || site.Host == "" || (site.Scheme != "http" && site.Scheme != "https") {
+		return nil, fmt.Errorf("--public-url %q is not an address: write it as https://liveness.example.com", text)
+	}
+	return site, nil
+}
+
+// AWSFlags say how AWS is reached. Credentials come from where every AWS program takes them.
+type AWSFlags struct {
+	Region        string        `name:"aws-region" help:"AWS Region of metering and notifications. One for all nodes: AWS deduplicates usage per Region." default:"us-east-1" env:"AWS_REGION"`
+	ProductCode   string        `help:"Product code of the AWS Marketplace listing." env:"LIVENESS_PRODUCT_CODE" placeholder:"CODE"`
+	Queue         string        `name:"marketplace-queue" help:"URL of the SQS queue with agreement and licence events." env:"LIVENESS_MARKETPLACE_QUEUE" placeholder:"URL"`
+	AWSEndpoint   string        `name:"aws-endpoint" help:"Another implementation of the AWS protocols, for instance the simulator of dev." env:"LIVENESS_AWS_ENDPOINT" placeholder:"URL"`
+	MailFrom      string        `help:"Sender of mails." env:"LIVENESS_MAIL_FROM" placeholder:"MAIL"`
+	SMTP          string        `help:"Send mails through this server, smtp://user:password@host:587, instead of SES." env:"LIVENESS_SMTP_URL" placeholder:"URL"`
+	ListingURL    string        `help:"Product page on AWS Marketplace, for visitors without a subscription." env:"LIVENESS_LISTING_URL" placeholder:"URL"`
+	MeterEvery    time.Duration `help:"How often sealed hours are looked for and sent." default:"1m" env:"LIVENESS_METER_EVERY"`
+	ZeroUsageHour bool          `help:"Report sealed hours without overage, with quantity 0." env:"LIVENESS_METER_ZERO_HOURS"`
+}
+
+// catalogue is what is sold. The listing's plans and dimensions are fixed by AWS Marketplace, so they live in code.
+func catalogue() domain.Catalogue { return domain.DefaultCatalogue() }

@@ -1,0 +1,227 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/pas-ta/liveness/adapters/awssim"
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/projections"
+)
+
+// demoCustomer is what dev's customer would have written down. It is kept in the data directory, because the product
+// itself shows keys once and stores none.
+type demoCustomer struct {
+	AgreementID string `json:"agreementId"`
+	Email       string `json:"email"`
+	Password    string `json:"password"`
+	Primary     string `json:"primaryKey,omitempty"`
+	Secondary   string `json:"secondaryKey,omitempty"`
+
+	valid string // the key that works today, "" when both were regenerated in the console
+}
+
+const demoFile = "demo-customer.json"
+
+// seedDemo makes the demo customer by the way of every customer: bought on the Marketplace, registered, activated. Each
+// step is written down before the next, so an interrupted start goes on where it ended.
+func seedDemo(ctx context.Context, c *core, sim *awssim.Sim, marketplace commands.Marketplace, data string) (demoCustomer, error) {
+	file := filepath.Join(data, demoFile)
+	demo := demoCustomer{Email: "demo@example.com", Password: "Liveness-Demo-1"}
+	content, err := os.ReadFile(file)
+	switch {
+	case err == nil:
+		if err := json.Unmarshal(content, &demo); err != nil {
+			return demo, fmt.Errorf("%s is damaged: %w. Remove it together with the data directory, or restore it", file, err)
+		}
+	case !errors.Is(err, os.ErrNotExist):
+		return demo, err
+	}
+	if demo.AgreementID == "" {
+		bought, err := sim.Subscribe(ctx, awssim.SubscribeRequest{Plan: string(domain.PlanStarter), TermMonths: 12})
+		if err != nil {
+			return demo, fmt.Errorf("buy the demo subscription: %w", err)
+		}
+		demo.AgreementID = bought.ID
+		if err := demo.save(file); err != nil {
+			return demo, err
+		}
+	}
+	if demo.Primary == "" {
+		if err := demo.activate(ctx, c, sim, marketplace); err != nil {
+			return demo, fmt.Errorf("set up the demo customer: %w", err)
+		}
+		if err := demo.save(file); err != nil {
+			return demo, err
+		}
+	}
+	return demo, demo.findValidKey(ctx, c)
+}
+
+// activate walks the customer's way from the Marketplace to the keys.
+func (d *demoCustomer) activate(ctx context.Context, c *core, sim *awssim.Sim, marketplace commands.Marketplace) error {
+	token, err := sim.Token(ctx, d.AgreementID)
+	if err != nil {
+		return err
+	}
+	desk := commands.NewBuyerDesk(c.app, marketplace, devProductCode)
+	buyer, err := desk.RegisterBuyer(ctx, commands.RegisterBuyer{By: commands.NewOrigin(domain.ActorBuyer), Token: token})
+	if err != nil {
+		return err
+	}
+	if buyer.Active { // the keys of an earlier, interrupted start were not written down: replace them
+		return d.regenerateKeys(ctx, c, buyer)
+	}
+	if _, err := c.app.RegisterAccount(ctx, commands.RegisterAccount{
+		By: commands.NewOrigin(domain.ActorBuyer), SubscriptionID: buyer.Subscription.ID,
+		Person: commands.Person{FirstName: "Demo", LastName: "Customer", Email: d.Email, Company: "Example Inc.", Website: "https://example.com"},
+	}); err != nil {
+		return err
+	}
+	account, err := c.app.Account(ctx, buyer.CustomerID)
+	if err != nil {
+		return err
+	}
+	activation, err := c.app.ActivateAccount(ctx, commands.ActivateAccount{
+		By: commands.NewOrigin(domain.ActorBuyer), Password: d.Password,
+		Token: c.app.LinkToken(commands.LinkVerification, commands.Link{CustomerID: buyer.CustomerID, RequestID: account.VerificationID}),
+	})
+	if err != nil {
+		return err
+	}
+	for _, key := range activation.Keys {
+		d.remember(key)
+	}
+	if d.Primary == "" || d.Secondary == "" {
+		return d.regenerateKeys(ctx, c, buyer)
+	}
+	return nil
+}
+
+func (d *demoCustomer) regenerateKeys(ctx context.Context, c *core, buyer commands.Buyer) error {
+	for _, slot := range []domain.KeySlot{domain.SlotPrimary, domain.SlotSecondary} {
+		key, err := c.app.RegenerateKey(ctx, commands.RegenerateKey{
+			By: commands.NewOrigin(domain.ActorOperator), CustomerID: buyer.CustomerID, SubscriptionID: buyer.Subscription.ID, Slot: slot,
+		})
+		if err != nil {
+			return err
+		}
+		d.remember(key)
+	}
+	return nil
+}
+
+func (d *demoCustomer) remember(key commands.IssuedKey) {
+	if key.Slot == domain.SlotPrimary {
+		d.Primary = key.Reveal()
+	} else {
+		d.Secondary = key.Reveal()
+	}
+}
+
+func (d *demoCustomer) findValidKey(ctx context.Context, c *core) error {
+	keys := commands.NewKeyAuthenticator(projections.NewAPIKeys(c.pool), c.secret)
+	for _, key := range []string{d.Primary, d.Secondary} {
+		_, err := keys.AuthenticateKey(ctx, key)
+		if err == nil {
+			d.valid = key
+			return nil
+		}
+		if !errors.Is(err, domain.ErrInvalidAPIKey) {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *demoCustomer) save(file string) error {
+	content, err := json.MarshalIndent(d, "", "  ")
+	if err != nil {
+		return err
+	}
+	return writeFileSurely(file, append(content, '\n'))
+}
+
+// curl is the line to paste.
+func (d *demoCustomer) curl(addr, photo string) string {
+	key, note := d.valid, "Send a first check:"
+	if key == "" {
+		key, note = "YOUR-KEY", "Both keys of the demo customer were regenerated in the console; put a current one into:"
+	}
+	return fmt.Sprintf(`%s
+
+{ printf '{"image": "'; base64 < %s | tr -d '\n'; printf '", "image_format": "jpeg"}'; } | curl -sS -X POST http://%s/v1/check/liveness -H "X-API-Key: %s" -H "Content-Type: application/json" --data-binary @-
+`, note, shellQuote(photo), addr, key)
+}
+
+func shellQuote(text string) string {
+	if strings.IndexFunc(text, func(r rune) bool {
+		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+@,", r)
+	}) < 0 {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}
+
+// localSecret reads the secret of this machine's product, or draws one at the first start.
+func localSecret(file string) ([]byte, error) {
+	content, err := os.ReadFile(file)
+	if errors.Is(err, os.ErrNotExist) {
+		drawn := make([]byte, 32)
+		if _, err := rand.Read(drawn); err != nil {
+			return nil, err
+		}
+		content = []byte(hex.EncodeToString(drawn))
+		err = writeFileSurely(file, content)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the secret of this machine: %w", err)
+	}
+	if secret := strings.TrimSpace(string(content)); len(secret) >= leastSecret {
+		return []byte(secret), nil
+	}
+	return nil, fmt.Errorf("%s is damaged: it holds less than %d bytes. Restore it; without it keys and personal data of this directory cannot be read", file, leastSecret)
+}
+
+// writeFileSurely leaves either the old file or the whole new one, whatever happens meanwhile.
+func writeFileSurely(name string, content []byte) error {
+	temporary, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
+	if err != nil {
+		return err
+	}
+	_, err = temporary.Write(content)
+	err = errors.Join(err, temporary.Sync(), temporary.Close())
+	if err == nil {
+		err = os.Rename(temporary.Name(), name)
+	}
+	if err != nil {
+		_ = os.Remove(temporary.Name())
+	}
+	return err
+}
+
+// simulatedPlans is the catalogue as the simulator lists it.
+func simulatedPlans() []awssim.Plan {
+	var plans []awssim.Plan
+	for _, p := range catalogue().Plans() {
+		plans = append(plans, awssim.Plan{Dimension: string(p.ID), Name: p.Name, MonthlyCalls: p.MonthlyCalls, PriceUSD: p.PriceUSD, Custom: p.Custom})
+	}
+	return plans
+}
+
+func meteredDimensions() []string {
+	var dimensions []string
+	for _, p := range catalogue().Plans() {
+		dimensions = append(dimensions, p.OverageDimension)
+	}
+	return dimensions
+}
+

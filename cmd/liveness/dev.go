@@ -1,0 +1,324 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/pas-ta/liveness/adapters/aws/awsconfig"
+	"github.com/pas-ta/liveness/adapters/aws/marketplace"
+	"github.com/pas-ta/liveness/adapters/awssim"
+	"github.com/pas-ta/liveness/adapters/localpostgres"
+	"github.com/pas-ta/liveness/adapters/node"
+	"github.com/pas-ta/liveness/adapters/parts"
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/inference"
+)
+
+// DevCmd runs the whole product on one machine.
+type DevCmd struct {
+	EngineFlags `embed:""`
+	Addr        string `help:"Address of the API and the console." default:"127.0.0.1:8080" env:"LIVENESS_ADDR"`
+	AWSAddr     string `name:"aws-addr" help:"Address of the AWS simulator: Marketplace page, mailbox, and AWS's protocols." default:"127.0.0.1:8081"`
+	NodeAddr    string `help:"Address of the event store node, for EventStoreDB clients." default:"127.0.0.1:2113"`
+	Data        string `help:"Directory of all data; it survives restarts. Remove it to begin anew." default:"./data" type:"path" env:"LIVENESS_DATA"`
+}
+
+// Help is shown below the options.
+func (c *DevCmd) Help() string {
+	return `Starts an event store node, a private PostgreSQL, an AWS simulator, the API, the console and the workers, with one demo
+customer, and prints where they are and a curl line that works as pasted. Only this machine can reach them.
+
+Examples:
+  liveness dev
+  liveness dev --addr 127.0.0.1:9000 --data /tmp/liveness`
+}
+
+// devProductCode is the listing's product code in the simulator.
+const devProductCode = "liveness-dev-product"
+
+// Run starts everything, prints where it is and waits for the end.
+func (c *DevCmd) Run(app *App) (err error) {
+	for _, addr := range []string{c.Addr, c.AWSAddr, c.NodeAddr} {
+		if err := onlyLoopback(addr); err != nil {
+			return err
+		}
+	}
+	unlock, err := lockData(c.Data)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	site, err := listen(app.Ctx, c.Addr, "--addr")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = site.Close() }()
+	aws, err := listen(app.Ctx, c.AWSAddr, "--aws-addr")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = aws.Close() }()
+
+	machine, err := c.startMachine(app)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, machine.close()) }()
+	return c.serve(app, machine, site, aws)
+}
+
+// machine is what stands below the product on one machine: database, log, AWS and models.
+type machine struct {
+	postgres *localpostgres.Cluster
+	database string
+	node     *node.Node
+	engine   *inference.Engine
+	sim      *awssim.Sim
+	parts    *parts.Cache
+}
+
+// startMachine starts its parts side by side; each takes its time, and none needs another.
+func (c *DevCmd) startMachine(app *App) (_ *machine, err error) {
+	m := &machine{parts: parts.New(parts.Options{Progress: app.Err})}
+	wanted := []parts.Part{parts.ONNXRuntime, parts.SamplePhotos, parts.Postgres, parts.ConsoleAssets}
+	if c.Pack == "" {
+		wanted = append(wanted, parts.ModelPack)
+	}
+	if err := m.parts.Ensure(app.Ctx, wanted...); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, m.close())
+		}
+	}()
+	var starting errgroup.Group
+	starting.Go(func() error { return m.startPostgres(app, c.Data) })
+	starting.Go(func() (err error) {
+		m.node, err = node.Start(app.Ctx, node.Config{Addr: c.NodeAddr, Dir: eventsDir(c.Data), Logger: app.Log})
+		return explainAddress(err, c.NodeAddr, "--node-addr")
+	})
+	starting.Go(func() (err error) {
+		m.engine, err = c.open(app)
+		return err
+	})
+	starting.Go(func() (err error) {
+		m.sim, err = awssim.New(awssim.Config{
+			Dir: filepath.Join(c.Data, "aws"), ProductCode: devProductCode, Plans: simulatedPlans(), MeteredDimensions: meteredDimensions(),
+			RegistrationURL: "http://" + c.Addr + "/marketplace/register", Logger: app.Log,
+		})
+		return err
+	})
+	return m, starting.Wait()
+}
+
+func (m *machine) startPostgres(app *App, data string) error {
+	binaries, err := m.parts.Postgres(app.Ctx)
+	if err != nil {
+		return err
+	}
+	m.postgres, err = localpostgres.Start(app.Ctx, localpostgres.Config{
+		BinDir: binaries, Dir: filepath.Join(data, "postgres"), Logger: app.Log,
+	})
+	if err != nil {
+		return err
+	}
+	m.database, err = m.postgres.Database(app.Ctx, "liveness")
+	return err
+}
+
+// close stops the parts in the order in which they need each other.
+func (m *machine) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+	defer cancel()
+	var errs []error
+	if m.engine != nil {
+		errs = append(errs, m.engine.Close())
+	}
+	if m.sim != nil {
+		errs = append(errs, m.sim.Close())
+	}
+	if m.node != nil {
+		errs = append(errs, m.node.Close())
+	}
+	if m.postgres != nil {
+		errs = append(errs, m.postgres.Close(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// serve runs the product on the machine until the command ends or a part of it fails.
+func (c *DevCmd) serve(app *App, m *machine, siteListener, awsListener net.Listener) error {
+	secret, err := localSecret(filepath.Join(c.Data, "secret"))
+	if err != nil {
+		return err
+	}
+	core, err := openCore(app.Ctx, app.Log, m.node.ConnectionString(), m.database, secret)
+	if err != nil {
+		return err
+	}
+	defer core.close()
+
+	flags := SiteFlags{Addr: c.Addr, Support: "support@example.com", KeyRate: 1000, KeyBurst: 1000, AddrRate: 1000, AddrBurst: 1000}
+	publicURL, err := flags.publicURL()
+	if err != nil {
+		return err
+	}
+	awsSettings, err := awsconfig.Load(app.Ctx, awsconfig.Settings{
+		Region: "us-east-1", Endpoint: "http://" + c.AWSAddr, AccessKeyID: "simulated", SecretAccessKey: "simulated",
+	})
+	if err != nil {
+		return err
+	}
+	buying, err := marketplace.New(awsSettings, marketplace.Settings{ProductCode: devProductCode})
+	if err != nil {
+		return err
+	}
+	assets, err := m.parts.ConsoleAssets(app.Ctx)
+	if err != nil {
+		return err
+	}
+	site, err := core.openSite(siteConfig{
+		flags: flags, publicURL: publicURL, engine: m.engine, marketplace: buying, productCode: devProductCode,
+		listingURL: "http://" + c.AWSAddr + "/marketplace", assetsDir: assets, metrics: prometheus.NewRegistry(),
+	})
+	if err != nil {
+		return err
+	}
+	mailer, err := newMailer(awsSettings, AWSFlags{MailFrom: "no-reply@example.com"})
+	if err != nil {
+		return err
+	}
+	mails, err := commands.NewAccountMails(core.app, mailer, publicURL, flags.Support)
+	if err != nil {
+		return err
+	}
+
+	// Requests end first, then what they count, then the workers that still follow from it.
+	workCtx, stopWork := context.WithCancel(context.WithoutCancel(app.Ctx))
+	defer stopWork()
+	requests := func(ctx context.Context) error {
+		defer stopWork()
+		defer site.counter.Close()
+		return runAll(ctx,
+			func(ctx context.Context) error { return serveHTTP(ctx, siteListener, site.handler) },
+			func(ctx context.Context) error { return serveHTTP(ctx, awsListener, m.sim.Handler()) },
+			func(ctx context.Context) error {
+				demo, err := seedDemo(ctx, core, m.sim, buying, c.Data)
+				if err != nil {
+					return err
+				}
+				photo, err := m.parts.SamplePhoto(ctx, 1)
+				if err != nil {
+					return err
+				}
+				c.welcome(app, demo, photo)
+				<-ctx.Done()
+				return nil
+			},
+			func(ctx context.Context) error {
+				select {
+				case <-m.postgres.Done():
+					return fmt.Errorf("PostgreSQL has ended: %w", m.postgres.Err())
+				case <-ctx.Done():
+					return nil
+				}
+			},
+		)
+	}
+	return runAll(app.Ctx, requests, func(context.Context) error { return core.work(workCtx, mails) })
+}
+
+// welcome says where everything is.
+func (c *DevCmd) welcome(app *App, demo demoCustomer, photo string) {
+	fmt.Fprintf(app.Out, `
+Liveness Detection API is ready.
+
+  AWS Marketplace (simulated)  http://%[2]s/marketplace     subscribe as a new customer
+  Mailbox (simulated)          http://%[2]s/mailbox
+  Console                      http://%[1]s/console/login   %[3]s  %[4]s
+  API                          http://%[1]s/v1
+  Event store                  esdb://%[5]s?tls=false
+  Data                         %[6]s
+
+%[7]s
+Events as they happen: go run ./cmd/liveness events -f
+Stop with Ctrl-C; everything is kept.
+`, c.Addr, c.AWSAddr, demo.Email, demo.Password, c.NodeAddr, c.Data, demo.curl(c.Addr, photo))
+}
+
+// lockData makes the data directory and keeps other processes out of it.
+func lockData(dir string) (unlock func(), err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("make the data directory: %w. Choose another with --data", err)
+	}
+	lock := flock.New(filepath.Join(dir, "lock"))
+	locked, err := lock.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("lock the data directory %s: %w. Make it writable, or choose another with --data", dir, err)
+	}
+	if !locked {
+		return nil, fmt.Errorf("another liveness uses %s. Stop it, or choose another directory with --data", dir)
+	}
+	return func() { _ = lock.Unlock() }, nil
+}
+
+func listen(ctx context.Context, addr, flag string) (net.Listener, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	return listener, explainAddress(err, addr, flag)
+}
+
+// explainAddress says what to do about an address that cannot be listened on.
+func explainAddress(err error, addr, flag string) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%s is in use by another program. Stop that one, or choose another address with %s", addr, flag)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("%s may not be used by this user. Choose a port above 1023 with %s", addr, flag)
+	}
+	return err
+}
+
+// onlyLoopback keeps a product with a simulated AWS and a known password from other machines.
+func onlyLoopback(addr string) error {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("%q is not an address: write it as 127.0.0.1:8080", addr)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return fmt.Errorf("%s is not on loopback. dev simulates AWS and knows a demo password, so it serves this machine only; use `liveness serve` for others", addr)
+	}
+	return nil
+}
+
+// serveHTTP serves until ctx ends, then lets requests under way finish.
+func serveHTTP(ctx context.Context, listener net.Listener, handler http.Handler) error {
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownPatience)
+	defer cancel()
+	if err := server.Shutdown(patience); err != nil {
+		return errors.Join(fmt.Errorf("requests did not end in time: %w", err), server.Close())
+	}
+	return nil
+}
+
+// shutdownPatience is how long requests under way may take to finish when the program ends.
+const shutdownPatience = 20 * time.Second

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/alexedwards/scs/pgxstore"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/pas-ta/liveness/adapters/eventstoredb"
+	"github.com/pas-ta/liveness/adapters/http/console"
+	v1 "github.com/pas-ta/liveness/adapters/http/v1"
+	"github.com/pas-ta/liveness/adapters/judge"
+	"github.com/pas-ta/liveness/adapters/postgres"
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/inference"
+	"github.com/pas-ta/liveness/projections"
+)
+
+// barrierPatience is how long a screen waits for its read model, and Regenerate for all nodes.
+const barrierPatience = 10 * time.Second
+
+// core is what every role needs: the log, the database and the commands over them.
+type core struct {
+	log      *slog.Logger
+	registry *domain.Registry
+	client   *eventstoredb.Client
+	store    *eventstoredb.Store
+	pool     *pgxpool.Pool
+	vault    *postgres.Vault
+	barrier  *projections.Barrier
+	secret   []byte
+	app      *commands.Application
+}
+
+// openCore connects to the log and the database and migrates the latter. Close releases both.
+func openCore(ctx context.Context, log *slog.Logger, eventStore, postgresURL string, secret []byte) (_ *core, err error) {
+	c := &core{log: log, registry: domain.NewRegistry(), secret: secret}
+	defer func() {
+		if err != nil {
+			c.close()
+		}
+	}()
+	if c.client, err = eventstoredb.Connect(eventStore, log); err != nil {
+		return nil, err
+	}
+	c.store = eventstoredb.NewStore(c.client, c.registry)
+	if c.pool, err = postgres.Connect(ctx, postgresURL); err != nil {
+		return nil, err
+	}
+	if err := postgres.Migrate(ctx, c.pool); err != nil {
+		return nil, err
+	}
+	if err := projections.Prepare(ctx, c.pool, projections.All()...); err != nil {
+		return nil, fmt.Errorf("prepare the read models: %w", err)
+	}
+	if c.vault, err = postgres.NewVault(c.pool, secret); err != nil {
+		return nil, err
+	}
+	c.barrier = projections.NewBarrier(c.pool, barrierPatience)
+	c.app, err = commands.New(commands.Config{
+		Store: c.store, Vault: c.vault, Barrier: c.barrier, Catalogue: catalogue(), Secret: secret, Now: time.Now, Log: log,
+	})
+	return c, err
+}
+
+func (c *core) close() {
+	if c.client != nil {
+		if err := c.client.Close(); err != nil {
+			c.log.Error("event store client did not close cleanly", "error", err)
+		}
+	}
+	if c.pool != nil {
+		c.pool.Close()
+	}
+}
+
+// site is the role that answers requests: the API, the console and the registration page.
+type site struct {
+	handler http.Handler
+	counter *commands.UsageCounter
+}
+
+// siteConfig is what the site needs besides the core.
+type siteConfig struct {
+	flags       SiteFlags
+	publicURL   *url.URL
+	engine      *inference.Engine
+	marketplace commands.Marketplace
+	productCode string
+	listingURL  string
+	assetsDir   string
+	metrics     prometheus.Registerer
+}
+
+func (c *core) openSite(cfg siteConfig) (*site, error) {
+	usage, keys := projections.NewUsage(c.pool), projections.NewAPIKeys(c.pool)
+	counter := commands.NewUsageCounter(c.store, usage, time.Now, c.log)
+	api, err := v1.New(v1.Config{
+		Version:   apiVersion,
+		Keys:      commands.NewKeyAuthenticator(keys, c.secret),
+		Checks:    commands.NewLivenessChecker(counter, judge.New(cfg.engine), c.secret, time.Now),
+		Catalogue: catalogue(),
+		Components: []v1.Component{
+			{Name: "event_store", Probe: c.client.Ping},
+			{Name: "database", Probe: c.pool.Ping},
+			{Name: "inference", Probe: func(context.Context) error {
+				if now, most := cfg.engine.Admitted(); now >= most {
+					return inference.ErrOverloaded
+				}
+				return nil
+			}},
+		},
+		Limits: v1.Limits{
+			KeyRate: cfg.flags.KeyRate, KeyBurst: cfg.flags.KeyBurst, AddressRate: cfg.flags.AddrRate, AddressBurst: cfg.flags.AddrBurst,
+		},
+		TrustedProxies: cfg.flags.Proxies,
+		Now:            time.Now, Log: c.log, Registerer: cfg.metrics,
+	})
+	if err != nil {
+		return nil, err
+	}
+	screens, err := console.New(console.Config{
+		Application: c.app,
+		Buyers:      commands.NewBuyerDesk(c.app, cfg.marketplace, cfg.productCode),
+		Barrier:     c.barrier,
+		Catalogue:   catalogue(),
+		Models: console.ReadModels{
+			Usage: usage, Keys: keys, Subscriptions: projections.NewSubscriptions(c.pool),
+			Accounts: projections.NewAccounts(c.pool, c.vault), Activity: projections.NewActivity(c.pool),
+		},
+		Sessions:  pgxstore.NewWithCleanupInterval(c.pool, 10*time.Minute),
+		Ledger:    console.NewPostgresLedger(c.pool),
+		AssetsDir: cfg.assetsDir, PublicURL: cfg.publicURL, Secret: c.secret,
+		SupportMail: cfg.flags.Support, MarketplaceURL: cfg.listingURL, Now: time.Now, Log: c.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/v1/", api)
+	mux.Handle("/console/", screens)
+	mux.Handle("/marketplace/", screens)
+	mux.Handle("GET /{$}", http.RedirectHandler("/console/dashboard", http.StatusSeeOther))
+	mux.Handle("/", api) // everything else is not found, in the API's words
+	return &site{handler: mux, counter: counter}, nil
+}
+
+// accountMailGroup names the persistent subscription that mails compete for.
+const accountMailGroup = "account-mails"
+
+// work runs the process managers until ctx ends: read models, and what follows from events outside of the log.
+func (c *core) work(ctx context.Context, mails *commands.AccountMails) error {
+	source := eventstoredb.NewSource(c.client, c.registry, c.log)
+	engine, err := projections.NewEngine(projections.Config{
+		Pool: c.pool, Source: source, Projections: projections.All(), Log: c.log, Barrier: c.barrier,
+	})
+	if err != nil {
+		return err
+	}
+	mailing := eventstoredb.NewReactor(c.client, c.registry, c.log)
+	mailing.Group, mailing.Events, mailing.Handle = accountMailGroup, commands.AccountMailEvents(), mails.HandleRecorded
+
+	return runAll(ctx, engine.Run, mailing.Run)
+}
+
+// runAll runs every task until the first fails or ctx ends, and waits for all of them.
+func runAll(ctx context.Context, tasks ...func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	results := make(chan error, len(tasks))
+	for _, task := range tasks {
+		go func() { results <- task(ctx) }()
+	}
+	var errs []error
+	for range tasks {
+		if err := <-results; err != nil && !errors.Is(err, context.Canceled) {
+			errs = append(errs, err)
+			cancel()
+		}
+	}
+	return errors.Join(errs...)
+}
