@@ -1,0 +1,211 @@
+package marketplace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptrace"
+	"regexp"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/marketplacemetering"
+	"github.com/aws/aws-sdk-go-v2/service/marketplacemetering/types"
+
+	"github.com/pas-ta/liveness/domain"
+)
+
+// MaxBatch is the largest number of records in one call.
+const MaxBatch = 25
+
+// UsageRecord is the usage of one licence and dimension in one hour. It never changes between attempts.
+type UsageRecord struct {
+	// Identity names the buyer: account and licence, or the customer identifier alone for a listing from before 2026.
+	Identity domain.MarketplaceIdentity
+	// Dimension is the metered dimension.
+	Dimension string
+	// Quantity is the hour's own usage, 0 to 2,147,483,647.
+	Quantity int64
+	// Timestamp is the hour's one timestamp, in whole seconds.
+	Timestamp time.Time
+}
+
+// RecordResult is what one attempt came to for one record.
+type RecordResult struct {
+	Outcome domain.MeteringOutcome
+	// RecordID is AWS's metering record id; empty unless the record was accepted.
+	RecordID string
+}
+
+// MeterUsage reports up to MaxBatch records in one call and gives one result per record, in the order of the records,
+// whatever happens. The error, for logs, is what refused or broke the call as a whole; the results already say so.
+//
+// The SDK does not retry this call: a silent repeat after a lost answer could not be told from another writer's record.
+func (c *Client) MeterUsage(ctx context.Context, records []UsageRecord) ([]RecordResult, error) {
+	if len(records) == 0 {
+		return nil, nil
+	}
+	in, err := c.usageInput(records)
+	if err != nil {
+		return all(records, domain.MeteringRequestRefused), fmt.Errorf("metering request: %w", err)
+	}
+	ctx, cancel := c.bounded(ctx)
+	defer cancel()
+	var connected atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
+	out, err := c.metering.BatchMeterUsage(ctx, in, func(o *marketplacemetering.Options) { o.Retryer = aws.NopRetryer{} })
+	if err != nil {
+		outcome := callOutcome(err)
+		if outcome == domain.MeteringUnknown && !connected.Load() {
+			outcome = domain.MeteringNotSent
+		}
+		return all(records, outcome), fmt.Errorf("AWS Marketplace BatchMeterUsage: %s: %w", outcome, err)
+	}
+	return match(in.UsageRecords, out), nil
+}
+
+func all(records []UsageRecord, outcome domain.MeteringOutcome) []RecordResult {
+	results := make([]RecordResult, len(records))
+	for i := range results {
+		results[i].Outcome = outcome
+	}
+	return results
+}
+
+// callOutcome says what an error means for every record of the call.
+func callOutcome(err error) domain.MeteringOutcome {
+	var (
+		timestamp  *types.TimestampOutOfBoundsException
+		license    *types.InvalidLicenseException
+		dimension  *types.InvalidUsageDimensionException
+		customer   *types.InvalidCustomerIdentifierException
+		product    *types.InvalidProductCodeException
+		tag        *types.InvalidTagException
+		allocation *types.InvalidUsageAllocationsException
+	)
+	switch {
+	case errors.As(err, &timestamp):
+		return domain.MeteringTimestampRefused
+	case errors.As(err, &license):
+		return domain.MeteringLicenseRefused
+	case errors.As(err, &dimension):
+		return domain.MeteringDimensionRefused
+	case errors.As(err, &customer), errors.As(err, &product), errors.As(err, &tag), errors.As(err, &allocation):
+		return domain.MeteringIdentityRefused
+	case throttleCodes[errorCode(err)]:
+		return domain.MeteringThrottled
+	case accessRefused(err), errorCode(err) == "ExpiredTokenException":
+		return domain.MeteringAccessRefused
+	case answered(err) && httpStatus(err) >= http.StatusBadRequest && httpStatus(err) < http.StatusInternalServerError:
+		return domain.MeteringRequestRefused
+	default:
+		return domain.MeteringUnknown
+	}
+}
+
+// usageKey is what AWS tells records apart by, and so what an answer is matched by: the order of results is not documented.
+type usageKey struct {
+	account, license, customer, dimension string
+	second                                int64
+}
+
+func keyOf(r types.UsageRecord) usageKey {
+	return usageKey{aws.ToString(r.CustomerAWSAccountId), aws.ToString(r.LicenseArn), aws.ToString(r.CustomerIdentifier), aws.ToString(r.Dimension), aws.ToTime(r.Timestamp).Unix()}
+}
+
+// match finds each record's result. A record that the answer does not mention has an unknown outcome.
+func match(sent []types.UsageRecord, out *marketplacemetering.BatchMeterUsageOutput) []RecordResult {
+	found := make(map[usageKey]RecordResult, len(sent))
+	for _, r := range out.Results {
+		if r.UsageRecord != nil {
+			found[keyOf(*r.UsageRecord)] = RecordResult{Outcome: recordOutcome(r.Status), RecordID: aws.ToString(r.MeteringRecordId)}
+		}
+	}
+	for _, r := range out.UnprocessedRecords {
+		found[keyOf(r)] = RecordResult{Outcome: domain.MeteringUnprocessed}
+	}
+	results := make([]RecordResult, len(sent))
+	for i, r := range sent {
+		result, ok := found[keyOf(r)]
+		if !ok {
+			result.Outcome = domain.MeteringUnknown
+		}
+		results[i] = result
+	}
+	return results
+}
+
+func recordOutcome(status types.UsageRecordResultStatus) domain.MeteringOutcome {
+	switch status {
+	case types.UsageRecordResultStatusSuccess:
+		return domain.MeteringSuccess
+	case types.UsageRecordResultStatusDuplicateRecord:
+		return domain.MeteringDuplicate
+	case types.UsageRecordResultStatusCustomerNotSubscribed:
+		return domain.MeteringNotSubscribed
+	default:
+		return domain.MeteringOutcome(status) // the decision table asks a person about it
+	}
+}
+
+var (
+	accountPattern    = regexp.MustCompile(`^[0-9]{1,255}$`)
+	licenseARNPattern = regexp.MustCompile(`^arn:aws[a-zA-Z-]*:[A-Za-z0-9_/.-]{1,63}:[A-Za-z0-9_/.-]{0,63}:[A-Za-z0-9_/.-]{0,63}:[A-Za-z0-9][A-Za-z0-9:_/+=,@.-]*$`)
+)
+
+// usageInput checks what AWS's own client does not: sizes, ranges and forms. One call is of one product, by licences or
+// by legacy identifiers, never both.
+func (c *Client) usageInput(records []UsageRecord) (*marketplacemetering.BatchMeterUsageInput, error) {
+	if len(records) > MaxBatch {
+		return nil, fmt.Errorf("%d records; at most %d fit one call", len(records), MaxBatch)
+	}
+	in := &marketplacemetering.BatchMeterUsageInput{UsageRecords: make([]types.UsageRecord, 0, len(records))}
+	seen := make(map[usageKey]bool, len(records))
+	legacy := records[0].Identity.LicenseARN == ""
+	for i, r := range records {
+		record, err := usageRecord(r, legacy)
+		if err != nil {
+			return nil, fmt.Errorf("record %d: %w", i, err)
+		}
+		if key := keyOf(record); seen[key] {
+			return nil, fmt.Errorf("record %d: the same licence, dimension and time is there twice", i)
+		}
+		seen[keyOf(record)] = true
+		in.UsageRecords = append(in.UsageRecords, record)
+	}
+	if legacy {
+		in.ProductCode = aws.String(c.productCode) // beside a licence it would be refused, or bill twice
+	}
+	return in, nil
+}
+
+func usageRecord(r UsageRecord, legacy bool) (types.UsageRecord, error) {
+	quantity, err := domain.UsageQuantity(r.Quantity)
+	if err != nil {
+		return types.UsageRecord{}, err
+	}
+	if r.Dimension == "" || len(r.Dimension) > 255 {
+		return types.UsageRecord{}, errors.New("a dimension has 1 to 255 characters")
+	}
+	if r.Timestamp.IsZero() || r.Timestamp.Nanosecond() != 0 {
+		return types.UsageRecord{}, errors.New("a timestamp in whole seconds is required")
+	}
+	record := types.UsageRecord{Dimension: aws.String(r.Dimension), Quantity: aws.Int32(quantity), Timestamp: aws.Time(r.Timestamp.UTC())}
+	switch id := r.Identity; {
+	case legacy != (id.LicenseARN == ""):
+		return types.UsageRecord{}, errors.New("licences and legacy identifiers cannot share a call")
+	case legacy && id.CustomerIdentifier == "":
+		return types.UsageRecord{}, errors.New("a licence or a customer identifier is required")
+	case legacy:
+		record.CustomerIdentifier = aws.String(id.CustomerIdentifier)
+	case !accountPattern.MatchString(id.AWSAccountID):
+		return types.UsageRecord{}, errors.New("an AWS account id consists of digits")
+	case !licenseARNPattern.MatchString(id.LicenseARN):
+		return types.UsageRecord{}, errors.New("the licence is not an ARN as AWS gave it")
+	default:
+		record.CustomerAWSAccountId, record.LicenseArn = aws.String(id.AWSAccountID), aws.String(id.LicenseARN)
+	}
+	return record, nil
+}

@@ -1,0 +1,181 @@
+package marketplace_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pas-ta/liveness/adapters/aws/marketplace"
+	"github.com/pas-ta/liveness/adapters/awssim"
+	"github.com/pas-ta/liveness/domain"
+)
+
+func record(identity domain.MarketplaceIdentity, at time.Time, quantity int64) marketplace.UsageRecord {
+	return marketplace.UsageRecord{Identity: identity, Dimension: "starter_over", Quantity: quantity, Timestamp: at}
+}
+
+func outcomes(results []marketplace.RecordResult) (list []domain.MeteringOutcome) {
+	for _, r := range results {
+		list = append(list, r.Outcome)
+	}
+	return list
+}
+
+func TestMeterUsage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, active := w.subscribe(t, awssim.SubscribeRequest{Plan: "starter"})
+	_, pending := w.subscribe(t, awssim.SubscribeRequest{Plan: "starter", Pending: true})
+	batch := []marketplace.UsageRecord{record(pending, w.now, 1), record(active, w.now, 7)}
+	results, err := w.client.MeterUsage(t.Context(), batch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]domain.MeteringOutcome{domain.MeteringNotSubscribed, domain.MeteringSuccess}, outcomes(results)); diff != "" {
+		t.Error(diff)
+	}
+	if results[1].RecordID == "" {
+		t.Error("an accepted record without AWS's id")
+	}
+	again, err := w.client.MeterUsage(t.Context(), []marketplace.UsageRecord{record(active, w.now, 8)})
+	if err != nil || again[0].Outcome != domain.MeteringDuplicate {
+		t.Errorf("another quantity: %+v, %v", again, err)
+	}
+	w.fault(t, awssim.Fault{Kind: awssim.FaultUnprocessed})
+	left, err := w.client.MeterUsage(t.Context(), batch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]domain.MeteringOutcome{domain.MeteringUnprocessed, domain.MeteringUnprocessed}, outcomes(left)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestOutcomesOfWholeCalls(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		fault awssim.Fault
+		want  domain.MeteringOutcome
+		held  int
+	}{
+		"throttled":                    {awssim.Fault{Kind: awssim.FaultThrottle}, domain.MeteringThrottled, 0},
+		"server error":                 {awssim.Fault{Kind: awssim.FaultServerError}, domain.MeteringUnknown, 0},
+		"server error after accepting": {awssim.Fault{Kind: awssim.FaultServerError, AfterCommit: true}, domain.MeteringUnknown, 1},
+		"dropped":                      {awssim.Fault{Kind: awssim.FaultDrop}, domain.MeteringUnknown, 0},
+		"dropped after accepting":      {awssim.Fault{Kind: awssim.FaultDrop, AfterCommit: true}, domain.MeteringUnknown, 1},
+		"timeout after accepting":      {awssim.Fault{Kind: awssim.FaultHang, AfterCommit: true}, domain.MeteringUnknown, 1},
+		"unavailable":                  {awssim.Fault{Kind: awssim.FaultUnavailable}, domain.MeteringUnknown, 0},
+		"timestamp":                    {awssim.Fault{Kind: awssim.FaultException, Code: "TimestampOutOfBoundsException"}, domain.MeteringTimestampRefused, 0},
+		"licence":                      {awssim.Fault{Kind: awssim.FaultException, Code: "InvalidLicenseException"}, domain.MeteringLicenseRefused, 0},
+		"dimension":                    {awssim.Fault{Kind: awssim.FaultException, Code: "InvalidUsageDimensionException"}, domain.MeteringDimensionRefused, 0},
+		"customer":                     {awssim.Fault{Kind: awssim.FaultException, Code: "InvalidCustomerIdentifierException"}, domain.MeteringIdentityRefused, 0},
+		"product":                      {awssim.Fault{Kind: awssim.FaultException, Code: "InvalidProductCodeException"}, domain.MeteringIdentityRefused, 0},
+		"tag":                          {awssim.Fault{Kind: awssim.FaultException, Code: "InvalidTagException"}, domain.MeteringIdentityRefused, 0},
+		"allocation":                   {awssim.Fault{Kind: awssim.FaultException, Code: "InvalidUsageAllocationsException"}, domain.MeteringIdentityRefused, 0},
+		"disabled":                     {awssim.Fault{Kind: awssim.FaultException, Code: "DisabledApiException"}, domain.MeteringAccessRefused, 0},
+		"denied":                       {awssim.Fault{Kind: awssim.FaultException, Code: "AccessDeniedException"}, domain.MeteringAccessRefused, 0},
+		"credentials ran out":          {awssim.Fault{Kind: awssim.FaultException, Code: "ExpiredTokenException"}, domain.MeteringAccessRefused, 0},
+		"form":                         {awssim.Fault{Kind: awssim.FaultException, Code: "ValidationException"}, domain.MeteringRequestRefused, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, func(_ *awssim.Config, s *marketplace.Settings) { s.Timeout = time.Second })
+			_, identity := w.subscribe(t, awssim.SubscribeRequest{Plan: "starter"})
+			w.fault(t, tt.fault)
+			results, err := w.client.MeterUsage(t.Context(), []marketplace.UsageRecord{record(identity, w.now, 7)})
+			if err == nil || len(results) != 1 || results[0].Outcome != tt.want {
+				t.Errorf("results %+v, %v, want %s", results, err, tt.want)
+			}
+			held, err := w.sim.Records(t.Context(), awssim.RecordFilter{})
+			if err != nil || len(held) != tt.held {
+				t.Errorf("AWS holds %+v, %v", held, err)
+			}
+			if calls := w.sim.Calls()["metering.BatchMeterUsage"].Calls; calls != 1 {
+				t.Errorf("%d calls; a repeat must be ours to decide", calls)
+			}
+		})
+	}
+}
+
+// Without a connection nothing can have been billed, which a lost answer does not allow to say.
+func TestUnreachableAWSIsNotAnUnknownOutcome(t *testing.T) {
+	t.Parallel()
+	client := newClient(t, marketplace.Settings{ProductCode: productCode, MeteringEndpoint: refusedAddress(t)})
+	identity := domain.MarketplaceIdentity{AWSAccountID: "123456789012", LicenseARN: "arn:aws:license-manager:us-east-1:294406891311:license:l-1"}
+	results, err := client.MeterUsage(t.Context(), []marketplace.UsageRecord{record(identity, time.Now().Truncate(time.Second), 1)})
+	if err == nil || results[0].Outcome != domain.MeteringNotSent {
+		t.Errorf("results %+v, %v", results, err)
+	}
+}
+
+// Answers that AWS has never been seen to give leave the outcome open instead of taking it for granted.
+func TestIncompleteAnswers(t *testing.T) {
+	t.Parallel()
+	const arn = "arn:aws:license-manager:us-east-1:294406891311:license:l-1"
+	identity := domain.MarketplaceIdentity{AWSAccountID: "123456789012", LicenseARN: arn}
+	stamp := time.Unix(1788260400, 0).UTC()
+	echo := `{"Timestamp":1788260400,"CustomerAWSAccountId":"123456789012","LicenseArn":"` + arn + `","Dimension":"starter_over","Quantity":1}`
+	for name, tt := range map[string]struct {
+		body string
+		want domain.MeteringOutcome
+	}{
+		"empty":           {`{}`, domain.MeteringUnknown},
+		"another record":  {`{"Results":[{"Status":"Success","UsageRecord":{"Timestamp":1788260400,"Dimension":"other"}}]}`, domain.MeteringUnknown},
+		"no record":       {`{"Results":[{"Status":"Success"}]}`, domain.MeteringUnknown},
+		"unknown status":  {`{"Results":[{"Status":"Postponed","UsageRecord":` + echo + `}]}`, domain.MeteringOutcome("Postponed")},
+		"fractional echo": {`{"Results":[{"Status":"Success","UsageRecord":{"Timestamp":1.7882604E9,"CustomerAWSAccountId":"123456789012","LicenseArn":"` + arn + `","Dimension":"starter_over"}}]}`, domain.MeteringSuccess},
+		"not JSON":        {`<html>`, domain.MeteringUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			results, _ := answering(t, http.StatusOK, tt.body).MeterUsage(t.Context(), []marketplace.UsageRecord{record(identity, stamp, 1)})
+			if len(results) != 1 || results[0].Outcome != tt.want {
+				t.Errorf("results %+v, want %s", results, tt.want)
+			}
+		})
+	}
+}
+
+func TestMalformedRecordsAreNotSent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, identity := w.subscribe(t, awssim.SubscribeRequest{Plan: "starter"})
+	good := record(identity, w.now, 1)
+	change := func(fn func(*marketplace.UsageRecord)) []marketplace.UsageRecord {
+		r := good
+		fn(&r)
+		return []marketplace.UsageRecord{r}
+	}
+	many := make([]marketplace.UsageRecord, marketplace.MaxBatch+1)
+	for i := range many {
+		many[i] = record(identity, w.now.Add(-time.Duration(i)*time.Hour), 1)
+	}
+	legacy := good
+	legacy.Identity = domain.MarketplaceIdentity{CustomerIdentifier: "X01"}
+	for name, records := range map[string][]marketplace.UsageRecord{
+		"too many":         many,
+		"twice the same":   {good, good},
+		"legacy with ARN":  {good, legacy},
+		"negative":         change(func(r *marketplace.UsageRecord) { r.Quantity = -1 }),
+		"beyond 32 bits":   change(func(r *marketplace.UsageRecord) { r.Quantity = 1 << 31 }),
+		"part of a second": change(func(r *marketplace.UsageRecord) { r.Timestamp = r.Timestamp.Add(time.Millisecond) }),
+		"no time":          change(func(r *marketplace.UsageRecord) { r.Timestamp = time.Time{} }),
+		"no dimension":     change(func(r *marketplace.UsageRecord) { r.Dimension = "" }),
+		"ARN of an event":  change(func(r *marketplace.UsageRecord) { r.Identity.LicenseARN = r.Identity.LicenseARN[len("arn:"):] }),
+		"account of words": change(func(r *marketplace.UsageRecord) { r.Identity.AWSAccountID = "me" }),
+		"nobody":           change(func(r *marketplace.UsageRecord) { r.Identity = domain.MarketplaceIdentity{} }),
+	} {
+		results, err := w.client.MeterUsage(t.Context(), records)
+		if err == nil || len(results) != len(records) || results[0].Outcome != domain.MeteringRequestRefused {
+			t.Errorf("%s: %+v, %v", name, results, err)
+		}
+	}
+	if calls := w.sim.Calls()["metering.BatchMeterUsage"].Calls; calls != 0 {
+		t.Errorf("%d calls were made", calls)
+	}
+	if results, err := w.client.MeterUsage(t.Context(), nil); err != nil || results != nil {
+		t.Errorf("nothing to send: %+v, %v", results, err)
+	}
+}
