@@ -56,16 +56,11 @@ func resized(b *testing.B, width, height int, format decode.Format) []byte {
 	return out.Bytes()
 }
 
-// benchDecoders are the decoders that the machine has.
-func benchDecoders() map[string]decode.Decoder {
-	return map[string]decode.Decoder{"go": decode.NewStdlib(decode.Limits{})}
-}
-
 // BenchmarkCheck puts one check (decode, detect, score, measure) beside what
 // it cannot go below: the bare runs of the models, decoding and sampling alone.
 func BenchmarkCheck(b *testing.B) {
 	bareRuns(b)
-	for name, decoder := range benchDecoders() {
+	for name, decoder := range decoders(b) {
 		engine := openEngine(b, inference.Config{Decoder: decoder})
 		for _, size := range benchSizes {
 			data := resized(b, size.width, size.height, size.format)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/pas-ta/liveness/adapters/parts"
 	"github.com/pas-ta/liveness/inference"
+	"github.com/pas-ta/liveness/inference/decode"
 	"github.com/pas-ta/liveness/inference/pack"
 )
 
@@ -74,6 +75,20 @@ func openEngine(t testing.TB, cfg inference.Config) *inference.Engine {
 		}
 	})
 	return e
+}
+
+// decoders are all implementations: scores have to agree over them.
+func decoders(t testing.TB) map[string]decode.Decoder {
+	t.Helper()
+	path, err := parts.New(parts.Options{}).Libvips(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	vips, err := decode.OpenVips(path, decode.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return map[string]decode.Decoder{"go": decode.NewStdlib(decode.Limits{}), "libvips": vips}
 }
 
 // samplePhoto returns the bytes of one of the photos of live people.

@@ -110,8 +110,9 @@ func cmykJPEG(width, height int) []byte {
 	return append(c.out, 0xFF, 0xD9)
 }
 
-// progressiveJPEG is grey, of the red channel of picture, in two scans: the
-// upper bits of the DC coefficients, then their lowest bit.
+// progressiveJPEG is grey, of the red channel of picture, in three scans: the
+// upper bits of the DC coefficients, their lowest bit, and the empty rest, for
+// decoders smooth a picture that has not arrived in full.
 func progressiveJPEG(width, height int) []byte {
 	var c crafted
 	c.header(0xC2, width, height, 1)
@@ -125,6 +126,9 @@ func progressiveJPEG(width, height int) []byte {
 	c.flush()
 	c.scan(1, 0, 0, 1, 0)
 	quadrantBlocks(width, height, func(colour [4]int) { c.bits(uint32(colour[0]-128)&1, 1) })
+	c.flush()
+	c.scan(1, 1, 63, 0, 0)
+	quadrantBlocks(width, height, func([4]int) { c.bits(0, 1) })
 	c.flush()
 	return append(c.out, 0xFF, 0xD9)
 }

@@ -12,13 +12,28 @@ import (
 	"image/png"
 	"testing"
 
+	"github.com/pas-ta/liveness/adapters/parts"
 	"github.com/pas-ta/liveness/inference/decode"
 	"github.com/pas-ta/liveness/inference/pixels"
 )
 
 // Every decoder has to pass the same suite.
 var decoders = map[string]func(t testing.TB, limits decode.Limits) decode.Decoder{
-	"go": func(_ testing.TB, limits decode.Limits) decode.Decoder { return decode.NewStdlib(limits) },
+	"go":      func(_ testing.TB, limits decode.Limits) decode.Decoder { return decode.NewStdlib(limits) },
+	"libvips": openVips,
+}
+
+func openVips(t testing.TB, limits decode.Limits) decode.Decoder {
+	t.Helper()
+	path, err := parts.New(parts.Options{}).Libvips(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := decode.OpenVips(path, limits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
 }
 
 func eachDecoder(t *testing.T, limits decode.Limits, test func(t *testing.T, d decode.Decoder)) {
@@ -327,6 +342,8 @@ func TestDecodeHonoursContext(t *testing.T) {
 }
 
 func FuzzStdlib(f *testing.F) { fuzz(f, "go") }
+
+func FuzzVips(f *testing.F) { fuzz(f, "libvips") }
 
 // fuzz looks for bytes that make a decoder panic, or return an error that no
 // sender can understand or pixels that no model can take.

@@ -114,10 +114,10 @@ func FromImage(src image.Image, o Orientation) (*Image, error) {
 	case *image.RGBA64:
 		return Interleaved(src.Pix, w, h, src.Stride, 8, colour16, o, nil)
 	case *image.NRGBA:
-		overWhite(src.Pix, 4, 1)
+		OverWhite(src.Pix, 3, 1)
 		return Interleaved(src.Pix, w, h, src.Stride, 4, colour, o, nil)
 	case *image.NRGBA64:
-		overWhite(src.Pix, 8, 2)
+		OverWhite(src.Pix, 3, 2)
 		return Interleaved(src.Pix, w, h, src.Stride, 8, colour16, o, nil)
 	case *image.CMYK:
 		cmykToRGB(src.Pix)
@@ -177,11 +177,12 @@ func fromPaletted(src *image.Paletted, o Orientation) (*Image, error) {
 	return Interleaved(pix, w, h, 3*w, 3, [3]int{0, 1, 2}, o, nil)
 }
 
-// overWhite blends pixels of four channels, each channelSize bytes with the
-// significant one first, over white.
-func overWhite(pix []byte, pixelSize, channelSize int) {
-	alpha := 3 * channelSize
-	for p := 0; p+pixelSize <= len(pix); p += pixelSize {
+// OverWhite blends pixels over white, in place: channels of channelSize bytes
+// each, the significant one first, followed by one of alpha.
+func OverWhite(pix []byte, channels, channelSize int) {
+	alpha := channels * channelSize
+	pixel := alpha + channelSize
+	for p := 0; p+pixel <= len(pix); p += pixel {
 		a := uint32(pix[p+alpha])
 		if a == 0xFF {
 			continue

@@ -101,13 +101,13 @@ func (s *Sampler) Bilinear(m *Image, window image.Rectangle, dst Tensor, width, 
 	if dst.Order == BGR {
 		r, b = b, r
 	}
-	scale, bias := dst.Scale/(1<<(2*shareBits)), -dst.Mean*dst.Scale
+	bias := -dst.Mean * dst.Scale
 	for y := range s.rows {
 		row, at := &s.rows[y], y*dst.Width
 		if m.planar {
-			s.planarRow(m, row, r[at:at+width], g[at:at+width], b[at:at+width], scale, bias)
+			s.planarRow(m, row, r[at:at+width], g[at:at+width], b[at:at+width], dst.Scale, bias)
 		} else {
-			s.interleavedRow(m, row, r[at:at+width], g[at:at+width], b[at:at+width], scale, bias)
+			s.interleavedRow(m, row, r[at:at+width], g[at:at+width], b[at:at+width], dst.Scale, bias)
 		}
 	}
 }
@@ -118,42 +118,51 @@ func (s *Sampler) interleavedRow(m *Image, row *tap, r, g, b []float32, scale, b
 	for x := range s.columns {
 		c := &s.columns[x]
 		p, q := c.luma0, c.luma1
-		r[x] = float32(mix(r0[p], r0[q], r1[p], r1[q], c.share, row.share))*scale + bias
-		g[x] = float32(mix(g0[p], g0[q], g1[p], g1[q], c.share, row.share))*scale + bias
-		b[x] = float32(mix(b0[p], b0[q], b1[p], b1[q], c.share, row.share))*scale + bias
+		r[x] = float32(round(mix(r0[p], r0[q], r1[p], r1[q], c.share, row.share)))*scale + bias
+		g[x] = float32(round(mix(g0[p], g0[q], g1[p], g1[q], c.share, row.share)))*scale + bias
+		b[x] = float32(round(mix(b0[p], b0[q], b1[p], b1[q], c.share, row.share)))*scale + bias
 	}
 }
 
 // planarRow interpolates luma and chroma each in its own plane and converts
 // once per output by the JFIF formula.
 func (s *Sampler) planarRow(m *Image, row *tap, r, g, b []float32, scale, bias float32) {
-	const one = 1 << (2 * shareBits)
+	// 10 fraction bits of a colour and 10 of a factor fit into an int32.
+	const (
+		drop     = 2*shareBits - 10
+		half     = 1 << 19
+		redCr    = 1436 // 1.402 × 1024
+		greenCb  = 352  // 0.344136 × 1024
+		greenCr  = 731  // 0.714136 × 1024
+		blueCb   = 1815 // 1.772 × 1024
+		noChroma = 128 << 10
+	)
 	y0, y1 := m.y[row.luma0:], m.y[row.luma1:]
 	cb0, cb1 := m.cb[row.chroma0:], m.cb[row.chroma1:]
 	cr0, cr1 := m.cr[row.chroma0:], m.cr[row.chroma1:]
 	for x := range s.columns {
 		c := &s.columns[x]
 		p, q := c.luma0, c.luma1
-		luma := float32(mix(y0[p], y0[q], y1[p], y1[q], c.share, row.share))
+		luma := mix(y0[p], y0[q], y1[p], y1[q], c.share, row.share)>>drop<<10 + half
 		p, q = c.chroma0, c.chroma1
-		cb := float32(mix(cb0[p], cb0[q], cb1[p], cb1[q], c.chroma, row.chroma) - 128*one)
-		cr := float32(mix(cr0[p], cr0[q], cr1[p], cr1[q], c.chroma, row.chroma) - 128*one)
-		r[x] = clamp(luma+1.402*cr)*scale + bias
-		g[x] = clamp(luma-0.344136*cb-0.714136*cr)*scale + bias
-		b[x] = clamp(luma+1.772*cb)*scale + bias
+		cb := mix(cb0[p], cb0[q], cb1[p], cb1[q], c.chroma, row.chroma)>>drop - noChroma
+		cr := mix(cr0[p], cr0[q], cr1[p], cr1[q], c.chroma, row.chroma)>>drop - noChroma
+		r[x] = float32(clamp((luma+redCr*cr)>>20))*scale + bias
+		g[x] = float32(clamp((luma-greenCb*cb-greenCr*cr)>>20))*scale + bias
+		b[x] = float32(clamp((luma+blueCb*cb)>>20))*scale + bias
 	}
 }
 
 // grey writes the single plane of luma.
 func (s *Sampler) grey(m *Image, dst Tensor, width int) {
-	scale, bias := dst.Scale/(1<<(2*shareBits)), -dst.Mean*dst.Scale
+	bias := -dst.Mean * dst.Scale
 	for y := range s.rows {
 		row, out := &s.rows[y], dst.Data[y*dst.Width:][:width]
 		for x := range out {
 			c := &s.columns[x]
 			luma := mix(m.luma(row.luma0+c.luma0), m.luma(row.luma0+c.luma1),
 				m.luma(row.luma1+c.luma0), m.luma(row.luma1+c.luma1), c.share, row.share)
-			out[x] = float32(luma)*scale + bias
+			out[x] = float32(round(luma))*dst.Scale + bias
 		}
 	}
 }
@@ -166,14 +175,11 @@ func mix(a, b, c, d uint8, share, lower int32) int32 {
 	return upperRow<<shareBits + (lowerRow-upperRow)*lower
 }
 
-// clamp limits a mixed value to 0..255. The branches are hardly ever taken in
-// photographs; the built-in min and max cost more, because of NaN.
-func clamp(v float32) float32 {
-	if v < 0 {
-		return 0
-	}
-	if v > 255<<(2*shareBits) {
-		return 255 << (2 * shareBits)
-	}
-	return v
-}
+// round returns a mixed value as a whole number. The models were trained on,
+// and their reference values were made with, resized pictures of 8 bits; with
+// the fractions left in, the YuNet detector chooses other boxes where two are
+// close.
+func round(v int32) int32 { return (v + 1<<(2*shareBits-1)) >> (2 * shareBits) }
+
+// clamp limits a colour to 0..255.
+func clamp(v int32) int32 { return min(max(v, 0), 255) }
