@@ -21,12 +21,11 @@ func progress(next http.Handler, limits Limits) http.Handler {
 			return
 		}
 		body := &movingBody{ReadCloser: r.Body, control: control, limits: limits, started: time.Now()}
-		// Also for a handler that never reads: net/http then reads the rest, and must not wait for ever.
-		body.extend()
 		// A copy: net/http looks at the body of the original to decide what to do with an unread rest.
 		moving := new(http.Request)
 		*moving = *r
 		moving.Body = body
+		defer body.linger()
 		next.ServeHTTP(answer, moving)
 	})
 }
@@ -68,6 +67,16 @@ func (b *movingBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// lingering is how long the rest of a body that no handler wants is waited for. Net/http reads some of it before it
+// sends the answer, so that a caller that is still sending gets to see the answer.
+const lingering = time.Second
+
+func (b *movingBody) linger() {
+	if !b.ended {
+		_ = b.control.SetReadDeadline(time.Now().Add(min(lingering, b.limits.Stall)))
+	}
+}
+
 // movingWriter cuts off a caller that does not take its answer.
 type movingWriter struct {
 	http.ResponseWriter
@@ -75,7 +84,8 @@ type movingWriter struct {
 	stall   time.Duration
 }
 
-func (w *movingWriter) extend() { _ = w.control.SetWriteDeadline(time.Now().Add(w.stall)) }
+// extend allows for the lingering that comes before the answer leaves.
+func (w *movingWriter) extend() { _ = w.control.SetWriteDeadline(time.Now().Add(w.stall + lingering)) }
 
 // Write implements io.Writer.
 func (w *movingWriter) Write(p []byte) (int, error) {

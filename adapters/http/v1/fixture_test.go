@@ -261,9 +261,9 @@ func (f *fixture) counted() []domain.Recorded {
 
 // reply is an answer, parsed.
 type reply struct {
-	Status   int
-	Header   http.Header
-	Raw      string
+	Status   int         `json:"-"`
+	Header   http.Header `json:"-"`
+	Raw      string      `json:"-"`
 	Metadata struct {
 		Date           string
 		Ver            string

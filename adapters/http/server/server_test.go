@@ -1,0 +1,306 @@
+package server_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pas-ta/liveness/adapters/http/server"
+)
+
+// quick limits let a test see a connection cut off without waiting long. What honest clients do takes far less.
+var quick = server.Limits{
+	ReadHeader: 300 * time.Millisecond, Idle: 300 * time.Millisecond, Stall: 300 * time.Millisecond,
+	Grace: 400 * time.Millisecond, MinRate: 1 << 20, Shutdown: 10 * time.Second,
+}
+
+// patience is when a test gives up on a connection that should have been cut off.
+const patience = 20 * time.Second
+
+// start serves a handler and gives its address and what stops it and tells how that went.
+func start(t *testing.T, limits server.Limits, handler http.HandlerFunc) (address string, stop func() error) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- server.New(handler, limits, slog.New(slog.DiscardHandler)).Serve(ctx, listener) }()
+	stop = func() error {
+		cancel()
+		err := <-done
+		done <- err
+		return err
+	}
+	t.Cleanup(func() { _ = stop() })
+	return listener.Addr().String(), stop
+}
+
+func dial(t *testing.T, address string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+// readAll tells what a handler saw of its body.
+func readAll(seen chan<- error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		_, err := io.Copy(io.Discard, r.Body)
+		seen <- err
+		if err != nil {
+			w.WriteHeader(http.StatusRequestTimeout)
+		}
+	}
+}
+
+// wantClosed fails when the server leaves the connection open.
+func wantClosed(t *testing.T, conn net.Conn) string {
+	t.Helper()
+	answer, err := io.ReadAll(conn)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("the connection is still open after %v; so far %q", patience, answer)
+	}
+	return string(answer)
+}
+
+func TestSlowHeadersAreCutOff(t *testing.T) {
+	t.Parallel()
+	address, _ := start(t, quick, func(http.ResponseWriter, *http.Request) { t.Error("the handler is called") })
+	conn := dial(t, address)
+	began := time.Now()
+	for i := 0; ; i++ { // one header line at a time, each well within any time-out of its own
+		if _, err := fmt.Fprintf(conn, "%s\r\n", map[bool]string{true: "POST / HTTP/1.1", false: fmt.Sprintf("X-%d: slow", i)}[i == 0]); err != nil {
+			break
+		}
+		if err := conn.SetReadDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Read(make([]byte, 1)); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			break
+		}
+		if time.Since(began) > patience {
+			t.Fatal("the connection is still open")
+		}
+	}
+}
+
+func TestHugeHeadersAreRefused(t *testing.T) {
+	t.Parallel()
+	address, _ := start(t, server.Limits{}, func(http.ResponseWriter, *http.Request) { t.Error("the handler is called") })
+	conn := dial(t, address)
+	go func() {
+		_, _ = fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: x\r\nX-Huge: %s\r\n\r\n", strings.Repeat("x", 100<<10))
+	}()
+	if answer, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.Contains(answer, "431") {
+		t.Errorf("%q, %v; want 431", answer, err)
+	}
+}
+
+func TestStalledBodyIsCutOff(t *testing.T) {
+	t.Parallel()
+	seen := make(chan error, 1)
+	address, _ := start(t, quick, readAll(seen))
+	conn := dial(t, address)
+	_, _ = fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nthe beginning")
+	if err := <-seen; !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the handler sees %v, want a deadline", err)
+	}
+	if answer := wantClosed(t, conn); !strings.HasPrefix(answer, "HTTP/1.1 408") {
+		t.Errorf("answer %q, want the handler's 408", answer)
+	}
+}
+
+func TestTricklingBodyIsCutOff(t *testing.T) {
+	t.Parallel()
+	seen := make(chan error, 1)
+	address, _ := start(t, quick, readAll(seen))
+	conn := dial(t, address)
+	_, _ = fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
+	ticker := time.NewTicker(50 * time.Millisecond) // never stalls, and never gets anywhere
+	defer ticker.Stop()
+	for {
+		select {
+		case err := <-seen:
+			if !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("the handler sees %v, want a deadline", err)
+			}
+			wantClosed(t, conn)
+			return
+		case <-ticker.C:
+			_, _ = conn.Write([]byte("x"))
+		}
+	}
+}
+
+func TestSteadyBodyMayTakeLong(t *testing.T) {
+	t.Parallel()
+	limits := quick
+	limits.MinRate = 100
+	seen := make(chan error, 1)
+	address, _ := start(t, limits, readAll(seen))
+	conn := dial(t, address)
+	const parts = 20
+	_, _ = fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", parts*1000)
+	ticker := time.NewTicker(50 * time.Millisecond) // a second in all, several times what a stall may take
+	defer ticker.Stop()
+	for range parts {
+		<-ticker.C
+		if _, err := conn.Write(make([]byte, 1000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := <-seen; err != nil {
+		t.Errorf("the handler sees %v", err)
+	}
+}
+
+func TestUnreadBodyDoesNotHoldTheConnection(t *testing.T) {
+	t.Parallel()
+	address, _ := start(t, quick, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) })
+	conn := dial(t, address)
+	_, _ = fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nand no more")
+	if answer := wantClosed(t, conn); !strings.HasPrefix(answer, "HTTP/1.1 401") {
+		t.Errorf("answer %q, want the handler's 401", answer)
+	}
+}
+
+func TestContinueIsNotSentForAnUnreadBody(t *testing.T) {
+	t.Parallel()
+	address, _ := start(t, quick, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) })
+	conn := dial(t, address)
+	_, _ = fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\nExpect: 100-continue\r\n\r\n")
+	if answer := wantClosed(t, conn); !strings.HasPrefix(answer, "HTTP/1.1 401") {
+		t.Errorf("answer %q, want 401 at once", answer)
+	}
+}
+
+func TestSlowHandlerKeepsItsContext(t *testing.T) {
+	t.Parallel()
+	ended := make(chan error, 1)
+	address, _ := start(t, quick, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		select {
+		case <-r.Context().Done():
+			ended <- r.Context().Err()
+		case <-time.After(3 * quick.Stall): // the work; a deadline left over from the body would end it
+			ended <- nil
+		}
+	})
+	conn := dial(t, address)
+	_, _ = fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody")
+	if err := <-ended; err != nil {
+		t.Errorf("the context of a waiting caller has ended: %v", err)
+	}
+	if answer, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.Contains(answer, "200") {
+		t.Errorf("%q, %v; want 200", answer, err)
+	}
+}
+
+func TestUntakenAnswerIsCutOff(t *testing.T) {
+	t.Parallel()
+	failed := make(chan error, 1)
+	address, _ := start(t, quick, func(w http.ResponseWriter, _ *http.Request) {
+		for part := make([]byte, 1<<20); ; {
+			if _, err := w.Write(part); err != nil {
+				failed <- err
+				return
+			}
+		}
+	})
+	conn := dial(t, address)
+	_, _ = fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	select {
+	case err := <-failed:
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("the handler sees %v, want a deadline", err)
+		}
+	case <-time.After(patience):
+		t.Error("the handler still writes to a caller that takes nothing")
+	}
+}
+
+func TestConnectionServesAgainAfterAPause(t *testing.T) {
+	t.Parallel()
+	limits := quick
+	limits.Idle = patience
+	address, _ := start(t, limits, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.WriteHeader(http.StatusNoContent)
+	})
+	conn := dial(t, address)
+	reader := bufio.NewReader(conn)
+	for range 2 {
+		_, _ = fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody")
+		answer, err := http.ReadResponse(reader, nil)
+		if err != nil || answer.StatusCode != http.StatusNoContent {
+			t.Fatalf("%v, %v; want 204", answer, err)
+		}
+		<-time.After(2 * quick.Stall) // a pause between requests, longer than any deadline of the first
+	}
+}
+
+func TestRequestsUnderWayAreAnsweredOnTheWayDown(t *testing.T) {
+	t.Parallel()
+	begun, proceed := make(chan struct{}), make(chan struct{})
+	address, stop := start(t, quick, func(w http.ResponseWriter, r *http.Request) {
+		close(begun)
+		<-proceed
+		if r.Context().Err() != nil {
+			t.Error("the request's context has ended")
+		}
+		w.WriteHeader(http.StatusNoContent)
+	})
+	conn := dial(t, address)
+	_, _ = fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	<-begun
+	stopped := make(chan error)
+	go func() { stopped <- stop() }()
+	for { // until nothing listens any more
+		late, err := net.Dial("tcp", address)
+		if err != nil {
+			break
+		}
+		_ = late.Close()
+	}
+	close(proceed)
+	if answer, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || answer.StatusCode != http.StatusNoContent {
+		t.Errorf("%v, %v; want 204", answer, err)
+	}
+	if err := <-stopped; err != nil {
+		t.Errorf("stop: %v", err)
+	}
+}
+
+func TestStopDoesNotWaitForEver(t *testing.T) {
+	t.Parallel()
+	limits := quick
+	limits.Shutdown = 50 * time.Millisecond
+	begun := make(chan struct{})
+	address, stop := start(t, limits, func(_ http.ResponseWriter, r *http.Request) {
+		close(begun)
+		<-r.Context().Done() // ends when the connection is cut
+	})
+	conn := dial(t, address)
+	_, _ = fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	<-begun
+	if err := stop(); err == nil || !strings.Contains(err.Error(), "cut off") {
+		t.Errorf("stop: %v, want that requests were cut off", err)
+	}
+}

@@ -1,0 +1,97 @@
+package v1_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pas-ta/liveness/adapters/http/server"
+	v1 "github.com/pas-ta/liveness/adapters/http/v1"
+)
+
+// listen serves the fixture's API on a real connection.
+func (f *fixture) listen(limits server.Limits) (address string) {
+	f.t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- server.New(f.api, limits, slog.New(slog.DiscardHandler)).Serve(ctx, listener) }()
+	f.t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			f.t.Error(err)
+		}
+	})
+	return listener.Addr().String()
+}
+
+func TestStalledUploadIsAnsweredAndGivesItsPlaceBack(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, func(c *v1.Config) { c.Limits = v1.Limits{InFlight: 1} })
+	address := f.listen(server.Limits{Stall: 200 * time.Millisecond})
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	_, _ = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nX-API-Key: %s\r\nContent-Type: application/json\r\nContent-Length: 5000\r\n\r\n{\"image\":\"", v1.PathCheck, f.key)
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got reply
+	if err := json.NewDecoder(answer.Body).Decode(&got); err != nil {
+		t.Fatal(err)
+	}
+	if answer.StatusCode != http.StatusRequestTimeout || got.code() != "request_timeout" || !answer.Close {
+		t.Errorf("%d %s, want 408 and the connection closed", answer.StatusCode, got.code())
+	}
+	f.want(f.check("next"), 200, "")
+}
+
+func TestClientsSeeWhyALargeBodyIsRefused(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	address := f.listen(server.Limits{})
+	for name, body := range map[string]io.Reader{
+		"announced":   strings.NewReader(strings.Repeat("x", 20<<20)),
+		"unannounced": io.LimitReader(endless{}, 20<<20),
+	} {
+		r, err := http.NewRequest(http.MethodPost, "http://"+address+v1.PathCheck, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("X-API-Key", f.key)
+		r.Header.Set("Content-Type", "application/json")
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if answer.StatusCode != http.StatusRequestEntityTooLarge {
+			t.Errorf("%s: %s, want 413", name, answer.Status)
+		}
+		_ = answer.Body.Close()
+	}
+}
+
+// endless is white space without an end.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = ' '
+	}
+	return len(p), nil
+}

@@ -1,0 +1,178 @@
+package v1_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	v1 "github.com/pas-ta/liveness/adapters/http/v1"
+)
+
+func TestRoutes(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		method, path string
+		status       int
+		code, allow  string
+	}{
+		{"GET", "/v1", 404, "not_found", ""},
+		{"GET", "/v1/nothing", 404, "not_found", ""},
+		{"POST", "/v1/check/liveness/", 404, "not_found", ""},
+		{"POST", "/v1//check/liveness", 404, "not_found", ""},
+		{"GET", "/v1/../v1/usage", 404, "not_found", ""},
+		{"GET", "/v1/check/liveness", 405, "method_not_allowed", "OPTIONS, POST"},
+		{"HEAD", "/v1/check/liveness", 405, "method_not_allowed", "OPTIONS, POST"},
+		{"BREW", "/v1/check/liveness", 405, "method_not_allowed", "OPTIONS, POST"},
+		{"POST", "/v1/usage", 405, "method_not_allowed", "GET, HEAD, OPTIONS"},
+		{"DELETE", "/v1/health", 405, "method_not_allowed", "GET, HEAD, OPTIONS"},
+		{"OPTIONS", "/v1/usage", 204, "", "GET, HEAD, OPTIONS"},
+		{"HEAD", "/v1/usage", 200, "", ""},
+		{"HEAD", "/v1/health", 200, "", ""},
+	} {
+		t.Run(test.method+" "+test.path, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t)
+			r := httptest.NewRequest(test.method, test.path, nil)
+			r.Header.Set("X-API-Key", f.key)
+			got := f.do(r)
+			f.want(got, test.status, test.code)
+			if allow := got.Header.Get("Allow"); allow != test.allow {
+				t.Errorf("Allow %q, want %q", allow, test.allow)
+			}
+			if test.code != "" && (got.Metadata.Status != "error" || got.Metadata.Ver != "1.0.1" || got.Metadata.CustomerID != nil || got.Metadata.RemainingCalls != nil) {
+				t.Errorf("%s, want the envelope of an unknown caller", got.Raw)
+			}
+		})
+	}
+}
+
+func TestHealth(t *testing.T) {
+	t.Parallel()
+	var asked, down atomic.Int64
+	f := newFixture(t, func(c *v1.Config) {
+		c.Components = []v1.Component{
+			{Name: "event_store", Probe: func(context.Context) error {
+				asked.Add(1)
+				if down.Load() > 0 {
+					return errors.New("connection refused by 10.0.0.7")
+				}
+				return nil
+			}},
+			{Name: "inference", Probe: func(context.Context) error { return nil }},
+		}
+	})
+	health := func() reply { return f.do(httptest.NewRequest(http.MethodGet, v1.PathHealth, nil)) }
+	want := `{"status":"ok","version":"1.0.1","date":"2026-11-22T12:34:56.789Z",` +
+		`"components":{"event_store":{"status":"up"},"inference":{"status":"up"}}}` + "\n"
+	for range 3 {
+		if got := health(); got.Status != 200 || got.Raw != want {
+			t.Errorf("%d %s\nwant 200 %s", got.Status, got.Raw, want)
+		}
+	}
+	if asked.Load() != 1 {
+		t.Errorf("the component was asked %d times within a moment, want once", asked.Load())
+	}
+	down.Store(1)
+	f.clock.advance(2 * time.Second)
+	got := health()
+	if got.Status != 200 || !strings.Contains(got.Raw, `"status":"degraded"`) || !strings.Contains(got.Raw, `"event_store":{"status":"down"}`) {
+		t.Errorf("%d %s, want degraded", got.Status, got.Raw)
+	}
+	if strings.Contains(got.Raw, "10.0.0.7") || !strings.Contains(f.logged.String(), "10.0.0.7") {
+		t.Errorf("%s; why a component is down belongs into the log", got.Raw)
+	}
+}
+
+func TestThrottling(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, func(c *v1.Config) {
+		c.Limits = v1.Limits{KeyRate: 2, KeyBurst: 2, AddressRate: 1, AddressBurst: 5}
+	})
+	from := func(address string, key string) reply {
+		r := httptest.NewRequest(http.MethodGet, v1.PathUsage, nil)
+		r.RemoteAddr = address
+		r.Header.Set("X-API-Key", key)
+		return f.do(r)
+	}
+	for i := range 2 {
+		f.want(from(fmt.Sprintf("192.0.2.%d:1", i), f.key), 200, "")
+	}
+	limited := from("192.0.2.9:1", f.key)
+	f.want(limited, 429, "rate_limited")
+	if limited.Header.Get("Retry-After") != "1" || limited.Metadata.CustomerID == nil {
+		t.Errorf("Retry-After %q, want 1: %s", limited.Header.Get("Retry-After"), limited.Raw)
+	}
+	f.clock.advance(time.Second)
+	f.want(from("192.0.2.9:1", f.key), 200, "")
+
+	for port := range 5 {
+		f.want(from(fmt.Sprintf("[2001:db8::%x]:%d", port, port), "lc_guess"), 401, "invalid_api_key")
+	}
+	guessing := from("[2001:db8::ffff]:1", f.key) // the same network, even with a good key
+	f.want(guessing, 429, "rate_limited")
+	if guessing.Metadata.CustomerID != nil {
+		t.Errorf("%s: the key was looked up", guessing.Raw)
+	}
+	f.want(from("[2001:db8:0:1::1]:1", f.key), 200, "")
+}
+
+func TestMetrics(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.want(f.check("1"), 200, "")
+	f.want(f.get("/v1/anything"), 404, "not_found")
+	f.want(f.get("/v1/anything/else"), 404, "not_found")
+	want := map[string]float64{
+		"liveness_http_requests_total{code=,method=POST,route=/v1/check/liveness,status=200}": 1,
+		"liveness_http_requests_total{code=not_found,method=GET,route=other,status=404}":      2,
+		"liveness_http_requests_in_flight{}":                                                  0,
+		"liveness_checks_admitted{}":                                                          0,
+		"liveness_checks_waiting{}":                                                           0,
+		"liveness_checks_judging{}":                                                           0,
+		"liveness_image_memory_bytes{}":                                                       0,
+	}
+	if diff := cmp.Diff(want, f.gathered()); diff != "" {
+		t.Errorf("metrics (-want +got):\n%s", diff)
+	}
+}
+
+// gathered gives the counters and gauges by name and labels.
+func (f *fixture) gathered() map[string]float64 {
+	f.t.Helper()
+	families, err := f.registry.Gather()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	values := map[string]float64{}
+	for _, family := range families {
+		for _, metric := range family.Metric {
+			labels := make([]string, len(metric.Label))
+			for i, label := range metric.Label {
+				labels[i] = label.GetName() + "=" + label.GetValue()
+			}
+			name := family.GetName() + "{" + strings.Join(labels, ",") + "}"
+			switch {
+			case metric.Counter != nil:
+				values[name] = metric.Counter.GetValue()
+			case metric.Gauge != nil:
+				values[name] = metric.Gauge.GetValue()
+			}
+		}
+	}
+	return values
+}
+
+func TestIncompleteConfig(t *testing.T) {
+	t.Parallel()
+	if _, err := v1.New(v1.Config{}); err == nil {
+		t.Error("an API without anything is built")
+	}
+}

@@ -1,0 +1,42 @@
+package v1
+
+import (
+	"net/http/httptest"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+func TestAddress(t *testing.T) {
+	t.Parallel()
+	throttle, err := newThrottle(Limits{}.withDefaults(), []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		peer, want string
+		forwarded  []string
+	}{
+		{"192.0.2.1:80", "192.0.2.1", nil},
+		{"192.0.2.1:80", "192.0.2.1", []string{"198.51.100.7"}}, // not a proxy of ours: its word counts for nothing
+		{"10.0.0.1:80", "10.0.0.1", nil},
+		{"10.0.0.1:80", "198.51.100.7", []string{"198.51.100.7"}},
+		{"10.0.0.1:80", "198.51.100.7", []string{"6.6.6.6, 198.51.100.7"}}, // what the client itself claims comes first
+		{"10.0.0.1:80", "198.51.100.7", []string{"6.6.6.6", "198.51.100.7, 10.2.3.4"}},
+		{"10.0.0.1:80", "10.0.0.1", []string{"unknown"}},
+		{"10.0.0.1:80", "198.51.100.7", []string{"198.51.100.7:4711"}},
+		{"[fd00::1]:80", "2001:db8:1:2::", []string{"2001:db8:1:2:3:4:5:6"}},
+		{"[::ffff:192.0.2.1]:80", "192.0.2.1", nil},
+		{"[fe80::1%eth0]:80", "fe80::", nil},
+		{"@", "invalid IP", nil}, // a unix socket
+	} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.RemoteAddr = test.peer
+		for _, line := range test.forwarded {
+			r.Header.Add("X-Forwarded-For", line)
+		}
+		if got := throttle.address(r).String(); got != test.want {
+			t.Errorf("peer %s, forwarded for %q: %s, want %s", test.peer, test.forwarded, got, test.want)
+		}
+	}
+}
