@@ -74,13 +74,13 @@ func TestEngineFollowsTheLog(t *testing.T) {
 	head, _ := log.Head(t.Context())
 	for _, p := range projections.All() {
 		waitFor(t, pool, p.Name, head)
-		if s := status(t, engine, p.Name); !s.CaughtUp() || s.LagBytes != 0 || s.Parked != 0 || s.Position != head {
+		if s := status(t, engine, p.Name); !s.CaughtUp() || s.Lag != 0 || s.Parked != 0 || s.Position != head {
 			t.Errorf("status = %+v", s)
 		}
 	}
 	stop()
 	log.append(c.usageStream(epoch), c.checks(epoch.Add(time.Hour), 3)...)
-	if s := status(t, engine, "usage"); s.State != projections.StateIdle || s.LagBytes != 30 || s.LagFor <= 0 {
+	if s := status(t, engine, "usage"); s.State != projections.StateIdle || s.Lag != 30 || s.LagFor <= 0 {
 		t.Errorf("status when nobody maintains it = %+v", s)
 	}
 }

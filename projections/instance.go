@@ -81,7 +81,7 @@ func (i *instance) run(ctx context.Context) error {
 // pass through the other two again.
 func (i *instance) middleware() []message.HandlerMiddleware {
 	retry := middleware.Retry{
-		MaxRetries: 5, InitialInterval: 50 * time.Millisecond, MaxInterval: 2 * time.Second, Multiplier: 2, RandomizationFactor: 0.2,
+		MaxRetries: 3, InitialInterval: 50 * time.Millisecond, MaxInterval: 500 * time.Millisecond, Multiplier: 2, RandomizationFactor: 0.2,
 		ResetContextOnRetry: true,
 		ShouldRetry:         func(p middleware.RetryParams) bool { return worthRetrying(p.Err) },
 	}

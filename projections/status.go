@@ -30,7 +30,7 @@ type Status struct {
 	State     State     `json:"state"`
 	Position  uint64    `json:"position"`  // the log is covered up to here
 	Head      uint64    `json:"head"`      // where the log ends
-	LagBytes  uint64    `json:"lag"`       // Head less Position, 0 when caught up: commit positions count bytes of log
+	Lag       uint64    `json:"lag"`       // Head less Position, 0 when caught up
 	LagFor    Duration  `json:"lagFor"`    // how long ago the last event applied was recorded, 0 when caught up
 	Parked    int64     `json:"parked"`    // events gone past because they could not be applied
 	Error     string    `json:"error"`     // why it does not go on
@@ -72,7 +72,7 @@ func (e *Engine) Statuses(ctx context.Context) ([]Status, error) {
 		s.Position, s.Head = uint64(max(position, 0)), head
 		s.State = stateOf(s, held[lockNumber(s.Name)], caughtUp, stopped)
 		if s.State != StateLive && head > s.Position {
-			s.LagBytes = head - s.Position
+			s.Lag = head - s.Position
 			if eventAt != nil {
 				s.LagFor = Duration(max(0, now.Sub(*eventAt)))
 			}

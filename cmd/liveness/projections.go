@@ -1,0 +1,221 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"text/tabwriter"
+	"time"
+
+	"github.com/pas-ta/liveness/adapters/eventstoredb"
+	"github.com/pas-ta/liveness/adapters/localpostgres"
+	"github.com/pas-ta/liveness/adapters/postgres"
+	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/projections"
+)
+
+// ProjectionsCmd looks after the read models.
+type ProjectionsCmd struct {
+	List    ProjectionsListCmd    `cmd:"" help:"Print how every read model stands."`
+	Rebuild ProjectionsRebuildCmd `cmd:"" help:"Make a read model anew from the log, beside the running one, and swap them."`
+	Compare ProjectionsCompareCmd `cmd:"" help:"Make a read model anew from the log and compare the running one with it."`
+}
+
+// ReadModelFlags say which read models, made of which log, are meant.
+type ReadModelFlags struct {
+	LogFlags `embed:""`
+	Postgres string `help:"Address of Postgres: postgres://user:password@host:5432/database. Without it the one that dev runs on the data directory." env:"LIVENESS_POSTGRES_URL" placeholder:"URL"`
+	JSON     bool   `help:"Print JSON." name:"json"`
+}
+
+// open gives an engine that maintains nothing by itself.
+func (f ReadModelFlags) open(app *App) (engine *projections.Engine, stop func(), err error) {
+	address, err := f.database()
+	if err != nil {
+		return nil, nil, err
+	}
+	pool, err := postgres.Connect(app.Ctx, address)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := postgres.Migrate(app.Ctx, pool); err != nil {
+		pool.Close()
+		return nil, nil, err
+	}
+	client, disconnect, err := f.LogFlags.open(app)
+	if err != nil {
+		pool.Close()
+		return nil, nil, err
+	}
+	engine, err = projections.NewEngine(projections.Config{
+		Pool: pool, Source: eventstoredb.NewSource(client, domain.NewRegistry(), app.Log), Projections: projections.All(), Log: app.Log,
+	})
+	return engine, func() {
+		disconnect()
+		pool.Close()
+	}, err
+}
+
+func (f ReadModelFlags) database() (string, error) {
+	if f.Postgres != "" {
+		return f.Postgres, nil
+	}
+	address, err := localpostgres.Running(filepath.Join(f.Data, "postgres"), devDatabase)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("no PostgreSQL runs on %s. Start `liveness dev` first, or give --postgres or --data", f.Data)
+	}
+	return address, err
+}
+
+// devDatabase is the name of the database that dev keeps its read models in.
+const devDatabase = "liveness"
+
+// ProjectionsListCmd prints how the read models stand.
+type ProjectionsListCmd struct {
+	ReadModelFlags `embed:""`
+}
+
+// Help is shown below the options.
+func (*ProjectionsListCmd) Help() string {
+	return `States: live, catching up, failing (is tried again and again), stopped (at an event that cannot be applied),
+idle (no node maintains it), building (beside the running one), abandoned (building was interrupted).
+
+Examples:
+  liveness projections list
+  liveness projections list --json | jq '.[] | select(.state != "live")'`
+}
+
+// Run prints the table.
+func (c *ProjectionsListCmd) Run(app *App) error {
+	engine, stop, err := c.open(app)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	statuses, err := engine.Statuses(app.Ctx)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return app.PrintJSON(statuses)
+	}
+	table := tabwriter.NewWriter(app.Out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "NAME\tVERSION\tSTATE\tPOSITION\tLAG\tBEHIND\tPARKED\tUPDATED")
+	for _, s := range statuses {
+		fmt.Fprintf(table, "%s\t%d\t%s\t%d\t%d\t%s\t%d\t%s\n", s.Name, s.Version, s.State, s.Position, s.Lag,
+			time.Duration(s.LagFor).Round(time.Millisecond), s.Parked, s.UpdatedAt.UTC().Format(time.DateTime))
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, s := range statuses {
+		if s.Error != "" {
+			fmt.Fprintf(app.Out, "\n%s: %s\n", s.Name, s.Error)
+		}
+	}
+	return nil
+}
+
+// ProjectionsRebuildCmd makes a read model anew.
+type ProjectionsRebuildCmd struct {
+	ReadModelFlags `embed:""`
+	Name           string `arg:"" help:"The read model."`
+}
+
+// Help is shown below the options.
+func (*ProjectionsRebuildCmd) Help() string {
+	return `The running read model serves and is maintained until the new one has caught up and takes its place. Before that the
+two are compared at the same event of the log and the differences printed; the swap puts them right.
+
+Example:
+  liveness projections rebuild usage`
+}
+
+// Run rebuilds.
+func (c *ProjectionsRebuildCmd) Run(app *App) error {
+	engine, stop, err := c.open(app)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	comparison, err := engine.Rebuild(app.Ctx, c.Name, printProgress(app, c.Name))
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return app.PrintJSON(comparison)
+	}
+	if err := printComparison(app, comparison); err != nil {
+		return err
+	}
+	fmt.Fprintf(app.Out, "%s is rebuilt and swapped in\n", c.Name)
+	return nil
+}
+
+// ProjectionsCompareCmd compares a read model with the log.
+type ProjectionsCompareCmd struct {
+	ReadModelFlags `embed:""`
+	Name           string `arg:"" help:"The read model."`
+}
+
+// Help is shown below the options.
+func (*ProjectionsCompareCmd) Help() string {
+	return `Exits with 0 when both hold the same rows and with 3 when they differ.
+
+Example:
+  liveness projections compare usage --json`
+}
+
+// differentExit is the exit status for a read model that does not show what the log says.
+const differentExit = 3
+
+// Run compares.
+func (c *ProjectionsCompareCmd) Run(app *App) error {
+	engine, stop, err := c.open(app)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	comparison, err := engine.Compare(app.Ctx, c.Name, printProgress(app, c.Name))
+	if err != nil {
+		return err
+	}
+	var different error
+	if !comparison.Equal() {
+		different = &ExitError{Code: differentExit, Err: fmt.Errorf("%s does not show what the log says. Run `liveness projections rebuild %s`", c.Name, c.Name)}
+	}
+	if c.JSON {
+		return errors.Join(app.PrintJSON(comparison), different)
+	}
+	return errors.Join(printComparison(app, comparison), different)
+}
+
+func printComparison(app *App, c projections.Comparison) error {
+	if len(c.Tables) == 0 {
+		return nil // the versions differ, so there was nothing to compare
+	}
+	table := tabwriter.NewWriter(app.Out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "TABLE\tROWS RUNNING\tROWS REBUILT\tCONTENT")
+	for _, t := range c.Tables {
+		verdict := "equal"
+		if !t.Equal() {
+			verdict = "DIFFERENT"
+		}
+		fmt.Fprintf(table, "%s.%s\t%d\t%d\t%s\n", c.Name, t.Table, t.Running.Rows, t.Rebuilt.Rows, verdict)
+	}
+	return table.Flush()
+}
+
+// printProgress tells once a second how far building has come.
+func printProgress(app *App, name string) func(projections.Progress) {
+	begun := time.Now()
+	last := begun
+	return func(p projections.Progress) {
+		if time.Since(last) < time.Second {
+			return
+		}
+		last = time.Now()
+		fmt.Fprintf(app.Err, "%s: position %d of %d after %s\n", name, p.Position, p.Head, time.Since(begun).Round(time.Second))
+	}
+}
