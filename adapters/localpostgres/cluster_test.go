@@ -39,7 +39,7 @@ func TestDataOutlivesTheServer(t *testing.T) {
 
 func TestDatabaseIsCreatedOnce(t *testing.T) {
 	t.Parallel()
-	c := start(t, dataDir(t))
+	c := start(t, copiedDir(t))
 	for range 2 {
 		if _, err := c.Database(t.Context(), `odd "name"`); err != nil {
 			t.Fatal(err)
@@ -49,7 +49,7 @@ func TestDatabaseIsCreatedOnce(t *testing.T) {
 
 func TestKilledServerIsStartedAgain(t *testing.T) {
 	t.Parallel()
-	dir := dataDir(t)
+	dir := copiedDir(t)
 	c := start(t, dir)
 	exec1(t, c, "CREATE TABLE kept (x int); INSERT INTO kept VALUES (1)")
 	for range 2 {
@@ -68,7 +68,7 @@ func TestKilledServerIsStartedAgain(t *testing.T) {
 
 func TestServerEndsWithItsKilledOwner(t *testing.T) {
 	t.Parallel()
-	dir := dataDir(t)
+	dir := copiedDir(t)
 	owner := startHelper(t, dir)
 	if err := owner.Process.Kill(); err != nil {
 		t.Fatal(err)
@@ -79,7 +79,7 @@ func TestServerEndsWithItsKilledOwner(t *testing.T) {
 
 func TestDisposableDataGoesWithItsKilledOwner(t *testing.T) {
 	t.Parallel()
-	dir := dataDir(t)
+	dir := copiedDir(t)
 	owner := startHelper(t, dir, helperDisposable+"=yes")
 	if err := owner.Process.Kill(); err != nil {
 		t.Fatal(err)
@@ -92,7 +92,7 @@ func TestDisposableDataGoesWithItsKilledOwner(t *testing.T) {
 
 func TestOrphanedServerIsReplaced(t *testing.T) {
 	t.Parallel()
-	dir := dataDir(t)
+	dir := copiedDir(t)
 	owner := startHelper(t, dir)
 	orphan := serverPID(t, dir)
 	killChildren(t, owner.Process.Pid, orphan)
@@ -131,8 +131,7 @@ func killChildren(t *testing.T, parent, spare int) {
 
 func TestStalePIDFileNamesAnotherProcess(t *testing.T) {
 	t.Parallel()
-	dir := dataDir(t)
-	stop(t, start(t, dir))
+	dir := copiedDir(t)
 	stale := fmt.Sprintf("%d\n%s\n1\n5432\n/nowhere\n\n0 0\nready\n", os.Getpid(), dir)
 	if err := os.WriteFile(filepath.Join(dir, "postmaster.pid"), []byte(stale), 0o600); err != nil {
 		t.Fatal(err)
@@ -175,8 +174,7 @@ func TestUnusableDataDirectorySaysWhatToDo(t *testing.T) {
 
 func TestDamagedDataDirectory(t *testing.T) {
 	t.Parallel()
-	dir := dataDir(t)
-	stop(t, start(t, dir))
+	dir := copiedDir(t)
 	if err := os.Truncate(filepath.Join(dir, "global", "pg_control"), 10); err != nil {
 		t.Fatal(err)
 	}

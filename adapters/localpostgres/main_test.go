@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -32,7 +33,12 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(helperDir); dir != "" {
 		os.Exit(helper(dir))
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if err := removeOriginal(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = max(code, 1)
+	}
+	os.Exit(code)
 }
 
 func helper(dir string) int {
@@ -85,11 +91,55 @@ func binDir(t *testing.T) string {
 // every new folder of root's may be.
 func dataDir(t *testing.T) string {
 	t.Helper()
-	private := filepath.Join(t.TempDir(), "private")
+	private := filepath.Join(t.TempDir(), "private, it's [mine]")
 	if err := os.Mkdir(private, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	return filepath.Join(private, "postgres")
+}
+
+// original is a cluster that was made once and stopped. Most tests begin with a
+// copy of it, as somebody does who restores a backup: making one costs a second.
+var original struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
+func makeOriginal(ctx context.Context, bin string) {
+	parent, err := os.MkdirTemp("", "liveness-localpostgres-test-")
+	if err != nil {
+		original.err = err
+		return
+	}
+	original.dir = filepath.Join(parent, "data")
+	c, err := localpostgres.Start(ctx, localpostgres.Config{BinDir: bin, Dir: original.dir})
+	if err == nil {
+		err = c.Close(ctx)
+	}
+	original.err = err
+}
+
+func removeOriginal() error {
+	if original.dir == "" {
+		return nil
+	}
+	return os.RemoveAll(filepath.Dir(original.dir))
+}
+
+// copiedDir is a data directory that is a cluster already.
+func copiedDir(t *testing.T) string {
+	t.Helper()
+	bin := binDir(t)
+	original.once.Do(func() { makeOriginal(context.WithoutCancel(t.Context()), bin) })
+	if original.err != nil {
+		t.Fatal(original.err)
+	}
+	dir := dataDir(t)
+	if err := os.CopyFS(dir, os.DirFS(original.dir)); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 func start(t *testing.T, dir string) *localpostgres.Cluster {

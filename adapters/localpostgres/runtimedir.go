@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -19,6 +20,10 @@ const (
 	// PostgreSQL runs on (104 bytes on some, 108 on others, one for the end).
 	maxSocketPath = 103
 )
+
+// plainPath holds paths that mean the same in a server setting, where a comma
+// separates, and in a connection string, whose readers differ about escapes.
+var plainPath = regexp.MustCompile(`^/[A-Za-z0-9/._-]*$`)
 
 // runtimeDir is a directory with a short name for what a running server needs
 // outside its data directory: the socket and, if the account cannot reach the
@@ -50,8 +55,8 @@ func newRuntimeDir(ctx context.Context, binDir string, a *account) (*runtimeDir,
 }
 
 func tryRuntimeDir(ctx context.Context, temp, binDir string, a *account) (_ *runtimeDir, err error) {
-	if !filepath.IsAbs(temp) {
-		return nil, errors.New("is not an absolute path")
+	if !plainPath.MatchString(temp) {
+		return nil, errors.New("is not an absolute path of plain characters")
 	}
 	if !a.reaches(temp) {
 		return nil, fmt.Errorf("user %s, who runs PostgreSQL, cannot enter it", userName(a.uid))

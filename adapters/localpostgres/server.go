@@ -72,6 +72,7 @@ func (c *Cluster) supervise(ctx context.Context, first chan<- error) {
 		// the processes of a killed one just need a moment to notice and go.
 		lingering := strings.Contains(c.log.last(), "is still in use")
 		if (!reported && !lingering) || failures > maxFailures {
+			err = fmt.Errorf("%w; if the data in %s is damaged, restore a copy, or move the directory away to begin an empty one", err, c.cfg.Dir)
 			tell(err)
 			c.mu.Lock()
 			c.err = err
@@ -161,6 +162,5 @@ func (c *Cluster) explain(err error) error {
 	if err == nil {
 		err = errors.New("it was told to stop by someone else")
 	}
-	return fmt.Errorf("PostgreSQL ended (%w): %s; if its data in %s is damaged, restore a copy or move the directory away to begin an empty one",
-		err, said, c.cfg.Dir)
+	return fmt.Errorf("PostgreSQL ended (%w): %s", err, said)
 }

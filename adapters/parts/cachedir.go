@@ -8,6 +8,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -43,49 +44,46 @@ func hasHome() bool {
 	return err == nil && u.HomeDir != ""
 }
 
-// makeDir creates the cache directory, or says why it cannot be used and what
-// to do about it.
-func (c *Cache) makeDir() error {
-	if c.dirErr != nil {
-		return fmt.Errorf("cache directory: %w", c.dirErr)
-	}
-	err := os.MkdirAll(c.dir, 0o755)
-	if err == nil {
-		var probe *os.File
-		if probe, err = os.CreateTemp(c.dir, stagingPrefix+"probe-"); err == nil {
-			_ = probe.Close()
-			err = os.Remove(probe.Name())
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("cache directory %s cannot be written (%w): set %s to a directory that can", c.dir, err, CacheEnv)
-	}
-	return nil
+// unwritable says that the cache directory cannot be used and what to do.
+func (c *Cache) unwritable(err error) error {
+	return fmt.Errorf("cache directory %s cannot be written (%w): set %s to a directory that can", c.dir, err, CacheEnv)
 }
 
-// lock takes the cache for this process alone and cleans what an interrupted
-// one left behind. The system drops the lock of a process that dies.
+// lock creates the cache directory, takes it for this process alone and cleans
+// what an interrupted one left behind. The system drops the lock of a process
+// that dies.
 func (c *Cache) lock(ctx context.Context) (unlock func(), err error) {
-	if err := c.makeDir(); err != nil {
-		return nil, err
+	if err := os.MkdirAll(c.dir, 0o755); err != nil {
+		return nil, c.unwritable(err)
 	}
-	path := filepath.Join(c.dir, ".lock")
-	l := flock.New(path)
+	l := flock.New(filepath.Join(c.dir, ".lock"))
 	ok, err := l.TryLock()
 	if err == nil && !ok {
 		c.progress.line("waiting for another process that is fetching parts into %s", c.dir)
 		_, err = l.TryLockContext(ctx, 100*time.Millisecond)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("lock %s: %w", path, err)
+		return nil, c.unwritable(err)
 	}
-	leftovers, err := filepath.Glob(filepath.Join(c.dir, stagingPrefix+"*"))
-	for _, dir := range leftovers {
-		err = errors.Join(err, os.RemoveAll(dir))
-	}
-	if err != nil {
+	if err := c.clean(); err != nil {
 		_ = l.Unlock()
-		return nil, fmt.Errorf("remove an interrupted download: %w", err)
+		return nil, c.unwritable(err)
 	}
 	return func() { _ = l.Unlock() }, nil
+}
+
+// clean removes interrupted downloads and makes sure that a new one can begin.
+// The caller holds the lock, so none of them is in progress.
+func (c *Cache) clean() error {
+	probe, err := os.MkdirTemp(c.dir, stagingPrefix)
+	if err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(filepath.Dir(probe))
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), stagingPrefix) {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(c.dir, e.Name())))
+		}
+	}
+	return err
 }

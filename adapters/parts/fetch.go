@@ -23,7 +23,7 @@ const stagingPrefix = ".staging-"
 // A part appears in the cache by one rename of a complete, verified directory.
 func (c *Cache) fetch(ctx context.Context, p part, pkgs []npmPackage, registryDown error) (string, error) {
 	if c.dirErr != nil {
-		return "", c.makeDir()
+		return "", fmt.Errorf("cache directory: %w", c.dirErr)
 	}
 	dir := filepath.Join(c.dir, p.dirName(pkgs))
 	path := filepath.Join(dir, p.main)
@@ -124,14 +124,28 @@ func (c *Cache) fetchPackage(ctx context.Context, p part, pkg npmPackage, stagin
 	if err != nil {
 		return npmError(pkg.name, err, out.String())
 	}
-	tarballs, err := filepath.Glob(filepath.Join(work, "*.tgz"))
-	if err != nil || len(tarballs) != 1 {
-		return fmt.Errorf("npm pack %s: it ended well and left %d packages", pkg.name, len(tarballs))
+	tarball, err := packedTarball(work)
+	if err != nil {
+		return fmt.Errorf("npm pack %s: %w", pkg.name, err)
 	}
-	if err := extract(ctx, tarballs[0], content, pkg); err != nil {
+	if err := extract(ctx, tarball, content, pkg); err != nil {
 		return fmt.Errorf("unpack %s: %w", pkg.name, err)
 	}
 	return nil
+}
+
+// packedTarball finds what npm made; its name depends on npm's version.
+func packedTarball(dir string) (string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return "", err
+	}
+	for _, e := range entries {
+		if filepath.Ext(e.Name()) == ".tgz" {
+			return filepath.Join(dir, e.Name()), nil
+		}
+	}
+	return "", errors.New("it ended well and left no package")
 }
 
 // showDownload redraws the progress line from the size of npm's cache until

@@ -220,6 +220,9 @@ func (c *Cache) resolve(ctx context.Context, p part, registryDown error) (string
 
 // installOnSystem runs a part's installation, one process at a time.
 func (c *Cache) installOnSystem(ctx context.Context, p part) (string, error) {
+	if c.dirErr != nil {
+		return "", fmt.Errorf("cache directory: %w", c.dirErr)
+	}
 	unlock, err := c.lock(ctx)
 	if err != nil {
 		return "", err

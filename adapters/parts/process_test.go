@@ -151,7 +151,11 @@ type sandbox struct {
 
 func newSandbox(t *testing.T) *sandbox {
 	t.Helper()
-	s := &sandbox{t: t, dir: t.TempDir()}
+	// A home's name may hold anything, also what means something in a pattern.
+	s := &sandbox{t: t, dir: filepath.Join(t.TempDir(), "a [b] *")}
+	if err := os.Mkdir(s.dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	script := fmt.Sprintf("#!/bin/sh\n%s=npm exec '%s' \"$@\"\n", roleEnv, os.Args[0])
 	for _, dir := range []string{s.path("bin"), s.path("empty")} {
 		if err := os.Mkdir(dir, 0o755); err != nil {
@@ -212,18 +216,26 @@ func (s *sandbox) npmCalls() []string {
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	return strings.Split(strings.TrimSpace(string(b)), "\n")
+	return strings.FieldsFunc(string(b), func(r rune) bool { return r == '\n' })
 }
 
 // leftovers lists what is in the cache besides complete parts and the lock.
 func (s *sandbox) leftovers() []string {
-	found, _ := filepath.Glob(s.path("cache", stagingPrefix+"*"))
-	return found
+	return s.cached(func(name string) bool { return strings.HasPrefix(name, stagingPrefix) })
 }
 
 // complete lists the parts in the cache.
 func (s *sandbox) complete() []string {
-	found, _ := filepath.Glob(s.path("cache", "[a-z]*"))
+	return s.cached(func(name string) bool { return !strings.HasPrefix(name, ".") })
+}
+
+func (s *sandbox) cached(want func(name string) bool) (found []string) {
+	entries, _ := os.ReadDir(s.path("cache"))
+	for _, e := range entries {
+		if want(e.Name()) {
+			found = append(found, e.Name())
+		}
+	}
 	return found
 }
 
