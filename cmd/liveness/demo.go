@@ -224,4 +224,3 @@ func meteredDimensions() []string {
 	}
 	return dimensions
 }
-

@@ -5,14 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"syscall"
 	"time"
 
 	"github.com/gofrs/flock"
-	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/pas-ta/liveness/adapters/aws/awsconfig"
@@ -107,7 +105,10 @@ func (c *DevCmd) startMachine(app *App) (_ *machine, err error) {
 	starting.Go(func() error { return m.startPostgres(app, c.Data) })
 	starting.Go(func() (err error) {
 		m.node, err = node.Start(app.Ctx, node.Config{Addr: c.NodeAddr, Dir: eventsDir(c.Data), Logger: app.Log})
-		return explainAddress(err, c.NodeAddr, "--node-addr")
+		if err = explainAddress(err, c.NodeAddr, "--node-addr"); err != nil {
+			return fmt.Errorf("start the event store node: %w", err)
+		}
+		return nil
 	})
 	starting.Go(func() (err error) {
 		m.engine, err = c.open(app)
@@ -132,9 +133,9 @@ func (m *machine) startPostgres(app *App, data string) error {
 		BinDir: binaries, Dir: filepath.Join(data, "postgres"), Logger: app.Log,
 	})
 	if err != nil {
-		return err
+		return fmt.Errorf("start the private PostgreSQL: %w. If %s is damaged, move it away: everything in it but sessions and the keys of personal data is made again from the events", err, filepath.Join(data, "postgres"))
 	}
-	m.database, err = m.postgres.Database(app.Ctx, "liveness")
+	m.database, err = m.postgres.Database(app.Ctx, devDatabase)
 	return err
 }
 
@@ -189,9 +190,10 @@ func (c *DevCmd) serve(app *App, m *machine, siteListener, awsListener net.Liste
 	if err != nil {
 		return err
 	}
+	metrics := newRegistry()
 	site, err := core.openSite(siteConfig{
 		flags: flags, publicURL: publicURL, engine: m.engine, marketplace: buying, productCode: devProductCode,
-		listingURL: "http://" + c.AWSAddr + "/marketplace", assetsDir: assets, metrics: prometheus.NewRegistry(),
+		listingURL: "http://" + c.AWSAddr + "/marketplace", assetsDir: assets, metrics: metrics,
 	})
 	if err != nil {
 		return err
@@ -205,6 +207,11 @@ func (c *DevCmd) serve(app *App, m *machine, siteListener, awsListener net.Liste
 		return err
 	}
 
+	worker, err := core.openWorker(mails, metrics)
+	if err != nil {
+		return err
+	}
+
 	// Requests end first, then what they count, then the workers that still follow from it.
 	workCtx, stopWork := context.WithCancel(context.WithoutCancel(app.Ctx))
 	defer stopWork()
@@ -212,8 +219,8 @@ func (c *DevCmd) serve(app *App, m *machine, siteListener, awsListener net.Liste
 		defer stopWork()
 		defer site.counter.Close()
 		return runAll(ctx,
-			func(ctx context.Context) error { return serveHTTP(ctx, siteListener, site.handler) },
-			func(ctx context.Context) error { return serveHTTP(ctx, awsListener, m.sim.Handler()) },
+			func(ctx context.Context) error { return serveHTTP(ctx, siteListener, site.handler, app.Log) },
+			func(ctx context.Context) error { return serveHTTP(ctx, awsListener, m.sim.Handler(), app.Log) },
 			func(ctx context.Context) error {
 				demo, err := seedDemo(ctx, core, m.sim, buying, c.Data)
 				if err != nil {
@@ -237,7 +244,7 @@ func (c *DevCmd) serve(app *App, m *machine, siteListener, awsListener net.Liste
 			},
 		)
 	}
-	return runAll(app.Ctx, requests, func(context.Context) error { return core.work(workCtx, mails) })
+	return runAll(app.Ctx, requests, func(context.Context) error { return worker.run(workCtx) })
 }
 
 // welcome says where everything is.
@@ -301,24 +308,3 @@ func onlyLoopback(addr string) error {
 	}
 	return nil
 }
-
-// serveHTTP serves until ctx ends, then lets requests under way finish.
-func serveHTTP(ctx context.Context, listener net.Listener, handler http.Handler) error {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
-	select {
-	case err := <-served:
-		return err
-	case <-ctx.Done():
-	}
-	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownPatience)
-	defer cancel()
-	if err := server.Shutdown(patience); err != nil {
-		return errors.Join(fmt.Errorf("requests did not end in time: %w", err), server.Close())
-	}
-	return nil
-}
-
-// shutdownPatience is how long requests under way may take to finish when the program ends.
-const shutdownPatience = 20 * time.Second

@@ -13,4 +13,7 @@ type noMailer struct{}
 
 func (noMailer) Send(context.Context, commands.Mail) error { return errors.New("no mailer") }
 
+// awsConfig is what all AWS clients share.
+type awsConfig = aws.Config
+
 func newMailer(aws.Config, AWSFlags) (commands.Mailer, error) { return noMailer{}, nil }

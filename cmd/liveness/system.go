@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"time"
@@ -12,9 +13,11 @@ import (
 	"github.com/alexedwards/scs/pgxstore"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/pas-ta/liveness/adapters/eventstoredb"
 	"github.com/pas-ta/liveness/adapters/http/console"
+	"github.com/pas-ta/liveness/adapters/http/server"
 	v1 "github.com/pas-ta/liveness/adapters/http/v1"
 	"github.com/pas-ta/liveness/adapters/judge"
 	"github.com/pas-ta/liveness/adapters/postgres"
@@ -98,6 +101,7 @@ type siteConfig struct {
 	listingURL  string
 	assetsDir   string
 	metrics     prometheus.Registerer
+	tracing     trace.TracerProvider // nil makes no spans
 }
 
 func (c *core) openSite(cfg siteConfig) (*site, error) {
@@ -122,7 +126,7 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 			KeyRate: cfg.flags.KeyRate, KeyBurst: cfg.flags.KeyBurst, AddressRate: cfg.flags.AddrRate, AddressBurst: cfg.flags.AddrBurst,
 		},
 		TrustedProxies: cfg.flags.Proxies,
-		Now:            time.Now, Log: c.log, Registerer: cfg.metrics,
+		Now:            time.Now, Log: c.log, Registerer: cfg.metrics, Tracing: cfg.tracing,
 	})
 	if err != nil {
 		return nil, err
@@ -156,19 +160,37 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 // accountMailGroup names the persistent subscription that mails compete for.
 const accountMailGroup = "account-mails"
 
-// work runs the process managers until ctx ends: read models, and what follows from events outside of the log.
-func (c *core) work(ctx context.Context, mails *commands.AccountMails) error {
-	source := eventstoredb.NewSource(c.client, c.registry, c.log)
-	engine, err := projections.NewEngine(projections.Config{
-		Pool: c.pool, Source: source, Projections: projections.All(), Log: c.log, Barrier: c.barrier,
-	})
+// worker is the role that follows the log: read models, and what events call for outside of it.
+type worker struct {
+	projections *projections.Engine
+	mailing     *eventstoredb.Reactor
+}
+
+func (c *core) openWorker(mails *commands.AccountMails, metrics prometheus.Registerer) (*worker, error) {
+	engine, err := c.projectionEngine()
 	if err != nil {
-		return err
+		return nil, err
+	}
+	if err := metrics.Register(newProjectionMetrics(engine, c.log)); err != nil {
+		return nil, fmt.Errorf("register the metrics of read models: %w", err)
 	}
 	mailing := eventstoredb.NewReactor(c.client, c.registry, c.log)
 	mailing.Group, mailing.Events, mailing.Handle = accountMailGroup, commands.AccountMailEvents(), mails.HandleRecorded
+	return &worker{projections: engine, mailing: mailing}, nil
+}
 
-	return runAll(ctx, engine.Run, mailing.Run)
+func (c *core) projectionEngine() (*projections.Engine, error) {
+	return projections.NewEngine(projections.Config{
+		Pool: c.pool, Source: eventstoredb.NewSource(c.client, c.registry, c.log), Projections: projections.All(), Log: c.log, Barrier: c.barrier,
+	})
+}
+
+// run works until ctx ends.
+func (w *worker) run(ctx context.Context) error { return runAll(ctx, w.projections.Run, w.mailing.Run) }
+
+// serveHTTP serves until ctx ends, then lets requests under way finish.
+func serveHTTP(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {
+	return server.New(handler, server.Limits{}, log).Serve(ctx, listener)
 }
 
 // runAll runs every task until the first fails or ctx ends, and waits for all of them.

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/pas-ta/liveness/projections"
+)
+
+// MetricsFlags say where the operator looks.
+type MetricsFlags struct {
+	MetricsAddr string `help:"Serve Prometheus metrics at /metrics on this address; keep it from the public. Empty serves none." env:"LIVENESS_METRICS_ADDR" placeholder:"ADDR"`
+}
+
+// observation is what this process tells its operator.
+type observation struct {
+	registry *prometheus.Registry
+	tracing  trace.TracerProvider
+	listener net.Listener
+	flush    func(context.Context) error
+}
+
+// observe prepares metrics and traces. Traces go to the OTLP endpoint that OpenTelemetry's own variables name
+// (OTEL_EXPORTER_OTLP_ENDPOINT and those beside it); without one there are none.
+func (f MetricsFlags) observe(ctx context.Context) (*observation, error) {
+	o := &observation{registry: newRegistry(), tracing: noop.NewTracerProvider(), flush: func(context.Context) error { return nil }}
+	if os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != "" || os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != "" {
+		exporter, err := otlptracehttp.New(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("export traces: %w", err)
+		}
+		provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter))
+		o.tracing, o.flush = provider, provider.Shutdown
+	}
+	if f.MetricsAddr != "" {
+		var err error
+		if o.listener, err = listen(ctx, f.MetricsAddr, "--metrics-addr"); err != nil {
+			return nil, err
+		}
+	}
+	return o, nil
+}
+
+func newRegistry() *prometheus.Registry {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return registry
+}
+
+// serve answers /metrics until ctx ends.
+func (o *observation) serve(ctx context.Context, log *slog.Logger) error {
+	if o.listener == nil {
+		<-ctx.Done()
+		return nil
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(o.registry, promhttp.HandlerOpts{}))
+	return serveHTTP(ctx, o.listener, mux, log)
+}
+
+func (o *observation) close(log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := o.flush(ctx); err != nil {
+		log.Warn("traces were not flushed", "error", err)
+	}
+	if o.listener != nil {
+		_ = o.listener.Close()
+	}
+}
+
+// projectionMetrics tells how far each read model is behind, asked for at every scrape.
+type projectionMetrics struct {
+	engine  *projections.Engine
+	log     *slog.Logger
+	seconds *prometheus.Desc
+	lag     *prometheus.Desc
+	parked  *prometheus.Desc
+	stopped *prometheus.Desc
+}
+
+func newProjectionMetrics(engine *projections.Engine, log *slog.Logger) *projectionMetrics {
+	describe := func(name, help string) *prometheus.Desc {
+		return prometheus.NewDesc("liveness_projection_"+name, help, []string{"projection"}, nil)
+	}
+	return &projectionMetrics{
+		engine: engine, log: log,
+		seconds: describe("lag_seconds", "Age of the newest event applied while the read model is behind the log, 0 when caught up."),
+		lag:     describe("lag_positions", "Distance in commit positions between the end of the log and the read model."),
+		parked:  describe("parked_events", "Events gone past because they could not be applied."),
+		stopped: describe("stopped", "1 when a poisonous event stands in the way of the read model."),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (m *projectionMetrics) Describe(to chan<- *prometheus.Desc) {
+	for _, desc := range []*prometheus.Desc{m.seconds, m.lag, m.parked, m.stopped} {
+		to <- desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (m *projectionMetrics) Collect(to chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	statuses, err := m.engine.Statuses(ctx)
+	if err != nil {
+		m.log.Warn("read models cannot be asked for their lag", "error", err)
+		return
+	}
+	for _, s := range statuses {
+		stopped := 0.0
+		if s.State == projections.StateStopped {
+			stopped = 1
+		}
+		for desc, value := range map[*prometheus.Desc]float64{
+			m.seconds: time.Duration(s.LagFor).Seconds(), m.lag: float64(s.Lag), m.parked: float64(s.Parked), m.stopped: stopped,
+		} {
+			to <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, s.Name)
+		}
+	}
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/pas-ta/liveness/adapters/aws/awsconfig"
+	"github.com/pas-ta/liveness/adapters/aws/marketplace"
+	"github.com/pas-ta/liveness/adapters/parts"
+)
+
+// ServeCmd answers requests: the API, the console and the registration page. Any number of nodes may run it.
+type ServeCmd struct {
+	StoreFlags    `embed:""`
+	DatabaseFlags `embed:""`
+	SecretFlags   `embed:""`
+	SiteFlags     `embed:""`
+	AWSFlags      `embed:""`
+	EngineFlags   `embed:""`
+	MetricsFlags  `embed:""`
+}
+
+// Help is shown below the options.
+func (c *ServeCmd) Help() string {
+	return `Answers the API and the console. It needs an event store, a Postgres and, on some node, liveness work.
+
+Examples:
+  EVENTSTOREDB_URL=esdb+discover://cluster.internal:2113 LIVENESS_POSTGRES_URL=postgres://liveness@db/liveness \
+    liveness serve --addr :8080 --public-url https://liveness.example.com --secret-file /run/secrets/liveness`
+}
+
+// Run serves until the command is interrupted; requests under way are finished first.
+func (c *ServeCmd) Run(app *App) error {
+	secret, err := c.secret()
+	if err != nil {
+		return err
+	}
+	publicURL, err := c.publicURL()
+	if err != nil {
+		return err
+	}
+	aws, err := c.AWSFlags.load(app.Ctx)
+	if err != nil {
+		return err
+	}
+	buying, err := marketplace.New(aws, marketplace.Settings{ProductCode: c.ProductCode})
+	if err != nil {
+		return err
+	}
+	cache := parts.New(parts.Options{Progress: app.Err})
+	assets, err := cache.ConsoleAssets(app.Ctx)
+	if err != nil {
+		return err
+	}
+	engine, err := c.open(app)
+	if err != nil {
+		return err
+	}
+	core, err := openCore(app.Ctx, app.Log, c.EventStore, c.Postgres, secret)
+	if err != nil {
+		return errors.Join(err, engine.Close())
+	}
+	defer func() {
+		core.close()
+		if err := engine.Close(); err != nil {
+			app.Log.Error("inference did not close cleanly", "error", err)
+		}
+	}()
+	observed, err := c.observe(app.Ctx)
+	if err != nil {
+		return err
+	}
+	defer observed.close(app.Log)
+	site, err := core.openSite(siteConfig{
+		flags: c.SiteFlags, publicURL: publicURL, engine: engine, marketplace: buying, productCode: c.ProductCode,
+		listingURL: c.ListingURL, assetsDir: assets, metrics: observed.registry, tracing: observed.tracing,
+	})
+	if err != nil {
+		return err
+	}
+	defer site.counter.Close()
+	listener, err := listen(app.Ctx, c.Addr, "--addr")
+	if err != nil {
+		return err
+	}
+	app.Log.Info("serving", "address", listener.Addr().String(), "public_url", publicURL.String())
+	return runAll(app.Ctx,
+		func(ctx context.Context) error { return serveHTTP(ctx, listener, site.handler, app.Log) },
+		func(ctx context.Context) error { return observed.serve(ctx, app.Log) },
+	)
+}
+
+// load prepares the AWS clients.
+func (f AWSFlags) load(ctx context.Context) (awsConfig, error) {
+	return awsconfig.Load(ctx, awsconfig.Settings{Region: f.Region, Endpoint: f.AWSEndpoint})
+}

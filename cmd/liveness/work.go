@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+
+	"github.com/pas-ta/liveness/commands"
+)
+
+// WorkCmd follows the log: read models, mails, metering. Several nodes may run it; they share the work or stand by.
+type WorkCmd struct {
+	StoreFlags    `embed:""`
+	DatabaseFlags `embed:""`
+	SecretFlags   `embed:""`
+	AWSFlags      `embed:""`
+	MetricsFlags  `embed:""`
+	PublicURL     string `help:"Address that customers see; links in mails begin with it." env:"LIVENESS_PUBLIC_URL" placeholder:"URL" required:""`
+	Support       string `help:"Mail address that mails name for questions." env:"LIVENESS_SUPPORT_MAIL" placeholder:"MAIL"`
+}
+
+// Help is shown below the options.
+func (c *WorkCmd) Help() string {
+	return `Keeps the read models, sends mails and reports usage to AWS. Each read model is maintained by one node at a time.
+
+Examples:
+  liveness work --public-url https://liveness.example.com --secret-file /run/secrets/liveness --mail-from no-reply@example.com`
+}
+
+// Run works until the command is interrupted.
+func (c *WorkCmd) Run(app *App) error {
+	secret, err := c.secret()
+	if err != nil {
+		return err
+	}
+	publicURL, err := SiteFlags{PublicURL: c.PublicURL}.publicURL()
+	if err != nil {
+		return err
+	}
+	aws, err := c.AWSFlags.load(app.Ctx)
+	if err != nil {
+		return err
+	}
+	mailer, err := newMailer(aws, c.AWSFlags)
+	if err != nil {
+		return err
+	}
+	core, err := openCore(app.Ctx, app.Log, c.EventStore, c.Postgres, secret)
+	if err != nil {
+		return err
+	}
+	defer core.close()
+	observed, err := c.observe(app.Ctx)
+	if err != nil {
+		return err
+	}
+	defer observed.close(app.Log)
+	mails, err := commands.NewAccountMails(core.app, mailer, publicURL, c.Support)
+	if err != nil {
+		return err
+	}
+	worker, err := core.openWorker(mails, observed.registry)
+	if err != nil {
+		return err
+	}
+	app.Log.Info("working")
+	return runAll(app.Ctx, worker.run, func(ctx context.Context) error { return observed.serve(ctx, app.Log) })
+}
