@@ -126,6 +126,7 @@ func (s *Sim) insertMessage(ctx context.Context, tx *sql.Tx, queueName, body, at
 // takeMessages hides up to limit visible messages and returns them. Those that were received too often move to the
 // dead-letter queue instead. When nothing is visible, next is when to look again; zero when nothing is there at all.
 func (s *Sim) takeMessages(ctx context.Context, name string, limit int, visibility *int) (list []queueMessage, next time.Time, err error) {
+	redriven := false
 	err = s.db.tx(ctx, func(tx *sql.Tx) error {
 		q, found, err := findQueue(ctx, tx, name)
 		if err != nil || !found {
@@ -140,10 +141,16 @@ func (s *Sim) takeMessages(ctx context.Context, name string, limit int, visibili
 			return err
 		}
 		if dead, after, ok := q.redrive(); ok {
-			if _, err := tx.ExecContext(ctx, `UPDATE queue_messages SET queue = ?, receives = 0, receipt = '' WHERE queue = ? AND visible_at <= ? AND receives >= ?
-				AND EXISTS (SELECT 1 FROM queues WHERE name = ?)`, dead, name, now, after, dead); err != nil {
+			result, err := tx.ExecContext(ctx, `UPDATE queue_messages SET queue = ?, receives = 0, receipt = '' WHERE queue = ? AND visible_at <= ? AND receives >= ?
+				AND EXISTS (SELECT 1 FROM queues WHERE name = ?)`, dead, name, now, after, dead)
+			if err != nil {
 				return err
 			}
+			n, err := result.RowsAffected()
+			if err != nil {
+				return err
+			}
+			redriven = n > 0
 		}
 		list, err = collect(ctx, tx, scanMessage, `SELECT seq, id, body, attributes, sent_at, receives, first_received_at FROM queue_messages
 			WHERE queue = ? AND visible_at <= ? ORDER BY visible_at, seq LIMIT ?`, name, now, limit)
@@ -169,6 +176,9 @@ func (s *Sim) takeMessages(ctx context.Context, name string, limit int, visibili
 		}
 		return err
 	})
+	if redriven {
+		s.arrivals.wake()
+	}
 	return list, next, err
 }
 

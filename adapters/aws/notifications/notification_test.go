@@ -1,0 +1,146 @@
+package notifications_test
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pas-ta/liveness/adapters/aws/notifications"
+	"github.com/pas-ta/liveness/adapters/awssim"
+)
+
+func TestParseEventBridge(t *testing.T) {
+	t.Parallel()
+	const body = `{"version":"0","id":"e-1","detail-type":"License Updated - Manufacturer","source":"aws.agreement-marketplace","account":"111122223333",
+		"time":"2026-11-10T13:20:00Z","region":"us-east-1","resources":[],"detail":{"requestId":"r","catalog":"AWSMarketplace","agreement":{"id":"agmt-1"},
+		"product":{"code":"n0123","id":"prod-1"},"license":{"arn":"aws:license-manager:us-east-1:294406891311:license:l-7"},"acceptor":{"accountId":"123456789012"},"new":{"field":1}}}`
+	got, err := notifications.Parse(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := notifications.Notification{
+		ID: "e-1", Type: "License Updated", Kind: notifications.Changed, Time: time.Date(2026, 11, 10, 13, 20, 0, 0, time.UTC),
+		AgreementID: "agmt-1", LicenseID: "l-7", ProductCode: "n0123", AWSAccountID: "123456789012",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestKinds(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		detailType, status string
+		want               notifications.Kind
+	}{
+		{"Purchase Agreement Created - Proposer", "ACTIVE", notifications.Noted},
+		{"License Updated - Manufacturer", "", notifications.Changed},
+		{"Purchase Agreement Amended - Proposer", "ACTIVE", notifications.Changed},
+		{"Purchase Agreement Ended - Proposer", "CANCELLED", notifications.Ending},
+		{"Purchase Agreement Ended - Manufacturer", "EXPIRED", notifications.Ending},
+		{"Purchase Agreement Ended - Proposer", "RENEWED", notifications.Changed},
+		{"Purchase Agreement Ended - Proposer", "REPLACED", notifications.Changed},
+		{"License Deprovisioned - Manufacturer", "", notifications.Ended},
+		{"Advisory Issued - Proposer", "", notifications.Noted},
+		{"Something Of Tomorrow", "", notifications.Noted},
+	} {
+		body, err := json.Marshal(map[string]any{"id": "1", "source": "aws.agreement-marketplace", "detail-type": tt.detailType, "detail": map[string]any{"agreement": map[string]string{"status": tt.status}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := notifications.Parse(string(body)); err != nil || got.Kind != tt.want {
+			t.Errorf("%s %s: %s, %v, want %s", tt.detailType, tt.status, got.Kind, err, tt.want)
+		}
+	}
+}
+
+func TestParseSNS(t *testing.T) {
+	t.Parallel()
+	for action, want := range map[string]notifications.Kind{
+		"subscribe-success": notifications.Changed, "entitlement-updated": notifications.Changed, "unsubscribe-pending": notifications.Ending,
+		"unsubscribe-success": notifications.Ended, "subscribe-fail": notifications.Refused, "new-action": notifications.Noted,
+	} {
+		for _, message := range []string{
+			`{"action":"` + action + `","customer-identifier":"X01","product-code":"n0123"}`,
+			`  {"action": "` + action + `", "customer-identifier": "X01", "product-code": "n0123", "isFreeTrialTermPresent": "true", } `,
+		} {
+			body, err := json.Marshal(map[string]string{"Type": "Notification", "MessageId": "m-1", "Message": message, "Timestamp": "2026-11-10T13:20:00.123Z"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := notifications.Parse(string(body))
+			if err != nil || got.Kind != want || got.ID != "m-1" || got.CustomerIdentifier != "X01" || got.ProductCode != "n0123" || got.Time.IsZero() {
+				t.Errorf("%s: %+v, %v", message, got, err)
+			}
+		}
+	}
+}
+
+func TestMalformed(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{
+		"", "null", "[]", "{}", "hello", `{"source":"aws.s3","id":"1","detail-type":"x"}`, `{"source":"aws.agreement-marketplace"}`,
+		`{"source":"aws.agreement-marketplace","id":"1","detail-type":"x","time":"yesterday"}`, `{"Type":"Notification","MessageId":"1","Message":"hello","Timestamp":"2026-11-10T13:20:00Z"}`,
+		`{"Type":"Notification","MessageId":"1","Message":"{}","Timestamp":"2026-11-10T13:20:00Z"}`, `{"Type":"SubscriptionConfirmation","MessageId":"1","Message":"x"}`,
+	} {
+		if got, err := notifications.Parse(body); !errors.Is(err, notifications.ErrMalformed) {
+			t.Errorf("%s: %+v, %v", body, got, err)
+		}
+	}
+}
+
+// What the simulator's marketplace says is understood, of new listings and of old.
+func TestParseWhatTheMarketplaceSends(t *testing.T) {
+	t.Parallel()
+	for name, legacy := range map[string]bool{"EventBridge": false, "SNS": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			q := newQueue(t, func(c *awssim.Config) { c.Legacy = legacy })
+			a, err := q.sim.Subscribe(t.Context(), awssim.SubscribeRequest{Plan: "starter"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := q.sim.Cancel(t.Context(), a.ID); err != nil {
+				t.Fatal(err)
+			}
+			events, err := q.sim.Events(t.Context(), 100)
+			if err != nil {
+				t.Fatal(err)
+			}
+			kinds := map[notifications.Kind]bool{}
+			for _, e := range events {
+				n, err := notifications.Parse(e.Body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				kinds[n.Kind] = true
+				if n.LicenseID != "" && !strings.HasSuffix(a.LicenseARN, ":"+n.LicenseID) || legacy && n.CustomerIdentifier != a.CustomerIdentifier {
+					t.Errorf("notification %+v of %+v", n, a)
+				}
+			}
+			for _, kind := range []notifications.Kind{notifications.Changed, notifications.Ending, notifications.Ended} {
+				if !kinds[kind] {
+					t.Errorf("no notification is %s", kind)
+				}
+			}
+		})
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(`{"id":"1","source":"aws.agreement-marketplace","detail-type":"License Updated - Manufacturer","detail":{"license":{"arn":"a:b/c:"}}}`)
+	f.Add(`{"Type":"Notification","MessageId":"1","Message":" {\"action\":\"x\",\"customer-identifier\":\"y\",} ","Timestamp":"2026-11-10T13:20:00Z"}`)
+	f.Fuzz(func(t *testing.T, body string) {
+		n, err := notifications.Parse(body)
+		if err != nil && !errors.Is(err, notifications.ErrMalformed) {
+			t.Errorf("error %v is not ErrMalformed", err)
+		}
+		if err == nil && (n.ID == "" || n.Type == "" && n.CustomerIdentifier == "" || n.Kind == "") {
+			t.Errorf("incomplete notification %+v", n)
+		}
+	})
+}
