@@ -1,0 +1,102 @@
+package console_test
+
+import (
+	"context"
+	"sync"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/google/uuid"
+
+	"github.com/pas-ta/liveness/projections"
+)
+
+// Head implements projections.Source.
+func (s *followedStore) Head(context.Context) (uint64, error) {
+	all, err := s.All()
+	if err != nil || len(all) == 0 {
+		return 0, err
+	}
+	return all[len(all)-1].Position, nil
+}
+
+// Subscriber implements projections.Source.
+func (s *followedStore) Subscriber(_ string, eventTypes []string, from func(context.Context) (projections.Place, error)) message.Subscriber {
+	wanted := map[string]bool{}
+	for _, t := range eventTypes {
+		wanted[t] = true
+	}
+	return &follower{store: s, wanted: wanted, from: from}
+}
+
+type follower struct {
+	store  *followedStore
+	wanted map[string]bool
+	from   func(context.Context) (projections.Place, error)
+	work   sync.WaitGroup
+}
+
+func (f *follower) Subscribe(ctx context.Context, _ string) (<-chan *message.Message, error) {
+	messages := make(chan *message.Message)
+	f.work.Go(func() {
+		defer close(messages)
+		place, err := f.from(ctx)
+		for err == nil && ctx.Err() == nil {
+			grown := f.store.growth()
+			var batch projections.Batch
+			if batch, err = f.behind(place); err != nil {
+				return
+			}
+			if place.Started && batch.Position == place.Position {
+				select {
+				case <-grown:
+				case <-ctx.Done():
+				}
+				continue
+			}
+			if !deliver(ctx, messages, batch) {
+				return
+			}
+			place = projections.Place{Position: batch.Position, Started: true}
+		}
+	})
+	return messages, nil
+}
+
+func (f *follower) behind(place projections.Place) (projections.Batch, error) {
+	all, err := f.store.All()
+	batch := projections.Batch{Position: place.Position, CaughtUp: true}
+	for _, recorded := range all {
+		if place.Started && recorded.Position <= place.Position {
+			continue
+		}
+		batch.Position = recorded.Position
+		if f.wanted[recorded.Event.EventType()] {
+			batch.Events = append(batch.Events, recorded)
+		}
+	}
+	return batch, err
+}
+
+func deliver(ctx context.Context, messages chan<- *message.Message, batch projections.Batch) bool {
+	for {
+		msg := message.NewMessageWithContext(ctx, uuid.NewString(), nil)
+		projections.WithBatch(msg, batch)
+		select {
+		case messages <- msg:
+		case <-ctx.Done():
+			return false
+		}
+		select {
+		case <-msg.Acked():
+			return true
+		case <-msg.Nacked():
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+func (f *follower) Close() error {
+	f.work.Wait()
+	return nil
+}

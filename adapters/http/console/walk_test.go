@@ -1,0 +1,120 @@
+package console_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/pas-ta/liveness/adapters/http/console/browsertest"
+	"github.com/pas-ta/liveness/adapters/parts"
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/projections"
+)
+
+// TestWalkInBrowser walks the journey over the console alone: AWS Marketplace is a page with a form, a check is an event.
+// LIVENESS_SCREENSHOTS names a folder to write screenshots to.
+func TestWalkInBrowser(t *testing.T) {
+	t.Parallel()
+	cache := parts.New(parts.Options{Progress: t.Output()})
+	chromium, err := cache.Chromium(t.Context())
+	if err != nil {
+		if os.Getenv("CI") == "" {
+			t.Skipf("no Chromium: %v", err)
+		}
+		t.Fatal(err)
+	}
+	axe, err := cache.AxeCore(t.Context())
+	must(t, err)
+
+	w := newWorld(t)
+	w.clock.advance(time.Until(w.clock.Now())) // the browser's clock is the real one
+	token, identity := w.market.sell("standard", 1)
+	marketplace := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		rw.Header().Set("Content-Type", "text/html")
+		_, _ = fmt.Fprintf(rw, `<title>AWS</title><link rel="icon" href="data:,"><form method="post" action="%s/marketplace/register"><input name="x-amzn-marketplace-token" value="%s"><button>Set up your account</button></form>`, w.url, token)
+	}))
+	t.Cleanup(marketplace.Close)
+	b := browsertest.Open(t, browsertest.Config{Chromium: chromium, Axe: axe, Shots: os.Getenv("LIVENESS_SCREENSHOTS")}, w.url, marketplace.URL)
+	subscription := domain.SubscriptionIDForLicense(identity.LicenseARN)
+	keys := commands.NewKeyAuthenticator(projections.NewAPIKeys(w.pool), []byte(testSecret))
+	site := browsertest.Site{
+		URL: w.url,
+		Subscribe: func(b *browsertest.Browser) {
+			b.Open(marketplace.URL)
+			b.Click("button")
+		},
+		MailedLink: func(address, subject string) string { return w.url + w.mailedLink(address, subject) },
+		Check: func(key string) int {
+			if _, err := keys.AuthenticateKey(t.Context(), key); err != nil {
+				return http.StatusUnauthorized
+			}
+			w.count(subscription, w.clock.Now(), 1)
+			return http.StatusOK
+		},
+	}
+	browsertest.Walk(b, site)
+	if os.Getenv("LIVENESS_SCREENSHOTS") != "" {
+		w.fillMonth(subscription)
+		b.Open(w.url + "/console/dashboard")
+		browsertest.Tour(b, "50-busy")
+	}
+}
+
+// count appends counted calls of a subscription at one moment, as the API does.
+func (w *world) count(subscription uuid.UUID, at time.Time, calls int) {
+	w.t.Helper()
+	ctx := context.WithoutCancel(w.t.Context())
+	s, err := w.app.Subscription(ctx, subscription)
+	must(w.t, err)
+	stream := domain.UsageStream(subscription, domain.MonthOf(at))
+	usage, revision := domain.UsageMonth{Month: domain.MonthOf(at)}, commands.NoStream
+	last, found, err := w.store.ReadLast(ctx, stream)
+	must(w.t, err)
+	if found {
+		usage, revision = usage.Fold(last.Event), int64(last.Revision)
+	}
+	var events []commands.Proposed
+	for range calls {
+		n := usage.Counted()
+		likelihood := 0.004 + float64((n*37)%90)/1000
+		if n%11 == 4 {
+			likelihood = 0.62 + float64((n*53)%370)/1000
+		}
+		event, err := usage.Count(domain.Subscription{
+			ID: s.ID, CustomerID: s.CustomerID, Status: s.Status, Plan: s.Plan, Limit: s.Limit, Overage: domain.OverageContinue,
+		}, 0, domain.Check{
+			ID: uuid.New(), KeySlot: domain.SlotPrimary, At: at,
+			Judgement: domain.Judgement{FakeLikelihood: likelihood, FakeFace: likelihood > 0.15, ValidFace: n%17 != 3, Brightness: 118 + float64(n%60), Threshold: 0.15, LatencyMS: 84 + n%70},
+		})
+		must(w.t, err)
+		events = append(events, commands.Proposed{ID: uuid.New(), Event: event, Meta: domain.Metadata{Actor: domain.ActorAPIClient, OccurredAt: at}})
+		usage = usage.Fold(event)
+		at = at.Add(7 * time.Second)
+	}
+	_, err = w.store.Append(ctx, stream, revision, events)
+	must(w.t, err)
+}
+
+// fillMonth gives the month so far a life that screenshots are worth taking of, beyond the plan's limit.
+func (w *world) fillMonth(subscription uuid.UUID) {
+	now := w.clock.Now()
+	start := domain.MonthOf(now).Start()
+	for day := start; day.Before(now.Add(-24 * time.Hour)); day = day.Add(24 * time.Hour) {
+		calls := 190 + (day.Day()*67)%110
+		if weekday := day.Weekday(); weekday == time.Saturday || weekday == time.Sunday {
+			calls = 50 + (day.Day()*31)%40
+		}
+		if day.Day() > 16 {
+			calls += 260
+		}
+		w.count(subscription, day.Add(9*time.Hour), calls)
+	}
+	w.count(subscription, now.Add(-time.Hour), 130)
+}

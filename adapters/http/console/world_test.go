@@ -1,0 +1,273 @@
+package console_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/alexedwards/scs/pgxstore"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/pas-ta/liveness/adapters/http/console"
+	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
+	"github.com/pas-ta/liveness/adapters/parts"
+	"github.com/pas-ta/liveness/adapters/postgres"
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/memorystore"
+	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/projections"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+const testSecret = "a secret of at least 32 bytes, for tests"
+
+// world is the console over the real commands, the real read models and a real Postgres. The event store is in memory;
+// AWS Marketplace and the mail service are at the other end of a port.
+type world struct {
+	t      testing.TB
+	url    string
+	clock  *clock
+	store  *followedStore
+	app    *commands.Application
+	market *marketplace
+	mails  *mailbox
+	pool   *pgxpool.Pool
+}
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	clock := newClock(time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC))
+	w := &world{t: t, clock: clock, store: newFollowedStore(clock.Now), pool: database(t), market: newMarketplace()}
+	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	vault, err := postgres.NewVault(w.pool, []byte(testSecret))
+	must(t, err)
+	barrier := projections.NewBarrier(w.pool, 20*time.Second)
+	w.app, err = commands.New(commands.Config{
+		Store: w.store, Vault: vault, Barrier: barrier, Catalogue: domain.DefaultCatalogue(), Secret: []byte(testSecret), Now: clock.Now, Log: log,
+	})
+	must(t, err)
+	engine, err := projections.NewEngine(projections.Config{
+		Pool: w.pool, Source: w.store, Projections: projections.All(), Log: log, Barrier: barrier,
+		LeaseRetry: 20 * time.Millisecond, FaultPause: 20 * time.Millisecond,
+	})
+	must(t, err)
+	w.run(engine.Run)
+
+	var handler atomic.Pointer[http.Handler]
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { (*handler.Load()).ServeHTTP(rw, r) }))
+	t.Cleanup(server.Close)
+	w.url = server.URL
+	public, err := url.Parse(server.URL)
+	must(t, err)
+	assets, err := parts.New(parts.Options{}).ConsoleAssets(t.Context())
+	must(t, err)
+	site, err := console.New(console.Config{
+		Application: w.app, Buyers: commands.NewBuyerDesk(w.app, w.market, productCode), Barrier: barrier, Catalogue: domain.DefaultCatalogue(),
+		Models: console.ReadModels{
+			Usage: projections.NewUsage(w.pool), Keys: projections.NewAPIKeys(w.pool), Subscriptions: projections.NewSubscriptions(w.pool),
+			Accounts: projections.NewAccounts(w.pool, vault), Activity: projections.NewActivity(w.pool),
+		},
+		Sessions: pgxstore.NewWithCleanupInterval(w.pool, 0), Ledger: console.NewPostgresLedger(w.pool), AssetsDir: assets, PublicURL: public,
+		Secret: []byte(testSecret), SupportMail: "support@example.com", MarketplaceURL: "https://aws.amazon.com/marketplace/", Now: clock.Now, Log: log,
+		ClientAddress: func(r *http.Request) string { return r.Header.Get("Test-Client") },
+	})
+	must(t, err)
+	handler.Store(&site)
+	w.mails = &mailbox{}
+	w.mails.handler, err = commands.NewAccountMails(w.app, w.mails, public, "support@example.com")
+	must(t, err)
+	return w
+}
+
+// run keeps work going until the test ends.
+func (w *world) run(work func(context.Context) error) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(w.t.Context()))
+	done := make(chan error, 1)
+	go func() { done <- work(ctx) }()
+	w.t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
+			w.t.Errorf("background work: %v", err)
+		}
+	})
+}
+
+func database(t testing.TB) *pgxpool.Pool {
+	t.Helper()
+	address := pgtest.Clone(t, "migrated", func(ctx context.Context, address string) error {
+		pool, err := postgres.Connect(ctx, address)
+		if err != nil {
+			return err
+		}
+		defer pool.Close()
+		return postgres.Migrate(ctx, pool)
+	})
+	pool, err := postgres.Connect(t.Context(), address)
+	must(t, err)
+	t.Cleanup(pool.Close)
+	return pool
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// clock is a time that tests move.
+type clock struct{ now atomic.Pointer[time.Time] }
+
+func newClock(start time.Time) *clock {
+	c := &clock{}
+	c.now.Store(&start)
+	return c
+}
+
+func (c *clock) Now() time.Time { return *c.now.Load() }
+
+func (c *clock) advance(by time.Duration) {
+	moved := c.Now().Add(by)
+	c.now.Store(&moved)
+}
+
+const productCode = "prod-liveness"
+
+// marketplace knows buyers by token.
+type marketplace struct {
+	mu      sync.Mutex
+	buyers  map[string]domain.MarketplaceIdentity
+	bought  map[string][]commands.ContractEntitlement // by licence
+	failure error
+}
+
+func newMarketplace() *marketplace {
+	return &marketplace{buyers: map[string]domain.MarketplaceIdentity{}, bought: map[string][]commands.ContractEntitlement{}}
+}
+
+// sell makes a token of somebody who has bought a plan.
+func (m *marketplace) sell(dimension string, quantity int64) (token string, identity domain.MarketplaceIdentity) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	licence := strings.ReplaceAll(uuid.NewString(), "-", "")
+	identity = domain.MarketplaceIdentity{
+		AWSAccountID: "123456789012", LicenseARN: "arn:aws:license-manager:us-east-1:123456789012:license:l-" + licence, ProductCode: productCode,
+	}
+	token = "token-" + licence
+	m.buyers[token] = identity
+	m.bought[identity.LicenseARN] = []commands.ContractEntitlement{{Dimension: dimension, Quantity: quantity}}
+	return token, identity
+}
+
+func (m *marketplace) fail(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.failure = err
+}
+
+func (m *marketplace) ResolveBuyer(_ context.Context, token string) (domain.MarketplaceIdentity, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	identity, known := m.buyers[token]
+	switch {
+	case m.failure != nil:
+		return identity, m.failure
+	case strings.HasPrefix(token, "expired"):
+		return identity, commands.ErrTokenExpired
+	case !known:
+		return identity, commands.ErrTokenInvalid
+	}
+	return identity, nil
+}
+
+func (m *marketplace) Entitlements(_ context.Context, identity domain.MarketplaceIdentity) ([]commands.ContractEntitlement, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.bought[identity.LicenseARN], m.failure
+}
+
+// mailbox gets the mails that events call for, when a test looks into it.
+type mailbox struct {
+	handler *commands.AccountMails
+	read    int
+
+	mu    sync.Mutex
+	mails []commands.Mail
+}
+
+func (m *mailbox) Send(_ context.Context, mail commands.Mail) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mails = append(m.mails, mail)
+	return nil
+}
+
+// newest delivers what is due and gives the newest mail to an address whose subject contains a text.
+func (w *world) newestMail(to, subject string) (commands.Mail, bool) {
+	w.t.Helper()
+	all, err := w.store.All()
+	must(w.t, err)
+	for ; w.mails.read < len(all); w.mails.read++ {
+		must(w.t, w.mails.handler.HandleRecorded(w.t.Context(), all[w.mails.read]))
+	}
+	w.mails.mu.Lock()
+	defer w.mails.mu.Unlock()
+	for i := len(w.mails.mails) - 1; i >= 0; i-- {
+		if mail := w.mails.mails[i]; mail.To == to && strings.Contains(mail.Subject, subject) {
+			return mail, true
+		}
+	}
+	return commands.Mail{}, false
+}
+
+// mailedLink gives the path and query of the link in the newest mail.
+func (w *world) mailedLink(to, subject string) string {
+	w.t.Helper()
+	mail, ok := w.newestMail(to, subject)
+	if !ok {
+		w.t.Fatalf("no mail %q was sent to %s", subject, to)
+	}
+	_, rest, found := strings.Cut(mail.Text, w.url)
+	if !found {
+		w.t.Fatalf("the mail holds no link to us:\n%s", mail.Text)
+	}
+	link, _, _ := strings.Cut(rest, "\n")
+	return link
+}
+
+// followedStore is the event store in memory, with the log that projections follow.
+type followedStore struct {
+	*memorystore.Store
+
+	mu    sync.Mutex
+	grown chan struct{} // closed when events are appended
+}
+
+func newFollowedStore(now func() time.Time) *followedStore {
+	return &followedStore{Store: memorystore.New(now), grown: make(chan struct{})}
+}
+
+func (s *followedStore) Append(ctx context.Context, stream string, expected int64, events []commands.Proposed) (commands.Appended, error) {
+	appended, err := s.Store.Append(ctx, stream, expected, events)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.grown)
+	s.grown = make(chan struct{})
+	return appended, err
+}
+
+func (s *followedStore) growth() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.grown
+}
