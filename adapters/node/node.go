@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/pas-ta/liveness/adapters/node/persistent"
 	"github.com/pas-ta/liveness/adapters/node/server"
 	"github.com/pas-ta/liveness/adapters/node/store"
@@ -62,6 +64,9 @@ func Start(ctx context.Context, config Config) (_ *Node, err error) {
 	if n.store, err = store.Open(ctx, config.Dir, config.Store); err != nil {
 		return nil, err
 	}
+	if err := firstStart(ctx, n.store); err != nil {
+		return nil, errors.Join(err, n.store.Close())
+	}
 	if n.persistent, err = persistent.NewService(ctx, n.store, config.Logger); err != nil {
 		return nil, errors.Join(err, n.store.Close())
 	}
@@ -74,6 +79,21 @@ func Start(ctx context.Context, config Config) (_ *Node, err error) {
 		Logger: config.Logger, TLS: config.TLS, Credentials: config.Credentials, Persistent: n.persistent,
 	})
 	return n, nil
+}
+
+// firstStart writes what a new log begins with: clients that wait for a fresh server look for an event in $users.
+func firstStart(ctx context.Context, s *store.Store) error {
+	if s.Head() > 0 {
+		return nil
+	}
+	id, err := uuid.NewRandom()
+	if err != nil {
+		return fmt.Errorf("make event id: %w", err)
+	}
+	_, err = s.Append(ctx, store.Write{Stream: "$users", Expected: store.ExpectAny, Events: []store.NewEvent{
+		{ID: id, Type: "$User", ContentType: store.ContentTypeJSON, Data: []byte(`"admin"`)},
+	}})
+	return err
 }
 
 // check refuses to offer the log to other machines in plain text or to anyone.

@@ -60,7 +60,7 @@ func TestOfficialClientAppendsReadsAndSubscribes(t *testing.T) {
 	if written.NextExpectedVersion != 1 || written.CommitPosition == 0 {
 		t.Errorf("append = %+v, want revision 1 and a position", written)
 	}
-	for seen := 0; seen < 2; {
+	for seen := 0; seen < 3; {
 		message := subscription.Recv()
 		if message.SubscriptionDropped != nil {
 			t.Fatal(message.SubscriptionDropped.Error)

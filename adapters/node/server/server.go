@@ -107,15 +107,26 @@ func Start(listener net.Listener, s *store.Store, options Options) *Server {
 		Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 		ErrorLog: slog.NewLogLogger(options.Logger.Handler(), slog.LevelDebug),
 	}
-	server.running.Go(func() error { return server.splitter.run(server.stopping) })
-	server.running.Go(func() error { return server.grpc.Serve(server.splitter.grpc) })
-	server.running.Go(func() error {
+	server.run("accept", func() error { return server.splitter.run(server.stopping) })
+	server.run("grpc", func() error { return server.grpc.Serve(server.splitter.grpc) })
+	server.run("http", func() error {
 		if err := server.plain.Serve(server.splitter.plain); !errors.Is(err, http.ErrServerClosed) {
 			return err
 		}
 		return nil
 	})
 	return server
+}
+
+// run keeps a part of the server going until Stop.
+func (s *Server) run(part string, serve func() error) {
+	s.running.Go(func() error {
+		err := serve()
+		if err != nil && s.stopping.Err() == nil {
+			s.log.Error("event store node: stopped serving", "part", part, "error", err)
+		}
+		return err
+	})
 }
 
 // stoppableCall is a call whose context ends also when the server stops.
