@@ -18,6 +18,7 @@ type EngineFlags struct {
 	Workers   int           `help:"Checks computed at the same time; 0 means one per processor." default:"0" env:"LIVENESS_WORKERS"`
 	Queue     int           `help:"Checks that may wait for a worker; 0 means 8 per worker." default:"0" env:"LIVENESS_QUEUE"`
 	QueueWait time.Duration `help:"Longest wait for a worker." default:"5s" env:"LIVENESS_QUEUE_WAIT"`
+	Decoder   string        `help:"Image decoder: libvips, go, or auto, which takes libvips where it can be had." enum:"auto,libvips,go" default:"auto" env:"LIVENESS_DECODER"`
 }
 
 // open supplies the native parts and opens an engine, which the caller closes.
@@ -45,6 +46,10 @@ func (f EngineFlags) open(app *App) (*inference.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	decoder, err := f.decoder(app, cache)
+	if err != nil {
+		return nil, err
+	}
 	engine, err := inference.Open(app.Ctx, inference.Config{
 		LibraryPath: library,
 		Pack:        models,
@@ -52,7 +57,7 @@ func (f EngineFlags) open(app *App) (*inference.Engine, error) {
 		Workers:     f.Workers,
 		Queue:       f.Queue,
 		Deadline:    f.QueueWait,
-		Limits:      decode.Limits{},
+		Decoder:     decoder,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the inference engine: %w", err)
@@ -62,4 +67,24 @@ func (f EngineFlags) open(app *App) (*inference.Engine, error) {
 		slog.String("decoder", engine.Decoder()), slog.Int("workers", engine.Workers()),
 		slog.String("onnxruntime", inference.RuntimeVersion()))
 	return engine, nil
+}
+
+// decoder opens the chosen decoder. libvips only makes decoding faster, so that
+// without it the product works on.
+func (f EngineFlags) decoder(app *App, cache *parts.Cache) (decode.Decoder, error) {
+	if f.Decoder == "go" {
+		return decode.NewStdlib(decode.Limits{}), nil
+	}
+	path, err := cache.Libvips(app.Ctx)
+	if err == nil {
+		var vips *decode.Vips
+		if vips, err = decode.OpenVips(path, decode.Limits{}); err == nil {
+			return vips, nil
+		}
+	}
+	if f.Decoder == "libvips" || app.Ctx.Err() != nil {
+		return nil, fmt.Errorf("open the libvips decoder: %w", err)
+	}
+	app.Log.Info("images are decoded without libvips, which is slower", slog.Any("reason", err))
+	return decode.NewStdlib(decode.Limits{}), nil
 }

@@ -159,7 +159,7 @@ type gValue [3]uint64
 type rect struct{ left, top, width, height int32 }
 
 // stripHeight is how many rows are decoded between two looks at the context.
-const stripHeight = 128
+const stripHeight = 16
 
 // read decodes the image into buffer, strip by strip.
 func (l *vipsLibrary) read(ctx context.Context, source uintptr, buffer []byte, h header, bands int) error {
