@@ -69,8 +69,8 @@ func (r *Reactor) consume(ctx context.Context) error {
 	var workers sync.WaitGroup
 	defer func() {
 		cancel()
+		workers.Wait() // before Close, which sends on the stream as their answers do
 		_ = subscription.Close()
-		workers.Wait()
 	}()
 	// The store keeps at most BufferSize events unanswered, so there are never more goroutines than that.
 	for {
