@@ -8,9 +8,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// maxPayloads is how many contents may wait for one slow consumer; those of further messages are read again when their turn
+// maxContentBytes bounds the content that waits for one slow consumer; that of further messages is read again when their turn
 // comes, so that a large buffer_size costs no more memory than the names of its events.
-const maxPayloads = 64
+const maxContentBytes = 4 << 20
 
 // delivery is a message on its way to a consumer.
 type delivery struct {
@@ -32,10 +32,10 @@ type connection struct {
 	since    time.Time
 	measured int64 // completed at the last measurement
 
-	mu       sync.Mutex
-	queue    []delivery
-	payloads int
-	wake     chan struct{} // holds one token while there may be something in the queue
+	mu    sync.Mutex
+	queue []delivery
+	bytes int           // of content in the queue
+	wake  chan struct{} // holds one token while there may be something in the queue
 
 	once    sync.Once
 	dropped chan struct{}
@@ -57,9 +57,9 @@ func (c *connection) push(m *Message) {
 		// A consumer that reads nothing gets the same messages again and again, each time they expire.
 		c.queue = slices.DeleteFunc(c.queue, func(d delivery) bool { return d.stale(c.consumer) })
 	}
-	if found, ok := m.Payload.(*content); ok && c.payloads < maxPayloads {
+	if found, ok := m.Payload.(*content); ok && c.bytes < maxContentBytes {
 		d.content = found
-		c.payloads++
+		c.bytes += m.Size
 	}
 	c.queue = append(c.queue, d)
 	c.mu.Unlock()
@@ -73,7 +73,7 @@ func (c *connection) take() []delivery {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	taken := c.queue
-	c.queue, c.payloads = nil, 0
+	c.queue, c.bytes = nil, 0
 	return taken
 }
 

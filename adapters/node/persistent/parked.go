@@ -47,7 +47,7 @@ func openParked(ctx context.Context, s *store.Store, stream string) (parked, err
 }
 
 // count returns how many messages are parked and not being replayed.
-func (p *parked) count() int64 { return int64(p.end - p.next) }
+func (p *parked) count() int64 { return int64(p.end - max(p.next, p.until)) }
 
 // replay asks for the links below stopAt to be replayed.
 func (p *parked) replay(stopAt uint64) { p.until = max(p.until, min(stopAt, p.end)) }

@@ -89,6 +89,8 @@ func identify(stream *shared.StreamIdentifier, all bool, group string) (identity
 		id.source = allStream
 	case id.source == "":
 		return id, invalid("the request names no stream")
+	case id.source == allStream:
+		return id, invalid("a group on $all is asked for with the option for it, not as a stream")
 	}
 	if group == "" {
 		return id, invalid("the request names no group")

@@ -28,7 +28,7 @@ const patience = 20 * time.Second
 
 // host is a store with the service on a loopback port.
 type host struct {
-	t      *testing.T
+	tb     testing.TB
 	dir    string
 	store  *store.Store
 	client pb.PersistentSubscriptionsClient
@@ -36,26 +36,26 @@ type host struct {
 }
 
 func newHost(t *testing.T) *host {
-	h := &host{t: t, dir: t.TempDir()}
+	h := &host{tb: t, dir: t.TempDir()}
 	h.start()
 	t.Cleanup(func() { h.close() })
 	return h
 }
 
 func (h *host) start() {
-	h.t.Helper()
+	h.tb.Helper()
 	ctx := context.Background()
 	opened, err := store.Open(ctx, h.dir, store.Options{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		h.t.Fatal(err)
+		h.tb.Fatal(err)
 	}
 	service, err := persistent.NewService(ctx, opened, slog.New(slog.DiscardHandler))
 	if err != nil {
-		h.t.Fatal(err)
+		h.tb.Fatal(err)
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		h.t.Fatal(err)
+		h.tb.Fatal(err)
 	}
 	server := grpc.NewServer()
 	pb.RegisterPersistentSubscriptionsServer(server, service)
@@ -63,33 +63,33 @@ func (h *host) start() {
 	go func() { served <- server.Serve(listener) }()
 	connection, err := grpc.NewClient(listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
-		h.t.Fatal(err)
+		h.tb.Fatal(err)
 	}
 	h.store, h.client = opened, pb.NewPersistentSubscriptionsClient(connection)
 	h.close = func() {
 		ending, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
 		if err := errors.Join(service.Close(ending), connection.Close()); err != nil {
-			h.t.Error(err)
+			h.tb.Error(err)
 		}
 		server.Stop()
 		if err := errors.Join(<-served, opened.Close()); err != nil {
-			h.t.Error(err)
+			h.tb.Error(err)
 		}
 		h.close = func() {}
 	}
 }
 
 func (h *host) restart() {
-	h.t.Helper()
+	h.tb.Helper()
 	h.close()
 	h.start()
 }
 
 func (h *host) append(stream string, events ...store.NewEvent) {
-	h.t.Helper()
+	h.tb.Helper()
 	if _, err := h.store.Append(context.Background(), store.Write{Stream: stream, Expected: store.ExpectAny, Events: events}); err != nil {
-		h.t.Fatal(err)
+		h.tb.Fatal(err)
 	}
 }
 
@@ -122,7 +122,7 @@ func settings(change func(*pb.CreateReq_Settings)) *pb.CreateReq_Settings {
 func eager(s *pb.CreateReq_Settings) { s.MinCheckpointCount, s.MaxCheckpointCount = 1, 1 }
 
 func (h *host) create(stream, group string, change func(*pb.CreateReq_Settings)) {
-	h.t.Helper()
+	h.tb.Helper()
 	_, err := h.client.Create(context.Background(), &pb.CreateReq{Options: &pb.CreateReq_Options{
 		StreamOption: &pb.CreateReq_Options_Stream{Stream: &pb.CreateReq_StreamOptions{
 			StreamIdentifier: name(stream), RevisionOption: &pb.CreateReq_StreamOptions_Start{Start: &shared.Empty{}},
@@ -130,43 +130,43 @@ func (h *host) create(stream, group string, change func(*pb.CreateReq_Settings))
 		GroupName: group, Settings: settings(change),
 	}})
 	if err != nil {
-		h.t.Fatal(err)
+		h.tb.Fatal(err)
 	}
 }
 
 func (h *host) createAll(group string, all *pb.CreateReq_AllOptions, change func(*pb.CreateReq_Settings)) {
-	h.t.Helper()
+	h.tb.Helper()
 	_, err := h.client.Create(context.Background(), &pb.CreateReq{Options: &pb.CreateReq_Options{
 		StreamOption: &pb.CreateReq_Options_All{All: all}, GroupName: group, Settings: settings(change),
 	}})
 	if err != nil {
-		h.t.Fatal(err)
+		h.tb.Fatal(err)
 	}
 }
 
 // consumer is one call of Read.
 type consumer struct {
-	t      *testing.T
+	tb     testing.TB
 	stream pb.PersistentSubscriptions_ReadClient
 	cancel context.CancelFunc
 }
 
 func (h *host) connect(stream, group string, bufferSize int32) *consumer {
-	h.t.Helper()
+	h.tb.Helper()
 	c := h.open(stream, group, bufferSize)
 	if first, err := c.stream.Recv(); err != nil || first.GetSubscriptionConfirmation().GetSubscriptionId() == "" {
-		h.t.Fatalf("confirmation %v, error %v", first, err)
+		h.tb.Fatalf("confirmation %v, error %v", first, err)
 	}
 	return c
 }
 
 func (h *host) open(stream, group string, bufferSize int32) *consumer {
-	h.t.Helper()
+	h.tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	h.t.Cleanup(cancel)
+	h.tb.Cleanup(cancel)
 	call, err := h.client.Read(ctx)
 	if err != nil {
-		h.t.Fatal(err)
+		h.tb.Fatal(err)
 	}
 	options := &pb.ReadReq_Options{
 		GroupName: group, BufferSize: bufferSize,
@@ -178,23 +178,23 @@ func (h *host) open(stream, group string, bufferSize int32) *consumer {
 		options.StreamOption = &pb.ReadReq_Options_StreamIdentifier{StreamIdentifier: name(stream)}
 	}
 	if err := call.Send(&pb.ReadReq{Content: &pb.ReadReq_Options_{Options: options}}); err != nil {
-		h.t.Fatal(err)
+		h.tb.Fatal(err)
 	}
-	return &consumer{t: h.t, stream: call, cancel: cancel}
+	return &consumer{tb: h.tb, stream: call, cancel: cancel}
 }
 
 func (c *consumer) next() *pb.ReadResp_ReadEvent {
-	c.t.Helper()
+	c.tb.Helper()
 	response, err := c.stream.Recv()
 	if err != nil {
-		c.t.Fatal(err)
+		c.tb.Fatal(err)
 	}
 	return response.GetEvent()
 }
 
 // want receives one event for each text, "<revision>" or "<revision>/<retry count>".
 func (c *consumer) want(texts ...string) []*pb.ReadResp_ReadEvent {
-	c.t.Helper()
+	c.tb.Helper()
 	var got []string
 	var all []*pb.ReadResp_ReadEvent
 	for range texts {
@@ -206,13 +206,13 @@ func (c *consumer) want(texts ...string) []*pb.ReadResp_ReadEvent {
 		got, all = append(got, text), append(all, e)
 	}
 	if diff := cmp.Diff(texts, got); diff != "" {
-		c.t.Fatalf("events (-want +got):\n%s", diff)
+		c.tb.Fatalf("events (-want +got):\n%s", diff)
 	}
 	return all
 }
 
 func (c *consumer) ended() error {
-	c.t.Helper()
+	c.tb.Helper()
 	for {
 		if _, err := c.stream.Recv(); err != nil {
 			return err
@@ -233,36 +233,36 @@ func originalIDs(all []*pb.ReadResp_ReadEvent) []*shared.UUID {
 }
 
 func (c *consumer) ack(all ...*pb.ReadResp_ReadEvent) {
-	c.t.Helper()
+	c.tb.Helper()
 	if err := c.stream.Send(&pb.ReadReq{Content: &pb.ReadReq_Ack_{Ack: &pb.ReadReq_Ack{Ids: originalIDs(all)}}}); err != nil {
-		c.t.Fatal(err)
+		c.tb.Fatal(err)
 	}
 }
 
 func (c *consumer) nack(action pb.ReadReq_Nack_Action, all ...*pb.ReadResp_ReadEvent) {
-	c.t.Helper()
+	c.tb.Helper()
 	err := c.stream.Send(&pb.ReadReq{Content: &pb.ReadReq_Nack_{Nack: &pb.ReadReq_Nack{Ids: originalIDs(all), Action: action, Reason: "test"}}})
 	if err != nil {
-		c.t.Fatal(err)
+		c.tb.Fatal(err)
 	}
 }
 
 func (h *host) info(stream, group string) *pb.SubscriptionInfo {
-	h.t.Helper()
+	h.tb.Helper()
 	o := &pb.GetInfoReq_Options{GroupName: group, StreamOption: &pb.GetInfoReq_Options_StreamIdentifier{StreamIdentifier: name(stream)}}
 	if stream == "$all" {
 		o.StreamOption = &pb.GetInfoReq_Options_All{All: &shared.Empty{}}
 	}
 	found, err := h.client.GetInfo(context.Background(), &pb.GetInfoReq{Options: o})
 	if err != nil {
-		h.t.Fatal(err)
+		h.tb.Fatal(err)
 	}
 	return found.GetSubscriptionInfo()
 }
 
 // eventually waits for a condition on the group's description.
 func (h *host) eventually(stream, group, what string, holds func(*pb.SubscriptionInfo) bool) {
-	h.t.Helper()
+	h.tb.Helper()
 	deadline := time.Now().Add(patience)
 	for {
 		found := h.info(stream, group)
@@ -270,19 +270,19 @@ func (h *host) eventually(stream, group, what string, holds func(*pb.Subscriptio
 			return
 		}
 		if time.Now().After(deadline) {
-			h.t.Fatalf("%s: not so in time: %v", what, found)
+			h.tb.Fatalf("%s: not so in time: %v", what, found)
 		}
 	}
 }
 
 func (h *host) replay(stream, group string) {
-	h.t.Helper()
+	h.tb.Helper()
 	_, err := h.client.ReplayParked(context.Background(), &pb.ReplayParkedReq{Options: &pb.ReplayParkedReq_Options{
 		GroupName: group, StreamOption: &pb.ReplayParkedReq_Options_StreamIdentifier{StreamIdentifier: name(stream)},
 		StopAtOption: &pb.ReplayParkedReq_Options_NoLimit{NoLimit: &shared.Empty{}},
 	}})
 	if err != nil {
-		h.t.Fatal(err)
+		h.tb.Fatal(err)
 	}
 }
 
@@ -506,6 +506,37 @@ func TestLinksAreResolvedAndAcknowledgedByTheLink(t *testing.T) {
 	}
 	c.ack(first, second)
 	h.eventually("links", "g", "both settled", func(i *pb.SubscriptionInfo) bool { return i.GetTotalItems() == 2 })
+}
+
+func TestGroupOnACategory(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.create("$ce-account", "g", func(s *pb.CreateReq_Settings) { s.ResolveLinks, s.MaxRetryCount = true, 1 })
+	c := h.connect("$ce-account", "g", 1)
+	h.append("account-1", events(1, "e")...)
+	h.append("other-1", events(1, "e")...)
+	h.append("account-2", events(1, "e")...)
+	for _, stream := range []string{"account-1", "account-2"} {
+		e := c.next()
+		if got := string(e.GetEvent().GetStreamIdentifier().GetStreamName()); got != stream || e.GetLink() == nil {
+			t.Errorf("delivered %v, want the event of %s", e, stream)
+		}
+		c.nack(pb.ReadReq_Nack_Retry, e)
+		again := c.next()
+		if got := string(again.GetEvent().GetStreamIdentifier().GetStreamName()); got != stream || again.GetRetryCount() != 1 {
+			t.Errorf("delivered again %v, want the event of %s", again, stream)
+		}
+		c.nack(pb.ReadReq_Nack_Park, again)
+	}
+	h.eventually("$ce-account", "g", "parked", func(i *pb.SubscriptionInfo) bool { return i.GetParkedMessageCount() == 2 })
+	h.replay("$ce-account", "g")
+	for _, stream := range []string{"account-1", "account-2"} {
+		e := c.next()
+		if got := string(e.GetEvent().GetStreamIdentifier().GetStreamName()); got != stream {
+			t.Errorf("replayed %v, want the event of %s", e, stream)
+		}
+		c.ack(e)
+	}
 }
 
 func TestRequestsThatCannotBeServed(t *testing.T) {

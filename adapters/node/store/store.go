@@ -343,7 +343,17 @@ func (s *Store) ReadAll(ctx context.Context, direction Direction, from uint64, l
 func (s *Store) ReadEvent(ctx context.Context, stream string, revision uint64) (event Event, found bool, err error) {
 	err = s.read(ctx, func(c *conn) error {
 		state, err := s.state(ctx, c, stream)
-		if err != nil || isIndexStream(stream) {
+		if err != nil {
+			return err
+		}
+		if isIndexStream(stream) {
+			if state.Last < 0 || revision > uint64(state.Last) {
+				return nil
+			}
+			slice, err := c.readIndex(ctx, stream, state, Forwards, revision, 1)
+			if err == nil && len(slice.Events) == 1 {
+				event, found = slice.Events[0], true
+			}
 			return err
 		}
 		event, found, err = c.readEvent(ctx, state, revision)
