@@ -67,6 +67,7 @@ func (c *DevCmd) Run(app *App) (err error) {
 		return err
 	}
 	defer func() { _ = aws.Close() }()
+	c.Addr, c.AWSAddr = site.Addr().String(), aws.Addr().String() // port 0 took a free one
 
 	machine, err := c.startMachine(app)
 	if err != nil {
@@ -230,7 +231,7 @@ func (c *DevCmd) serve(app *App, m *machine, siteListener, awsListener net.Liste
 				if err != nil {
 					return err
 				}
-				c.welcome(app, demo, photo)
+				c.welcome(app, m, demo, photo)
 				<-ctx.Done()
 				return nil
 			},
@@ -248,7 +249,7 @@ func (c *DevCmd) serve(app *App, m *machine, siteListener, awsListener net.Liste
 }
 
 // welcome says where everything is.
-func (c *DevCmd) welcome(app *App, demo demoCustomer, photo string) {
+func (c *DevCmd) welcome(app *App, m *machine, demo demoCustomer, photo string) {
 	fmt.Fprintf(app.Out, `
 Liveness Detection API is ready.
 
@@ -262,7 +263,7 @@ Liveness Detection API is ready.
 %[7]s
 Events as they happen: go run ./cmd/liveness events -f
 Stop with Ctrl-C; everything is kept.
-`, c.Addr, c.AWSAddr, demo.Email, demo.Password, c.NodeAddr, c.Data, demo.curl(c.Addr, photo))
+`, c.Addr, c.AWSAddr, demo.Email, demo.Password, m.node.Addr(), c.Data, demo.curl(c.Addr, photo))
 }
 
 // lockData makes the data directory and keeps other processes out of it.

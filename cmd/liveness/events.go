@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,6 +26,8 @@ const defaultNodeAddr = "127.0.0.1:2113"
 type LogFlags struct {
 	EventStore string `name:"eventstore" help:"Address of the event store, as esdb://host:port?tls=false. Without it the node of this machine is asked, or its data directory when it does not run." env:"EVENTSTOREDB_URL" placeholder:"URL"`
 	Data       string `help:"Data directory of dev." default:"./data" type:"path" env:"LIVENESS_DATA"`
+
+	address string // of this machine's node; defaultNodeAddr when empty
 }
 
 // EventsCmd prints the log for people and scripts.
@@ -186,13 +189,14 @@ func (f LogFlags) open(app *App) (client *eventstoredb.Client, stop func(), err 
 	if f.EventStore != "" {
 		return connectLog(app, f.EventStore, "Start it, or give another address with --eventstore.")
 	}
-	client, stop, err = connectLog(app, "esdb://"+defaultNodeAddr+"?tls=false", "")
+	address := cmp.Or(f.address, defaultNodeAddr)
+	client, stop, err = connectLog(app, "esdb://"+address+"?tls=false", "")
 	if err == nil {
 		return client, stop, nil
 	}
 	dir := eventsDir(f.Data)
 	if _, statErr := os.Stat(dir); statErr != nil {
-		return nil, nil, fmt.Errorf("no event store answers at %s and there is no data in %s. Start `liveness dev` first, or give --eventstore or --data", defaultNodeAddr, f.Data)
+		return nil, nil, fmt.Errorf("no event store answers at %s and there is no data in %s. Start `liveness dev` first, or give --eventstore or --data", address, f.Data)
 	}
 	embedded, err := node.Start(app.Ctx, node.Config{Addr: "127.0.0.1:0", Dir: dir, Logger: app.Log})
 	if err != nil {

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pas-ta/liveness/adapters/parts"
+)
+
+// runningDev is the whole product, started as `dev` starts it, on free ports.
+type runningDev struct {
+	api, aws string // addresses
+	data     string
+	demo     demoCustomer
+	printed  *notedOutput
+	stop     func()
+}
+
+// notedOutput keeps what a command prints and tells when a text has appeared.
+type notedOutput struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+	news chan struct{}
+}
+
+func newNotedOutput() *notedOutput { return &notedOutput{news: make(chan struct{}, 1)} }
+
+func (o *notedOutput) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.text.Write(p)
+	select {
+	case o.news <- struct{}{}:
+	default:
+	}
+	return len(p), nil
+}
+
+func (o *notedOutput) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// startDev starts dev on a data directory and waits until it says that it is ready.
+func startDev(t *testing.T, data string) *runningDev {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	out, logs := newNotedOutput(), newNotedOutput()
+	app := &App{Ctx: ctx, Out: out, Err: logs, Log: slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelWarn}))}
+	command := &DevCmd{Addr: "127.0.0.1:0", AWSAddr: "127.0.0.1:0", NodeAddr: "127.0.0.1:0", Data: data, EngineFlags: EngineFlags{QueueWait: 5 * time.Second}}
+	ended := make(chan error, 1)
+	go func() { ended <- command.Run(app) }()
+	dev := &runningDev{data: data, printed: out}
+	dev.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("dev ended with: %v\n%s", err, logs)
+		}
+	})
+	t.Cleanup(dev.stop)
+	patience := time.After(2 * time.Minute) // native parts may have to be fetched first
+	for !strings.Contains(out.String(), "everything is kept") {
+		select {
+		case <-out.news:
+		case err := <-ended:
+			ended <- nil
+			t.Fatalf("dev did not start: %v\n%s", err, logs)
+		case <-patience:
+			t.Fatalf("dev is not ready:\n%s\n%s", out, logs)
+		}
+	}
+	dev.api, dev.aws = "http://"+command.Addr, "http://"+command.AWSAddr
+	content, err := os.ReadFile(filepath.Join(data, demoFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(content, &dev.demo); err != nil {
+		t.Fatal(err)
+	}
+	return dev
+}
+
+// apiAnswer is the envelope of the API.
+type apiAnswer struct {
+	Status   int `json:"-"`
+	Metadata struct {
+		CustomerID *string `json:"customer_id"`
+		Remaining  int64   `json:"remaining_calls"`
+		OverLimit  int64   `json:"over_limit_calls"`
+		Status     string  `json:"status"`
+	} `json:"metadata"`
+	Data struct {
+		FakeLikelihood float64 `json:"isFakeLikelihood"`
+		FakeFace       bool    `json:"isFakeFace"`
+		Calls          int64   `json:"calls"`
+	} `json:"data"`
+	Error struct {
+		Code    string `json:"code"`
+		Message string `json:"message"`
+	} `json:"error"`
+}
+
+func (d *runningDev) call(t *testing.T, method, path, key string, body io.Reader) apiAnswer {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, d.api+path, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("X-API-Key", key)
+	request.Header.Set("Content-Type", "application/json")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	answer := apiAnswer{Status: response.StatusCode}
+	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
+		t.Fatalf("%s %s: %d, %v", method, path, response.StatusCode, err)
+	}
+	return answer
+}
+
+func (d *runningDev) check(t *testing.T, key, photo string) apiAnswer {
+	t.Helper()
+	image, err := os.ReadFile(photo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := fmt.Sprintf(`{"image": %q, "image_format": "jpeg"}`, base64.StdEncoding.EncodeToString(image))
+	return d.call(t, http.MethodPost, "/v1/check/liveness", key, strings.NewReader(body))
+}
+
+func samplePhoto(t *testing.T, number int) string {
+	t.Helper()
+	photo, err := parts.New(parts.Options{}).SamplePhoto(t.Context(), number)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return photo
+}
+
+// What the README promises of the first command: checks are answered and counted, a restart keeps the count, the curl
+// line still has a key that works, and the log shows it all.
+func TestDevChecksCountsAndKeeps(t *testing.T) {
+	t.Parallel()
+	data := filepath.Join(t.TempDir(), "data")
+	dev := startDev(t, data)
+	for number := 1; number <= 6; number++ {
+		answer := dev.check(t, dev.demo.Primary, samplePhoto(t, number))
+		if answer.Status != http.StatusOK || answer.Data.FakeLikelihood >= 0.15 || answer.Data.FakeFace || answer.Metadata.Remaining != int64(1000-number) {
+			t.Errorf("sample %d: %+v", number, answer)
+		}
+		if usage := dev.call(t, http.MethodGet, "/v1/usage", dev.demo.Primary, nil); usage.Data.Calls != int64(number) {
+			t.Errorf("after check %d usage says %+v", number, usage)
+		}
+	}
+	if answer := dev.call(t, http.MethodPost, "/v1/check/liveness", dev.demo.Secondary, strings.NewReader(`{"image":"AAAA","image_format":"jpeg"}`)); answer.Status != http.StatusBadRequest || answer.Error.Code != "invalid_image" {
+		t.Errorf("no image: %+v", answer)
+	}
+	if !strings.Contains(dev.printed.String(), dev.demo.Primary) || !strings.Contains(dev.printed.String(), samplePhoto(t, 1)) {
+		t.Errorf("the curl line lacks key or photo:\n%s", dev.printed)
+	}
+	dev.stop()
+
+	again := startDev(t, data)
+	if usage := again.call(t, http.MethodGet, "/v1/usage", again.demo.Primary, nil); usage.Data.Calls != 6 || usage.Metadata.Remaining != 994 {
+		t.Errorf("after a restart usage says %+v", usage)
+	}
+	if answer := again.check(t, again.demo.Primary, samplePhoto(t, 1)); answer.Metadata.Remaining != 993 {
+		t.Errorf("the first check after a restart: %+v", answer)
+	}
+	again.stop()
+
+	var out bytes.Buffer
+	events := &EventsCmd{LogFlags: LogFlags{Data: data, address: "127.0.0.1:1"}, Type: []string{"CheckCompleted"}, JSON: true}
+	if err := events.Run(&App{Ctx: t.Context(), Out: &out, Err: io.Discard, Log: slog.New(slog.DiscardHandler)}); err != nil {
+		t.Fatal(err)
+	}
+	if lines := strings.Count(out.String(), "\n"); lines != 7 {
+		t.Errorf("the log shows %d checks, want 7:\n%s", lines, out.String())
+	}
+}
