@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -134,10 +135,12 @@ func (e *Engine) instance(p Projection, schema string) *instance {
 }
 
 func (e *Engine) projection(name string) (Projection, error) {
-	for _, p := range e.Projections {
+	names := make([]string, len(e.Projections))
+	for i, p := range e.Projections {
 		if p.Name == name {
 			return p, nil
 		}
+		names[i] = p.Name
 	}
-	return Projection{}, fmt.Errorf("there is no read model %q", name)
+	return Projection{}, fmt.Errorf("there is no read model %q; there are %s", name, strings.Join(names, ", "))
 }

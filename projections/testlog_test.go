@@ -104,10 +104,11 @@ func (s *testSubscriber) next(place projections.Place) (projections.Batch, <-cha
 	s.log.mu.Lock()
 	defer s.log.mu.Unlock()
 	batch := projections.Batch{Position: place.Position}
-	for _, recorded := range s.log.events {
-		if place.Started && recorded.Position <= place.Position {
-			continue
-		}
+	read := 0
+	if place.Started {
+		read = int(place.Position / 10) // positions are ten apart
+	}
+	for _, recorded := range s.log.events[read:] {
 		if len(batch.Events) == s.log.batch {
 			return batch, s.log.grown
 		}

@@ -2,6 +2,8 @@ package projections
 
 import (
 	"context"
+	"fmt"
+	"math"
 	"time"
 
 	"github.com/google/uuid"
@@ -74,40 +76,135 @@ func UsageProjection() Projection {
 	}
 }
 
-// checkRows are the columns of a batch of counted calls: sent as arrays, the whole batch is one statement.
-type checkRows struct {
-	subscription, customer, check     []uuid.UUID
-	month, day                        []time.Time
-	ordinal, included, overage, limit []int64
-	completed, hour                   []time.Time
-	likelihood, brightness            []float64
-	latency                           []int32
-	fake, valid, keyed                []bool
-	billing, slot, plan, policy       []string
+// applyUsage adds calls. A month's calls are numbered, so the number of the newest one shown tells which of a batch are
+// new, with one look-up per month instead of one per call: those are copied in and added to the sums. A number left out
+// means that the log does not hold what it must; nothing is counted past it.
+func applyUsage(ctx context.Context, tx pgx.Tx, batch []domain.Recorded) error {
+	shown, err := newestOrdinals(ctx, tx, batch)
+	if err != nil {
+		return err
+	}
+	sums := newUsageSums()
+	calls := make([]domain.CheckCompleted, 0, len(batch))
+	for _, recorded := range batch {
+		e, ok := recorded.Event.(domain.CheckCompleted)
+		if !ok {
+			continue
+		}
+		month := usageMonth{e.SubscriptionID, e.Month}
+		switch newest := shown[month]; {
+		case e.Ordinal <= newest:
+			continue
+		case e.Ordinal > newest+1:
+			return fmt.Errorf("%w: call %d of %s in %s follows call %d", ErrPoisonous, e.Ordinal, e.SubscriptionID, e.Month, newest)
+		}
+		shown[month] = e.Ordinal
+		calls = append(calls, e)
+		sums.add(month, e, recorded.RecordedAt)
+	}
+	if len(calls) == 0 {
+		return nil
+	}
+	if _, err := tx.CopyFrom(ctx, pgx.Identifier{"checks"}, checkColumns, pgx.CopyFromSlice(len(calls), func(i int) ([]any, error) {
+		e := &calls[i]
+		return []any{
+			e.SubscriptionID, e.CheckID, e.Ordinal, e.CompletedAt, e.Judgement.FakeLikelihood, e.Judgement.Brightness, e.Month.Start(),
+			min(e.Judgement.LatencyMS, math.MaxInt32), e.Judgement.FakeFace, e.Judgement.ValidFace, e.RequestDigest != "",
+			string(e.Billing), string(e.KeySlot),
+		}, nil
+	})); err != nil {
+		return fmt.Errorf("add %d calls: %w", len(calls), err)
+	}
+	return sums.store(ctx, tx)
 }
 
-func (c *checkRows) add(r domain.Recorded, e domain.CheckCompleted) {
-	c.subscription = append(c.subscription, e.SubscriptionID)
-	c.customer = append(c.customer, e.CustomerID)
-	c.check = append(c.check, e.CheckID)
-	c.month = append(c.month, e.Month.Start())
-	c.day = append(c.day, dayWithin(e.Month, e.CompletedAt))
-	c.ordinal = append(c.ordinal, e.Ordinal)
-	c.included = append(c.included, e.IncludedTotal)
-	c.overage = append(c.overage, e.OverageTotal)
-	c.limit = append(c.limit, e.Limit)
-	c.completed = append(c.completed, e.CompletedAt)
-	c.hour = append(c.hour, domain.UsageHour(r.RecordedAt))
-	c.likelihood = append(c.likelihood, e.Judgement.FakeLikelihood)
-	c.brightness = append(c.brightness, e.Judgement.Brightness)
-	c.latency = append(c.latency, int32(min(e.Judgement.LatencyMS, 1<<31-1)))
-	c.fake = append(c.fake, e.Judgement.FakeFace)
-	c.valid = append(c.valid, e.Judgement.ValidFace)
-	c.keyed = append(c.keyed, e.RequestDigest != "")
-	c.billing = append(c.billing, string(e.Billing))
-	c.slot = append(c.slot, string(e.KeySlot))
-	c.plan = append(c.plan, string(e.Plan))
-	c.policy = append(c.policy, string(e.Overage))
+var checkColumns = []string{
+	"subscription_id", "check_id", "ordinal", "completed_at", "fake_likelihood", "brightness", "month",
+	"latency_ms", "fake_face", "valid_face", "keyed", "billing", "key_slot",
+}
+
+// newestOrdinals gives the number of the newest call shown of every month that a batch has calls of.
+func newestOrdinals(ctx context.Context, tx pgx.Tx, batch []domain.Recorded) (map[usageMonth]int64, error) {
+	newest := map[usageMonth]int64{}
+	var subscriptions []uuid.UUID
+	var months []time.Time
+	for _, recorded := range batch {
+		if e, ok := recorded.Event.(domain.CheckCompleted); ok {
+			month := usageMonth{e.SubscriptionID, e.Month}
+			if _, listed := newest[month]; !listed {
+				newest[month] = 0
+				subscriptions, months = append(subscriptions, e.SubscriptionID), append(months, e.Month.Start())
+			}
+		}
+	}
+	rows, _ := tx.Query(ctx, `
+		select subscription_id, month, ordinal from months
+		join unnest($1::uuid[], $2::date[]) as wanted (subscription_id, month) using (subscription_id, month)`, subscriptions, months)
+	var subscription uuid.UUID
+	var month time.Time
+	var ordinal int64
+	if _, err := pgx.ForEachRow(rows, []any{&subscription, &month, &ordinal}, func() error {
+		newest[usageMonth{subscription, domain.MonthOf(month)}] = ordinal
+		return nil
+	}); err != nil {
+		return nil, fmt.Errorf("read the newest calls: %w", err)
+	}
+	return newest, nil
+}
+
+type usageMonth struct {
+	subscription uuid.UUID
+	month        domain.Month
+}
+
+type usageDay struct {
+	subscription uuid.UUID
+	day          time.Time
+}
+
+type usageHour struct {
+	subscription uuid.UUID
+	hour         time.Time
+	plan         domain.PlanID
+}
+
+type usageCount struct{ included, overage, fake int64 }
+
+func (c *usageCount) add(e domain.CheckCompleted) {
+	if e.Billing == domain.BillingOverage {
+		c.overage++
+	} else {
+		c.included++
+	}
+	if e.Judgement.FakeFace {
+		c.fake++
+	}
+}
+
+// usageSums is what a batch adds to the sums. Months are not added up: the newest call carries their totals.
+type usageSums struct {
+	months map[usageMonth]domain.CheckCompleted
+	days   map[usageDay]*usageCount
+	hours  map[usageHour]*usageCount
+}
+
+func newUsageSums() usageSums {
+	return usageSums{months: map[usageMonth]domain.CheckCompleted{}, days: map[usageDay]*usageCount{}, hours: map[usageHour]*usageCount{}}
+}
+
+func (s usageSums) add(month usageMonth, e domain.CheckCompleted, recordedAt time.Time) {
+	s.months[month] = e
+	countOf(s.days, usageDay{e.SubscriptionID, dayWithin(e.Month, e.CompletedAt)}).add(e)
+	countOf(s.hours, usageHour{e.SubscriptionID, domain.UsageHour(recordedAt), e.Plan}).add(e)
+}
+
+func countOf[K comparable](counts map[K]*usageCount, key K) *usageCount {
+	count := counts[key]
+	if count == nil {
+		count = &usageCount{}
+		counts[key] = count
+	}
+	return count
 }
 
 // dayWithin gives the UTC day of a call, kept inside the month that it is counted in: a call judged in the last instant of
@@ -123,60 +220,34 @@ func dayWithin(month domain.Month, at time.Time) time.Time {
 	return day
 }
 
-// applyUsage adds calls. Days and hours count the rows that were really inserted, so that a repeated event adds nothing;
-// months take the totals that the newest event itself carries.
-func applyUsage(ctx context.Context, tx pgx.Tx, batch []domain.Recorded) error {
-	var c checkRows
-	for _, recorded := range batch {
-		if e, ok := recorded.Event.(domain.CheckCompleted); ok {
-			c.add(recorded, e)
-		}
+// store adds the sums to the tables in one round trip.
+func (s usageSums) store(ctx context.Context, tx pgx.Tx) error {
+	var all statements
+	for key, e := range s.months {
+		all.add(`
+			insert into months (subscription_id, month, customer_id, included, overage, ordinal, plan, call_limit, policy, last_at)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+			on conflict (subscription_id, month) do update set
+				included = excluded.included, overage = excluded.overage, ordinal = excluded.ordinal, plan = excluded.plan,
+				call_limit = excluded.call_limit, policy = excluded.policy, last_at = excluded.last_at`,
+			key.subscription, key.month.Start(), e.CustomerID, e.IncludedTotal, e.OverageTotal, e.Ordinal, e.Plan, e.Limit, e.Overage, e.CompletedAt)
 	}
-	_, err := tx.Exec(ctx, `
-		with calls as (
-			select * from unnest(
-				$1::uuid[], $2::uuid[], $3::uuid[], $4::date[], $5::date[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[],
-				$10::timestamptz[], $11::timestamptz[], $12::float8[], $13::float8[], $14::int[], $15::bool[], $16::bool[], $17::bool[],
-				$18::text[], $19::text[], $20::text[], $21::text[]
-			) as t (
-				subscription_id, customer_id, check_id, month, day, ordinal, included, overage, call_limit,
-				completed_at, hour, fake_likelihood, brightness, latency_ms, fake_face, valid_face, keyed,
-				billing, key_slot, plan, policy
-			)
-		), added as (
-			insert into checks (subscription_id, check_id, ordinal, completed_at, fake_likelihood, brightness, month, latency_ms,
-				fake_face, valid_face, keyed, billing, key_slot)
-			select subscription_id, check_id, ordinal, completed_at, fake_likelihood, brightness, month, latency_ms,
-				fake_face, valid_face, keyed, billing, key_slot
-			from calls
-			on conflict (subscription_id, month, ordinal) do nothing
-			returning subscription_id, month, ordinal
-		), counted as (
-			select calls.* from calls join added using (subscription_id, month, ordinal)
-		), by_day as (
-			insert into days as d (subscription_id, day, included, overage, fake)
-			select subscription_id, day, count(*) filter (where billing = 'included'), count(*) filter (where billing = 'overage'),
-				count(*) filter (where fake_face)
-			from counted group by subscription_id, day
+	for key, n := range s.days {
+		all.add(`
+			insert into days as d (subscription_id, day, included, overage, fake) values ($1, $2, $3, $4, $5)
 			on conflict (subscription_id, day) do update set
-				included = d.included + excluded.included, overage = d.overage + excluded.overage, fake = d.fake + excluded.fake
-		), by_hour as (
-			insert into hours as h (subscription_id, hour, plan, included, overage)
-			select subscription_id, hour, plan, count(*) filter (where billing = 'included'), count(*) filter (where billing = 'overage')
-			from counted group by subscription_id, hour, plan
+				included = d.included + excluded.included, overage = d.overage + excluded.overage, fake = d.fake + excluded.fake`,
+			key.subscription, key.day, n.included, n.overage, n.fake)
+	}
+	for key, n := range s.hours {
+		all.add(`
+			insert into hours as h (subscription_id, hour, plan, included, overage) values ($1, $2, $3, $4, $5)
 			on conflict (subscription_id, hour, plan) do update set
-				included = h.included + excluded.included, overage = h.overage + excluded.overage
-		)
-		insert into months as m (subscription_id, month, customer_id, included, overage, ordinal, plan, call_limit, policy, last_at)
-		select distinct on (subscription_id, month)
-			subscription_id, month, customer_id, included, overage, ordinal, plan, call_limit, policy, completed_at
-		from calls order by subscription_id, month, ordinal desc
-		on conflict (subscription_id, month) do update set
-			included = excluded.included, overage = excluded.overage, ordinal = excluded.ordinal, plan = excluded.plan,
-			call_limit = excluded.call_limit, policy = excluded.policy, last_at = excluded.last_at
-		where m.ordinal < excluded.ordinal`,
-		c.subscription, c.customer, c.check, c.month, c.day, c.ordinal, c.included, c.overage, c.limit,
-		c.completed, c.hour, c.likelihood, c.brightness, c.latency, c.fake, c.valid, c.keyed,
-		c.billing, c.slot, c.plan, c.policy)
-	return err
+				included = h.included + excluded.included, overage = h.overage + excluded.overage`,
+			key.subscription, key.hour, key.plan, n.included, n.overage)
+	}
+	if err := tx.SendBatch(ctx, &all.Batch).Close(); err != nil {
+		return fmt.Errorf("add to the sums: %w", err)
+	}
+	return nil
 }

@@ -1,0 +1,63 @@
+package projections_test
+
+import (
+	"context"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/projections"
+)
+
+// benchEvents is how many events benchmarks project; LIVENESS_BENCH_EVENTS sets another number.
+func benchEvents(b *testing.B) int {
+	b.Helper()
+	text := os.Getenv("LIVENESS_BENCH_EVENTS")
+	if text == "" {
+		return 50_000
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		b.Fatalf("LIVENESS_BENCH_EVENTS=%q is not a number of events", text)
+	}
+	return n
+}
+
+// BenchmarkUsageFromZero projects counted calls of 50 subscriptions, spread over three months, from an empty read model: the
+// engine and Postgres, with the log in memory.
+func BenchmarkUsageFromZero(b *testing.B) {
+	n := benchEvents(b)
+	log := newLog()
+	log.batch = 2000
+	customers := make([]*customer, 50)
+	for i := range customers {
+		customers[i] = newCustomer(b, i)
+	}
+	for i := range n {
+		c := customers[i*7%len(customers)]
+		event := c.check(epoch.Add(-time.Duration(n-i) * 90 * 24 * time.Hour / time.Duration(n)))
+		log.append(domain.UsageStream(c.subscription, event.Month), event)
+	}
+	last, _ := log.Head(b.Context())
+	for b.Loop() {
+		b.StopTimer()
+		pool := database(b)
+		p := projections.UsageProjection()
+		if err := projections.Prepare(b.Context(), pool, p); err != nil {
+			b.Fatal(err)
+		}
+		engine := newEngine(b, pool, log, p)
+		b.StartTimer()
+		stop := run(b, engine)
+		if err := projections.NewBarrier(pool, time.Hour).WaitFor(context.WithoutCancel(b.Context()), p.Name, last); err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		stop()
+		pool.Close()
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "events/s")
+}
