@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -21,7 +22,7 @@ type Ticket struct {
 	keyed   bool                   // the request has an Idempotency-Key
 	prior   *domain.CheckCompleted // the request was counted before; guarded by lane.mu
 	ended   chan struct{}          // closed by Release; a duplicate waits for it
-	held    bool                   // a place below the limit is reserved
+	held    bool                   // a place below the limit is reserved; guarded by lane.mu
 }
 
 // Begin admits a request before its image is read: it refuses when the subscription serves no calls, or when the limit is
@@ -167,15 +168,52 @@ func (t *Ticket) Count(ctx context.Context, by Origin, digest string, judgement 
 // Release gives the place back and lets a duplicate of the request go on. It may be called once.
 func (t *Ticket) Release() {
 	l := t.lane
-	if t.held {
-		l.mu.Lock()
-		l.reserved--
-		l.mu.Unlock()
-	}
+	l.mu.Lock()
+	t.giveUpPlace()
+	l.mu.Unlock()
 	if t.keyed {
 		t.forgetKey()
 	}
 	l.counter.leave(l)
+}
+
+// giveUpPlace frees the place below the limit, if one is held. The caller holds the lane's mu.
+func (t *Ticket) giveUpPlace() {
+	if t.held {
+		t.held = false
+		t.lane.reserved--
+	}
+}
+
+// answers says whether a counted call still stands for its Idempotency-Key.
+func (c *UsageCounter) answers(prior domain.CheckCompleted) bool {
+	return c.now().Sub(prior.CompletedAt) < idempotencyValidity
+}
+
+// findPriors looks again for every check under way with an Idempotency-Key. It is called when the last event of a month
+// alone is read, so that what other nodes have counted before it is not seen event by event. The caller holds stateLock.
+//
+// One case stays open: the same key under way on two nodes while the month ends, and one of them still waiting for the
+// outcome of its append to the old month when the other counts in the new one.
+func (l *lane) findPriors(ctx context.Context) error {
+	l.mu.Lock()
+	var open []*Ticket
+	for _, ticket := range l.inFlight {
+		if ticket.prior == nil {
+			open = append(open, ticket)
+		}
+	}
+	l.mu.Unlock()
+	for _, ticket := range open {
+		prior, err := l.findPrior(ctx, ticket.checkID)
+		if err != nil {
+			return fmt.Errorf("look for an earlier check: %w", err)
+		}
+		l.mu.Lock()
+		ticket.prior = prior
+		l.mu.Unlock()
+	}
+	return nil
 }
 
 // findPrior looks for a check that was counted under id in the last 24 hours: in the index as far as it has come, and in
@@ -187,7 +225,7 @@ func (l *lane) findPrior(ctx context.Context, id uuid.UUID) (*domain.CheckComple
 	if err == nil && prior == nil && now.Sub(month.Start()) < idempotencyValidity {
 		prior, err = l.findInMonth(ctx, month.Previous(), id)
 	}
-	if err != nil || prior == nil || now.Sub(prior.CompletedAt) >= idempotencyValidity {
+	if err != nil || prior == nil || !l.counter.answers(*prior) {
 		return nil, err
 	}
 	return prior, nil

@@ -216,6 +216,9 @@ func (l *lane) catchUpUsage(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("read %s: %w", stream, err)
 		}
+		if err := l.findPriors(ctx); err != nil {
+			return err
+		}
 		usage, l.usageRevision = domain.UsageMonth{Month: month}, NoStream
 		if found {
 			usage, l.usageRevision = usage.Fold(last.Event), int64(last.Revision)
@@ -251,7 +254,7 @@ func (l *lane) setUsage(usage domain.UsageMonth) {
 // observe notices when another node has counted a check that is under way here.
 func (l *lane) observe(event domain.Event) {
 	completed, ok := event.(domain.CheckCompleted)
-	if !ok {
+	if !ok || !l.counter.answers(completed) {
 		return
 	}
 	l.mu.Lock()
@@ -272,6 +275,13 @@ type countRequest struct {
 type countOutcome struct {
 	event domain.CheckCompleted
 	err   error
+}
+
+// settle answers the request. A place that it held is free: either the call stands in the usage now, or it never will.
+// The caller holds the lane's mu.
+func (r *countRequest) settle(event domain.CheckCompleted, err error) {
+	r.ticket.giveUpPlace()
+	r.done <- countOutcome{event, err}
 }
 
 // flush counts what waits, batch by batch, until nothing does.
@@ -364,13 +374,16 @@ func (l *lane) decide(batch []*countRequest) []countedRequest {
 	counted := make([]countedRequest, 0, len(batch))
 	for _, request := range batch {
 		if prior := request.ticket.prior; prior != nil {
-			event, err := matchDigest(*prior, request.check.RequestDigest)
-			request.done <- countOutcome{event, err}
+			request.settle(matchDigest(*prior, request.check.RequestDigest))
 			continue
 		}
-		event, err := usage.Count(l.standing.Subscription, revision, request.check)
+		check := request.check
+		if start := usage.Month.Start(); check.At.Before(start) {
+			check.At = start // handed over before the month began that it counts in
+		}
+		event, err := usage.Count(l.standing.Subscription, revision, check)
 		if err != nil {
-			request.done <- countOutcome{err: err}
+			request.settle(event, err)
 			continue
 		}
 		usage = usage.Fold(event)
@@ -396,11 +409,38 @@ func (l *lane) append(ctx context.Context, counted []countedRequest) error {
 	if err != nil {
 		return fmt.Errorf("append %d checks to %s: %w", len(counted), stream, err)
 	}
+	if err := l.adopt(ctx, stream, counted); err != nil {
+		return err
+	}
 	l.usageRevision = int64(appended.Revision)
-	last := counted[len(counted)-1].event
-	l.setUsage(domain.UsageMonth{Month: last.Month, Included: last.IncludedTotal, Overage: last.OverageTotal})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.standing.Usage, l.stale = l.standing.Usage.Fold(counted[len(counted)-1].event), false
 	for _, c := range counted {
-		c.request.done <- countOutcome{event: c.event}
+		c.request.settle(matchDigest(c.event, c.request.check.RequestDigest))
+	}
+	return nil
+}
+
+// adopt replaces the events of an append by what the store holds, when these may be others: with the same
+// Idempotency-Keys at the same revision, another node's append and this one look alike to the store, which takes the
+// second for the first repeated. An id that was drawn, of a check without a key, is in this append alone.
+func (l *lane) adopt(ctx context.Context, stream string, counted []countedRequest) error {
+	for _, c := range counted {
+		if !c.request.ticket.keyed {
+			return nil
+		}
+	}
+	page, err := l.counter.store.Read(ctx, stream, uint64(l.usageRevision+1), len(counted))
+	if err != nil {
+		return fmt.Errorf("read back %d checks of %s: %w", len(counted), stream, err)
+	}
+	for i, recorded := range page {
+		completed, ok := recorded.Event.(domain.CheckCompleted)
+		if !ok || !l.counter.answers(completed) {
+			return ErrConflict // what the keys stood for more than a day ago
+		}
+		counted[i].event = completed
 	}
 	return nil
 }

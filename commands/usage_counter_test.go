@@ -1,0 +1,515 @@
+package commands_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/memorystore"
+	"github.com/pas-ta/liveness/domain"
+)
+
+// usageFixture is one subscription in a log that several counters, as on several nodes, share.
+type usageFixture struct {
+	t     testing.TB
+	clock *testClock
+	store *memorystore.Store
+	owner commands.KeyOwner
+	index *logIndex
+}
+
+// testClock is a time that tests move.
+type testClock struct{ now atomic.Pointer[time.Time] }
+
+func newTestClock(start time.Time) *testClock {
+	c := &testClock{}
+	c.set(start)
+	return c
+}
+
+func (c *testClock) Now() time.Time          { return *c.now.Load() }
+func (c *testClock) set(to time.Time)        { c.now.Store(&to) }
+func (c *testClock) advance(d time.Duration) { c.set(c.Now().Add(d)) }
+
+var november = domain.Month{Year: 2026, Month: time.November}
+
+func newUsageFixture(t testing.TB, limit int64, beyond domain.OveragePolicy) *usageFixture {
+	t.Helper()
+	f := &usageFixture{t: t, clock: newTestClock(time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC))}
+	f.store = memorystore.New(f.clock.Now)
+	f.index = &logIndex{store: f.store}
+	f.owner = f.subscription(limit, beyond)
+	return f
+}
+
+// subscription starts one more subscription.
+func (f *usageFixture) subscription(limit int64, beyond domain.OveragePolicy) commands.KeyOwner {
+	f.t.Helper()
+	owner := commands.KeyOwner{SubscriptionID: uuid.New(), CustomerID: uuid.New(), Slot: domain.SlotPrimary}
+	f.record(owner, domain.SubscriptionStarted{
+		SubscriptionID: owner.SubscriptionID, CustomerID: owner.CustomerID, Plan: domain.PlanStarter, Limit: limit, Overage: beyond,
+	})
+	return owner
+}
+
+// record appends to the subscription's stream, as other commands do.
+func (f *usageFixture) record(owner commands.KeyOwner, events ...domain.Event) {
+	f.t.Helper()
+	ctx, stream, expected := context.Background(), domain.SubscriptionStream(owner.SubscriptionID), commands.NoStream
+	if last, found, err := f.store.ReadLast(ctx, stream); err != nil {
+		f.t.Fatal(err)
+	} else if found {
+		expected = int64(last.Revision)
+	}
+	var proposed []commands.Proposed
+	for _, event := range events {
+		proposed = append(proposed, commands.Proposed{ID: uuid.New(), Event: event})
+	}
+	if _, err := f.store.Append(ctx, stream, expected, proposed); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// node is one more process: a counter of its own on the shared log.
+func (f *usageFixture) node() *commands.UsageCounter { return f.nodeOn(f.store) }
+
+func (f *usageFixture) nodeOn(store commands.EventStore) *commands.UsageCounter {
+	counter := commands.NewUsageCounter(store, f.index, f.clock.Now, slog.New(slog.DiscardHandler))
+	f.t.Cleanup(func() {
+		if !f.t.Failed() { // a test that gave up may hold tickets, for which Close would wait
+			counter.Close()
+		}
+	})
+	return counter
+}
+
+// logIndex finds checks in the log itself, except for those of the last few ordinals that it has not seen yet.
+type logIndex struct {
+	store *memorystore.Store
+	lag   int64
+}
+
+func (i *logIndex) FindCheck(
+	ctx context.Context, subscription uuid.UUID, month domain.Month, check uuid.UUID,
+) (ordinal int64, found bool, indexed int64, err error) {
+	page, err := i.store.Read(ctx, domain.UsageStream(subscription, month), 0, 1<<20)
+	if err != nil {
+		return 0, false, 0, err
+	}
+	indexed = max(0, int64(len(page))-i.lag)
+	for _, recorded := range page[:indexed] {
+		if completed, ok := recorded.Event.(domain.CheckCompleted); ok && completed.CheckID == check {
+			ordinal, found = completed.Ordinal, true
+		}
+	}
+	return ordinal, found, indexed, nil
+}
+
+// hooked runs something right before a call of the store.
+type hooked struct {
+	commands.EventStore
+	beforeAppend, beforeRead, beforeReadLast func(stream string)
+}
+
+func (h *hooked) Append(ctx context.Context, stream string, expected int64, events []commands.Proposed) (commands.Appended, error) {
+	if h.beforeAppend != nil {
+		h.beforeAppend(stream)
+	}
+	return h.EventStore.Append(ctx, stream, expected, events)
+}
+
+func (h *hooked) Read(ctx context.Context, stream string, from uint64, limit int) ([]domain.Recorded, error) {
+	if h.beforeRead != nil {
+		h.beforeRead(stream)
+	}
+	return h.EventStore.Read(ctx, stream, from, limit)
+}
+
+func (h *hooked) ReadLast(ctx context.Context, stream string) (domain.Recorded, bool, error) {
+	if h.beforeReadLast != nil {
+		h.beforeReadLast(stream)
+	}
+	return h.EventStore.ReadLast(ctx, stream)
+}
+
+var by = commands.Origin{Actor: domain.ActorAPIClient}
+
+// check is the whole way of one request: admitted, answered from before or counted, released. Likelihood stands for the
+// photo.
+func (f *usageFixture) check(counter *commands.UsageCounter, key string, likelihood float64) (domain.CheckCompleted, error) {
+	ticket, err := counter.Begin(context.Background(), f.owner, key)
+	if err != nil {
+		return domain.CheckCompleted{}, err
+	}
+	defer ticket.Release()
+	return count(ticket, likelihood)
+}
+
+func count(ticket *commands.Ticket, likelihood float64) (domain.CheckCompleted, error) {
+	digest := "digest of " + time.Duration(likelihood*1e9).String()
+	if event, found, err := ticket.Prior(digest); found || err != nil {
+		return event, err
+	}
+	return ticket.Count(context.Background(), by, digest, domain.Judgement{FakeLikelihood: likelihood})
+}
+
+func (f *usageFixture) begin(counter *commands.UsageCounter, key string) *commands.Ticket {
+	f.t.Helper()
+	ticket, err := counter.Begin(context.Background(), f.owner, key)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return ticket
+}
+
+func (f *usageFixture) mustCheck(counter *commands.UsageCounter, key string, likelihood float64) domain.CheckCompleted {
+	f.t.Helper()
+	event, err := f.check(counter, key, likelihood)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return event
+}
+
+// wantCounted checks the stream of a month: as many calls as wanted, each one consistent with the one before.
+func (f *usageFixture) wantCounted(owner commands.KeyOwner, month domain.Month, want int) []domain.CheckCompleted {
+	f.t.Helper()
+	page, err := f.store.Read(context.Background(), domain.UsageStream(owner.SubscriptionID, month), 0, 1<<20)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if len(page) != want {
+		f.t.Errorf("%d calls are counted in %s, want %d", len(page), month, want)
+	}
+	var included, overage int64
+	events := make([]domain.CheckCompleted, len(page))
+	for i, recorded := range page {
+		e := recorded.Event.(domain.CheckCompleted)
+		if e.Billing == domain.BillingIncluded {
+			included++
+		} else {
+			overage++
+		}
+		within := e.Ordinal <= e.Limit
+		if e.Ordinal != int64(i+1) || e.IncludedTotal != included || e.OverageTotal != overage || within != (e.Billing == domain.BillingIncluded) ||
+			e.Month != month || domain.MonthOf(e.CompletedAt) != month || e.CheckID != recorded.ID ||
+			e.Overage == domain.OverageStop && !within {
+			f.t.Errorf("event %d of %s is not consistent (%d included, %d overage before and with it): %+v", i, month, included, overage, e)
+		}
+		events[i] = e
+	}
+	return events
+}
+
+func TestChecksThatWaitTogetherShareAnAppend(t *testing.T) {
+	t.Parallel()
+	f := newUsageFixture(t, 10, domain.OverageContinue)
+	first, proceed := make(chan struct{}), make(chan struct{})
+	var appends atomic.Int64
+	var once sync.Once
+	counter := f.nodeOn(&hooked{EventStore: f.store, beforeAppend: func(string) {
+		appends.Add(1)
+		once.Do(func() {
+			close(first)
+			<-proceed
+		})
+	}})
+	const calls = 20
+	tickets := make([]*commands.Ticket, calls)
+	for i := range tickets {
+		tickets[i] = f.begin(counter, "")
+	}
+	outcomes := make(chan error, calls)
+	go func() {
+		_, err := count(tickets[0], 0)
+		outcomes <- err
+	}()
+	<-first
+	var handedOver sync.WaitGroup
+	for _, ticket := range tickets[1:] {
+		handedOver.Add(1)
+		go func() {
+			handedOver.Done()
+			_, err := count(ticket, 0)
+			outcomes <- err
+		}()
+	}
+	handedOver.Wait()
+	close(proceed)
+	for range calls {
+		if err := <-outcomes; err != nil {
+			t.Error(err)
+		}
+	}
+	for _, ticket := range tickets {
+		ticket.Release()
+	}
+	if n := appends.Load(); n >= calls {
+		t.Errorf("%d appends for %d calls", n, calls)
+	}
+	events := f.wantCounted(f.owner, november, calls)
+	if last := events[calls-1]; last.IncludedTotal != 10 || last.OverageTotal != 10 {
+		t.Errorf("totals %d and %d, want 10 and 10", last.IncludedTotal, last.OverageTotal)
+	}
+}
+
+func TestStopIsExactOnSeveralNodes(t *testing.T) {
+	t.Parallel()
+	const limit, clients, each = 100, 16, 20
+	f := newUsageFixture(t, limit, domain.OverageStop)
+	nodes := []*commands.UsageCounter{f.node(), f.node(), f.node()}
+	var counted, refused atomic.Int64
+	var group sync.WaitGroup
+	for client := range clients {
+		group.Go(func() {
+			for i := range each {
+				switch _, err := f.check(nodes[(client+i)%len(nodes)], "", 0); {
+				case err == nil:
+					counted.Add(1)
+				case errors.Is(err, domain.ErrQuotaExceeded):
+					refused.Add(1)
+				default:
+					t.Error(err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	if counted.Load() != limit || refused.Load() != clients*each-limit {
+		t.Errorf("%d counted and %d refused, want %d and %d", counted.Load(), refused.Load(), limit, clients*each-limit)
+	}
+	f.wantCounted(f.owner, november, limit)
+}
+
+func TestContinueNeverRefuses(t *testing.T) {
+	t.Parallel()
+	f := newUsageFixture(t, 30, domain.OverageContinue)
+	nodes := []*commands.UsageCounter{f.node(), f.node()}
+	var group sync.WaitGroup
+	for client := range 8 {
+		group.Go(func() {
+			for range 10 {
+				if _, err := f.check(nodes[client%2], "", 0); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	f.wantCounted(f.owner, november, 80)
+}
+
+func TestPlacesBelowTheLimit(t *testing.T) {
+	t.Parallel()
+	f := newUsageFixture(t, 2, domain.OverageStop)
+	counter := f.node()
+	first, second := f.begin(counter, ""), f.begin(counter, "")
+	if _, err := counter.Begin(context.Background(), f.owner, ""); !errors.Is(err, domain.ErrQuotaExceeded) {
+		t.Errorf("with both places reserved: %v, want quota exceeded", err)
+	}
+	second.Release() // its image was refused
+	third := f.begin(counter, "")
+	third.Release()
+	if _, err := count(first, 0); err != nil {
+		t.Fatal(err)
+	}
+	// The first call is counted and not released yet: it must not take a second place.
+	fourth := f.begin(counter, "")
+	first.Release()
+	if _, err := count(fourth, 0); err != nil {
+		t.Fatal(err)
+	}
+	fourth.Release()
+	if _, err := counter.Begin(context.Background(), f.owner, ""); !errors.Is(err, domain.ErrQuotaExceeded) {
+		t.Errorf("with both places used: %v, want quota exceeded", err)
+	}
+	f.wantCounted(f.owner, november, 2)
+}
+
+func TestSwitchesAndPlansTakeEffectAtOnce(t *testing.T) {
+	t.Parallel()
+	f := newUsageFixture(t, 1, domain.OverageContinue)
+	a, b := f.node(), f.node()
+	f.mustCheck(a, "", 0)
+	f.mustCheck(b, "", 0)
+	admitted := f.begin(a, "")
+	f.record(f.owner, domain.OverageSwitched{SubscriptionID: f.owner.SubscriptionID, To: domain.OverageStop})
+	if _, err := count(admitted, 0); !errors.Is(err, domain.ErrQuotaExceeded) {
+		t.Errorf("admitted before the switch, counted after it: %v, want quota exceeded", err)
+	}
+	admitted.Release()
+	if _, err := f.check(b, "", 0); !errors.Is(err, domain.ErrQuotaExceeded) {
+		t.Errorf("after the switch: %v, want quota exceeded", err)
+	}
+	f.record(f.owner, domain.PlanChanged{SubscriptionID: f.owner.SubscriptionID, Plan: domain.PlanStandard, Limit: 3})
+	if e := f.mustCheck(b, "", 0); e.Ordinal != 3 || e.Billing != domain.BillingIncluded || e.Plan != domain.PlanStandard || e.SubscriptionRevision != 2 {
+		t.Errorf("after the plan: %+v", e)
+	}
+	f.record(f.owner, domain.SubscriptionEnded{SubscriptionID: f.owner.SubscriptionID})
+	if _, err := f.check(a, "", 0); !errors.Is(err, domain.ErrSubscriptionInactive) {
+		t.Errorf("after the end: %v, want inactive", err)
+	}
+	f.wantCounted(f.owner, november, 3)
+}
+
+func TestMonthChangesUnderWay(t *testing.T) {
+	t.Parallel()
+	f := newUsageFixture(t, 1, domain.OverageStop)
+	counter := f.node()
+	f.clock.set(time.Date(2026, 11, 30, 23, 59, 59, 0, time.UTC))
+	f.mustCheck(counter, "", 0)
+	f.record(f.owner, domain.PlanChanged{SubscriptionID: f.owner.SubscriptionID, Plan: domain.PlanStarter, Limit: 2})
+	admitted := f.begin(counter, "") // in November, with one call left
+	f.clock.set(time.Date(2026, 12, 1, 0, 0, 0, 1, time.UTC))
+	if e, err := count(admitted, 0); err != nil || e.Month != november.Next() || e.Ordinal != 1 {
+		t.Errorf("admitted in November, counted in December: %+v, %v", e, err)
+	}
+	admitted.Release()
+	f.mustCheck(counter, "", 0)
+	f.wantCounted(f.owner, november, 1)
+	f.wantCounted(f.owner, november.Next(), 2)
+	standing, err := counter.Standing(context.Background(), f.owner.SubscriptionID)
+	if err != nil || standing.Usage.Month != november.Next() || standing.Remaining() != 0 || standing.OverLimit() != 0 {
+		t.Errorf("standing %+v, %v", standing, err)
+	}
+}
+
+func TestACallIsCompletedInTheMonthItCountsIn(t *testing.T) {
+	t.Parallel()
+	f := newUsageFixture(t, 10, domain.OverageContinue)
+	midnight := november.End()
+	f.clock.set(midnight.Add(-time.Second))
+	store := &hooked{EventStore: f.store}
+	counter := f.nodeOn(store)
+	ticket := f.begin(counter, "")
+	// The month ends after the call was handed over and before it is decided on.
+	store.beforeRead = func(stream string) { f.clock.set(midnight.Add(time.Second)) }
+	if e, err := count(ticket, 0); err != nil || e.Month != november.Next() || !e.CompletedAt.Equal(midnight) {
+		t.Errorf("counted in %s, completed at %s, %v; want the first instant of December", e.Month, e.CompletedAt, err)
+	}
+	ticket.Release()
+	f.wantCounted(f.owner, november.Next(), 1)
+}
+
+func TestUnknownOutcome(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]memorystore.Fault{
+		"written and not told": memorystore.UnavailableAfter, "not written": memorystore.UnavailableBefore, "conflict": memorystore.Conflict,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newUsageFixture(t, 10, domain.OverageStop)
+			a, b := f.node(), f.node()
+			f.mustCheck(a, "", 0)
+			f.mustCheck(b, "", 0)
+			var failed atomic.Int64
+			f.store.Inject(func(operation memorystore.Operation) memorystore.Fault {
+				if operation.Kind == memorystore.Append && failed.Add(1) <= 2 {
+					return fault
+				}
+				return memorystore.None
+			})
+			f.mustCheck(a, "k", 0.25)
+			f.mustCheck(b, "", 0)
+			if failed.Load() < 3 {
+				t.Error("no fault has struck")
+			}
+			if e := f.mustCheck(b, "k", 0.25); e.Ordinal != 3 {
+				t.Errorf("the retry is answered with call %d, want 3", e.Ordinal)
+			}
+			f.wantCounted(f.owner, november, 4)
+		})
+	}
+}
+
+func TestStoreThatCannotBeReadRefuses(t *testing.T) {
+	t.Parallel()
+	f := newUsageFixture(t, 10, domain.OverageStop)
+	counter := f.node()
+	f.store.Inject(func(memorystore.Operation) memorystore.Fault { return memorystore.UnavailableBefore })
+	for _, key := range []string{"", "k"} {
+		if _, err := f.check(counter, key, 0); !errors.Is(err, domain.ErrUnavailable) {
+			t.Errorf("key %q: %v, want unavailable", key, err)
+		}
+	}
+	admitted := func() *commands.Ticket {
+		f.store.Inject(nil)
+		return f.begin(counter, "")
+	}()
+	f.store.Inject(func(operation memorystore.Operation) memorystore.Fault {
+		if operation.Kind == memorystore.Read {
+			return memorystore.UnavailableBefore
+		}
+		return memorystore.None
+	})
+	if _, err := count(admitted, 0); !errors.Is(err, domain.ErrUnavailable) {
+		t.Errorf("%v, want unavailable", err)
+	}
+	admitted.Release()
+	f.store.Inject(nil)
+	f.mustCheck(counter, "k", 0)
+	f.wantCounted(f.owner, november, 1)
+}
+
+func TestCloseFinishesWhatIsUnderWay(t *testing.T) {
+	t.Parallel()
+	f := newUsageFixture(t, 10, domain.OverageStop)
+	counter := f.node()
+	ticket := f.begin(counter, "")
+	closed := make(chan struct{})
+	go func() {
+		counter.Close()
+		close(closed)
+	}()
+	for { // until the counter refuses
+		late, err := counter.Begin(context.Background(), f.owner, "")
+		if errors.Is(err, domain.ErrUnavailable) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		late.Release()
+	}
+	if _, err := count(ticket, 0); err != nil {
+		t.Errorf("a call that was admitted before: %v", err)
+	}
+	select {
+	case <-closed:
+		t.Error("closed before the ticket was released")
+	default:
+	}
+	ticket.Release()
+	<-closed
+	f.wantCounted(f.owner, november, 1)
+}
+
+func TestStandingIsReadFromTheLog(t *testing.T) {
+	t.Parallel()
+	f := newUsageFixture(t, 1, domain.OverageContinue)
+	a, b := f.node(), f.node()
+	if _, ok := a.LastStanding(f.owner.SubscriptionID); ok {
+		t.Error("a counter that has seen nothing knows a standing")
+	}
+	f.mustCheck(a, "", 0)
+	f.mustCheck(b, "", 0)
+	f.mustCheck(b, "", 0)
+	standing, err := a.Standing(context.Background(), f.owner.SubscriptionID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]int64{3, 0, 2}, []int64{standing.Usage.Counted(), standing.Remaining(), standing.OverLimit()}); diff != "" {
+		t.Errorf("counted, remaining, over (-want +got):\n%s", diff)
+	}
+	if last, ok := a.LastStanding(f.owner.SubscriptionID); !ok || last != standing {
+		t.Errorf("last standing %+v, %t; want %+v", last, ok, standing)
+	}
+}
