@@ -1,0 +1,260 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/pas-ta/liveness/adapters/eventstoredb"
+	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
+	"github.com/pas-ta/liveness/adapters/node"
+	"github.com/pas-ta/liveness/adapters/postgres"
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/projections"
+)
+
+// readModels is a log and the read models that are made of it, with the real node, client and Postgres.
+type readModels struct {
+	flags  ReadModelFlags
+	store  *eventstoredb.Store
+	source *eventstoredb.Source
+	pool   *pgxpool.Pool
+	engine *projections.Engine
+}
+
+func openReadModels(tb testing.TB) *readModels {
+	tb.Helper()
+	log := slog.New(slog.DiscardHandler)
+	embedded, err := node.Start(tb.Context(), node.Config{Addr: "127.0.0.1:0", Dir: tb.TempDir(), Logger: log})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := embedded.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	client, err := eventstoredb.Connect(embedded.ConnectionString(), log)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = client.Close() })
+	r := &readModels{flags: ReadModelFlags{LogFlags: LogFlags{EventStore: embedded.ConnectionString()}, Postgres: pgtest.Database(tb)}}
+	r.store = eventstoredb.NewStore(client, domain.NewRegistry())
+	r.source = eventstoredb.NewSource(client, domain.NewRegistry(), log)
+	if r.pool, err = postgres.Connect(tb.Context(), r.flags.Postgres); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(r.pool.Close)
+	if err := postgres.Migrate(tb.Context(), r.pool); err != nil {
+		tb.Fatal(err)
+	}
+	r.engine, err = projections.NewEngine(projections.Config{
+		Pool: r.pool, Source: r.source, Projections: projections.All(), Log: log, LeaseRetry: 20 * time.Millisecond,
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return r
+}
+
+// maintain runs the engine until the returned function is called or the test ends.
+func (r *readModels) maintain(tb testing.TB) (stop func()) {
+	tb.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(tb.Context()))
+	done := make(chan error, 1)
+	go func() { done <- r.engine.Run(ctx) }()
+	stopped := false
+	stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		if err := <-done; err != nil {
+			tb.Error(err)
+		}
+	}
+	tb.Cleanup(stop)
+	return stop
+}
+
+func (r *readModels) waitFor(tb testing.TB, readModel string, position uint64) {
+	tb.Helper()
+	barrier := projections.NewBarrier(r.pool, time.Hour)
+	if err := barrier.WaitFor(tb.Context(), readModel, position); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// count appends n counted calls of a subscription, the next after those counted already, and gives the last one's position.
+func (r *readModels) count(tb testing.TB, subscription uuid.UUID, counted, n int64) (position uint64) {
+	tb.Helper()
+	const perAppend = 400
+	month := domain.Month{Year: 2026, Month: time.November}
+	usage := domain.UsageMonth{Month: month, Included: counted}
+	standing := domain.Subscription{
+		ID: subscription, CustomerID: domain.CustomerIDForSubscription(subscription), Plan: domain.PlanEnterprise, Limit: 1 << 40,
+		Overage: domain.OverageContinue, Status: domain.StatusActive,
+	}
+	for done := int64(0); done < n; {
+		batch := make([]commands.Proposed, 0, perAppend)
+		expected := usage.Counted() - 1
+		for ; done < n && len(batch) < perAppend; done++ {
+			event, err := usage.Count(standing, 0, domain.Check{
+				ID: uuid.New(), KeySlot: domain.SlotPrimary, At: month.Start().Add(time.Duration(usage.Counted()) * time.Second),
+				Judgement: domain.Judgement{FakeLikelihood: 0.0123, ValidFace: true, Brightness: 131.7, Threshold: 0.15, LatencyMS: 93, ModelPack: "default"},
+			})
+			if err != nil {
+				tb.Fatal(err)
+			}
+			usage = usage.Fold(event)
+			batch = append(batch, commands.Proposed{ID: event.CheckID, Event: event, Meta: domain.Metadata{Actor: domain.ActorAPIClient}})
+		}
+		appended, err := r.store.Append(tb.Context(), domain.UsageStream(subscription, month), expected, batch)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		position = appended.Position
+	}
+	return position
+}
+
+// projectionsRun runs a command and gives its output and exit status.
+func projectionsRun(tb testing.TB, command interface{ Run(*App) error }) (out string, code int) {
+	tb.Helper()
+	var printed bytes.Buffer
+	err := command.Run(&App{Ctx: tb.Context(), Out: &printed, Err: &bytes.Buffer{}, Log: slog.New(slog.DiscardHandler)})
+	if exit := (*ExitError)(nil); errors.As(err, &exit) {
+		return printed.String(), exit.Code
+	}
+	if err != nil {
+		return err.Error(), 1
+	}
+	return printed.String(), 0
+}
+
+func TestProjectionsCommands(t *testing.T) {
+	t.Parallel()
+	r := openReadModels(t)
+	subscription := uuid.New()
+	stop := r.maintain(t)
+	r.waitFor(t, "usage", r.count(t, subscription, 0, 5000))
+
+	list := func(name string) projections.Status {
+		t.Helper()
+		flags := r.flags
+		flags.JSON = true
+		out, code := projectionsRun(t, &ProjectionsListCmd{flags})
+		var statuses []struct {
+			projections.Status
+			LagFor float64 `json:"lagFor"`
+		}
+		if err := json.Unmarshal([]byte(out), &statuses); err != nil || code != 0 {
+			t.Fatalf("list: %v, exit status %d: %s", err, code, out)
+		}
+		for _, s := range statuses {
+			if s.Name == name {
+				return s.Status
+			}
+		}
+		t.Fatalf("%s is not listed: %s", name, out)
+		return projections.Status{}
+	}
+	if s := list("usage"); s.State != projections.StateLive || s.Lag != 0 {
+		t.Errorf("usage = %+v", s)
+	}
+	if out, code := projectionsRun(t, &ProjectionsListCmd{r.flags}); code != 0 || !strings.Contains(out, "subscriptions  1        live") {
+		t.Errorf("list = %d\n%s", code, out)
+	}
+	if out, code := projectionsRun(t, &ProjectionsCompareCmd{r.flags, "usage"}); code != 0 || strings.Count(out, "equal") != 4 || !strings.Contains(out, "5000") {
+		t.Errorf("compare = %d\n%s", code, out)
+	}
+	if _, err := r.pool.Exec(t.Context(), "update usage.days set included = included + 1"); err != nil {
+		t.Fatal(err)
+	}
+	if out, code := projectionsRun(t, &ProjectionsCompareCmd{r.flags, "usage"}); code != differentExit || strings.Count(out, "DIFFERENT") != 1 {
+		t.Errorf("compare with a wrong sum = %d\n%s", code, out)
+	}
+	if out, code := projectionsRun(t, &ProjectionsRebuildCmd{r.flags, "usage"}); code != 0 || !strings.Contains(out, "swapped in") {
+		t.Errorf("rebuild = %d\n%s", code, out)
+	}
+	if out, code := projectionsRun(t, &ProjectionsCompareCmd{r.flags, "usage"}); code != 0 {
+		t.Errorf("compare after the rebuild = %d\n%s", code, out)
+	}
+	if out, code := projectionsRun(t, &ProjectionsRebuildCmd{r.flags, "nonsense"}); code != 1 || !strings.Contains(out, "api_keys") {
+		t.Errorf("rebuild of nonsense = %d\n%s", code, out)
+	}
+	// The read model goes on after the swap, and another node goes on where this one stops.
+	r.waitFor(t, "usage", r.count(t, subscription, 5000, 10))
+	stop()
+	last := r.count(t, subscription, 5010, 700)
+	if s := list("usage"); s.State != projections.StateIdle || s.Lag == 0 {
+		t.Errorf("usage when nobody maintains it = %+v", s)
+	}
+	r.maintain(t)
+	r.waitFor(t, "usage", last)
+	month, err := projections.NewUsage(r.pool).Month(t.Context(), subscription, domain.Month{Year: 2026, Month: time.November})
+	if err != nil || month.Counted() != 5710 {
+		t.Errorf("counted %d, %v", month.Counted(), err)
+	}
+}
+
+func TestProjectionsWithoutPostgres(t *testing.T) {
+	t.Parallel()
+	out, code := projectionsRun(t, &ProjectionsListCmd{ReadModelFlags{LogFlags: LogFlags{Data: t.TempDir()}}})
+	if code != 1 || !strings.Contains(out, "liveness dev") || !strings.Contains(out, "--postgres") {
+		t.Errorf("list = %d: %s", code, out)
+	}
+}
+
+// BenchmarkProjectUsage projects counted calls from zero the whole way: event-store node, client, Watermill, Postgres. Their
+// number is LIVENESS_BENCH_EVENTS, 20,000 without it.
+func BenchmarkProjectUsage(b *testing.B) {
+	n := int64(20_000)
+	if text := os.Getenv("LIVENESS_BENCH_EVENTS"); text != "" {
+		var err error
+		if n, err = strconv.ParseInt(text, 10, 64); err != nil || n < 1 {
+			b.Fatalf("LIVENESS_BENCH_EVENTS=%q is not a number of events", text)
+		}
+	}
+	r := openReadModels(b)
+	const subscriptions = 20
+	var last uint64
+	begun := time.Now()
+	for i := range int64(subscriptions) {
+		share := n*(i+1)/subscriptions - n*i/subscriptions
+		if share > 0 {
+			last = r.count(b, uuid.NewSHA1(uuid.Nil, fmt.Append(nil, i)), 0, share)
+		}
+	}
+	b.Logf("appended %d events, %.0f a second", n, float64(n)/time.Since(begun).Seconds())
+	for b.Loop() {
+		b.StopTimer()
+		if _, err := r.pool.Exec(b.Context(), "drop schema if exists usage cascade"); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := r.pool.Exec(b.Context(), "delete from projection_checkpoints where name = 'usage'"); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+		stop := r.maintain(b)
+		r.waitFor(b, "usage", last)
+		b.StopTimer()
+		stop()
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "events/s")
+}
