@@ -1,0 +1,376 @@
+package server_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/gossip"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/pas-ta/liveness/adapters/node"
+	"github.com/pas-ta/liveness/adapters/node/server"
+	"github.com/pas-ta/liveness/adapters/node/store"
+)
+
+func get(t *testing.T, client *http.Client, url string) int {
+	t.Helper()
+	request, err := http.NewRequestWithContext(patient(t), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	return response.StatusCode
+}
+
+func TestHealthIsOnTheSamePort(t *testing.T) {
+	t.Parallel()
+	n := start(t, nil)
+	for path, want := range map[string]int{"/health/live": http.StatusNoContent, "/": http.StatusNotFound} {
+		if got := get(t, http.DefaultClient, "http://"+n.Addr()+path); got != want {
+			t.Errorf("GET %s = %d, want %d", path, got, want)
+		}
+	}
+}
+
+func TestTLSAndCredentials(t *testing.T) {
+	t.Parallel()
+	cert, pool := certificate(t)
+	n := start(t, func(c *node.Config) {
+		c.Addr = "0.0.0.0:0" // beyond loopback, as both are set
+		c.TLS = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+		c.Credentials = server.Credentials{"admin": "changeit"}
+	})
+	_, port, err := net.SplitHostPort(n.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}}
+	defer web.CloseIdleConnections()
+	if got := get(t, web, "https://127.0.0.1:"+port+"/health/live"); got != http.StatusNoContent {
+		t.Errorf("health over TLS = %d", got)
+	}
+	for user, want := range map[string]esdb.ErrorCode{
+		"admin:changeit@": esdb.ErrorCodeResourceNotFound, "admin:wrong@": esdb.ErrorCodeUnauthenticated, "nobody:changeit@": esdb.ErrorCodeUnauthenticated, "": esdb.ErrorCodeUnauthenticated,
+	} {
+		config, err := esdb.ParseConnectionString("esdb://" + user + "127.0.0.1:" + port + "?tls=true")
+		if err != nil {
+			t.Fatal(err)
+		}
+		config.RootCAs, config.Logger = pool, esdb.NoopLogging()
+		client, err := esdb.NewClient(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		read, err := client.ReadStream(patient(t), "missing", esdb.ReadStreamOptions{}, 1)
+		if err == nil {
+			_, err = read.Recv()
+			read.Close()
+		}
+		var got *esdb.Error
+		if !errors.As(err, &got) || got.Code() != want {
+			t.Errorf("read as %q = %v, want code %d", user, err, want)
+		}
+	}
+}
+
+func TestOtherMachinesNeedTLSAndCredentials(t *testing.T) {
+	t.Parallel()
+	cert, _ := certificate(t)
+	secured := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+	for name, config := range map[string]node.Config{
+		"plain text":     {Addr: "0.0.0.0:0"},
+		"all interfaces": {Addr: ":0"},
+		"TLS alone":      {Addr: "0.0.0.0:0", TLS: secured},
+		"password alone": {Addr: "[::]:0", Credentials: server.Credentials{"a": "b"}},
+		"no port":        {Addr: "127.0.0.1"},
+	} {
+		config.Dir = t.TempDir()
+		n, err := node.Start(t.Context(), config)
+		if err == nil {
+			t.Errorf("%s: node listens on %s", name, n.Addr())
+			_ = n.Close()
+		}
+	}
+}
+
+func TestWithoutTLSCredentialsAreIgnored(t *testing.T) {
+	t.Parallel()
+	client := streams.NewStreamsClient(dial(t, start(t, nil)))
+	ctx := metadata.AppendToOutgoingContext(patient(t), "authorization", "Basic !nonsense", "requires-leader", "true", "connection-name", "x")
+	if _, err := client.Delete(ctx, &streams.DeleteReq{Options: &streams.DeleteReq_Options{
+		StreamIdentifier: named("s"), ExpectedStreamRevision: &streams.DeleteReq_Options_Any{Any: &shared.Empty{}},
+	}}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestGossipNamesWhatTheClientDialled(t *testing.T) {
+	t.Parallel()
+	n := start(t, nil)
+	_, port, err := net.SplitHostPort(n.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn := dial(t, n, grpc.WithAuthority("localhost:"+port))
+	info, err := gossip.NewGossipClient(conn).Read(patient(t), &shared.Empty{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(info.GetMembers()) != 1 {
+		t.Fatalf("%d members", len(info.GetMembers()))
+	}
+	if m := info.GetMembers()[0]; m.GetState() != gossip.MemberInfo_Leader || !m.GetIsAlive() || m.GetHttpEndPoint().GetAddress() != "localhost" ||
+		m.GetInstanceId().GetStructured() == nil || m.GetTimeStamp() == 0 {
+		t.Errorf("member = %v", m)
+	}
+}
+
+func TestFrequentPingsAreTolerated(t *testing.T) {
+	t.Parallel()
+	// The client library does not ping more often than every 10 s, so the policy is seen by its absence of GOAWAY only in long
+	// tests; what can be seen here is that pings without calls are permitted at all.
+	conn := dial(t, start(t, nil), grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: time.Second, PermitWithoutStream: true}))
+	write(t, streams.NewStreamsClient(conn), "s", 1)
+}
+
+func TestStopEndsOpenCallsAsUnavailable(t *testing.T) {
+	t.Parallel()
+	n := start(t, nil)
+	client := streams.NewStreamsClient(dial(t, n))
+	subscription, err := client.Read(patient(t), subscribeAll())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := subscription.Recv(); err != nil {
+		t.Fatal(err)
+	}
+	batch, err := client.BatchAppend(patient(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := batch.Send(&streams.BatchAppendReq{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for err = nil; err == nil; {
+		_, err = subscription.Recv()
+	}
+	if status.Code(err) != codes.Unavailable {
+		t.Errorf("subscription ended with %v, want UNAVAILABLE", err)
+	}
+	if err := n.Close(); err != nil {
+		t.Errorf("second close: %v", err)
+	}
+}
+
+func TestSlowSubscriberHoldsNothingUp(t *testing.T) {
+	t.Parallel()
+	n := start(t, nil)
+	client := streams.NewStreamsClient(dial(t, n))
+	slow, err := client.Read(patient(t), subscribeAll())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const writes = 60
+	for range writes { // far more than the connection buffers
+		write(t, client, "big-1", 1<<19)
+	}
+	fast, err := client.Read(patient(t), subscribeAll())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, subscription := range map[string]streams.Streams_ReadClient{"fast": fast, "slow": slow} {
+		last := uint64(0)
+		for seen := 0; seen < writes; {
+			message, err := subscription.Recv()
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			event := message.GetEvent().GetEvent()
+			if event == nil || string(event.GetStreamIdentifier().GetStreamName()) != "big-1" {
+				continue
+			}
+			if event.GetStreamRevision() != uint64(seen) || event.GetCommitPosition() <= last {
+				t.Fatalf("%s: revision %d after %d events", name, event.GetStreamRevision(), seen)
+			}
+			last = event.GetCommitPosition()
+			seen++
+		}
+	}
+}
+
+// TestIdleSubscriptionsCostNothing is not parallel: it measures the process.
+func TestIdleSubscriptionsCostNothing(t *testing.T) {
+	n := start(t, nil)
+	client := streams.NewStreamsClient(dial(t, n))
+	write(t, client, "s-1", 1)
+	before := runtime.NumGoroutine()
+	ctx, cancel := context.WithCancel(patient(t))
+	defer cancel()
+	for range 200 {
+		subscription, err := client.Read(ctx, subscribeAll())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for caughtUp := false; !caughtUp; {
+			message, err := subscription.Recv()
+			if err != nil {
+				t.Fatal(err)
+			}
+			caughtUp = message.GetCaughtUp() != nil
+		}
+	}
+	used := func() time.Duration {
+		var usage syscall.Rusage
+		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+			t.Fatal(err)
+		}
+		return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+	}
+	begin := used()
+	<-time.After(400 * time.Millisecond)
+	if spent := used() - begin; spent > 100*time.Millisecond {
+		t.Errorf("200 idle subscriptions used %s of processor time in 400 ms", spent)
+	}
+	cancel()
+	for deadline := time.Now().Add(patience); runtime.NumGoroutine() > before+20; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d goroutines are left of 200 cancelled subscriptions, %d were there before", runtime.NumGoroutine(), before)
+		}
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	n := start(t, nil)
+	client := streams.NewStreamsClient(dial(t, n))
+	appendAll := func(requests ...*streams.AppendReq) (metadata.MD, error) {
+		call, err := client.Append(patient(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, request := range requests {
+			if err := call.Send(request); err != nil && !errors.Is(err, io.EOF) {
+				t.Fatal(err)
+			}
+		}
+		_, err = call.CloseAndRecv()
+		return call.Trailer(), err
+	}
+	noType := proposed(1)
+	delete(noType.GetProposedMessage().Metadata, "type")
+	badID := proposed(1)
+	badID.GetProposedMessage().Id = &shared.UUID{Value: &shared.UUID_String_{String_: "no id"}}
+	noOptions := &streams.AppendReq{}
+	noExpectation := appendAny("s")
+	noExpectation.GetOptions().ExpectedStreamRevision = nil
+	for name, test := range map[string]struct {
+		requests  []*streams.AppendReq
+		exception string
+		mention   string
+	}{
+		"nothing":          {nil, "", "options"},
+		"no options":       {[]*streams.AppendReq{noOptions}, "", "options"},
+		"events first":     {[]*streams.AppendReq{proposed(1)}, "", "options"},
+		"options twice":    {[]*streams.AppendReq{appendAny("s"), appendAny("s")}, "", "options"},
+		"no expectation":   {[]*streams.AppendReq{noExpectation, proposed(1)}, "", "expected revision"},
+		"no name":          {[]*streams.AppendReq{appendAny(""), proposed(1)}, "", "stream name"},
+		"no type":          {[]*streams.AppendReq{appendAny("s"), noType}, "missing-required-metadata-property", "type"},
+		"bad id":           {[]*streams.AppendReq{appendAny("s"), badID}, "", "no id"},
+		"one too large":    {[]*streams.AppendReq{appendAny("s"), proposed(1 << 20)}, "maximum-append-size-exceeded", "1048576"},
+		"together too big": {[]*streams.AppendReq{appendAny("s"), proposed(600_000), proposed(600_000), proposed(1)}, "maximum-append-size-exceeded", "1048576"},
+		"beyond 4 MiB":     {[]*streams.AppendReq{appendAny("s"), proposed(6 << 20)}, "maximum-append-size-exceeded", "1048576"},
+	} {
+		trailer, err := appendAll(test.requests...)
+		if status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), test.mention) {
+			t.Errorf("%s: %v, want INVALID_ARGUMENT about %q", name, err, test.mention)
+		}
+		if got := strings.Join(trailer.Get("exception"), ","); got != test.exception {
+			t.Errorf("%s: exception %q, want %q", name, got, test.exception)
+		}
+	}
+	if head := n.Store().Head(); head != 1 {
+		t.Errorf("refused appends moved the head to %d", head)
+	}
+	for name, change := range map[string]func(*streams.ReadReq_Options){
+		"no source":   func(o *streams.ReadReq_Options) { o.StreamOption = nil },
+		"no count":    func(o *streams.ReadReq_Options) { o.CountOption = nil },
+		"no ids":      func(o *streams.ReadReq_Options) { o.UuidOption = nil },
+		"backwards":   func(o *streams.ReadReq_Options) { o.ReadDirection = streams.ReadReq_Options_Backwards },
+		"bad regex":   func(o *streams.ReadReq_Options) { o.FilterOption = regexFilter("(") },
+		"empty regex": func(o *streams.ReadReq_Options) { o.FilterOption = regexFilter("") },
+		"filtered stream": func(o *streams.ReadReq_Options) {
+			o.StreamOption = &streams.ReadReq_Options_Stream{Stream: &streams.ReadReq_Options_StreamOptions{
+				StreamIdentifier: named("s"), RevisionOption: &streams.ReadReq_Options_StreamOptions_Start{Start: &shared.Empty{}},
+			}}
+			o.FilterOption = regexFilter("a")
+		},
+	} {
+		request := subscribeAll()
+		change(request.GetOptions())
+		call, err := client.Read(patient(t), request)
+		if err == nil {
+			_, err = call.Recv()
+		}
+		if status.Code(err) != codes.InvalidArgument {
+			t.Errorf("%s: %v, want INVALID_ARGUMENT", name, err)
+		}
+	}
+}
+
+func regexFilter(regex string) *streams.ReadReq_Options_Filter {
+	return &streams.ReadReq_Options_Filter{Filter: &streams.ReadReq_Options_FilterOptions{
+		Filter: &streams.ReadReq_Options_FilterOptions_StreamIdentifier{StreamIdentifier: &streams.ReadReq_Options_FilterOptions_Expression{Regex: regex}},
+		Window: &streams.ReadReq_Options_FilterOptions_Max{Max: 32}, CheckpointIntervalMultiplier: 1,
+	}}
+}
+
+func TestFullDiskIsAnErrorToTheWriter(t *testing.T) {
+	t.Parallel()
+	n := start(t, func(c *node.Config) { c.Store = store.Options{MaxPages: 60} })
+	client := streams.NewStreamsClient(dial(t, n))
+	call, err := client.Append(patient(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, request := range []*streams.AppendReq{appendAny("s"), proposed(500_000)} {
+		if err := call.Send(request); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := call.CloseAndRecv(); status.Code(err) != codes.ResourceExhausted {
+		t.Errorf("append to a full store = %v, want RESOURCE_EXHAUSTED", err)
+	}
+	request := subscribeAll()
+	request.GetOptions().CountOption = &streams.ReadReq_Options_Count{Count: 10}
+	read, err := client.Read(patient(t), request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if message, err := read.Recv(); err != nil || message.GetEvent() == nil {
+		t.Errorf("read of a full store = %v, %v", message, err)
+	}
+}
