@@ -2,6 +2,7 @@ package conformance_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -30,7 +31,9 @@ func serve(dir string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Println(n.ConnectionString())
+	if _, err := fmt.Fprintln(os.Stdout, n.ConnectionString()); err != nil {
+		return errors.Join(err, n.Close())
+	}
 	if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
 		return err
 	}

@@ -1,7 +1,9 @@
 package conformance_test
 
 import (
+	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -236,9 +238,12 @@ var persistentSection = section{
 		stream := newStream()
 		s.createGroup(t, stream, esdb.Start{}, nil)
 		got := make(chan uint64, count)
+		var running sync.WaitGroup
+		defer running.Wait()
 		for range consumers {
 			c := s.consume(t, stream, 7)
-			go func() {
+			defer c.cancel()
+			running.Go(func() {
 				for {
 					e := c.Recv()
 					if e.EventAppeared == nil {
@@ -249,7 +254,7 @@ var persistentSection = section{
 						return
 					}
 				}
-			}()
+			})
 		}
 		for range count / 50 {
 			s.append(t, stream, esdb.Any{}, newEvents(50)...)
@@ -324,25 +329,24 @@ var persistentAllSection = section{
 			consumer int
 			event    *esdb.RecordedEvent
 		}
-		got := make(chan delivery)
+		got := make(chan delivery, 60)
+		var running sync.WaitGroup
+		defer running.Wait()
 		for i := range 2 {
 			c := s.consumeAll(t, name, 100)
-			go func() {
+			defer c.cancel()
+			running.Go(func() {
 				for {
 					e := c.Recv()
 					if e.EventAppeared == nil {
 						return
 					}
-					select {
-					case got <- delivery{consumer: i, event: e.EventAppeared.Event.Event}:
-					case <-t.Context().Done():
-						return
-					}
+					got <- delivery{consumer: i, event: e.EventAppeared.Event.Event}
 					if c.Ack(e.EventAppeared.Event) != nil {
 						return
 					}
 				}
-			}()
+			})
 		}
 		for range 5 {
 			for stream := range 12 {
@@ -351,7 +355,12 @@ var persistentAllSection = section{
 		}
 		owner, next, used := make(map[string]int), make(map[string]uint64), make(map[int]bool)
 		for range 60 {
-			d := <-got
+			var d delivery
+			select {
+			case d = <-got:
+			case <-time.After(patience):
+				t.Fatal("an event is missing")
+			}
 			if known, ok := owner[d.event.StreamID]; ok && known != d.consumer {
 				t.Errorf("stream %s went to both consumers", d.event.StreamID)
 			}
@@ -367,31 +376,36 @@ var persistentAllSection = section{
 	},
 }
 
-// consumer receives within the test's patience.
+// consumer receives within the test's patience, and until cancel. Close is not for one whose goroutine may be acknowledging.
 type consumer struct {
 	*esdb.PersistentSubscription
-	t *testing.T
+	t      *testing.T
+	cancel context.CancelFunc
 }
 
 func (s *suite) consume(t *testing.T, stream string, bufferSize uint32) *consumer {
 	t.Helper()
-	sub, err := s.client.SubscribeToPersistentSubscription(deadline(t), stream, group, esdb.SubscribeToPersistentSubscriptionOptions{BufferSize: bufferSize})
-	return connected(t, sub, err)
+	ctx, cancel := context.WithCancel(deadline(t))
+	options := esdb.SubscribeToPersistentSubscriptionOptions{BufferSize: bufferSize}
+	sub, err := s.client.SubscribeToPersistentSubscription(ctx, stream, group, options)
+	return connected(t, cancel, sub, err)
 }
 
 func (s *suite) consumeAll(t *testing.T, name string, bufferSize uint32) *consumer {
 	t.Helper()
-	sub, err := s.client.SubscribeToPersistentSubscriptionToAll(deadline(t), name, esdb.SubscribeToPersistentSubscriptionOptions{BufferSize: bufferSize})
-	return connected(t, sub, err)
+	ctx, cancel := context.WithCancel(deadline(t))
+	options := esdb.SubscribeToPersistentSubscriptionOptions{BufferSize: bufferSize}
+	sub, err := s.client.SubscribeToPersistentSubscriptionToAll(ctx, name, options)
+	return connected(t, cancel, sub, err)
 }
 
-func connected(t *testing.T, sub *esdb.PersistentSubscription, err error) *consumer {
+func connected(t *testing.T, cancel context.CancelFunc, sub *esdb.PersistentSubscription, err error) *consumer {
 	t.Helper()
+	t.Cleanup(cancel)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = sub.Close() })
-	return &consumer{PersistentSubscription: sub, t: t}
+	return &consumer{PersistentSubscription: sub, t: t, cancel: cancel}
 }
 
 func (c *consumer) next() *esdb.EventAppeared {
@@ -429,13 +443,21 @@ func (s *suite) createGroup(t *testing.T, stream string, start esdb.StreamPositi
 	}
 }
 
-// createAllGroup makes a group on $all with a name of its own, which is deleted after the test: it would go on reading.
+// createAllGroup makes a group on $all with a name of its own, and deletes it after the test: a real server would go on
+// reading for it.
 func (s *suite) createAllGroup(t *testing.T, options esdb.PersistentAllSubscriptionOptions) string {
 	t.Helper()
 	name := "conformance-" + uuid.NewString()
 	if err := s.client.CreatePersistentSubscriptionToAll(deadline(t), name, options); err != nil {
 		t.Fatalf("create a group on $all: %v", err)
 	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := s.client.DeletePersistentSubscriptionToAll(ctx, name, esdb.DeletePersistentSubscriptionOptions{}); err != nil {
+			t.Errorf("delete the group: %v", err)
+		}
+	})
 	return name
 }
 

@@ -1,6 +1,7 @@
 package persistent
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -245,7 +246,7 @@ func TestGroupLimitsConsumers(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(s *Settings) { s.MaxSubscriberCount = 1 })
 	c := r.connect(1)
-	if _, err := r.Connect(1); err != ErrTooManyConsumers {
+	if _, err := r.Connect(1); !errors.Is(err, ErrTooManyConsumers) {
 		t.Fatalf("second consumer: %v", err)
 	}
 	r.Disconnect(c)

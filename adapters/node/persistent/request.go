@@ -132,11 +132,11 @@ func createTarget(o *pb.CreateReq_Options) (identity, start, error) {
 		return id, start{}, invalid("the request does not say where the group starts")
 	}
 	// The form of clients before 21.10, which the Node.js client still sends for streams.
-	id, err := identify(o.GetStreamIdentifier(), false, o.GetGroupName()) //nolint:staticcheck // see above
+	id, err := identify(o.GetStreamIdentifier(), false, o.GetGroupName())
 	if err != nil {
 		return id, start{}, err
 	}
-	begin, err := startAtRevision(o.GetSettings().GetRevision()) //nolint:staticcheck // see above
+	begin, err := startAtRevision(o.GetSettings().GetRevision())
 	return id, begin, err
 }
 
@@ -173,11 +173,11 @@ func updateTarget(o *pb.UpdateReq_Options) (identity, start, error) {
 		}
 		return id, start{}, invalid("the request does not say where the group starts")
 	}
-	id, err := identify(o.GetStreamIdentifier(), false, o.GetGroupName()) //nolint:staticcheck // as in createTarget
+	id, err := identify(o.GetStreamIdentifier(), false, o.GetGroupName())
 	if err != nil {
 		return id, start{}, err
 	}
-	begin, err := startAtRevision(o.GetSettings().GetRevision()) //nolint:staticcheck // as in createTarget
+	begin, err := startAtRevision(o.GetSettings().GetRevision())
 	return id, begin, err
 }
 
@@ -207,7 +207,7 @@ func createSettings(s *pb.CreateReq_Settings) Settings {
 	settings := commonSettings(s)
 	settings.Strategy = Strategy(s.GetConsumerStrategy())
 	if settings.Strategy == "" {
-		settings.Strategy = Strategy(s.GetNamedConsumerStrategy().String()) //nolint:staticcheck // both clients still send it
+		settings.Strategy = Strategy(s.GetNamedConsumerStrategy().String())
 	}
 	switch timeout := s.GetMessageTimeout().(type) {
 	case *pb.CreateReq_Settings_MessageTimeoutMs:

@@ -53,7 +53,7 @@ func (h *host) start() {
 	if err != nil {
 		h.tb.Fatal(err)
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		h.tb.Fatal(err)
 	}
