@@ -54,14 +54,11 @@ func (b Box) square() Box {
 	return Box{X: b.X + b.W/2 - side/2, Y: b.Y + b.H - side, W: side, H: side}
 }
 
-// insideShare returns the share of the box that lies in a width × height image.
-func (b Box) insideShare(width, height int) float64 {
-	w := min(b.X+b.W, float64(width)) - max(b.X, 0)
-	h := min(b.Y+b.H, float64(height)) - max(b.Y, 0)
-	if w <= 0 || h <= 0 {
-		return 0
-	}
-	return w * h / b.area()
+// margin returns the least distance of a side of the box from the edge of a
+// width × height image, in sides of the square box. It is negative for a box
+// that reaches over the edge.
+func (b Box) margin(width, height int) float64 {
+	return min(b.X, b.Y, float64(width)-b.X-b.W, float64(height)-b.Y-b.H) / math.Sqrt(b.area())
 }
 
 // crop returns the window of scale times the box about its centre. The scale

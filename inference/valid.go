@@ -27,8 +27,11 @@ func invalidReasons(m measured, rules pack.ValidFace) []string {
 	if room := roomAround(m.square, m.width, m.height); room < rules.MinRoom {
 		because("the face fills the frame: the image is %.1f times the face, at least %.1f times is needed", room, rules.MinRoom)
 	}
-	if share := m.face.box.insideShare(m.width, m.height); share < rules.MinInside {
-		because("the face is cut off by the edge of the image: %.0f %% of it is visible", 100*share)
+	if margin := m.face.box.margin(m.width, m.height); margin < rules.MinMargin {
+		because("the face is cut off by the edge of the image, or nearly: leave room on all sides")
+	}
+	if aspect := m.face.box.H / m.face.box.W; aspect < rules.MinAspect {
+		because("the face is wider than high (%.2f times as high as wide): it is covered, cut off or lies on its side", aspect)
 	}
 	if m.brightness < rules.MinBrightness {
 		because("the face is too dark: brightness %.0f, at least %.0f is needed", m.brightness, rules.MinBrightness)

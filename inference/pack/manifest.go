@@ -106,8 +106,13 @@ type ValidFace struct {
 	MinSide float64 `json:"min_side"`
 	// MinRoom is the least ratio of image sides to the square box.
 	MinRoom float64 `json:"min_room"`
-	// MinInside is the least share of the face box that lies in the image.
-	MinInside float64 `json:"min_inside"`
+	// MinMargin is the least distance between the face box and the edge of the
+	// image, in sides of the square face box. Detectors draw the box of a face
+	// that is cut off along the edge, hardly over it.
+	MinMargin float64 `json:"min_margin"`
+	// MinAspect is the least ratio of the height to the width of the face box.
+	// A face that is cut off above or below is found as a wide one.
+	MinAspect float64 `json:"min_aspect"`
 	// MinBrightness and MaxBrightness bound the mean luma, 0 to 255.
 	MinBrightness float64 `json:"min_brightness"`
 	MaxBrightness float64 `json:"max_brightness"`

@@ -36,9 +36,9 @@ func TestHashesOfBuiltinPacks(t *testing.T) {
 		got[id] = m.Hash()
 	}
 	want := map[string]string{
-		pack.DefaultID:                  "a2e1ff7a4584113f853f6941e8003358eb6f80081c57f03150fd08368910eda3",
-		"faceplugin-0.0.1-no-landmarks": "2a183b1ea7aa00e3c5d08dcad3603fa74841c8a8116f4bc25e47307858726c6d",
-		"yunet-minifasnet-1":            "2fab3885f2afa99cd725df5379a6b990d9fdc7173378dce943a970eb698c9f5b",
+		pack.DefaultID:                  "4fc50eec3465bfbf828a96f3eac3c071cb657cc88b179b29115adf7687266b3d",
+		"faceplugin-0.0.1-no-landmarks": "f786aa1d4362970ab3ec10cc25d093a0335cbd2dfa398ee81bcbf0ffc0174559",
+		"yunet-minifasnet-1":            "fd1d238116ccb29cfb62f96ec2b674763e4a528ac078de6a41731c7bea7cc9c9",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
