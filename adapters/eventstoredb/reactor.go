@@ -25,6 +25,9 @@ type Reactor struct {
 	Group  string   // names the subscription; who shares it competes
 	Events []string // types of the events that are handled
 	Handle func(ctx context.Context, recorded domain.Recorded) error
+
+	// Hopeless says which failures of Handle would only come again: such an event is parked at once. Nil knows none.
+	Hopeless func(error) bool
 }
 
 // NewReactor handles events of registry. Group, Events and Handle are the caller's to set.
@@ -99,6 +102,13 @@ func (r *Reactor) handle(ctx context.Context, answers *answers, appeared *esdb.E
 	if err := r.Handle(ctx, recorded); err != nil {
 		if ctx.Err() != nil {
 			return // not answered: another node gets it
+		}
+		if r.Hopeless != nil && r.Hopeless(err) {
+			r.log.Error("event cannot be handled and is parked", "group", r.Group, "type", raw.EventType, "stream", raw.StreamID, "revision", raw.EventNumber, "error", err)
+			answers.send(func(s *esdb.PersistentSubscription) error {
+				return s.Nack("cannot be handled", esdb.NackActionPark, appeared.Event)
+			})
+			return
 		}
 		wait := min(reactorFirstPause<<min(appeared.RetryCount, 10), reactorLastPause)
 		r.log.Warn("event could not be handled", "group", r.Group, "type", raw.EventType, "stream", raw.StreamID, "revision", raw.EventNumber,

@@ -79,6 +79,8 @@ type AWSFlags struct {
 	Queue         string        `name:"marketplace-queue" help:"URL of the SQS queue with agreement and licence events." env:"LIVENESS_MARKETPLACE_QUEUE" placeholder:"URL"`
 	AWSEndpoint   string        `name:"aws-endpoint" help:"Another implementation of the AWS protocols, for instance the simulator of dev." env:"LIVENESS_AWS_ENDPOINT" placeholder:"URL"`
 	MailFrom      string        `help:"Sender of mails." env:"LIVENESS_MAIL_FROM" placeholder:"MAIL"`
+	MailReplyTo   string        `help:"Where answers to mails go." env:"LIVENESS_MAIL_REPLY_TO" placeholder:"MAIL"`
+	SESSet        string        `name:"ses-configuration-set" help:"SES configuration set, through which bounces and complaints are reported." env:"LIVENESS_SES_CONFIGURATION_SET" placeholder:"NAME"`
 	SMTP          string        `help:"Send mails through this server, smtp://user:password@host:587, instead of SES." env:"LIVENESS_SMTP_URL" placeholder:"URL"`
 	ListingURL    string        `help:"Product page on AWS Marketplace, for visitors without a subscription." env:"LIVENESS_LISTING_URL" placeholder:"URL"`
 	MeterEvery    time.Duration `help:"How often sealed hours are looked for and sent." default:"1m" env:"LIVENESS_METER_EVERY"`

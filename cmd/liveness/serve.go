@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
 	"github.com/pas-ta/liveness/adapters/aws/awsconfig"
 	"github.com/pas-ta/liveness/adapters/aws/marketplace"
 	"github.com/pas-ta/liveness/adapters/parts"
@@ -39,11 +41,11 @@ func (c *ServeCmd) Run(app *App) error {
 	if err != nil {
 		return err
 	}
-	aws, err := c.AWSFlags.load(app.Ctx)
+	settings, err := c.load(app.Ctx)
 	if err != nil {
 		return err
 	}
-	buying, err := marketplace.New(aws, marketplace.Settings{ProductCode: c.ProductCode})
+	buying, err := marketplace.New(settings, marketplace.Settings{ProductCode: c.ProductCode})
 	if err != nil {
 		return err
 	}
@@ -91,6 +93,6 @@ func (c *ServeCmd) Run(app *App) error {
 }
 
 // load prepares the AWS clients.
-func (f AWSFlags) load(ctx context.Context) (awsConfig, error) {
+func (f AWSFlags) load(ctx context.Context) (aws.Config, error) {
 	return awsconfig.Load(ctx, awsconfig.Settings{Region: f.Region, Endpoint: f.AWSEndpoint})
 }

@@ -176,6 +176,7 @@ func (c *core) openWorker(mails *commands.AccountMails, metrics prometheus.Regis
 	}
 	mailing := eventstoredb.NewReactor(c.client, c.registry, c.log)
 	mailing.Group, mailing.Events, mailing.Handle = accountMailGroup, commands.AccountMailEvents(), mails.HandleRecorded
+	mailing.Hopeless = undeliverable
 	return &worker{projections: engine, mailing: mailing}, nil
 }
 

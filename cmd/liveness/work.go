@@ -35,7 +35,7 @@ func (c *WorkCmd) Run(app *App) error {
 	if err != nil {
 		return err
 	}
-	aws, err := c.AWSFlags.load(app.Ctx)
+	aws, err := c.load(app.Ctx)
 	if err != nil {
 		return err
 	}
