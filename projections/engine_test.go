@@ -102,7 +102,7 @@ func TestCrashBetweenApplyAndCommit(t *testing.T) {
 	})
 	engine := newEngine(t, pool, log, p)
 	var last uint64
-	for n := 0; n < 5; n++ {
+	for range 5 {
 		stop := run(t, engine)
 		last = log.append(c.usageStream(epoch), c.checks(epoch, 20)...)
 		eventually(t, "a batch", func() bool { return status(t, engine, "ledger").Position > 0 })
@@ -278,6 +278,46 @@ func TestFailuresOfTheSurroundingsAreNoPoison(t *testing.T) {
 	wantAll(t, pool, 5)
 	if s := status(t, engine, "ledger"); s.Parked != 0 || s.Error != "" {
 		t.Errorf("status = %+v", s)
+	}
+}
+
+// TestMiddlewareOrder: retrying is inside the isolation of poison and outside the recovery of panics. A passing failure is
+// tried again before anything is judged by it, the message is not given back for it, and the halves of a batch that holds
+// poison are retried like the batch was.
+func TestMiddlewareOrder(t *testing.T) {
+	t.Parallel()
+	pool := database(t)
+	log, c := newLog(), newCustomer(t, 1)
+	var calls atomic.Int32
+	p := ledger(func(_ context.Context, _ pgx.Tx, batch []domain.Recorded) error {
+		if calls.Add(1)%2 == 1 {
+			return errors.New("passing failure") // every other attempt, whatever the batch
+		}
+		for _, r := range batch {
+			if r.Event.(domain.CheckCompleted).Ordinal == 3 {
+				panic("poison")
+			}
+		}
+		return nil
+	})
+	p.StopsOnPoison = false
+	last := log.append(c.usageStream(epoch), c.checks(epoch, 4)...)
+	engine := newEngine(t, pool, log, p)
+	run(t, engine)
+	waitFor(t, pool, "ledger", last)
+	if got := entries(t, pool); !cmp.Equal(got, []int64{1, 2, 4}) {
+		t.Errorf("entries = %v", got)
+	}
+	if nacks := log.nacks.Load(); nacks != 0 {
+		t.Errorf("the batch was given back %d times", nacks)
+	}
+	// The batch of 4, its halves of 2, and the two events of the second half: each fails once in passing.
+	if got := calls.Load(); got != 10 {
+		t.Errorf("applied %d times", got)
+	}
+	parked, err := engine.Parked(t.Context(), "ledger", 10)
+	if err != nil || len(parked) != 1 || parked[0].Position != 30 || parked[0].Revision != 2 || parked[0].Error != "panic: poison" {
+		t.Errorf("parked = %+v, %v", parked, err)
 	}
 }
 

@@ -85,6 +85,29 @@ func (e *Engine) Statuses(ctx context.Context) ([]Status, error) {
 	return statuses, nil
 }
 
+// ParkedEvent is an event that a read model could not take and went past. The log still holds it.
+type ParkedEvent struct {
+	ReadModel string    `json:"readModel"`
+	Position  uint64    `json:"position"`
+	Stream    string    `json:"stream"`
+	Revision  uint64    `json:"revision"`
+	Type      string    `json:"type"`
+	Error     string    `json:"error"`
+	ParkedAt  time.Time `json:"parkedAt"`
+}
+
+// Parked lists at most limit parked events of a read model, newest first. A rebuild tries them again.
+func (e *Engine) Parked(ctx context.Context, readModel string, limit int) ([]ParkedEvent, error) {
+	rows, _ := e.Pool.Query(ctx, `
+		select name, position, stream, revision, type, error, parked_at from projection_parked
+		where name = $1 order by position desc limit $2`, readModel, limit)
+	parked, err := pgx.CollectRows(rows, pgx.RowToStructByPos[ParkedEvent])
+	if err != nil {
+		return nil, fmt.Errorf("list parked events of %s: %w", readModel, err)
+	}
+	return parked, nil
+}
+
 func stateOf(s Status, maintained, caughtUp, stopped bool) State {
 	beside := strings.HasSuffix(s.Name, rebuildSuffix)
 	switch {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,7 +17,8 @@ import (
 
 // testLog is a log in memory that keeps the contract of projections.Source.
 type testLog struct {
-	batch int // most events in a batch
+	batch int          // most events in a batch
+	nacks atomic.Int32 // batches that were given back
 
 	mu     sync.Mutex
 	events []domain.Recorded
@@ -134,6 +136,7 @@ func (s *testSubscriber) deliver(ctx context.Context, messages chan<- *message.M
 		case <-msg.Acked():
 			return true
 		case <-msg.Nacked():
+			s.log.nacks.Add(1)
 		case <-ctx.Done():
 			return false
 		}

@@ -36,7 +36,7 @@ func UsageProjection() Projection {
 				primary key (subscription_id, month, ordinal)
 			);
 			-- Only ids that clients chose are ever looked up; indexing the random ones would cost most of the speed.
-			create index checks_keyed on checks (check_id) where keyed;
+			create index checks_keyed on checks (subscription_id, month, check_id, ordinal) where keyed;
 
 			create table months (
 				subscription_id uuid not null,

@@ -110,9 +110,31 @@ func (c *ProjectionsListCmd) Run(app *App) error {
 		return err
 	}
 	for _, s := range statuses {
-		if s.Error != "" {
-			fmt.Fprintf(app.Out, "\n%s: %s\n", s.Name, s.Error)
+		if err := c.explain(app, engine, s); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// mostParked is how many parked events of a read model are printed.
+const mostParked = 20
+
+// explain prints why a read model does not go on and what it went past.
+func (c *ProjectionsListCmd) explain(app *App, engine *projections.Engine, s projections.Status) error {
+	if s.Error != "" {
+		fmt.Fprintf(app.Out, "\n%s: %s\n", s.Name, s.Error)
+	}
+	if s.Parked == 0 {
+		return nil
+	}
+	parked, err := engine.Parked(app.Ctx, s.Name, mostParked)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(app.Out, "\n%s went past events that it could not take; a rebuild by a program that can tries them again:\n", s.Name)
+	for _, p := range parked {
+		fmt.Fprintf(app.Out, "  position %d, %s, revision %d of %s: %s\n", p.Position, p.Type, p.Revision, p.Stream, p.Error)
 	}
 	return nil
 }

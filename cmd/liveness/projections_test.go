@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -209,6 +210,44 @@ func TestProjectionsCommands(t *testing.T) {
 	month, err := projections.NewUsage(r.pool).Month(t.Context(), subscription, domain.Month{Year: 2026, Month: time.November})
 	if err != nil || month.Counted() != 5710 {
 		t.Errorf("counted %d, %v", month.Counted(), err)
+	}
+}
+
+// TestProjectionsListExplains: an event of a newer program's version, as it stands in a real log, stops what must not skip
+// it, is parked by the others, and both are printed.
+func TestProjectionsListExplains(t *testing.T) {
+	t.Parallel()
+	r := openReadModels(t)
+	r.maintain(t)
+	settings, err := esdb.ParseConnectionString(r.flags.EventStore)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := esdb.NewClient(settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = raw.Close() })
+	customer := uuid.New()
+	result, err := raw.AppendToStream(t.Context(), domain.APIKeysStream(customer), esdb.AppendToStreamOptions{ExpectedRevision: esdb.NoStream{}},
+		esdb.EventData{
+			EventID: uuid.New(), EventType: "KeyIssued", ContentType: esdb.ContentTypeJson,
+			Data: []byte(`{"customerId": "` + customer.String() + `"}`), Metadata: []byte(`{"schemaVersion": 99}`),
+		})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.waitFor(t, "activity", result.CommitPosition)
+	var out string
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(out, "stopped") && time.Now().Before(deadline); {
+		out, _ = projectionsRun(t, &ProjectionsListCmd{r.flags})
+	}
+	for _, want := range []string{
+		"api_keys: KeyIssued, revision 0 of apikeys-" + customer.String(), "activity went past events", "KeyIssued version 99",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the list lacks %q:\n%s", want, out)
+		}
 	}
 }
 
