@@ -14,7 +14,7 @@ import (
 )
 
 // checksPage is how many checks a page of the list has.
-const checksPage = 50
+const checksPage = 25
 
 type usageAnswer struct {
 	Months []monthAnswer `json:"months"` // newest first, with the current one even when nothing was counted in it

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -67,12 +68,11 @@ func connectionAddress(r *http.Request) string {
 	return host
 }
 
-// localPath accepts only a path of the console as the place to go on after login, so that a crafted link cannot lead
+// localPath accepts only a screen of the console as the place to go on after login, so that a crafted link cannot lead
 // elsewhere.
 func localPath(next string) string {
-	u, err := url.Parse(next)
-	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(u.Path, "/console/") || strings.Contains(next, "\\") {
-		return dashboardPath
+	if slices.Contains(screens, strings.TrimPrefix(next, "/console/")) && strings.HasPrefix(next, "/console/") {
+		return next
 	}
-	return u.Path
+	return dashboardPath
 }

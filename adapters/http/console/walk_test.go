@@ -34,7 +34,7 @@ func TestWalkInBrowser(t *testing.T) {
 	must(t, err)
 
 	w := newWorld(t)
-	w.clock.advance(time.Until(w.clock.Now())) // the browser's clock is the real one
+	w.clock.advance(time.Since(w.clock.Now())) // the browser's clock is the real one
 	token, identity := w.market.sell("standard", 1)
 	marketplace := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
 		rw.Header().Set("Content-Type", "text/html")
@@ -112,9 +112,12 @@ func (w *world) fillMonth(subscription uuid.UUID) {
 			calls = 50 + (day.Day()*31)%40
 		}
 		if day.Day() > 16 {
-			calls += 260
+			calls += 560
 		}
 		w.count(subscription, day.Add(9*time.Hour), calls)
 	}
 	w.count(subscription, now.Add(-time.Hour), 130)
+	head, err := w.store.Head(w.t.Context())
+	must(w.t, err)
+	must(w.t, projections.NewBarrier(w.pool, 20*time.Second).WaitFor(w.t.Context(), "usage", head))
 }

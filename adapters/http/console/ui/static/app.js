@@ -55,14 +55,14 @@ function Frame() {
       <button class="button button-quiet menu-button" aria-expanded=${String(open)} aria-controls="navigation" onClick=${() => setOpen(!open)}>
         <${Icon} name=${open ? "close" : "menu"} />Menu</button>
     </header>
-    <div class=${"side" + (open ? " is-open" : "")} id="navigation">
+    <div class=${"side" + (open ? " is-open" : "")} id="navigation"><div class="side-content">
       <a class="brand side-brand" href="/console/dashboard"><span class="mark" aria-hidden="true" /><span>Liveness Detection API</span></a>
       <nav aria-label="Console"><ul>${screens.map((s) => html`<li key=${s.path}><a href=${s.path} aria-current=${s.path === screenAt(path).path ? "page" : undefined}><${Icon} name=${s.icon} />${s.name}</a></li>`)}</ul></nav>
       <div class="who">
         ${who && html`<div class="who-text"><strong>${who.company || "Your company"}</strong><span>${who.email}</span></div>`}
         <form method="post" action="/console/logout"><button class="button button-quiet button-small" type="submit"><${Icon} name="out" />Log out</button></form>
       </div>
-    </div>
+    </div></div>
     <main id="main" tabindex="-1"><div class="content">
       ${who?.status === "ended" && html`<p class="note note-bad">This subscription has ended. API calls are refused; your usage stays readable here. Subscribe again on AWS Marketplace to go on.</p>`}
       ${who?.status === "ending" && html`<p class="note note-warn">You have unsubscribed on AWS Marketplace. API calls are served until the subscription ends.</p>`}

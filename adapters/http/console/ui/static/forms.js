@@ -12,6 +12,10 @@ for (const list of document.querySelectorAll("[data-rules-for]")) {
       item.classList.toggle("is-met", now[item.dataset.rule]);
       item.lastElementChild.textContent = input.value === "" ? "" : now[item.dataset.rule] ? " (met)" : " (missing)";
     }
+    if (Object.values(now).every(Boolean)) {
+      input.removeAttribute("aria-invalid");
+      document.getElementById(input.id + "-error")?.remove();
+    }
   };
   input.addEventListener("input", show);
   show();

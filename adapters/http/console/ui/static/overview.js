@@ -13,8 +13,9 @@ export function Overview({ session }) {
   return html`<${Heading} title="Overview">${overview.data && html`<p class="muted">${inMonth(overview.data.month.month)}, resets ${onDay(overview.data.resetsAt)} UTC (${daysUntil(overview.data.resetsAt)})</p>`}<//>
     <${Loaded} of=${overview} lines=${9}>${(data) => html`<${Standing} data=${data} />
       <${Figures} data=${data} />
-      <${Card} title="Calls by day" aside=${html`<a href="/console/usage">All months</a>`}><${DayChart} days=${data.days} label=${"Counted calls by day, " + inMonth(data.month.month)} /><//>
-      <${Recent} data=${data} baseUrl=${session?.baseUrl ?? location.origin} />`}<//>`;
+      ${data.everUsed ? html`<${Card} title="Calls by day" aside=${html`<a href="/console/usage">All months</a>`}><${DayChart} days=${data.days} label=${"Counted calls by day, " + inMonth(data.month.month)} /><//>
+        <${Card} title="Recent checks" aside=${html`<a href="/console/usage">All checks</a>`}><${CheckTable} checks=${data.recent} label="Recent checks" short /><//>`
+        : html`<${FirstRequest} baseUrl=${session?.baseUrl ?? location.origin} />`}`}<//>`;
 }
 
 // Standing says what needs a decision.
@@ -50,11 +51,6 @@ function Figures({ data: { month, plan, fakeShare } }) {
   </div>`;
 }
 
-function Recent({ data, baseUrl }) {
-  if (!data.everUsed) {
-    return html`<${Card} title="Send your first request"><div class="stack"><p class="muted">Put a face photo <code>face.jpg</code> beside you and paste this into a terminal. The call appears here seconds later.</p>
-      <${Snippet} id="first-request" title="Check a face" text=${checkCommand(baseUrl)} />
-      <p class="small">Replace <code>YOUR_API_KEY</code> by your Primary key. Not saved? <a href="/console/keys">Regenerate it</a>.</p></div><//>`;
-  }
-  return html`<${Card} title="Recent checks" aside=${html`<a href="/console/usage">All checks</a>`}><${CheckTable} checks=${data.recent} label="Recent checks" /><//>`;
-}
+const FirstRequest = ({ baseUrl }) => html`<${Card} title="Send your first request"><div class="stack"><p class="muted">Put a photo of a face, named <code>face.jpg</code>, into a folder and paste this into a terminal there. The call appears on this screen seconds later.</p>
+  <${Snippet} id="first-request" title="Check a face" text=${checkCommand(baseUrl)} />
+  <p class="small">Replace <code>YOUR_API_KEY</code> by your Primary key. Not saved? <a href="/console/keys">Regenerate it</a>. The chart by day and your recent checks take this place after the first call.</p></div><//>`;

@@ -1,0 +1,166 @@
+package console_test
+
+import (
+	"html"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/pas-ta/liveness/domain"
+)
+
+func (b *browser) atOnboarding() {
+	b.w.t.Helper()
+	token, _ := b.w.market.sell("starter", 1)
+	b.post("/marketplace/register", tokenField, token).is(200).at("/console/onboarding")
+}
+
+func TestBadFieldsAreNamedAndKept(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, c := range []struct{ field, value, says string }{
+		{"firstName", "", "Enter your first name."},
+		{"firstName", strings.Repeat("あ", 4000), "longer than 100 characters"},
+		{"lastName", "a\x00b", "control characters"},
+		{"lastName", "bad \xff\xfe bytes", "cannot be read"},
+		{"company", "two\nlines", "control characters"},
+		{"email", "", "Enter a mail address"},
+		{"email", "ada@localhost", "Enter a mail address"},
+		{"email", "Ada <ada@example.com>", "Enter a mail address"},
+		{"email", "ada@example.com\r\nBcc: all@example.com", "Enter a mail address"},
+		{"email", strings.Repeat("a", 10_000) + "@example.com", "longer than 254"},
+		{"email", "jösé@example.com", "ASCII"},
+		{"website", "http://example.com", "in the form https://example.com"},
+		{"website", "https://example.com/about", "in the form https://example.com"},
+		{"website", "https://user:pass@example.com", "in the form https://example.com"},
+		{"website", "https://example.com:8443", "in the form https://example.com"},
+		{"website", "javascript:alert(1)", "in the form https://example.com"},
+		{"website", "https://", "in the form https://example.com"},
+	} {
+		b := w.browser()
+		b.atOnboarding()
+		page := b.post("/console/onboarding", person(c.field, c.value)...).is(400).says(c.says, "123456789012")
+		if !strings.Contains(page.body, `aria-invalid="true"`) {
+			t.Errorf("%s %.20q is not marked", c.field, c.value)
+		}
+		other := "Analytical Engines"
+		if c.field == "company" {
+			other = "Lovelace"
+		}
+		if !strings.Contains(page.body, `value="`+other+`"`) {
+			t.Errorf("after %s %.20q the other values are gone", c.field, c.value)
+		}
+	}
+}
+
+func TestHostileTextIsJustText(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const hostile = `Robert'); DROP TABLE accounts;--<script>alert(1)</script>"&{{.}}`
+	b := w.browser()
+	b.atOnboarding()
+	page := b.post("/console/onboarding", person("firstName", hostile, "website", "nope")...).is(400)
+	if strings.Contains(page.body, "<script>alert") || !strings.Contains(page.body, html.EscapeString(hostile)) {
+		t.Errorf("the value is not given back as text:\n%s", page.body)
+	}
+	b.post("/console/onboarding", person("firstName", hostile, "lastName", hostile, "company", hostile)...).is(200).at("/console/check-mail")
+	mail, _ := w.newestMail(mailAddress, "Verify")
+	if strings.Contains(mail.HTML, "<script>") || !strings.Contains(mail.Text, hostile) {
+		t.Errorf("the mail does not greet by the name as it is:\n%s\n%s", mail.Text, mail.HTML)
+	}
+	b.activate()
+	b.logIn()
+	var account struct{ FirstName, LastName, Company string }
+	b.read("account", &account)
+	if account.FirstName != hostile || account.LastName != hostile || account.Company != hostile {
+		t.Errorf("account: %+v", account)
+	}
+}
+
+func TestNamesAndDomainsOfTheWorld(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.browser()
+	b.atOnboarding()
+	b.post("/console/onboarding", person("firstName", "愛", "lastName", "O’Brien-Łukasz", "company", "株式会社パスタ", "email", "Ada@BÜCHER.example", "website", "https://bücher.example")...).
+		is(200).at("/console/check-mail").says("ada@xn--bcher-kva.example")
+	link := w.mailedLink("ada@xn--bcher-kva.example", "Verify")
+	b.post("/console/activate", "token", tokenOf(t, link), "password", password).is(200).says("Primary key")
+	b.post("/console/login", "email", "ADA@bücher.example", "password", password).is(200).at("/console/dashboard")
+}
+
+func tokenOf(t testing.TB, link string) string {
+	t.Helper()
+	u, err := url.Parse(link)
+	must(t, err)
+	return u.Query().Get("token")
+}
+
+func TestFormSurvivesAnEndedSession(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.browser()
+	page := b.post("/console/onboarding", person()...).is(401).says("Your session has ended", "Set up your account", "what you entered is kept")
+	for _, value := range []string{"Ada", "Lovelace", mailAddress, "Analytical Engines", "https://example.com"} {
+		if !strings.Contains(page.body, `value="`+value+`"`) {
+			t.Errorf("%q is lost", value)
+		}
+	}
+	b.atOnboarding() // in another tab
+	b.post("/console/onboarding", person()...).is(200).at("/console/check-mail")
+}
+
+func TestTooMuchTextIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.browser()
+	b.atOnboarding()
+	b.post("/console/onboarding", person("company", strings.Repeat("x", 1<<20))...).is(http.StatusRequestEntityTooLarge).says("too much text")
+	b.send(http.MethodPost, "/console/onboarding", "application/x-www-form-urlencoded", "%zz=%").is(400)
+	b.send(http.MethodPost, "/console/onboarding", "multipart/form-data; boundary=x", "--x").is(400)
+}
+
+func TestTwoTabsRegisterAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.browser()
+	b.atOnboarding()
+	var tabs sync.WaitGroup
+	for range 4 {
+		tabs.Go(func() { b.post("/console/onboarding", person()...).is(200).at("/console/check-mail") })
+	}
+	tabs.Wait()
+	b.activate() // the newest link works
+}
+
+func TestResentMailReplacesTheLink(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.browser()
+	b.register("starter", 1)
+	old := w.mailedLink(mailAddress, "Verify")
+	b.post("/console/check-mail/resend").is(200).at("/console/check-mail").says("A new mail is on its way")
+	w.browser().get(old).is(400).says("A newer link was sent", "Send me a new link")
+	b.activate()
+
+	limited := w.browser()
+	limited.atOnboarding()
+	for range 20 {
+		if a := limited.post("/console/onboarding", person("email", "eve@example.com")...); a.status == http.StatusTooManyRequests {
+			a.says("Too many attempts")
+			return
+		}
+	}
+	t.Error("mails can be asked for without end")
+}
+
+func TestMailAddressOfAnotherAccount(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.browser().customer()
+	b := w.browser()
+	b.atOnboarding()
+	b.post("/console/onboarding", person()...).is(409).says(domain.ErrMailAddressTaken.Message)
+}
