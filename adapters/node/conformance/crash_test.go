@@ -30,7 +30,8 @@ const (
 var crashData = strings.Repeat("x", 500)
 
 // TestCrash kills a node (SIGKILL) while clients append, starts it again and checks the log: no acknowledged event is missing,
-// revisions have no gap, positions rise. Each client repeats what was not acknowledged, and nothing is there twice.
+// revisions have no gap, positions rise. Each client repeats what was not acknowledged, and nothing is there twice. A
+// persistent subscription beside them misses nothing.
 func TestCrash(t *testing.T) {
 	t.Parallel()
 	kills := crashKills
@@ -42,18 +43,19 @@ func TestCrash(t *testing.T) {
 	}
 	dir := t.TempDir()
 	random := rand.New(rand.NewPCG(1, uint64(kills)))
-	log := newCrashLog()
+	log, consumer := newCrashLog(), &crashConsumer{seen: make(map[string]bool)}
 	for kill := range kills {
 		process := startProcess(t, dir)
 		log.verify(t, process.address, false)
 		// Sometimes before the first answer, mostly in the middle of many.
-		log.appendUntil(t, process, int64(random.IntN(20*crashClients)))
+		log.appendUntil(t, process, consumer, int64(random.IntN(20*crashClients)))
 		if t.Failed() {
 			t.Fatalf("after %d kills", kill)
 		}
 	}
 	process := startProcess(t, dir)
 	log.verify(t, process.address, true)
+	consumer.finish(t, process.address, log)
 	process.kill(t)
 	t.Logf("%d kills, %d events", kills, log.events())
 }
@@ -131,7 +133,7 @@ func (l *crashLog) events() (count uint64) {
 }
 
 // appendUntil lets all writers append, and kills the node once it has acknowledged that many events.
-func (l *crashLog) appendUntil(t *testing.T, node *process, events int64) {
+func (l *crashLog) appendUntil(t *testing.T, node *process, consumer *crashConsumer, events int64) {
 	t.Helper()
 	// The generated client, because the official one may wait for ever for a node that is gone.
 	connection, err := grpc.NewClient(configure(t, node.address).Address, grpc.WithTransportCredentials(insecure.NewCredentials()))
@@ -149,6 +151,7 @@ func (l *crashLog) appendUntil(t *testing.T, node *process, events int64) {
 		reached()
 	}
 	var writers sync.WaitGroup
+	writers.Go(func() { consumer.consume(ctx, t, connection, func() bool { return false }) })
 	for _, writer := range l.writers {
 		writers.Go(func() {
 			for writer.append(ctx, t, client) {
