@@ -91,20 +91,7 @@ func BenchmarkSQLiteInsert(b *testing.B) {
 			data := make([]byte, 600)
 			b.ResetTimer()
 			for done := 0; done < b.N; done += batch {
-				tx, err := db.Begin()
-				if err != nil {
-					b.Fatal(err)
-				}
-				insert, err := tx.Prepare(`INSERT INTO rows (stream, revision, data) VALUES (?, ?, ?)`)
-				if err != nil {
-					b.Fatal(err)
-				}
-				for i := range batch {
-					if _, err := insert.Exec(i, done, data); err != nil {
-						b.Fatal(err)
-					}
-				}
-				if err := errors.Join(insert.Close(), tx.Commit()); err != nil {
+				if err := insertRows(db, batch, done, data); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -113,9 +100,28 @@ func BenchmarkSQLiteInsert(b *testing.B) {
 	}
 }
 
+func insertRows(db *sql.DB, batch, revision int, data []byte) error {
+	tx, err := db.Begin()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }()
+	insert, err := tx.Prepare(`INSERT INTO rows (stream, revision, data) VALUES (?, ?, ?)`)
+	if err != nil {
+		return err
+	}
+	defer insert.Close()
+	for stream := range batch {
+		if _, err := insert.Exec(stream, revision, data); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
+}
+
 // BenchmarkReadAll reads the log through the official client; one iteration is one event.
 func BenchmarkReadAll(b *testing.B) {
-	n, client := startForBenchmark(b)
+	_, client := startForBenchmark(b)
 	const events = 50_000
 	for range events / 500 {
 		batch := make([]esdb.EventData, 500)
@@ -126,7 +132,6 @@ func BenchmarkReadAll(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	_ = n
 	b.ResetTimer()
 	for read := 0; read < b.N; {
 		stream, err := client.ReadAll(b.Context(), esdb.ReadAllOptions{From: esdb.Start{}}, uint64(min(events, b.N-read)))

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"testing"
@@ -95,9 +96,9 @@ func FuzzCalls(f *testing.F) {
 		if err == nil {
 			err = call.CloseSend()
 		}
-		for err == nil || err == io.EOF {
+		for err == nil || errors.Is(err, io.EOF) {
 			var reply []byte
-			if err = call.RecvMsg(&reply); err == io.EOF {
+			if err = call.RecvMsg(&reply); errors.Is(err, io.EOF) {
 				err = nil
 				break
 			}

@@ -73,7 +73,6 @@ func Start(listener net.Listener, s *store.Store, options Options) *Server {
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxConcurrentStreams(maxCalls),
 		grpc.WriteBufferSize(128<<10),
-		grpc.SharedWriteBuffer(true),
 		// The clients ping every 10 s, also with no call open; the default policy would close their connections.
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 500 * time.Millisecond, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 20 * time.Second}),

@@ -222,8 +222,7 @@ func TestSlowSubscriberHoldsNothingUp(t *testing.T) {
 	}
 }
 
-// TestIdleSubscriptionsCostNothing is not parallel: it measures the process.
-func TestIdleSubscriptionsCostNothing(t *testing.T) {
+func TestIdleSubscriptionsCostNothing(t *testing.T) { //nolint:paralleltest // It measures the process.
 	n := start(t, nil)
 	client := streams.NewStreamsClient(dial(t, n))
 	write(t, client, "s-1", 1)

@@ -23,7 +23,7 @@ const (
 // judge compares what a writer expects with the last revision a stream has ever had. A soft-deleted stream counts as
 // missing for ExpectNoStream and as deleted for ExpectStreamExists; a stream with nothing but metadata exists.
 func judge(expected Expected, last int64, softDeleted, hasMetadata bool) verdict {
-	ok := false
+	var ok bool
 	switch {
 	case expected == ExpectAny:
 		ok = true

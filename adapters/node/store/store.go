@@ -60,6 +60,7 @@ type Store struct {
 	lock     *flock.Flock
 	marker   *marker
 	tail     *tail
+	marks    *marks
 	readers  chan *conn
 
 	room    *semaphore.Weighted // bytes waiting for the writer
@@ -115,6 +116,9 @@ func Open(ctx context.Context, dir string, options Options) (_ *Store, err error
 		s.readers <- c
 	}
 	if s.marker, err = openMarker(dir, s.instance); err != nil {
+		return nil, err
+	}
+	if s.marks, err = newMarks(); err != nil {
 		return nil, err
 	}
 	heads, err := newHeads(ctx, s.writeDB)
@@ -315,7 +319,7 @@ func (s *Store) ReadStream(ctx context.Context, stream string, direction Directi
 		case state.Missing():
 			return ErrStreamNotFound
 		case isIndexStream(stream):
-			slice, err = c.readIndex(ctx, stream, state, direction, from, limit)
+			slice, err = s.marks.read(ctx, c, stream, state, direction, from, limit)
 		default:
 			slice, err = c.readStream(ctx, state, direction, from, limit)
 		}
@@ -350,7 +354,7 @@ func (s *Store) ReadEvent(ctx context.Context, stream string, revision uint64) (
 			if state.Last < 0 || revision > uint64(state.Last) {
 				return nil
 			}
-			slice, err := c.readIndex(ctx, stream, state, Forwards, revision, 1)
+			slice, err := s.marks.read(ctx, c, stream, state, Forwards, revision, 1)
 			if err == nil && len(slice.Events) == 1 {
 				event, found = slice.Events[0], true
 			}
@@ -373,7 +377,7 @@ func (s *Store) StreamState(ctx context.Context, stream string) (state StreamSta
 
 func (s *Store) state(ctx context.Context, c *conn, stream string) (StreamState, error) {
 	if isIndexStream(stream) {
-		return c.indexState(ctx, stream)
+		return s.marks.state(ctx, c, stream)
 	}
 	return c.state(ctx, stream, s.options.Now())
 }
