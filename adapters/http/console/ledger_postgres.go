@@ -21,15 +21,16 @@ type PostgresLedger struct {
 func NewPostgresLedger(pool *pgxpool.Pool) *PostgresLedger { return &PostgresLedger{pool: pool} }
 
 // takeSQL counts an attempt unless the subject has to wait. One statement, so that of attempts made at once each sees
-// the ones before.
+// the ones before. The clock is read after the row is locked; now() would be the moment before, at which the subject of an
+// attempt that has just been counted would seem to be waiting.
 const takeSQL = `
 	insert into console_attempts as a (subject, attempts, counted_at, open_at)
-	values ($1, 1, now(), now() + ($2::interval[])[1])
+	values ($1, 1, clock_timestamp(), clock_timestamp() + ($2::interval[])[1])
 	on conflict (subject) do update set (attempts, counted_at, open_at) = (
-		select n, now(), now() + ($2::interval[])[least(n, cardinality($2::interval[]))]
-		from (select case when a.counted_at < now() - $3::interval then 1 else a.attempts + 1 end) as counted (n)
+		select n, clock_timestamp(), clock_timestamp() + ($2::interval[])[least(n, cardinality($2::interval[]))]
+		from (select case when a.counted_at < clock_timestamp() - $3::interval then 1 else a.attempts + 1 end) as counted (n)
 	)
-	where a.open_at <= now()
+	where a.open_at <= clock_timestamp()
 	returning attempts`
 
 // Take counts an attempt.
@@ -40,7 +41,7 @@ func (l *PostgresLedger) Take(ctx context.Context, subject string, limit Attempt
 		return 0, wrapLedger("count an attempt", err)
 	}
 	var wait time.Duration
-	err = l.pool.QueryRow(ctx, "select open_at - now() from console_attempts where subject = $1", subject).Scan(&wait)
+	err = l.pool.QueryRow(ctx, "select open_at - clock_timestamp() from console_attempts where subject = $1", subject).Scan(&wait)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, nil
 	}
@@ -59,7 +60,7 @@ func (l AttemptLimit) steps() []time.Duration {
 
 // GiveBack takes the last attempt back.
 func (l *PostgresLedger) GiveBack(ctx context.Context, subject string) error {
-	_, err := l.pool.Exec(ctx, "update console_attempts set attempts = greatest(attempts - 1, 0), open_at = now() where subject = $1", subject)
+	_, err := l.pool.Exec(ctx, "update console_attempts set attempts = greatest(attempts - 1, 0), open_at = clock_timestamp() where subject = $1", subject)
 	return wrapLedger("take an attempt back", err)
 }
 
