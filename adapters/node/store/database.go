@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/url"
 	"path/filepath"
+	"syscall"
 
 	sqlite3 "github.com/mattn/go-sqlite3"
 )
@@ -206,15 +207,11 @@ func (e *storageError) Unwrap() error { return e.err }
 func databaseError(doing string, err error) error {
 	var cause sqlite3.Error
 	if errors.As(err, &cause) {
-		switch cause.Code {
-		case sqlite3.ErrFull:
+		switch {
+		case cause.Code == sqlite3.ErrFull, errors.Is(cause.SystemErrno, syscall.ENOSPC), errors.Is(cause.SystemErrno, syscall.EDQUOT):
 			err = fmt.Errorf("%w: %w", ErrFull, err)
-		case sqlite3.ErrCorrupt, sqlite3.ErrNotADB:
+		case cause.Code == sqlite3.ErrCorrupt, cause.Code == sqlite3.ErrNotADB, cause.ExtendedCode == sqlite3.ErrIoErrShortRead:
 			err = fmt.Errorf("%w: %w", ErrCorrupt, err)
-		case sqlite3.ErrIoErr:
-			if cause.ExtendedCode == sqlite3.ErrIoErrShortRead {
-				err = fmt.Errorf("%w: %w", ErrCorrupt, err)
-			}
 		}
 	}
 	return &storageError{doing: doing, err: err}

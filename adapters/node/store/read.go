@@ -13,7 +13,7 @@ import (
 const (
 	// pageEvents and pageBytes bound one page, whatever the reader asks for.
 	pageEvents = 1024
-	pageBytes  = 4 << 20
+	pageBytes  = 1 << 20
 )
 
 // Slice is one page of a read. It may hold fewer events than asked for, even none, without being the end.

@@ -101,7 +101,7 @@ func Open(ctx context.Context, dir string, options Options) (_ *Store, err error
 	if s.writeDB, err = openConn(dir, readWrite); err != nil {
 		return nil, err
 	}
-	if s.instance, err = prepare(ctx, s.writeDB, s.options.MaxPages); err != nil {
+	if s.instance, err = prepare(ctx, s.writeDB, dir, s.options.MaxPages); err != nil {
 		return nil, err
 	}
 	position, created, err := checkLog(ctx, s.writeDB, dir, s.instance, s.options)
@@ -138,7 +138,7 @@ func Open(ctx context.Context, dir string, options Options) (_ *Store, err error
 }
 
 // prepare makes the database ready, creating its schema at the first start, and returns the store's identity.
-func prepare(ctx context.Context, c *conn, maxPages int64) (instance uuid.UUID, err error) {
+func prepare(ctx context.Context, c *conn, dir string, maxPages int64) (instance uuid.UUID, err error) {
 	version, _, err := c.integer(ctx, "PRAGMA user_version")
 	if err != nil {
 		return uuid.Nil, err
@@ -147,6 +147,9 @@ func prepare(ctx context.Context, c *conn, maxPages int64) (instance uuid.UUID, 
 	case 0:
 		if err := create(ctx, c); err != nil {
 			return uuid.Nil, err
+		}
+		if err := syncPath(dir); err != nil {
+			return uuid.Nil, fmt.Errorf("make the new store's files durable: %w", err)
 		}
 	case formatVersion:
 		if id, _, err := c.integer(ctx, "PRAGMA application_id"); err != nil || id != applicationID {
