@@ -31,7 +31,9 @@ var (
 
 // examples holds one event of every type, with every field set.
 func examples() map[string]domain.Event {
-	key := func(name string) domain.KeyDigest { return domain.KeyDigest{Hash: "hash of " + name, Prefix: "lc_abc12"} }
+	key := func(name string) domain.KeyDigest {
+		return domain.KeyDigest{Hash: "hash of " + name, Prefix: "lc_abc12"}
+	}
 	events := []domain.Event{
 		domain.SubscriptionStarted{
 			SubscriptionID: id(1), CustomerID: id(2), Plan: domain.PlanStarter, Limit: 1000, Overage: domain.OverageContinue,
@@ -70,6 +72,31 @@ func examples() map[string]domain.Event {
 			},
 		},
 	}
+	record := domain.NewUsageRecordKey(id(1), noon, domain.PlanStarter, "starter_over")
+	events = append(events,
+		domain.HourSealed{Hour: noon, SealedAt: noon.Add(time.Hour)},
+		domain.SubscriptionUsageSealed{SubscriptionID: id(1), Hour: noon, SealedAt: noon.Add(time.Minute)},
+		domain.UsageRecordPrepared{
+			UsageRecordKey: record, CustomerID: id(2), AWSAccountID: identity.AWSAccountID, LicenseARN: identity.LicenseARN,
+			CustomerIdentifier: "legacy", ProductCode: identity.ProductCode, Timestamp: noon, Deadline: noon.Add(24 * time.Hour),
+			Quantity: 10, Counted: 7, Carried: []domain.CarriedUsage{{Hour: noon.Add(-30 * time.Hour), Quantity: 3}},
+			Region: "us-east-1", PreparedAt: noon.Add(time.Hour),
+		},
+		domain.UsageRecordAttempted{UsageRecordKey: record, AttemptID: id(6), Attempt: 1, AttemptedAt: noon, RetryAt: noon.Add(5 * time.Second)},
+		domain.UsageRecordDeferred{
+			UsageRecordKey: record, AttemptID: id(6), Outcome: domain.MeteringThrottled, Reason: "AWS throttled the call",
+			DeferredAt: noon, RetryAt: noon.Add(5 * time.Second),
+		},
+		domain.UsageRecordAccepted{UsageRecordKey: record, MeteringRecordID: "aws-1", Outcome: domain.MeteringSuccess, Quantity: 10, Reason: "AWS accepted the record", AcceptedAt: noon},
+		domain.UsageRecordRejected{UsageRecordKey: record, Outcome: domain.MeteringNotSubscribed, Quantity: 10, Reason: "ended", RejectedAt: noon},
+		domain.UsageRecordQuarantined{UsageRecordKey: record, Outcome: domain.MeteringLicenseRefused, Quantity: 10, Reason: "AWS refused the licence", QuarantinedAt: noon},
+		domain.UsageCarriedOver{UsageRecordKey: record, Outcome: domain.MeteringTimestampRefused, Quantity: 10, Reason: "too late", CarriedAt: noon},
+		domain.MarketplaceNotified{
+			NotificationID: "n-1", Type: "License Updated", AgreementID: "agmt-1", AgreementStatus: "ACTIVE", PreviousAgreement: "agmt-0",
+			LicenseID: "l-0123456789abcdef0123456789abcdef", ProductCode: identity.ProductCode, AWSAccountID: identity.AWSAccountID,
+			CustomerIdentifier: "legacy", HappenedAt: noon, ReceivedAt: noon.Add(time.Second),
+		},
+	)
 	byType := map[string]domain.Event{}
 	for _, event := range events {
 		byType[event.EventType()] = event

@@ -42,7 +42,7 @@ func DefaultCatalogue() Catalogue {
 
 // NewCatalogue checks plans given by configuration.
 func NewCatalogue(plans []Plan) (Catalogue, error) {
-	seen := map[PlanID]bool{}
+	seen, dimensions := map[PlanID]bool{}, map[string]bool{}
 	for _, p := range plans {
 		switch {
 		case p.ID == "" || p.Name == "" || p.OverageDimension == "":
@@ -51,8 +51,10 @@ func NewCatalogue(plans []Plan) (Catalogue, error) {
 			return Catalogue{}, fmt.Errorf("plan %q needs a number of monthly calls above 0", p.ID)
 		case seen[p.ID]:
 			return Catalogue{}, fmt.Errorf("plan %q is there twice", p.ID)
+		case dimensions[p.OverageDimension]:
+			return Catalogue{}, fmt.Errorf("plan %q has the overage dimension of another plan: AWS keeps one quantity per dimension and hour", p.ID)
 		}
-		seen[p.ID] = true
+		seen[p.ID], dimensions[p.OverageDimension] = true, true
 	}
 	return Catalogue{plans: plans}, nil
 }

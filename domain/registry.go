@@ -51,6 +51,9 @@ func NewRegistry() *Registry {
 	registerLoginEvents(r)
 	registerAPIKeyEvents(r)
 	registerUsageEvents(r)
+	registerSealingEvents(r)
+	registerMeteringEvents(r)
+	registerNotificationEvents(r)
 	return r
 }
 

@@ -2,6 +2,7 @@ package domain
 
 import (
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -13,11 +14,11 @@ var identifiers = uuid.MustParse("6f2e0b1c-3a54-5d0e-9a6b-0c9b1d5a7e10")
 // SubscriptionIDForLicense names the subscription of an AWS licence. AWS writes one licence's ARN in more than one way
 // (with and without the leading "arn:"), so only its last part, l-…, counts.
 func SubscriptionIDForLicense(licenseARN string) uuid.UUID {
-	return uuid.NewSHA1(identifiers, []byte("license:"+licenseID(licenseARN)))
+	return uuid.NewSHA1(identifiers, []byte("license:"+LicenseID(licenseARN)))
 }
 
-// licenseID is the l-… part of a licence's ARN.
-func licenseID(licenseARN string) string {
+// LicenseID is the l-… part of a licence's ARN, however the ARN is written.
+func LicenseID(licenseARN string) string {
 	return licenseARN[strings.LastIndexAny(licenseARN, ":/")+1:]
 }
 
@@ -43,6 +44,9 @@ const (
 	CategoryAPIKeys      = "apikeys"
 	CategoryUsage        = "usage"
 	CategoryMetering     = "metering"
+	CategorySealedHours  = "sealedhours"
+	CategoryUsageEnd     = "usageend"
+	CategoryMarketplace  = "marketplace"
 	CategoryLogins       = "logins"
 	CategoryMailAddress  = "mailaddress"
 )
@@ -68,3 +72,19 @@ func MailAddressStream(addressHash string) string { return CategoryMailAddress +
 func UsageStream(subscription uuid.UUID, month Month) string {
 	return CategoryUsage + "-" + subscription.String() + "-" + month.Compact()
 }
+
+// MeteringStream holds the one usage record of a subscription, hour and dimension.
+func MeteringStream(subscription uuid.UUID, hour time.Time, dimension string) string {
+	return CategoryMetering + "-" + subscription.String() + "-" + UsageHourKey(hour) + "-" + dimension
+}
+
+// SealedHoursStream holds the hours of one month that are over.
+func SealedHoursStream(month Month) string { return CategorySealedHours + "-" + month.Compact() }
+
+// UsageEndStream holds the end of a subscription's usage.
+func UsageEndStream(subscription uuid.UUID) string {
+	return CategoryUsageEnd + "-" + subscription.String()
+}
+
+// NotificationStream holds what AWS Marketplace told of a licence, an agreement or a customer.
+func NotificationStream(name string) string { return CategoryMarketplace + "-" + name }

@@ -47,7 +47,7 @@ func (m MarketplaceIdentity) DisplayID() string {
 	if m.AgreementID != "" {
 		return m.AgreementID
 	}
-	return licenseID(m.LicenseARN)
+	return LicenseID(m.LicenseARN)
 }
 
 // SubscriptionStarted says that a licence was bought and resolved.
@@ -149,6 +149,7 @@ type Subscription struct {
 	Overage     OveragePolicy
 	StartedAt   time.Time
 	ExpiresAt   time.Time
+	EndedAt     time.Time
 }
 
 // Fold gives the state after one more event. It never refuses: what stands in the log has happened.
@@ -173,7 +174,7 @@ func (s Subscription) Fold(event Event) Subscription {
 			s.ExpiresAt = e.ExpiresAt
 		}
 	case SubscriptionEnded:
-		s.Status = StatusEnded
+		s.Status, s.EndedAt = StatusEnded, e.EndedAt
 	}
 	return s
 }

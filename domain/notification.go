@@ -1,0 +1,65 @@
+package domain
+
+import "time"
+
+// MarketplaceNotified says that AWS Marketplace told of a change. It is a reason to look at AWS, not the state itself.
+// Names that a message does not have are empty.
+type MarketplaceNotified struct {
+	NotificationID     string    `json:"notificationId"` // the same in every copy of a message
+	Type               string    `json:"type"`           // AWS's name
+	AgreementID        string    `json:"agreementId,omitempty"`
+	AgreementStatus    string    `json:"agreementStatus,omitempty"`
+	PreviousAgreement  string    `json:"previousAgreementId,omitempty"`
+	LicenseID          string    `json:"licenseId,omitempty"` // l-…
+	ProductCode        string    `json:"productCode,omitempty"`
+	AWSAccountID       string    `json:"awsAccountId,omitempty"`
+	CustomerIdentifier string    `json:"customerIdentifier,omitempty"`
+	HappenedAt         time.Time `json:"happenedAt,omitzero"` // AWS's time; messages arrive in any order
+	ReceivedAt         time.Time `json:"receivedAt"`
+}
+
+// EventType names the event in the log.
+func (MarketplaceNotified) EventType() string { return "MarketplaceNotified" }
+
+func registerNotificationEvents(r *Registry) { register[MarketplaceNotified](r) }
+
+// Stream is where a message is kept: with others on the same licence, else on the same agreement or customer.
+func (n MarketplaceNotified) Stream() string {
+	for _, name := range []string{n.LicenseID, n.AgreementID, n.CustomerIdentifier} {
+		if name != "" {
+			return NotificationStream(name)
+		}
+	}
+	return NotificationStream(n.NotificationID)
+}
+
+// Correspondence is what AWS Marketplace told of one licence, agreement or customer.
+type Correspondence struct {
+	AgreementID string // of the newest message that names one
+	newest      time.Time
+	known       map[string]bool
+}
+
+// Fold gives the state after one more event.
+func (c Correspondence) Fold(event Event) Correspondence {
+	e, ok := event.(MarketplaceNotified)
+	if !ok {
+		return c
+	}
+	if c.known == nil {
+		c.known = map[string]bool{}
+	}
+	c.known[e.NotificationID] = true
+	if e.AgreementID != "" && !e.HappenedAt.Before(c.newest) {
+		c.AgreementID, c.newest = e.AgreementID, e.HappenedAt
+	}
+	return c
+}
+
+// Receive keeps a message, once however many copies arrive.
+func (c Correspondence) Receive(message MarketplaceNotified) []Event {
+	if c.known[message.NotificationID] {
+		return nil
+	}
+	return []Event{message}
+}

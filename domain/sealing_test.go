@@ -1,0 +1,84 @@
+package domain_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/pas-ta/liveness/domain"
+)
+
+func sealed(at time.Time, hours ...time.Time) (events []domain.Event) {
+	for _, hour := range hours {
+		events = append(events, domain.HourSealed{Hour: hour, SealedAt: at})
+	}
+	return events
+}
+
+func TestHoursAreSealedInOrder(t *testing.T) {
+	t.Parallel()
+	november, december := domain.Month{Year: 2026, Month: time.November}, domain.Month{Year: 2026, Month: time.December}
+	first := december.Start()
+	seal := func(month domain.Month, previous, until time.Time) func(domain.SealedHours) ([]domain.Event, error) {
+		return recorded(func(s domain.SealedHours) []domain.Event { return s.Seal(month, previous, until, noon) })
+	}
+	hour := func(n int) time.Time { return noon.Add(time.Duration(n) * time.Hour) }
+	play(t, []scenario[domain.SealedHours]{
+		{name: "the first is the newest that is over", when: seal(november, time.Time{}, hour(0).Add(59*time.Minute)), then: sealed(noon, hour(-1))},
+		{name: "a running hour stays open", given: sealed(noon, hour(-1)), when: seal(november, time.Time{}, hour(1).Add(-1))},
+		{name: "an hour is sealed when it has ended", given: sealed(noon, hour(-1)), when: seal(november, time.Time{}, hour(1)), then: sealed(noon, hour(0))},
+		{name: "gaps are filled", given: sealed(noon, hour(-1)), when: seal(november, time.Time{}, hour(3)), then: sealed(noon, hour(0), hour(1), hour(2))},
+		{name: "a month ends with its last hour", given: sealed(noon, first.Add(-2*time.Hour)), when: seal(november, time.Time{}, first.Add(5*time.Hour)),
+			then: sealed(noon, first.Add(-time.Hour))},
+		{name: "the next month goes on", when: seal(december, first.Add(-time.Hour), first.Add(2*time.Hour)), then: sealed(noon, first, first.Add(time.Hour))},
+		{name: "a month begins with its first hour", when: seal(december, first.Add(-3*time.Hour), first.Add(time.Hour)), then: sealed(noon, first)},
+	})
+}
+
+func TestWhatIsCommittedBelongsToOneHour(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct{ recorded, sealed, want time.Time }{
+		"nothing is sealed":               {noon.Add(time.Minute), time.Time{}, noon},
+		"its own hour is open":            {noon.Add(time.Minute), noon.Add(-time.Hour), noon},
+		"its own hour is sealed":          {noon.Add(time.Minute), noon, noon.Add(time.Hour)},
+		"a clock stepped far back":        {noon.Add(-5 * time.Hour), noon, noon.Add(time.Hour)},
+		"the last instant of an hour":     {noon.Add(time.Hour - 1), noon.Add(-time.Hour), noon},
+		"a clock in another time zone":    {noon.In(time.FixedZone("east", 19800)), noon.Add(-time.Hour), noon},
+		"an hour ahead of the sealed one": {noon.Add(3 * time.Hour), noon, noon.Add(3 * time.Hour)},
+	} {
+		if got := domain.MeteringHour(tt.recorded, tt.sealed); !got.Equal(tt.want) {
+			t.Errorf("%s: %s, want %s", name, got, tt.want)
+		}
+	}
+}
+
+func TestUsageEndsOnce(t *testing.T) {
+	t.Parallel()
+	end := recorded(func(u domain.UsageEnd) []domain.Event { return u.Seal(id(1), noon.Add(time.Minute)) })
+	ended := domain.SubscriptionUsageSealed{SubscriptionID: id(1), Hour: noon, SealedAt: noon.Add(time.Minute)}
+	play(t, []scenario[domain.UsageEnd]{
+		{name: "seals", when: end, then: []domain.Event{ended}},
+		{name: "once", given: []domain.Event{ended}, when: end},
+	})
+}
+
+func TestCorrespondence(t *testing.T) {
+	t.Parallel()
+	message := domain.MarketplaceNotified{NotificationID: "n-1", Type: "License Updated", LicenseID: "l-1", AgreementID: "agmt-2", HappenedAt: noon}
+	receive := recorded(func(c domain.Correspondence) []domain.Event { return c.Receive(message) })
+	play(t, []scenario[domain.Correspondence]{
+		{name: "keeps a message", when: receive, then: []domain.Event{message}},
+		{name: "keeps it once", given: []domain.Event{message}, when: receive},
+	})
+	older := domain.MarketplaceNotified{NotificationID: "n-0", AgreementID: "agmt-1", HappenedAt: noon.Add(-time.Hour)}
+	if got := (domain.Correspondence{}).Fold(message).Fold(older).AgreementID; got != "agmt-2" {
+		t.Errorf("a message that comes late names the agreement: %s", got)
+	}
+	for want, n := range map[string]domain.MarketplaceNotified{
+		"marketplace-l-1": {LicenseID: "l-1", AgreementID: "a", NotificationID: "n"}, "marketplace-a": {AgreementID: "a", CustomerIdentifier: "c", NotificationID: "n"},
+		"marketplace-c": {CustomerIdentifier: "c", NotificationID: "n"}, "marketplace-n": {NotificationID: "n"},
+	} {
+		if got := n.Stream(); got != want {
+			t.Errorf("stream %s, want %s", got, want)
+		}
+	}
+}
