@@ -1,0 +1,277 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"image/jpeg"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/image/draw"
+
+	"github.com/pas-ta/liveness/adapters/aws/awsconfig"
+	"github.com/pas-ta/liveness/adapters/aws/marketplace"
+	"github.com/pas-ta/liveness/adapters/awssim"
+	"github.com/pas-ta/liveness/adapters/localpostgres"
+	"github.com/pas-ta/liveness/adapters/parts"
+)
+
+// cluster is the product as it runs on several machines: API nodes and a worker as processes of their own, in front of
+// one event store and one Postgres. All of them can be killed.
+type cluster struct {
+	apis     []*process
+	worker   *process
+	store    *process
+	postgres *localpostgres.Cluster
+	database string
+	pgDir    string
+	core     *core // this test's own view of the log and the read models
+	demo     demoCustomer
+}
+
+// process is a liveness program that is started again whenever it ends.
+type process struct {
+	name string
+	addr string
+	args []string
+	env  []string
+	log  string // file
+
+	mu      sync.Mutex
+	running *exec.Cmd
+	kills   int
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().String()
+}
+
+// keep runs the process until ctx ends.
+func (p *process) keep(ctx context.Context, t *testing.T) {
+	output, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer func() { _ = output.Close() }()
+	for ctx.Err() == nil {
+		command := exec.Command(os.Args[0], p.args...)
+		command.Env = append(append(os.Environ(), asLiveness+"=1"), p.env...)
+		command.Stdout, command.Stderr = output, output
+		if err := command.Start(); err != nil {
+			t.Errorf("start %s: %v", p.name, err)
+			return
+		}
+		p.mu.Lock()
+		p.running = command
+		p.mu.Unlock()
+		ended := make(chan error, 1)
+		go func() { ended <- command.Wait() }()
+		select {
+		case <-ended:
+			pauseFor(ctx, 50*time.Millisecond)
+		case <-ctx.Done():
+			_ = command.Process.Kill()
+			<-ended
+		}
+	}
+}
+
+func pauseFor(ctx context.Context, wait time.Duration) {
+	select {
+	case <-time.After(wait):
+	case <-ctx.Done():
+	}
+}
+
+// kill ends the process as a power cut would.
+func (p *process) kill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.running != nil {
+		_ = p.running.Process.Kill()
+		p.kills++
+	}
+}
+
+// startCluster starts apis API nodes, one worker, an event store node and a Postgres, with the demo customer.
+func startCluster(t *testing.T, apis int) *cluster {
+	t.Helper()
+	dir := t.TempDir()
+	cache := parts.New(parts.Options{})
+	if err := cache.Ensure(t.Context(), parts.ONNXRuntime, parts.ModelPack, parts.Postgres, parts.ConsoleAssets, parts.SamplePhotos); err != nil {
+		t.Fatal(err)
+	}
+	binaries, err := cache.Postgres(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &cluster{pgDir: filepath.Join(dir, "postgres")}
+	if c.postgres, err = localpostgres.Start(t.Context(), localpostgres.Config{BinDir: binaries, Dir: c.pgDir}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		if err := c.postgres.Close(ctx); err != nil {
+			t.Errorf("close postgres: %v", err)
+		}
+	})
+	if c.database, err = c.postgres.Database(t.Context(), devDatabase); err != nil {
+		t.Fatal(err)
+	}
+	sim, err := awssim.New(awssim.Config{ProductCode: devProductCode, Plans: simulatedPlans(), MeteredDimensions: meteredDimensions()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	aws := httptest.NewServer(sim.Handler())
+	t.Cleanup(func() { aws.Close(); _ = sim.Close() })
+
+	secret := strings.Repeat("0123456789abcdef", 4)
+	secretFile := filepath.Join(dir, "secret")
+	if err := os.WriteFile(secretFile, []byte(secret), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	storeAddr := freeAddr(t)
+	env := []string{
+		"EVENTSTOREDB_URL=esdb://" + storeAddr + "?tls=false", "LIVENESS_POSTGRES_URL=" + c.database, "LIVENESS_SECRET_FILE=" + secretFile,
+		"LIVENESS_AWS_ENDPOINT=" + aws.URL, "AWS_ACCESS_KEY_ID=simulated", "AWS_SECRET_ACCESS_KEY=simulated",
+		"LIVENESS_PRODUCT_CODE=" + devProductCode, "LIVENESS_MAIL_FROM=no-reply@example.com", "LIVENESS_PUBLIC_URL=http://127.0.0.1",
+		"LIVENESS_KEY_RATE=100000", "LIVENESS_KEY_BURST=100000", "LIVENESS_ADDRESS_RATE=100000", "LIVENESS_ADDRESS_BURST=100000",
+	}
+	c.store = &process{name: "store", addr: storeAddr, args: []string{"node", "--addr", storeAddr, "--data", filepath.Join(dir, "events")}, log: filepath.Join(dir, "store.log")}
+	c.worker = &process{name: "worker", args: []string{"work"}, env: env, log: filepath.Join(dir, "worker.log")}
+	for i := range apis {
+		addr := freeAddr(t)
+		c.apis = append(c.apis, &process{name: fmt.Sprintf("api%d", i), addr: addr, args: []string{"serve", "--addr", addr, "--workers", "1"}, env: env, log: filepath.Join(dir, fmt.Sprintf("api%d.log", i))})
+	}
+	var running sync.WaitGroup
+	ctx, stop := context.WithCancel(context.Background())
+	for _, p := range append([]*process{c.store, c.worker}, c.apis...) {
+		running.Go(func() { p.keep(ctx, t) })
+	}
+	t.Cleanup(func() {
+		stop()
+		running.Wait()
+		if t.Failed() {
+			for _, p := range append([]*process{c.store, c.worker}, c.apis...) {
+				content, _ := os.ReadFile(p.log)
+				t.Logf("%s:\n%s", p.name, content[max(0, len(content)-3000):])
+			}
+		}
+	})
+	c.connect(t, storeAddr, []byte(secret))
+	c.seed(t, sim, aws.URL, dir)
+	for _, api := range c.apis {
+		c.awaitServing(t, api)
+	}
+	return c
+}
+
+func (c *cluster) connect(t *testing.T, storeAddr string, secret []byte) {
+	t.Helper()
+	var err error
+	eventually(t, "the event store", func() error {
+		c.core, err = openCore(t.Context(), slog.New(slog.DiscardHandler), "esdb://"+storeAddr+"?tls=false", c.database, secret)
+		if err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		if err = c.core.client.Ping(ctx); err != nil {
+			c.core.close()
+		}
+		return err
+	})
+	t.Cleanup(c.core.close)
+}
+
+func (c *cluster) seed(t *testing.T, sim *awssim.Sim, awsURL, dir string) {
+	t.Helper()
+	settings, err := awsconfig.Load(t.Context(), awsconfig.Settings{Region: "us-east-1", Endpoint: awsURL, AccessKeyID: "simulated", SecretAccessKey: "simulated"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	buying, err := marketplace.New(settings, marketplace.Settings{ProductCode: devProductCode})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the demo customer", func() error {
+		c.demo, err = seedDemo(t.Context(), c.core, sim, buying, dir)
+		return err
+	})
+}
+
+func (c *cluster) awaitServing(t *testing.T, api *process) {
+	t.Helper()
+	eventually(t, api.name, func() error {
+		response, err := http.Get("http://" + api.addr + "/v1/health")
+		if err != nil {
+			return err
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != http.StatusOK {
+			return errors.New(response.Status)
+		}
+		return nil
+	})
+}
+
+// eventually tries until it works, for at most a minute.
+func eventually(t *testing.T, what string, try func() error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for {
+		err := try()
+		if err == nil {
+			return
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		pauseFor(ctx, 50*time.Millisecond)
+	}
+}
+
+// smallFace is a request body with a sample photo, reduced so that judging it costs little.
+func smallFace(t *testing.T) []byte {
+	t.Helper()
+	file, err := os.Open(samplePhoto(t, 3))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }()
+	photo, err := jpeg.Decode(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bounds := photo.Bounds()
+	small := image.NewRGBA(image.Rect(0, 0, 320, 320*bounds.Dy()/bounds.Dx()))
+	draw.CatmullRom.Scale(small, small.Bounds(), photo, bounds, draw.Src, nil)
+	var encoded bytes.Buffer
+	if err := jpeg.Encode(&encoded, small, &jpeg.Options{Quality: 85}); err != nil {
+		t.Fatal(err)
+	}
+	return checkBody(encoded.Bytes())
+}
+
+var errNotYet = errors.New("not yet")
