@@ -105,8 +105,8 @@ func TestWaitEndsAtDeadlineContextAndClose(t *testing.T) {
 	}
 	slot.Release()
 	select {
-	case <-closed:
-		t.Error("Close did not wait for the check that is being computed")
+	case err := <-closed:
+		t.Errorf("Close did not wait for the check that is being computed: %v", err)
 	default:
 	}
 	close(g.open)

@@ -10,6 +10,7 @@ import (
 	"image/color"
 	"image/jpeg"
 	"image/png"
+	"sync"
 	"testing"
 
 	"github.com/pas-ta/liveness/adapters/parts"
@@ -259,6 +260,10 @@ func TestPixelTypes(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	jpg, pngs := encodeJPEG(t, picture(80, 48)), encodePNG(t, picture(80, 48))
+	beforeScan, _, found := bytes.Cut(jpg, []byte{0xFF, 0xDA})
+	if !found {
+		t.Fatal("no scan header")
+	}
 	flipped := bytes.Clone(pngs)
 	flipped[len(flipped)/2] ^= 0xFF
 	scans := jpg[:len(jpg)-2]
@@ -285,7 +290,7 @@ func TestRefusals(t *testing.T) {
 			{"PNG magic alone", pngs[:8], decode.PNG, decode.KindCorrupted},
 			{"truncated JPEG", jpg[:len(jpg)*2/3], decode.JPEG, decode.KindCorrupted},
 			{"truncated PNG", pngs[:len(pngs)*2/3], decode.PNG, decode.KindCorrupted},
-			{"JPEG header alone", jpg[:bytes.Index(jpg, []byte{0xFF, 0xDA})], decode.JPEG, decode.KindCorrupted},
+			{"JPEG header alone", beforeScan, decode.JPEG, decode.KindCorrupted},
 			{"damaged PNG", flipped, decode.PNG, decode.KindCorrupted},
 			{"1×1 JPEG", encodeJPEG(t, picture(1, 1)), decode.JPEG, decode.KindTooSmall},
 			{"1×1 PNG", encodePNG(t, picture(1, 1)), decode.PNG, decode.KindTooSmall},
@@ -338,6 +343,35 @@ func TestDecodeHonoursContext(t *testing.T) {
 				t.Errorf("%s: %v, want context.Canceled", format, err)
 			}
 		}
+	})
+}
+
+// Buffers are handed from one image to the next, and very large ones are
+// mapped: neither may show another image's pixels.
+func TestConcurrentDecodesKeepApart(t *testing.T) {
+	t.Parallel()
+	var images [][]byte
+	for i, size := range []image.Point{{80, 48}, {640, 480}, {33, 57}, {4200, 3000}, {300, 200}, {80, 48}} {
+		images = append(images, withEXIF(encodeJPEG(t, picture(size.X, size.Y)), byte(1+5*(i%2)))) // 1 or 6
+	}
+	eachDecoder(t, decode.Limits{}, func(t *testing.T, d decode.Decoder) {
+		var group sync.WaitGroup
+		for i, data := range images {
+			want := [2][4]int{{0, 1, 2, 3}, {2, 0, 3, 1}}[i%2]
+			group.Go(func() {
+				for range 2 {
+					m, err := d.Decode(context.Background(), data, decode.JPEG)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					wantQuadrants(t, m, want, 8)
+					m.Release()
+					m.Release() // a second one does nothing
+				}
+			})
+		}
+		group.Wait()
 	})
 }
 

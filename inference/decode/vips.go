@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"syscall"
 	"unsafe"
 
 	"github.com/pas-ta/liveness/inference/pixels"
@@ -24,8 +25,9 @@ type Vips struct {
 }
 
 // maxPooled is the largest pixel buffer in bytes that is kept for the next
-// image, enough for 12 megapixels. What rare larger images need is given back,
-// so that they do not set the memory of the process for ever.
+// image, enough for 12 megapixels. What rare larger images need goes back to
+// the operating system at once: left to the garbage collector, a few of them
+// one after the other would multiply the memory of the process.
 const maxPooled = 36 << 20
 
 // OpenVips loads libvips from a shared library, version 8.13 or later, once
@@ -90,7 +92,10 @@ func (d *Vips) decode(ctx context.Context, data []byte, h header) (*pixels.Image
 		return nil, errNotNative
 	}
 
-	buffer := d.take(h.width * h.height * bands)
+	buffer, err := d.take(h.width * h.height * bands)
+	if err != nil {
+		return nil, err
+	}
 	pins.Pin(&buffer[0])
 	if err := l.read(ctx, source, buffer, h, bands); err != nil {
 		d.give(buffer)
@@ -188,21 +193,30 @@ func (l *vipsLibrary) read(ctx context.Context, source uintptr, buffer []byte, h
 }
 
 // take returns a buffer of n bytes, of unknown contents.
-func (d *Vips) take(n int) []byte {
+func (d *Vips) take(n int) ([]byte, error) {
+	if n > maxPooled {
+		b, err := syscall.Mmap(-1, 0, n, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+		if err != nil {
+			return nil, fmt.Errorf("get %d bytes for pixels: %w", n, err)
+		}
+		return b, nil
+	}
 	select {
 	case b := <-d.buffers:
 		if cap(b) >= n {
-			return b[:n]
+			return b[:n], nil
 		}
 	default:
 	}
-	return make([]byte, n)
+	return make([]byte, n), nil
 }
 
-// give keeps a buffer for the next image, unless it is very large or enough
-// are kept.
+// give keeps a buffer for the next image, or frees it when it is very large or
+// enough are kept.
 func (d *Vips) give(b []byte) {
-	if cap(b) > maxPooled {
+	if len(b) > maxPooled {
+		// It fails only for memory that was not mapped by take.
+		_ = syscall.Munmap(b)
 		return
 	}
 	select {

@@ -222,7 +222,7 @@ func TestTile(t *testing.T) {
 	}
 }
 
-func TestReadingAllocatesNothing(t *testing.T) {
+func TestReadingAllocatesNothing(t *testing.T) { //nolint:paralleltest // allocations of all goroutines are counted
 	m := wrap(t, noisyYCbCr(640, 480, image.YCbCrSubsampleRatio420), 6)
 	var s pixels.Sampler
 	tile := new(pixels.Tile)
