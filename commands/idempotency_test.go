@@ -171,6 +171,42 @@ func TestTwoNodesOneKey(t *testing.T) {
 	f.wantCounted(f.owner, november, 1)
 }
 
+func TestTwoNodesOneKeyWhenNoCallIsLeft(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*usageFixture){
+		"ended": func(f *usageFixture) {
+			f.record(f.owner, domain.SubscriptionEnded{SubscriptionID: f.owner.SubscriptionID})
+		},
+		"smaller plan": func(f *usageFixture) {
+			f.record(f.owner, domain.PlanChanged{SubscriptionID: f.owner.SubscriptionID, Limit: 1})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newUsageFixture(t, 10, domain.OverageStop)
+			a, b := f.node(), f.node()
+			onA, onB, other := f.begin(a, "k"), f.begin(b, "k"), f.begin(b, "other")
+			first, err := count(onA, 0.25)
+			if err != nil {
+				t.Fatal(err)
+			}
+			change(f)
+			// B has not heard of the first call; before it refuses the second it must have looked.
+			again, err := count(onB, 0.25)
+			if diff := cmp.Diff(first, again); err != nil || diff != "" {
+				t.Errorf("%v (-first +again):\n%s", err, diff)
+			}
+			if _, err := count(other, 0.25); domain.KindOf(err) == "" || errors.Is(err, domain.ErrUnavailable) {
+				t.Errorf("another key: %v, want a refusal", err)
+			}
+			onA.Release()
+			onB.Release()
+			other.Release()
+			f.wantCounted(f.owner, november, 1)
+		})
+	}
+}
+
 func TestTwoNodesOneKeyAtTheSameRevision(t *testing.T) {
 	t.Parallel()
 	for name, likelihood := range map[string]float64{"the same photo": 0.25, "another photo": 0.5} {

@@ -1,0 +1,218 @@
+package commands_test
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"pgregory.net/rapid"
+
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/memorystore"
+	"github.com/pas-ta/liveness/domain"
+)
+
+// usageFixture is one subscription in a log that several counters, as on several nodes, share.
+type usageFixture struct {
+	t     tester
+	clock *testClock
+	store *memorystore.Store
+	owner commands.KeyOwner
+	index *logIndex
+}
+
+// tester is a test, a benchmark or a property.
+type tester interface {
+	rapid.TB
+	Cleanup(func())
+}
+
+// testClock is a time that tests move.
+type testClock struct{ now atomic.Pointer[time.Time] }
+
+func newTestClock(start time.Time) *testClock {
+	c := &testClock{}
+	c.set(start)
+	return c
+}
+
+func (c *testClock) Now() time.Time          { return *c.now.Load() }
+func (c *testClock) set(to time.Time)        { c.now.Store(&to) }
+func (c *testClock) advance(d time.Duration) { c.set(c.Now().Add(d)) }
+
+var november = domain.Month{Year: 2026, Month: time.November}
+
+func newUsageFixture(t tester, limit int64, beyond domain.OveragePolicy) *usageFixture {
+	t.Helper()
+	f := &usageFixture{t: t, clock: newTestClock(time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC))}
+	f.store = memorystore.New(f.clock.Now)
+	f.index = &logIndex{store: f.store}
+	f.owner = f.subscription(limit, beyond)
+	return f
+}
+
+// subscription starts one more subscription.
+func (f *usageFixture) subscription(limit int64, beyond domain.OveragePolicy) commands.KeyOwner {
+	f.t.Helper()
+	owner := commands.KeyOwner{SubscriptionID: uuid.New(), CustomerID: uuid.New(), Slot: domain.SlotPrimary}
+	f.record(owner, domain.SubscriptionStarted{
+		SubscriptionID: owner.SubscriptionID, CustomerID: owner.CustomerID, Plan: domain.PlanStarter, Limit: limit, Overage: beyond,
+	})
+	return owner
+}
+
+// record appends to the subscription's stream, as other commands do.
+func (f *usageFixture) record(owner commands.KeyOwner, events ...domain.Event) {
+	f.t.Helper()
+	ctx, stream, expected := context.Background(), domain.SubscriptionStream(owner.SubscriptionID), commands.NoStream
+	if last, found, err := f.store.ReadLast(ctx, stream); err != nil {
+		f.t.Fatal(err)
+	} else if found {
+		expected = int64(last.Revision)
+	}
+	var proposed []commands.Proposed
+	for _, event := range events {
+		proposed = append(proposed, commands.Proposed{ID: uuid.New(), Event: event})
+	}
+	if _, err := f.store.Append(ctx, stream, expected, proposed); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// node is one more process: a counter of its own on the shared log.
+func (f *usageFixture) node() *commands.UsageCounter { return f.nodeOn(f.store) }
+
+func (f *usageFixture) nodeOn(store commands.EventStore) *commands.UsageCounter {
+	counter := f.newCounter(store)
+	f.t.Cleanup(func() {
+		if !f.t.Failed() { // a test that gave up may hold tickets, for which Close would wait
+			counter.Close()
+		}
+	})
+	return counter
+}
+
+// newCounter is a node that ends as a crash does: without a word.
+func (f *usageFixture) newCounter(store commands.EventStore) *commands.UsageCounter {
+	return commands.NewUsageCounter(store, f.index, f.clock.Now, slog.New(slog.DiscardHandler))
+}
+
+// logIndex finds checks in the log itself, except for those of the last few ordinals that it has not seen yet.
+type logIndex struct {
+	store *memorystore.Store
+	lag   int64
+}
+
+func (i *logIndex) FindCheck(
+	ctx context.Context, subscription uuid.UUID, month domain.Month, check uuid.UUID,
+) (ordinal int64, found bool, indexed int64, err error) {
+	page, err := i.store.Read(ctx, domain.UsageStream(subscription, month), 0, 1<<20)
+	if err != nil {
+		return 0, false, 0, err
+	}
+	indexed = max(0, int64(len(page))-i.lag)
+	for _, recorded := range page[:indexed] {
+		if completed, ok := recorded.Event.(domain.CheckCompleted); ok && completed.CheckID == check {
+			ordinal, found = completed.Ordinal, true
+		}
+	}
+	return ordinal, found, indexed, nil
+}
+
+// hooked runs something right before a call of the store.
+type hooked struct {
+	commands.EventStore
+	beforeAppend, beforeRead, beforeReadLast func(stream string)
+}
+
+func (h *hooked) Append(ctx context.Context, stream string, expected int64, events []commands.Proposed) (commands.Appended, error) {
+	if h.beforeAppend != nil {
+		h.beforeAppend(stream)
+	}
+	return h.EventStore.Append(ctx, stream, expected, events)
+}
+
+func (h *hooked) Read(ctx context.Context, stream string, from uint64, limit int) ([]domain.Recorded, error) {
+	if h.beforeRead != nil {
+		h.beforeRead(stream)
+	}
+	return h.EventStore.Read(ctx, stream, from, limit)
+}
+
+func (h *hooked) ReadLast(ctx context.Context, stream string) (domain.Recorded, bool, error) {
+	if h.beforeReadLast != nil {
+		h.beforeReadLast(stream)
+	}
+	return h.EventStore.ReadLast(ctx, stream)
+}
+
+var by = commands.Origin{Actor: domain.ActorAPIClient}
+
+// check is the whole way of one request: admitted, answered from before or counted, released. Likelihood stands for the
+// photo.
+func (f *usageFixture) check(counter *commands.UsageCounter, key string, likelihood float64) (domain.CheckCompleted, error) {
+	ticket, err := counter.Begin(context.Background(), f.owner, key)
+	if err != nil {
+		return domain.CheckCompleted{}, err
+	}
+	defer ticket.Release()
+	return count(ticket, likelihood)
+}
+
+func count(ticket *commands.Ticket, likelihood float64) (domain.CheckCompleted, error) {
+	digest := "digest of " + time.Duration(likelihood*1e9).String()
+	if event, found, err := ticket.Prior(digest); found || err != nil {
+		return event, err
+	}
+	return ticket.Count(context.Background(), by, digest, domain.Judgement{FakeLikelihood: likelihood})
+}
+
+func (f *usageFixture) begin(counter *commands.UsageCounter, key string) *commands.Ticket {
+	f.t.Helper()
+	ticket, err := counter.Begin(context.Background(), f.owner, key)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return ticket
+}
+
+func (f *usageFixture) mustCheck(counter *commands.UsageCounter, key string, likelihood float64) domain.CheckCompleted {
+	f.t.Helper()
+	event, err := f.check(counter, key, likelihood)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return event
+}
+
+// wantCounted checks the stream of a month: as many calls as wanted, each one consistent with the one before.
+func (f *usageFixture) wantCounted(owner commands.KeyOwner, month domain.Month, want int) []domain.CheckCompleted {
+	f.t.Helper()
+	page, err := f.store.Read(context.Background(), domain.UsageStream(owner.SubscriptionID, month), 0, 1<<20)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if len(page) != want {
+		f.t.Errorf("%d calls are counted in %s, want %d", len(page), month, want)
+	}
+	var included, overage int64
+	events := make([]domain.CheckCompleted, len(page))
+	for i, recorded := range page {
+		e := recorded.Event.(domain.CheckCompleted)
+		if e.Billing == domain.BillingIncluded {
+			included++
+		} else {
+			overage++
+		}
+		within := e.Ordinal <= e.Limit
+		if e.Ordinal != int64(i+1) || e.IncludedTotal != included || e.OverageTotal != overage || within != (e.Billing == domain.BillingIncluded) ||
+			e.Month != month || domain.MonthOf(e.CompletedAt) != month || e.CheckID != recorded.ID ||
+			e.Overage == domain.OverageStop && !within {
+			f.t.Errorf("event %d of %s is not consistent (%d included, %d overage before and with it): %+v", i, month, included, overage, e)
+		}
+		events[i] = e
+	}
+	return events
+}
