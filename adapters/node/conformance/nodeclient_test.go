@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"github.com/pas-ta/liveness/adapters/parts"
 )
 
 // installPatience bounds the installation of the Node.js client, which is done once per machine and version.
@@ -34,7 +36,7 @@ func TestNodeClient(t *testing.T) {
 	}
 }
 
-// installNodeClient returns a directory in the user's cache with the script and its packages. Several processes may ask at once;
+// installNodeClient returns a directory in the cache with the script and its packages. Several processes may ask at once;
 // the directory is named by what is in it, so that a change gets a new one.
 func installNodeClient(t *testing.T) string {
 	t.Helper()
@@ -48,11 +50,7 @@ func installNodeClient(t *testing.T) string {
 		files[name] = content
 		hash.Write(content)
 	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		cache = os.TempDir()
-	}
-	parent := filepath.Join(cache, "liveness", "nodeclient")
+	parent := filepath.Join(parts.New(parts.Options{}).Dir(), "nodeclient")
 	if err := os.MkdirAll(parent, 0o755); err != nil {
 		t.Fatal(err)
 	}
