@@ -1,0 +1,43 @@
+package main
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/pas-ta/liveness/adapters/http/console/browsertest"
+	"github.com/pas-ta/liveness/adapters/parts"
+)
+
+// The customer's whole journey over the product as dev runs it, in a real browser: AWS Marketplace, onboarding, mailbox,
+// password, keys, login, dashboard, a check that changes the overview, Regenerate, the over-limit switch.
+func TestBuyerWalksFromMarketplaceToDashboard(t *testing.T) {
+	t.Parallel()
+	cache := parts.New(parts.Options{})
+	chromium, err := cache.Chromium(t.Context())
+	if err != nil {
+		if os.Getenv("CI") == "" {
+			t.Skipf("no Chromium on this machine: %v", err)
+		}
+		t.Fatal(err)
+	}
+	axe, err := cache.AxeCore(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dev := startDev(t, filepath.Join(t.TempDir(), "data"))
+	browser := browsertest.Open(t, browsertest.Config{Chromium: chromium, Axe: axe, Shots: os.Getenv("LIVENESS_SCREENSHOTS")}, dev.api, dev.aws)
+	browsertest.Walk(browser, browsertest.Site{
+		URL:        dev.api,
+		Subscribe:  browsertest.SubscribeAt(dev.aws, "standard"),
+		MailedLink: browsertest.MailedLinkAt(browser, dev.aws),
+		Check: func(key string) int {
+			answer := dev.check(t, key, samplePhoto(t, 1))
+			if answer.Status == http.StatusOK && answer.Data.FakeFace {
+				t.Errorf("sample 1 was called a fake: %+v", answer)
+			}
+			return answer.Status
+		},
+	})
+}
