@@ -218,12 +218,23 @@ const (
 // Look changes what the browser pretends to be.
 func (b *Browser) Look(device Device, scheme Scheme) {
 	b.t.Helper()
-	call(b, "look on a "+device.Name, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
-		Width: device.Width, Height: device.Height, DeviceScaleFactor: 1, Mobile: device.Phone,
-	})
+	b.resize(device)
 	call(b, "prefer "+string(scheme), emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
 		{Name: "prefers-color-scheme", Value: string(scheme)}, {Name: "prefers-reduced-motion", Value: "reduce"},
 	}})
+}
+
+func (b *Browser) resize(device Device) {
+	b.t.Helper()
+	call(b, "look on a "+device.Name, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
+		Width: device.Width, Height: device.Height, DeviceScaleFactor: 1, Mobile: device.Phone,
+	})
+}
+
+// draw waits until the page is drawn as it now is.
+func (b *Browser) draw() {
+	b.t.Helper()
+	step(b, "draw", chromedp.Evaluate[bool]("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))", chromedp.EvalAwaitPromise))
 }
 
 // Screen looks at the current screen: with axe on a light laptop and a dark phone, and, when screenshots are wanted, for
@@ -238,7 +249,7 @@ func (b *Browser) Screen(name string) {
 			}
 			b.Look(device, scheme)
 			b.Await("fonts and layout are there", "document.fonts.status === 'loaded' && !document.querySelector('.skeleton')")
-			step(b, "draw", chromedp.Evaluate[bool]("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))", chromedp.EvalAwaitPromise))
+			b.draw()
 			seen := fmt.Sprintf("%s on a %s %s", name, scheme, device.Name)
 			if wider := step(b, "measure "+seen, chromedp.Evaluate[int]("document.documentElement.scrollWidth - document.documentElement.clientWidth")); wider > 0 {
 				b.t.Errorf("%s is %d pixels wider than the window", seen, wider)
@@ -246,7 +257,7 @@ func (b *Browser) Screen(name string) {
 			if inspected {
 				b.inspect(seen)
 			}
-			b.shoot(fmt.Sprintf("%s-%s-%s.png", name, device.Name, scheme))
+			b.shoot(fmt.Sprintf("%s-%s-%s.png", name, device.Name, scheme), device)
 		}
 	}
 	b.Look(Laptop, Light)
@@ -273,15 +284,21 @@ func (b *Browser) inspect(seen string) {
 	}
 }
 
-func (b *Browser) shoot(name string) {
+// shoot takes a screenshot of the whole page: the window is made as high as the page for it, because a browser that is
+// asked for more than its window lays the rest out anew in the middle of the picture.
+func (b *Browser) shoot(name string, device Device) {
 	b.t.Helper()
 	if b.config.Shots == "" {
 		return
 	}
-	picture := call(b, "take "+name, page.CaptureScreenshot, page.CaptureScreenshotParams{}).Data
-	if step(b, "measure the page", chromedp.Evaluate[bool]("document.documentElement.scrollHeight > innerHeight && !document.querySelector('dialog[open]')")) {
-		picture = step(b, "take all of "+name, chromedp.FullScreenshot(100))
+	if height := step(b, "measure the page", chromedp.Evaluate[int64]("document.querySelector('dialog[open]') ? 0 : document.documentElement.scrollHeight")); height > device.Height {
+		whole := device
+		whole.Height = height
+		b.resize(whole)
+		b.draw()
+		defer b.resize(device)
 	}
+	picture := call(b, "take "+name, page.CaptureScreenshot, page.CaptureScreenshotParams{}).Data
 	if err := os.MkdirAll(b.config.Shots, 0o755); err != nil {
 		b.t.Fatal(err)
 	}

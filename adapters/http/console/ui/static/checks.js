@@ -8,12 +8,12 @@ export const Verdict = ({ check }) => (check.fakeFace ? html`<${Badge} kind="bad
 
 // CheckTable shows checks; a short one keeps to what a phone has room for.
 export const CheckTable = ({ checks, label, short }) => html`<div class=${"table-scroll" + (short ? " is-short" : "")} tabindex="0" role="region" aria-label=${label}><table class="table">
-  <thead><tr><th scope="col">Time (UTC)</th><th scope="col">Verdict</th><th scope="col" class="end">Likelihood</th><th scope="col">Face</th><th scope="col" class="end wide-only">Brightness</th><th scope="col" class="end wide-only">Latency</th><th scope="col" class="wide-only">Key</th><th scope="col" class="wide-only">Billing</th></tr></thead>
+  <thead><tr><th scope="col">Time (UTC)</th><th scope="col">Verdict</th><th scope="col" class="end">Likelihood</th><th scope="col" class="wide-only">Face</th><th scope="col" class="end wide-only">Brightness</th><th scope="col" class="end wide-only">Latency</th><th scope="col" class="wide-only">Key</th><th scope="col" class="wide-only">Billing</th></tr></thead>
   <tbody>${checks.map((c) => html`<tr key=${c.id}>
     <td class="num nowrap"><span class="muted">${onShortDay(c.at)}</span> ${atTime(c.at)}</td>
     <td><${Verdict} check=${c} /></td>
     <td class="num end">${likelihood(c.fakeLikelihood)}</td>
-    <td>${c.validFace ? "Valid" : "Not usable"}</td>
+    <td class="nowrap wide-only">${c.validFace ? "Valid" : "Not usable"}</td>
     <td class="num end wide-only">${c.brightness.toFixed(0)}</td>
     <td class="num end nowrap wide-only">${count(c.latencyMs)} ms</td>
     <td class="nowrap wide-only">${c.keySlot === "secondary" ? "Secondary" : "Primary"}</td>

@@ -46,7 +46,7 @@ function Figures({ data: { month, plan, fakeShare } }) {
     </section>
     <section class="card figure" aria-label="Remaining"><h2>Remaining</h2><p class="figure-number num" id="remaining">${count(month.remaining)}</p><p class="muted">calls in the plan</p></section>
     <section class=${"card figure" + (month.overLimit ? " is-warn" : "")} aria-label="Over the limit"><h2>Over the limit</h2><p class="figure-number num" id="over-limit">${count(month.overLimit)}</p>
-      <p class="muted">${plan.overage === "stop" ? "API stops at the limit" : "continues, pay as you go"}</p></section>
+      <p class="muted">${plan.overage === "stop" ? "stops at the limit" : "pay as you go"}</p></section>
     <section class="card figure" aria-label="Judged fake"><h2>Judged fake</h2><p class="figure-number num">${fakeShare === null ? "–" : share(fakeShare)}</p><p class="muted">${fakeShare === null ? "no calls yet this month" : "of this month’s calls"}</p></section>
   </div>`;
 }

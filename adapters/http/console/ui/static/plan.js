@@ -48,7 +48,7 @@ function Confirm({ to, month, onClose, onDone }) {
 }
 
 function Prices({ plans, current, market }) {
-  return html`<${Card} title="All plans"><div class="table-scroll" tabindex="0" role="region" aria-label="All plans"><table class="table"><thead><tr><th scope="col">Plan</th><th scope="col" class="end">Calls a month</th><th scope="col" class="end">Price a month</th><th scope="col"><span class="visually-hidden">Yours</span></th></tr></thead>
-    <tbody>${plans.map((p) => html`<tr key=${p.id} class=${p.id === current ? "is-chosen" : ""}><th scope="row">${p.name}</th><td class="num end">${count(p.monthlyCalls)}${p.custom ? "+" : ""}</td><td class="num end">${dollars(p.priceUsd)}${p.custom ? "+" : ""}</td><td class="end">${p.id === current && html`<${Badge} kind="good">Your plan<//>`}</td></tr>`)}</tbody></table></div>
+  return html`<${Card} title="All plans"><div class="table-scroll" tabindex="0" role="region" aria-label="All plans"><table class="table"><thead><tr><th scope="col">Plan</th><th scope="col" class="end">Calls a month</th><th scope="col" class="end">Price a month</th></tr></thead>
+    <tbody>${plans.map((p) => html`<tr key=${p.id} class=${p.id === current ? "is-chosen" : ""}><th scope="row">${p.name}${p.id === current && html` <${Badge} kind="good">Yours<//>`}</th><td class="num end">${count(p.monthlyCalls)}${p.custom ? "+" : ""}</td><td class="num end">${dollars(p.priceUsd)}${p.custom ? "+" : ""}</td></tr>`)}</tbody></table></div>
     <p class="small">Plans are changed on AWS Marketplace, under Manage subscriptions. ${market && html`<a href=${market}>Open the product page</a>. `}An upgrade counts at once, for the whole current month.</p><//>`;
 }
