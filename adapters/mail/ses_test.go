@@ -1,0 +1,101 @@
+package mail_test
+
+import (
+	"net/http/httptest"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"github.com/pas-ta/liveness/adapters/awssim"
+	"github.com/pas-ta/liveness/adapters/mail"
+	"github.com/pas-ta/liveness/commands"
+)
+
+// sesService is Amazon SES as the simulator plays it.
+type sesService struct {
+	sim *awssim.Sim
+	url string
+}
+
+func newSES(t *testing.T) service { return startSES(t) }
+
+func startSES(t *testing.T) *sesService {
+	t.Helper()
+	sim, err := awssim.New(awssim.Config{ProductCode: "n0123", Plans: []awssim.Plan{{Dimension: "starter", Name: "Starter"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(sim.Handler())
+	t.Cleanup(func() {
+		if err := sim.Close(); err != nil {
+			t.Error(err)
+		}
+		server.Close()
+	})
+	return &sesService{sim, server.URL}
+}
+
+func (s *sesService) mailer(_ *testing.T, sender mail.Sender) (commands.Mailer, error) {
+	cfg := aws.Config{Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("AKID", "secret", ""), Retryer: func() aws.Retryer {
+		return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxBackoff = 10 * time.Millisecond })
+	}}
+	return mail.NewSES(cfg, mail.SESSettings{Sender: sender, Endpoint: s.url, ConfigurationSet: "events"})
+}
+
+func (s *sesService) delivered(t *testing.T) (list []delivered) {
+	t.Helper()
+	mails, err := s.sim.Messages(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range slices.Backward(mails) {
+		list = append(list, delivered{From: readableAddress(t, m.From), To: m.To[0], Subject: m.Subject, Text: m.Text, HTML: m.HTML})
+	}
+	return list
+}
+
+func (s *sesService) fail(t *testing.T, class mail.Class) {
+	t.Helper()
+	s.fault(t, map[mail.Class]awssim.Fault{
+		mail.Retry: {Kind: awssim.FaultThrottle}, mail.Permanent: {Kind: awssim.FaultException, Code: "MessageRejected"},
+		mail.Configuration: {Kind: awssim.FaultException, Code: "SendingPausedException"},
+	}[class])
+}
+
+func (s *sesService) fault(t *testing.T, f awssim.Fault) {
+	t.Helper()
+	if _, err := s.sim.SetFault(f); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *sesService) succeed(*testing.T) { s.sim.ClearFault("") }
+
+func TestSESExceptions(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[string]mail.Class{
+		"TooManyRequestsException": mail.Retry, "InternalServiceErrorException": mail.Retry, "BadRequestException": mail.Permanent, "MessageRejected": mail.Permanent,
+		"NotFoundException": mail.Configuration, "AccountSuspendedException": mail.Configuration, "MailFromDomainNotVerifiedException": mail.Configuration,
+		"LimitExceededException": mail.Configuration, "AccessDeniedException": mail.Configuration, "SomethingOfTomorrow": mail.Configuration,
+	} {
+		s := startSES(t)
+		s.fault(t, awssim.Fault{Kind: awssim.FaultException, Code: code})
+		if err := mailerOf(t, s).Send(t.Context(), letter("ada@example.com")); class(err) != want {
+			t.Errorf("%s: %v, want class %s", code, err, want)
+		}
+	}
+}
+
+// A lost answer may mean a mail that is on its way: it is sent again all the same.
+func TestSESLostAnswer(t *testing.T) {
+	t.Parallel()
+	s := startSES(t)
+	s.fault(t, awssim.Fault{Kind: awssim.FaultDrop, AfterCommit: true})
+	if err := mailerOf(t, s).Send(t.Context(), letter("ada@example.com")); class(err) != mail.Retry {
+		t.Errorf("error %v", err)
+	}
+}
