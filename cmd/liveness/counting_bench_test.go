@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/pas-ta/liveness/adapters/eventstoredb"
+	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
+	"github.com/pas-ta/liveness/adapters/node"
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/domain"
+)
+
+// countingClients is how many clients send checks at the same time.
+const countingClients = 64
+
+// BenchmarkDurableChecks counts checks durably with inference replaced by a constant, for one subscription and spread
+// over a hundred: through the checker, the official client and the embedded node on disk; and beside it the usual way, a
+// counter row and an event row in one Postgres transaction. One iteration is one acknowledged check.
+func BenchmarkDurableChecks(b *testing.B) {
+	for _, subscriptions := range []int{1, 100} {
+		b.Run(fmt.Sprintf("liveness/subscriptions=%d", subscriptions), func(b *testing.B) {
+			checker, owners := countingSystem(b, subscriptions)
+			countWith(b, func(ctx context.Context, i int) error {
+				ticket, err := checker.Begin(ctx, owners[i%len(owners)], "")
+				if err != nil {
+					return err
+				}
+				defer ticket.Release()
+				_, err = checker.Check(ctx, ticket, commands.CheckLiveness{
+					By: commands.NewOrigin(domain.ActorAPIClient), Format: "jpeg", StartedAt: time.Now(),
+				})
+				return err
+			})
+		})
+		b.Run(fmt.Sprintf("postgres/subscriptions=%d", subscriptions), func(b *testing.B) {
+			pool, ids := countingTables(b, subscriptions)
+			countWith(b, func(ctx context.Context, i int) error { return countInPostgres(ctx, pool, ids[i%len(ids)]) })
+		})
+	}
+}
+
+// countWith lets all clients send checks until b.N are acknowledged, and reports rate and latencies.
+func countWith(b *testing.B, check func(ctx context.Context, i int) error) {
+	b.Helper()
+	var left atomic.Int64
+	left.Store(int64(b.N))
+	latencies := make([][]time.Duration, countingClients)
+	var group sync.WaitGroup
+	b.ResetTimer()
+	for client := range countingClients {
+		group.Go(func() {
+			for i := client; left.Add(-1) >= 0; i++ {
+				began := time.Now()
+				if err := check(b.Context(), i); err != nil {
+					b.Error(err)
+					return
+				}
+				latencies[client] = append(latencies[client], time.Since(began))
+			}
+		})
+	}
+	group.Wait()
+	b.StopTimer()
+	all := slices.Concat(latencies...)
+	slices.Sort(all)
+	if len(all) == 0 {
+		return
+	}
+	b.ReportMetric(float64(len(all))/b.Elapsed().Seconds(), "checks/s")
+	b.ReportMetric(all[len(all)/2].Seconds()*1000, "p50-ms")
+	b.ReportMetric(all[len(all)*99/100].Seconds()*1000, "p99-ms")
+}
+
+// constantJudge is inference that costs nothing.
+type constantJudge struct{}
+
+func (constantJudge) Judge(context.Context, []byte, string) (domain.Judgement, error) {
+	return domain.Judgement{FakeLikelihood: 0.012345, ValidFace: true, Brightness: 142.3, Threshold: 0.15,
+		ModelPack: "constant", ModelPackHash: "0123456789abcdef"}, nil
+}
+
+// unindexed is an index that is never asked: the checks have no Idempotency-Key.
+type unindexed struct{}
+
+func (unindexed) FindCheck(context.Context, uuid.UUID, domain.Month, uuid.UUID) (int64, bool, int64, error) {
+	return 0, false, 0, nil
+}
+
+// countingSystem starts a node on disk and a checker that is its client.
+func countingSystem(b *testing.B, subscriptions int) (*commands.LivenessChecker, []commands.KeyOwner) {
+	b.Helper()
+	log := slog.New(slog.DiscardHandler)
+	started, err := node.Start(b.Context(), node.Config{Addr: "127.0.0.1:0", Dir: b.TempDir()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = started.Close() })
+	client, err := eventstoredb.Connect(started.ConnectionString(), log)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = client.Close() })
+	store := eventstoredb.NewStore(client, domain.NewRegistry())
+	owners := make([]commands.KeyOwner, subscriptions)
+	for i := range owners {
+		owners[i] = commands.KeyOwner{CustomerID: uuid.New(), SubscriptionID: uuid.New(), Slot: domain.SlotPrimary}
+		begun := domain.SubscriptionStarted{
+			SubscriptionID: owners[i].SubscriptionID, CustomerID: owners[i].CustomerID, Plan: domain.PlanEnterprise,
+			Limit: 1 << 40, Overage: domain.OverageStop, StartedAt: time.Now().UTC(),
+		}
+		if _, err := store.Append(b.Context(), domain.SubscriptionStream(owners[i].SubscriptionID), commands.NoStream,
+			[]commands.Proposed{{ID: uuid.New(), Event: begun}}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	counter := commands.NewUsageCounter(store, unindexed{}, time.Now, log)
+	b.Cleanup(counter.Close)
+	return commands.NewLivenessChecker(counter, constantJudge{}, make([]byte, 32), time.Now), owners
+}
+
+// countingTables makes the tables of the usual way.
+func countingTables(b *testing.B, subscriptions int) (*pgxpool.Pool, []uuid.UUID) {
+	b.Helper()
+	config, err := pgxpool.ParseConfig(pgtest.Database(b))
+	if err != nil {
+		b.Fatal(err)
+	}
+	config.MaxConns = countingClients
+	pool, err := pgxpool.NewWithConfig(b.Context(), config)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(pool.Close)
+	if _, err := pool.Exec(b.Context(), `
+		create table counters (subscription uuid primary key, counted bigint not null);
+		create table checks (id uuid primary key, subscription uuid not null, ordinal bigint not null, body jsonb not null)`); err != nil {
+		b.Fatal(err)
+	}
+	ids := make([]uuid.UUID, subscriptions)
+	for i := range ids {
+		ids[i] = uuid.New()
+		if _, err := pool.Exec(b.Context(), `insert into counters values ($1, 0)`, ids[i]); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return pool, ids
+}
+
+// countInPostgres counts one check in one transaction and one round trip.
+func countInPostgres(ctx context.Context, pool *pgxpool.Pool, subscription uuid.UUID) error {
+	_, err := pool.Exec(ctx, `
+		with counted as (update counters set counted = counted + 1 where subscription = $1 returning counted)
+		insert into checks select $2, $1, counted, $3 from counted`,
+		subscription, uuid.New(), `{"fakeLikelihood": 0.012345, "validFace": true, "brightness": 142.3, "threshold": 0.15}`)
+	return err
+}
