@@ -124,7 +124,7 @@ func openDatabase(dir string) (*database, error) {
 	db.SetMaxOpenConns(1)
 	db.SetMaxIdleConns(1)
 	db.SetConnMaxLifetime(0)
-	if _, err := db.Exec(schema); err != nil {
+	if _, err := db.ExecContext(context.Background(), schema); err != nil {
 		return nil, errors.Join(fmt.Errorf("awssim: prepare state: %w", err), db.Close())
 	}
 	return &database{sql: db}, nil
@@ -166,7 +166,7 @@ func collect[T any](ctx context.Context, tx *sql.Tx, scan func(scanner) (T, erro
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close() //nolint:errcheck // Err below reports what matters
+	defer rows.Close()
 	list := []T{}
 	for rows.Next() {
 		item, err := scan(rows)

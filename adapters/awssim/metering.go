@@ -20,6 +20,7 @@ const (
 // epoch is a time on the wire: seconds since 1970, with or without a fraction.
 type epoch time.Time
 
+// UnmarshalJSON reads a number of seconds.
 func (e *epoch) UnmarshalJSON(b []byte) error {
 	value, err := strconv.ParseFloat(string(b), 64)
 	if err != nil || math.Abs(value) > 1e11 {
@@ -30,6 +31,7 @@ func (e *epoch) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// MarshalJSON writes seconds, to the millisecond.
 func (e epoch) MarshalJSON() ([]byte, error) {
 	return strconv.AppendFloat(nil, float64(time.Time(e).UnixMilli())/1000, 'f', -1, 64), nil
 }

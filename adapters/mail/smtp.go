@@ -142,7 +142,7 @@ func (s *SMTP) Send(ctx context.Context, m commands.Mail) error {
 	session, err := client.DialToSMTPClientWithContext(ctx)
 	if connection != nil {
 		defer context.AfterFunc(ctx, func() { _ = connection.Close() })() // what it carried is judged by the answers
-		defer connection.Close()                                          //nolint:errcheck // likewise
+		defer connection.Close()
 	}
 	if err != nil {
 		return dialFailure(err)

@@ -69,7 +69,9 @@ func startSMTP(t *testing.T, mode mail.TLSMode) *smtpService {
 		if err := listener.Close(); err != nil {
 			t.Error(err)
 		}
-		<-done
+		if err := <-done; err != nil && !errors.Is(err, net.ErrClosed) {
+			t.Error(err)
+		}
 		if err := server.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 			t.Error(err)
 		}

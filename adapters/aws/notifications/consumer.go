@@ -26,7 +26,7 @@ type Message struct {
 	SentAt   time.Time
 }
 
-// ErrDeadLetter, wrapped in a handler's error, moves the message to the dead-letter queue at once: no repetition would
+// ErrDeadLetter wrapped in a handler's error moves the message to the dead-letter queue at once: no repetition would
 // help. Without a dead-letter queue in the settings, the queue's own redrive policy does it after some receipts.
 var ErrDeadLetter = errors.New("dead letter")
 
