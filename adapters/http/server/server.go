@@ -54,11 +54,15 @@ func New(handler http.Handler, limits Limits, log *slog.Logger) *Server {
 // Serve answers on the listener until ctx ends; then it stops listening, waits for the requests under way and returns
 // nil. What is not done in time is cut off, which is an error. It may be called once.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
-	failed := make(chan error, 1)
-	go func() { failed <- s.http.Serve(listener) }()
+	var failed error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		failed = s.http.Serve(listener)
+	}()
 	select {
-	case err := <-failed:
-		return fmt.Errorf("serve HTTP on %s: %w", listener.Addr(), err)
+	case <-done:
+		return fmt.Errorf("serve HTTP on %s: %w", listener.Addr(), failed)
 	case <-ctx.Done():
 	}
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.limits.Shutdown)
@@ -67,6 +71,6 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	if err != nil {
 		err = fmt.Errorf("stop HTTP on %s: requests were cut off: %w", listener.Addr(), errors.Join(err, s.http.Close()))
 	}
-	<-failed
+	<-done
 	return err
 }

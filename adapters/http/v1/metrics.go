@@ -21,14 +21,14 @@ type metrics struct {
 func newMetrics(registerer prometheus.Registerer, g *gate, memory *checkbody.Memory) (*metrics, error) {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "liveness_http_requests_total", Help: "Answered requests of the API by route, method, status and error code (empty on success).",
+			Name: "liveness_api_requests_total", Help: "Answered requests of the API by route, method, status and error code (empty on success).",
 		}, []string{"route", "method", "status", "code"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "liveness_http_request_duration_seconds", Help: "Time from a request's headers to its answer, in seconds.",
+			Name: "liveness_api_request_duration_seconds", Help: "Time from a request's headers to its answer, in seconds.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
 		}, []string{"route"}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "liveness_http_requests_in_flight", Help: "Requests of the API that are being answered.",
+			Name: "liveness_api_requests_in_flight", Help: "Requests of the API that are being answered.",
 		}),
 	}
 	if registerer == nil {
@@ -39,10 +39,10 @@ func newMetrics(registerer prometheus.Registerer, g *gate, memory *checkbody.Mem
 	}
 	for _, collector := range []prometheus.Collector{
 		m.requests, m.duration, m.inFlight,
-		gauge("liveness_checks_admitted", "Checks between their admission and their answer.", g.admitted.Load),
-		gauge("liveness_checks_waiting", "Checks whose image is read and waits for its turn.", g.waiting.Load),
-		gauge("liveness_checks_judging", "Checks that are being judged and counted.", g.judged.Load),
-		gauge("liveness_image_memory_bytes", "Memory that holds images, in bytes.", memory.Taken),
+		gauge("liveness_api_checks_admitted", "Checks between their admission and their answer.", g.admitted.Load),
+		gauge("liveness_api_checks_waiting", "Checks whose image is read and waits for its turn.", g.waiting.Load),
+		gauge("liveness_api_checks_judging", "Checks that are being judged and counted.", g.judged.Load),
+		gauge("liveness_api_image_memory_bytes", "Memory that holds images, in bytes.", memory.Taken),
 	} {
 		if err := registerer.Register(collector); err != nil {
 			return nil, fmt.Errorf("register metrics of the API: %w", err)

@@ -131,13 +131,13 @@ func TestMetrics(t *testing.T) {
 	f.want(f.get("/v1/anything"), 404, "not_found")
 	f.want(f.get("/v1/anything/else"), 404, "not_found")
 	want := map[string]float64{
-		"liveness_http_requests_total{code=,method=POST,route=/v1/check/liveness,status=200}": 1,
-		"liveness_http_requests_total{code=not_found,method=GET,route=other,status=404}":      2,
-		"liveness_http_requests_in_flight{}":                                                  0,
-		"liveness_checks_admitted{}":                                                          0,
-		"liveness_checks_waiting{}":                                                           0,
-		"liveness_checks_judging{}":                                                           0,
-		"liveness_image_memory_bytes{}":                                                       0,
+		"liveness_api_requests_total{code=,method=POST,route=/v1/check/liveness,status=200}": 1,
+		"liveness_api_requests_total{code=not_found,method=GET,route=other,status=404}":      2,
+		"liveness_api_requests_in_flight{}":                                                  0,
+		"liveness_api_checks_admitted{}":                                                     0,
+		"liveness_api_checks_waiting{}":                                                      0,
+		"liveness_api_checks_judging{}":                                                      0,
+		"liveness_api_image_memory_bytes{}":                                                  0,
 	}
 	if diff := cmp.Diff(want, f.gathered()); diff != "" {
 		t.Errorf("metrics (-want +got):\n%s", diff)

@@ -1,6 +1,7 @@
 package v1
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"testing"
@@ -30,7 +31,7 @@ func TestAddress(t *testing.T) {
 		{"[fe80::1%eth0]:80", "fe80::", nil},
 		{"@", "invalid IP", nil}, // a unix socket
 	} {
-		r := httptest.NewRequest("GET", "/", nil)
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.RemoteAddr = test.peer
 		for _, line := range test.forwarded {
 			r.Header.Add("X-Forwarded-For", line)

@@ -4,6 +4,7 @@
 package checkbody
 
 import (
+	"errors"
 	"io"
 	"sync"
 
@@ -90,7 +91,7 @@ type parser struct {
 func (p *parser) parse() error {
 	c, err := p.skipSpace()
 	switch {
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		return domain.ErrInvalidRequest.Saying("The body is empty. Send %s.", example)
 	case err != nil:
 		return err
@@ -104,7 +105,7 @@ func (p *parser) parse() error {
 	switch _, err := p.skipSpace(); {
 	case err == nil:
 		return p.syntaxError("there is something after the object")
-	case err != io.EOF:
+	case !errors.Is(err, io.EOF):
 		return err
 	}
 	return p.complete()

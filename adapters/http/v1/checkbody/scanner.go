@@ -49,7 +49,7 @@ func (s *scanner) fill() error {
 			return s.failed
 		}
 		n, err := s.source.Read(s.buffer)
-		if err != nil && err != io.EOF {
+		if err != nil && !errors.Is(err, io.EOF) {
 			err = fmt.Errorf("read request body: %w", err)
 		}
 		s.end, s.failed = n, err
