@@ -121,9 +121,13 @@ func TestWaitEndsAtDeadlineContextAndClose(t *testing.T) {
 
 func TestConcurrentChecksAgree(t *testing.T) {
 	t.Parallel()
-	engine := openEngine(t, inference.Config{Workers: 2, Queue: 16})
+	engine := openEngine(t, inference.Config{Workers: 2, Queue: 16, Deadline: time.Hour})
 	other := openEngine(t, inference.Config{Workers: 1})
-	photo := samplePhoto(t, 1)
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, facePhoto(t), nil); err != nil {
+		t.Fatal(err)
+	}
+	photo := b.Bytes()
 	want, err := other.Check(t.Context(), photo, decode.JPEG)
 	if err != nil {
 		t.Fatal(err)

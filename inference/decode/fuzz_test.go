@@ -1,0 +1,60 @@
+package decode_test
+
+import (
+	"context"
+	"errors"
+	"image"
+	"testing"
+
+	"github.com/pas-ta/liveness/inference/decode"
+	"github.com/pas-ta/liveness/inference/pixels"
+)
+
+func FuzzStdlib(f *testing.F) { fuzz(f, "go") }
+
+func FuzzVips(f *testing.F) { fuzz(f, "libvips") }
+
+// fuzz looks for bytes that make a decoder panic, or return an error that no
+// sender can understand or pixels that no model can take.
+func fuzz(f *testing.F, decoder string) {
+	jpg, pngs := encodeJPEG(f, picture(40, 36)), encodePNG(f, picture(40, 36))
+	seeds := [][]byte{
+		jpg, pngs, jpg[:len(jpg)/2], pngs[:len(pngs)/2], withEXIF(jpg, 6), withChunk(pngs, "eXIf", tiff(8)),
+		withFrameSize(f, jpg, 30000, 30000), withSize(pngs, 30000, 30000),
+		encodePNG(f, converted(image.NewGray16(image.Rect(0, 0, 40, 36)))),
+		cmykJPEG(40, 40), progressiveJPEG(40, 40), {}, {0xFF, 0xD8, 0xFF},
+	}
+	for _, s := range seeds {
+		f.Add(s, true)
+		f.Add(s, false)
+	}
+	d := decoders[decoder](f, decode.Limits{MaxPixels: 1 << 20, MaxBytes: 1 << 20})
+	f.Fuzz(func(t *testing.T, data []byte, asJPEG bool) {
+		format := decode.PNG
+		if asJPEG {
+			format = decode.JPEG
+		}
+		m, err := d.Decode(context.Background(), data, format)
+		var refused *decode.Error
+		if err != nil {
+			if !errors.As(err, &refused) || refused.Message == "" {
+				t.Fatalf("an error without a message for the sender: %v", err)
+			}
+			return
+		}
+		defer m.Release()
+		var s pixels.Sampler
+		dst := pixels.Tensor{Data: make([]float32, 3*16*16), Width: 16, Height: 16, Order: pixels.BGR, Scale: 1}
+		s.Bilinear(m, m.Bounds(), dst, 16, 16)
+		for i, v := range dst.Data {
+			if !(v >= 0 && v <= 255) {
+				t.Fatalf("value %d is %v", i, v)
+			}
+		}
+		var tile pixels.Tile
+		tile.Luma(m, m.Bounds())
+		if mean := tile.Mean(); !(mean >= 0 && mean <= 255) {
+			t.Fatalf("mean luma %v", mean)
+		}
+	})
+}
