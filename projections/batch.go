@@ -16,7 +16,8 @@ type Batch struct {
 	Events []domain.Recorded
 	// Position is the commit position up to which the log is covered: that of the last event, or a later one.
 	Position uint64
-	// CaughtUp says that the end of the log was reached with this batch; what follows over the same connection is live.
+	// CaughtUp says that the end of the log was reached with this batch; what follows over the same connection is live. It
+	// tells so when the log ends with events of other types, which the position alone would not.
 	CaughtUp bool
 }
 

@@ -31,7 +31,8 @@ type instance struct {
 
 	mu      sync.Mutex
 	at      checkpoint              // as last seen
-	live    bool                    // the subscription has reached the end of the log
+	head    uint64                  // where the log ended when the subscription began
+	live    bool                    // the subscription has come that far
 	covered time.Time               // when the checkpoint was moved last
 	end     context.CancelCauseFunc // ends the run
 
@@ -90,12 +91,16 @@ func (i *instance) middleware() []message.HandlerMiddleware {
 
 // from tells the subscription where to begin.
 func (i *instance) from(ctx context.Context) (Place, error) {
+	head, err := i.source.Head(ctx)
+	if err != nil {
+		return Place{}, fmt.Errorf("read the end of the log: %w", err)
+	}
 	at, err := i.reload(ctx)
 	if err != nil {
 		return Place{}, err
 	}
 	i.mu.Lock()
-	i.live = false
+	i.head, i.live = head, false
 	i.mu.Unlock()
 	if at.position == nothingRead {
 		return Place{}, nil
@@ -130,7 +135,7 @@ func (i *instance) current() checkpoint {
 func (i *instance) plan(batch Batch) (from, to checkpoint, events []domain.Recorded, worth bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.live = i.live || batch.CaughtUp
+	i.live = i.live || batch.CaughtUp || batch.Position >= i.head
 	from, to = i.at, i.at
 	to.position, to.caughtUp = max(int64(batch.Position), from.position), i.live
 	events = after(batch.Events, from.position)

@@ -37,7 +37,7 @@ type Projection struct {
 
 // All lists the read models of the product.
 func All() []Projection {
-	return []Projection{APIKeysProjection(), UsageProjection(), SubscriptionsProjection(), AccountsProjection(), ActivityProjection()}
+	return []Projection{APIKeysProjection(), UsageProjection(), SubscriptionsProjection(), AccountsProjection(), ActivityProjection(), MeteringProjection()}
 }
 
 var namePattern = regexp.MustCompile(`^[a-z][a-z_]{0,39}$`)

@@ -94,7 +94,49 @@ func life(tb testing.TB) (*testLog, *customer) {
 		domain.PasswordSet{CustomerID: c.id, PasswordHash: "v1.secret", Cause: domain.PasswordReset, SetAt: at},
 		domain.PersonalDataErased{CustomerID: c.id, ErasedAt: at},
 	)
+	c.metered(log)
 	return log, c
+}
+
+// metered lets everything happen to the customer's five calls beyond the plan that can happen to usage, and one more call
+// come after the end.
+func (c *customer) metered(log *testLog) {
+	const dimension = "starter_over"
+	hour := domain.UsageHour(epoch)
+	record := func(n int) domain.UsageRecordKey {
+		return domain.NewUsageRecordKey(c.subscription, hour.Add(time.Duration(n)*time.Hour), domain.PlanStarter, dimension)
+	}
+	prepared := func(k domain.UsageRecordKey, counted int64, carried ...domain.CarriedUsage) domain.UsageRecordPrepared {
+		p := domain.UsageRecordPrepared{
+			UsageRecordKey: k, CustomerID: c.id, Timestamp: k.Hour, Deadline: k.Hour.Add(24 * time.Hour), Quantity: counted, Counted: counted,
+			Carried: carried, Region: "us-east-1", PreparedAt: k.Hour.Add(time.Hour),
+		}
+		for _, from := range carried {
+			p.Quantity += from.Quantity
+		}
+		return p
+	}
+	attempt := func(k domain.UsageRecordKey, n int) domain.UsageRecordAttempted {
+		return domain.UsageRecordAttempted{UsageRecordKey: k, Attempt: n, AttemptedAt: k.Hour, RetryAt: k.Hour.Add(time.Minute)}
+	}
+	first, second, third := record(0), record(1), record(2)
+	log.append(domain.SealedHoursStream(domain.MonthOf(hour)), domain.HourSealed{Hour: hour, SealedAt: hour.Add(time.Hour)})
+	log.append(first.Stream(), prepared(first, 5), attempt(first, 1),
+		domain.UsageRecordDeferred{UsageRecordKey: first, Outcome: domain.MeteringThrottled, DeferredAt: hour, RetryAt: hour.Add(time.Hour)},
+		attempt(first, 2), domain.UsageCarriedOver{UsageRecordKey: first, Quantity: 5, Reason: "late", CarriedAt: hour.Add(24 * time.Hour)})
+	log.append(domain.SealedHoursStream(domain.MonthOf(hour)), domain.HourSealed{Hour: second.Hour, SealedAt: hour.Add(2 * time.Hour)})
+	log.append(second.Stream(), prepared(second, 0, domain.CarriedUsage{Hour: hour, Quantity: 5}), attempt(second, 1),
+		domain.UsageRecordQuarantined{UsageRecordKey: second, Outcome: domain.MeteringLicenseRefused, Quantity: 5, Reason: "refused", QuarantinedAt: hour},
+		domain.UsageCarriedOver{UsageRecordKey: second, Quantity: 5, Reason: "an operator looked", CarriedAt: hour})
+	log.append(domain.UsageEndStream(c.subscription), domain.SubscriptionUsageSealed{SubscriptionID: c.subscription, Hour: third.Hour, SealedAt: hour})
+	log.append(third.Stream(), prepared(third, 0, domain.CarriedUsage{Hour: second.Hour, Quantity: 5}), attempt(third, 1),
+		domain.UsageCarriedOver{UsageRecordKey: third, Quantity: 5, Reason: "its end was not known", CarriedAt: hour})
+	log.append(c.usageStream(epoch), c.check(epoch))
+	fourth := record(3)
+	log.append(fourth.Stream(), prepared(fourth, 0),
+		domain.UsageRecordAccepted{UsageRecordKey: fourth, MeteringRecordID: "aws-1", Outcome: domain.MeteringSuccess, AcceptedAt: hour})
+	fifth := record(4)
+	log.append(fifth.Stream(), prepared(fifth, 0), domain.UsageRecordRejected{UsageRecordKey: fifth, Reason: "too late", RejectedAt: hour})
 }
 
 // TestReplayChangesNothing: events that are applied again, all of them or any tail of them, leave every read model as it was.

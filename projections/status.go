@@ -3,6 +3,7 @@ package projections
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -37,12 +38,22 @@ type Status struct {
 	UpdatedAt time.Time `json:"updatedAt"` // of the last commit
 }
 
-// Duration is written in seconds.
+// Duration is in seconds in JSON.
 type Duration time.Duration
 
 // MarshalJSON writes seconds.
 func (d Duration) MarshalJSON() ([]byte, error) {
 	return fmt.Appendf(nil, "%.3f", time.Duration(d).Seconds()), nil
+}
+
+// UnmarshalJSON reads seconds.
+func (d *Duration) UnmarshalJSON(text []byte) error {
+	seconds, err := strconv.ParseFloat(string(text), 64)
+	if err != nil {
+		return fmt.Errorf("%s is not a number of seconds", text)
+	}
+	*d = Duration(seconds * float64(time.Second))
+	return nil
 }
 
 // CaughtUp says whether the read model shows everything that the log holds.

@@ -133,6 +133,22 @@ func (r *readModels) count(tb testing.TB, subscription uuid.UUID, counted, n int
 	return position
 }
 
+// waitUntil looks until a condition holds.
+func waitUntil(tb testing.TB, what string, holds func() bool) {
+	tb.Helper()
+	deadline := time.NewTimer(20 * time.Second)
+	defer deadline.Stop()
+	look := time.NewTicker(20 * time.Millisecond)
+	defer look.Stop()
+	for !holds() {
+		select {
+		case <-look.C:
+		case <-deadline.C:
+			tb.Fatalf("%s did not happen", what)
+		}
+	}
+}
+
 // projectionsRun runs a command and gives its output and exit status.
 func projectionsRun(tb testing.TB, command interface{ Run(*App) error }) (out string, code int) {
 	tb.Helper()
@@ -147,6 +163,27 @@ func projectionsRun(tb testing.TB, command interface{ Run(*App) error }) (out st
 	return printed.String(), 0
 }
 
+// rebuildUnderLoad rebuilds usage while calls are counted, and gives how many are counted afterwards.
+func (r *readModels) rebuildUnderLoad(t *testing.T, subscription uuid.UUID, counted int64) int64 {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if out, code := projectionsRun(t, &ProjectionsRebuildCmd{r.flags, "usage"}); code != 0 || !strings.Contains(out, "swapped in") {
+			t.Errorf("rebuild = %d\n%s", code, out)
+		}
+	}()
+	for {
+		r.waitFor(t, "usage", r.count(t, subscription, counted, 50))
+		counted += 50
+		select {
+		case <-done:
+			return counted
+		default:
+		}
+	}
+}
+
 func TestProjectionsCommands(t *testing.T) {
 	t.Parallel()
 	r := openReadModels(t)
@@ -159,21 +196,22 @@ func TestProjectionsCommands(t *testing.T) {
 		flags := r.flags
 		flags.JSON = true
 		out, code := projectionsRun(t, &ProjectionsListCmd{flags})
-		var statuses []struct {
-			projections.Status
-			LagFor float64 `json:"lagFor"`
-		}
+		var statuses []projections.Status
 		if err := json.Unmarshal([]byte(out), &statuses); err != nil || code != 0 {
 			t.Fatalf("list: %v, exit status %d: %s", err, code, out)
 		}
 		for _, s := range statuses {
 			if s.Name == name {
-				return s.Status
+				return s
 			}
 		}
 		t.Fatalf("%s is not listed: %s", name, out)
 		return projections.Status{}
 	}
+	waitUntil(t, "every read model being live", func() bool {
+		out, _ := projectionsRun(t, &ProjectionsListCmd{r.flags})
+		return strings.Count(out, "live") == len(projections.All())
+	})
 	if s := list("usage"); s.State != projections.StateLive || s.Lag != 0 {
 		t.Errorf("usage = %+v", s)
 	}
@@ -189,9 +227,7 @@ func TestProjectionsCommands(t *testing.T) {
 	if out, code := projectionsRun(t, &ProjectionsCompareCmd{r.flags, "usage"}); code != differentExit || strings.Count(out, "DIFFERENT") != 1 {
 		t.Errorf("compare with a wrong sum = %d\n%s", code, out)
 	}
-	if out, code := projectionsRun(t, &ProjectionsRebuildCmd{r.flags, "usage"}); code != 0 || !strings.Contains(out, "swapped in") {
-		t.Errorf("rebuild = %d\n%s", code, out)
-	}
+	counted := r.rebuildUnderLoad(t, subscription, 5000)
 	if out, code := projectionsRun(t, &ProjectionsCompareCmd{r.flags, "usage"}); code != 0 {
 		t.Errorf("compare after the rebuild = %d\n%s", code, out)
 	}
@@ -199,16 +235,16 @@ func TestProjectionsCommands(t *testing.T) {
 		t.Errorf("rebuild of nonsense = %d\n%s", code, out)
 	}
 	// The read model goes on after the swap, and another node goes on where this one stops.
-	r.waitFor(t, "usage", r.count(t, subscription, 5000, 10))
+	r.waitFor(t, "usage", r.count(t, subscription, counted, 10))
 	stop()
-	last := r.count(t, subscription, 5010, 700)
+	last := r.count(t, subscription, counted+10, 700)
 	if s := list("usage"); s.State != projections.StateIdle || s.Lag == 0 {
 		t.Errorf("usage when nobody maintains it = %+v", s)
 	}
 	r.maintain(t)
 	r.waitFor(t, "usage", last)
 	month, err := projections.NewUsage(r.pool).Month(t.Context(), subscription, domain.Month{Year: 2026, Month: time.November})
-	if err != nil || month.Counted() != 5710 {
+	if err != nil || month.Counted() != counted+710 {
 		t.Errorf("counted %d, %v", month.Counted(), err)
 	}
 }
@@ -223,6 +259,7 @@ func TestProjectionsListExplains(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	settings.Logger = esdb.NoopLogging()
 	raw, err := esdb.NewClient(settings)
 	if err != nil {
 		t.Fatal(err)
@@ -239,9 +276,10 @@ func TestProjectionsListExplains(t *testing.T) {
 	}
 	r.waitFor(t, "activity", result.CommitPosition)
 	var out string
-	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(out, "stopped") && time.Now().Before(deadline); {
+	waitUntil(t, "stopping", func() bool {
 		out, _ = projectionsRun(t, &ProjectionsListCmd{r.flags})
-	}
+		return strings.Contains(out, "stopped")
+	})
 	for _, want := range []string{
 		"api_keys: KeyIssued, revision 0 of apikeys-" + customer.String(), "activity went past events", "KeyIssued version 99",
 	} {

@@ -1,0 +1,104 @@
+package projections
+
+import (
+	"time"
+
+	"github.com/pas-ta/liveness/domain"
+)
+
+// apply takes one event over.
+func (b *meteringBatch) apply(r domain.Recorded) error {
+	switch e := r.Event.(type) {
+	case domain.CheckCompleted:
+		if e.Billing == domain.BillingOverage {
+			return b.count(e, r.RecordedAt)
+		}
+	case domain.HourSealed:
+		if e.Hour.After(b.sealed) {
+			b.sealed = e.Hour.UTC()
+		}
+		b.changes.add(`insert into seal as s (hour) values ($1) on conflict (one) do update set hour = greatest(s.hour, excluded.hour)`, e.Hour)
+	case domain.SubscriptionUsageSealed:
+		b.ended[e.SubscriptionID] = true
+		b.changes.add("update licences set usage_sealed_at = $2 where subscription_id = $1", e.SubscriptionID, e.SealedAt)
+	default:
+		b.applyLicence(r)
+		b.applyRecord(r)
+	}
+	return nil
+}
+
+func (b *meteringBatch) applyLicence(r domain.Recorded) {
+	const newer = " where subscription_id = $1 and revision < $2"
+	switch e := r.Event.(type) {
+	case domain.SubscriptionStarted:
+		b.changes.add(`insert into licences (subscription_id, customer_id, license_arn, plan, started_at, revision) values ($1, $2, $3, $4, $5, $6)
+			on conflict (subscription_id) do nothing`, e.SubscriptionID, e.CustomerID, e.Marketplace.LicenseARN, e.Plan, e.StartedAt, r.Revision)
+	case domain.PlanChanged:
+		b.changes.add("update licences set revision = $2, plan = $3"+newer, e.SubscriptionID, r.Revision, e.Plan)
+	case domain.SubscriptionEnded:
+		b.changes.add("update licences set revision = $2, ended_at = $3, end_recorded_at = $4"+newer, e.SubscriptionID, r.Revision, e.EndedAt, r.RecordedAt)
+	}
+}
+
+// applyRecord follows a usage record. An event that the row shows already changes nothing: the row has the revision.
+func (b *meteringBatch) applyRecord(r domain.Recorded) {
+	update := func(k domain.UsageRecordKey, at time.Time, set string, args ...any) {
+		b.changes.add("update windows set revision = $4, changed_at = $5, "+set+" where subscription_id = $1 and hour = $2 and plan = $3 and revision < $4",
+			append([]any{k.SubscriptionID, k.Hour, k.Plan, r.Revision, at}, args...)...)
+	}
+	closed := func(k domain.UsageRecordKey, at time.Time, status domain.UsageRecordStatus, outcome domain.MeteringOutcome, reason string) {
+		update(k, at, "state = $6, outcome = $7, reason = $8", status, outcome, reason)
+	}
+	switch e := r.Event.(type) {
+	case domain.UsageRecordPrepared:
+		b.changes.add(`
+			insert into windows as w (subscription_id, hour, plan, state, record_id, dimension, region, quantity, deadline, prepared_at, retry_at, changed_at, revision)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $10, $11)
+			on conflict (subscription_id, hour, plan) do update set
+				state = excluded.state, record_id = excluded.record_id, dimension = excluded.dimension, region = excluded.region,
+				quantity = excluded.quantity, deadline = excluded.deadline, prepared_at = excluded.prepared_at,
+				retry_at = excluded.retry_at, changed_at = excluded.changed_at, revision = excluded.revision
+			where w.revision < excluded.revision`,
+			e.SubscriptionID, e.Hour, e.Plan, domain.RecordOpen, e.RecordID, e.Dimension, e.Region, e.Quantity, e.Deadline, e.PreparedAt, r.Revision)
+	case domain.UsageRecordAttempted:
+		update(e.UsageRecordKey, e.AttemptedAt, "attempts = $6, unanswered = unanswered + 1, retry_at = $7", e.Attempt, e.RetryAt)
+	case domain.UsageRecordDeferred:
+		update(e.UsageRecordKey, e.DeferredAt, "unanswered = unanswered - 1, retry_at = $6, outcome = $7, reason = $8", e.RetryAt, e.Outcome, e.Reason)
+	case domain.UsageRecordAccepted:
+		update(e.UsageRecordKey, e.AcceptedAt, "state = $6, outcome = $7, reason = $8, metering_record_id = $9",
+			domain.RecordAccepted, e.Outcome, e.Reason, e.MeteringRecordID)
+	case domain.UsageRecordRejected:
+		closed(e.UsageRecordKey, e.RejectedAt, domain.RecordRejected, e.Outcome, e.Reason)
+	case domain.UsageRecordQuarantined:
+		closed(e.UsageRecordKey, e.QuarantinedAt, domain.RecordQuarantined, e.Outcome, e.Reason)
+	case domain.UsageCarriedOver:
+		b.carry(e, r)
+	}
+}
+
+// carry closes a record and adds its quantity to the first hour that is not sealed here in the log, in one statement: it
+// moves only if the record was not closed in the row before.
+func (b *meteringBatch) carry(e domain.UsageCarriedOver, r domain.Recorded) {
+	const moved = `
+		with moved as (
+			update windows set revision = $4, changed_at = $5, state = $6, outcome = $7, reason = $8
+			where subscription_id = $1 and hour = $2 and plan = $3 and revision < $4
+			returning 1
+		)`
+	args := []any{e.SubscriptionID, e.Hour, e.Plan, r.Revision, e.CarriedAt, domain.RecordCarried, e.Outcome, e.Reason, e.Quantity}
+	if b.ended[e.SubscriptionID] {
+		b.changes.add(moved+`
+			insert into late as l (subscription_id, plan, calls, carried) select $1, $3, 0, $9::bigint from moved
+			on conflict (subscription_id, plan) do update set carried = l.carried + excluded.carried`, args...)
+		return
+	}
+	b.changes.add(moved+`,
+		kept as (
+			insert into carries (subscription_id, from_hour, plan, hour, quantity) select $1, $2, $3, $10, $9::bigint from moved
+			on conflict (subscription_id, from_hour, plan) do nothing
+		)
+		insert into windows as w (subscription_id, hour, plan, carried) select $1, $10, $3, $9::bigint from moved
+		on conflict (subscription_id, hour, plan) do update set carried = w.carried + excluded.carried`,
+		append(args, domain.MeteringHour(r.RecordedAt, b.sealed))...)
+}

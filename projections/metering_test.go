@@ -1,0 +1,143 @@
+package projections_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/projections"
+)
+
+func TestMeteringAccountsForEveryCall(t *testing.T) {
+	t.Parallel()
+	pool := database(t)
+	log, c := life(t)
+	p := projections.MeteringProjection()
+	if err := projections.Prepare(t.Context(), pool, p); err != nil {
+		t.Fatal(err)
+	}
+	metering := projections.NewMetering(pool)
+	for events := log.all(); len(events) > 0; events = events[1:] {
+		applyAll(t, pool, p, events[:1])
+		if _, ok := events[0].Event.(domain.CheckCompleted); ok && len(events) > 40 {
+			continue // the sums are the same from call to call
+		}
+		standings, err := metering.Standings(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range standings {
+			if s.Difference() != 0 {
+				t.Fatalf("after %s at position %d something is lost or doubled: %+v", events[0].Event.EventType(), events[0].Position, s.ReportedOverage)
+			}
+		}
+	}
+	standings, err := metering.Standings(t.Context())
+	if err != nil || len(standings) != 1 {
+		t.Fatal(standings, err)
+	}
+	// Five calls were carried to the end and lost there, a sixth came too late.
+	want := projections.LicenceStanding{
+		SubscriptionID: c.subscription, LicenseARN: "arn:aws:license-manager::1:license:l-1", ReportedOverage: projections.ReportedOverage{Counted: 6, WrittenOff: 6},
+	}
+	if diff := cmp.Diff(want, standings[0]); diff != "" {
+		t.Error(diff)
+	}
+	health, err := metering.Health(t.Context())
+	if err != nil || health.LateCalls != 6 || health.Rejected != 1 || health.Open != 0 {
+		t.Errorf("health = %+v, %v", health, err)
+	}
+}
+
+func TestMeteringFindsWhatThereIsToDo(t *testing.T) {
+	t.Parallel()
+	pool := database(t)
+	p := projections.MeteringProjection()
+	if err := projections.Prepare(t.Context(), pool, p); err != nil {
+		t.Fatal(err)
+	}
+	metering := projections.NewMetering(pool)
+	log, c := newLog(), newCustomer(t, 1)
+	hour := domain.UsageHour(epoch)
+	applied := 0
+	apply := func() {
+		events := log.all()
+		applyAll(t, pool, p, events[applied:])
+		applied = len(events)
+	}
+	log.append(domain.SubscriptionStream(c.subscription), c.started())
+	log.append(c.usageStream(epoch), c.checks(epoch, planLimit+3)...)
+	apply()
+	if open, err := metering.Sealed(t.Context(), 10); err != nil || len(open) > 0 {
+		t.Errorf("a running hour is ready: %+v, %v", open, err)
+	}
+	log.append(domain.SealedHoursStream(domain.MonthOf(hour)), domain.HourSealed{Hour: hour, SealedAt: hour.Add(time.Hour)})
+	// Committed behind the seal under an older time: it counts for the next hour.
+	log.append(c.usageStream(epoch), c.check(epoch))
+	apply()
+	sealed, err := metering.Sealed(t.Context(), 10)
+	if diff := cmp.Diff([]domain.SealedUsage{{SubscriptionID: c.subscription, Hour: hour, Plan: domain.PlanStarter, Counted: 3}}, sealed); diff != "" || err != nil {
+		t.Errorf("sealed hours: %v%s", err, diff)
+	}
+	if idle, err := metering.Idle(t.Context(), hour); err != nil || len(idle) > 0 {
+		t.Errorf("an hour with usage is idle: %+v, %v", idle, err)
+	}
+
+	key := domain.NewUsageRecordKey(c.subscription, hour, domain.PlanStarter, "starter_over")
+	log.append(key.Stream(), domain.UsageRecordPrepared{UsageRecordKey: key, Quantity: 3, Counted: 3, Region: "us-east-1", Deadline: hour.Add(24 * time.Hour), PreparedAt: hour.Add(time.Hour)})
+	log.append(domain.SubscriptionStream(c.subscription), domain.SubscriptionEnded{SubscriptionID: c.subscription, EndedAt: epoch})
+	apply()
+	now := hour.Add(2 * time.Hour)
+	due := func(region string, at time.Time, probe bool) []domain.UsageRecordKey {
+		t.Helper()
+		keys, err := metering.Due(t.Context(), region, at, probe, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return keys
+	}
+	if diff := cmp.Diff([]domain.UsageRecordKey{key}, due("us-east-1", now, false)); diff != "" {
+		t.Error(diff)
+	}
+	if other := due("eu-west-1", now, true); len(other) > 0 {
+		t.Errorf("a record goes to another Region: %+v", other)
+	}
+	if early := due("us-east-1", hour, false); len(early) > 0 {
+		t.Errorf("a record is due before it is prepared: %+v", early)
+	}
+	log.append(key.Stream(), domain.UsageRecordAttempted{UsageRecordKey: key, Attempt: 1, AttemptedAt: now, RetryAt: now.Add(time.Minute)})
+	apply()
+	if waiting := due("us-east-1", now, false); len(waiting) > 0 {
+		t.Errorf("a record is due in its pause: %+v", waiting)
+	}
+	if probe := due("us-east-1", now, true); len(probe) != 1 {
+		t.Errorf("an unanswered record is no probe: %+v", probe)
+	}
+	if next, err := metering.NextDue(t.Context(), "us-east-1"); err != nil || !next.Equal(now.Add(time.Minute)) {
+		t.Errorf("next due: %s, %v", next, err)
+	}
+	if late, err := metering.Late(t.Context(), hour.Add(24*time.Hour), 10); err != nil || len(late) != 1 {
+		t.Errorf("late: %+v, %v", late, err)
+	}
+	ended, err := metering.Ended(t.Context())
+	if err != nil || len(ended) != 1 || ended[0].ID != c.subscription {
+		t.Errorf("ended: %+v, %v", ended, err)
+	}
+	log.append(domain.UsageEndStream(c.subscription), domain.SubscriptionUsageSealed{SubscriptionID: c.subscription, Hour: hour.Add(time.Hour), SealedAt: now})
+	apply()
+	sealed, err = metering.Sealed(t.Context(), 10)
+	if diff := cmp.Diff([]domain.SealedUsage{{SubscriptionID: c.subscription, Hour: hour.Add(time.Hour), Plan: domain.PlanStarter, Counted: 1}}, sealed); diff != "" || err != nil {
+		t.Errorf("the open hour of an ended subscription: %v%s", err, diff)
+	}
+	reported, err := metering.Reported(t.Context(), c.subscription, domain.MonthOf(hour))
+	if diff := cmp.Diff(projections.ReportedOverage{Counted: 4, Pending: 4}, reported); diff != "" || err != nil {
+		t.Errorf("reported: %v%s", err, diff)
+	}
+	windows, err := metering.Windows(t.Context(), uuid.Nil, hour, 10)
+	if err != nil || len(windows) != 2 || windows[1].Attempts != 1 || windows[1].State != domain.RecordOpen {
+		t.Errorf("windows: %+v, %v", windows, err)
+	}
+}
