@@ -116,11 +116,6 @@ type done struct {
 	Position uint64 `json:"position,string"`
 }
 
-// readModelLacks says that a read model does not know what must be there; it will once it has caught up.
-func readModelLacks(what string) error {
-	return domain.ErrUnavailable.Saying("Your %s is not shown here yet. It will be in a few seconds.", what).After(2 * time.Second)
-}
-
 // logInAgain begins a new session from within a screen whose session has ended, so that nothing on it is lost.
 func (c *console) logInAgain(w http.ResponseWriter, r *http.Request) {
 	var body struct {

@@ -66,7 +66,7 @@ type accountAnswer struct {
 func (c *console) readAccount(r *http.Request, user visitor) (any, error) {
 	account, known, err := c.Models.Accounts.Account(r.Context(), user.customer)
 	if err == nil && !known {
-		err = readModelLacks("account")
+		err = domain.ErrUnavailable.Saying("Your new account is not shown here yet. It will be in a few seconds.")
 	}
 	var row projections.SubscriptionRow
 	if err == nil {

@@ -45,12 +45,18 @@ func (c *console) readSession(r *http.Request, user visitor) (any, error) {
 	}, nil
 }
 
+// subscription tells where the user's subscription stands. One that has started moments ago may not be in the read model
+// yet; the log has it.
 func (c *console) subscription(r *http.Request, user visitor) (projections.SubscriptionRow, error) {
 	row, known, err := c.Models.Subscriptions.Subscription(r.Context(), user.subscription)
-	if err == nil && !known {
-		err = readModelLacks("subscription")
+	if err != nil || known {
+		return row, err
 	}
-	return row, err
+	s, err := c.Application.Subscription(r.Context(), user.subscription)
+	return projections.SubscriptionRow{
+		ID: s.ID, CustomerID: s.CustomerID, Marketplace: s.Marketplace, Plan: s.Plan, Limit: s.Limit, Overage: s.Overage,
+		Status: s.Status, StartedAt: s.StartedAt, ExpiresAt: s.ExpiresAt,
+	}, err
 }
 
 func (c *console) planName(id domain.PlanID) string {

@@ -194,6 +194,7 @@ func (b *browser) activate() map[string]string {
 func (b *browser) logIn() {
 	b.w.t.Helper()
 	b.post("/console/login", "email", mailAddress, "password", password).is(200).at("/console/dashboard")
+	b.w.settled()
 }
 
 // customer walks the whole way to the dashboard.

@@ -19,7 +19,7 @@ import (
 )
 
 // TestWalkInBrowser walks the journey over the console alone: AWS Marketplace is a page with a form, a check is an event.
-// LIVENESS_SCREENSHOTS names a folder to write screenshots to.
+// LIVENESS_SCREENSHOTS names a folder to write screenshots to. What axe has to say is asked in the walk over the whole product.
 func TestWalkInBrowser(t *testing.T) {
 	t.Parallel()
 	cache := parts.New(parts.Options{Progress: t.Output()})
@@ -30,9 +30,6 @@ func TestWalkInBrowser(t *testing.T) {
 		}
 		t.Fatal(err)
 	}
-	axe, err := cache.AxeCore(t.Context())
-	must(t, err)
-
 	w := newWorld(t)
 	w.clock.advance(time.Since(w.clock.Now())) // the browser's clock is the real one
 	token, identity := w.market.sell("standard", 1)
@@ -41,7 +38,7 @@ func TestWalkInBrowser(t *testing.T) {
 		_, _ = fmt.Fprintf(rw, `<title>AWS</title><link rel="icon" href="data:,"><form method="post" action="%s/marketplace/register"><input name="x-amzn-marketplace-token" value="%s"><button>Set up your account</button></form>`, w.url, token)
 	}))
 	t.Cleanup(marketplace.Close)
-	b := browsertest.Open(t, browsertest.Config{Chromium: chromium, Axe: axe, Shots: os.Getenv("LIVENESS_SCREENSHOTS")}, w.url, marketplace.URL)
+	b := browsertest.Open(t, browsertest.Config{Chromium: chromium, Shots: os.Getenv("LIVENESS_SCREENSHOTS")}, w.url, marketplace.URL)
 	subscription := domain.SubscriptionIDForLicense(identity.LicenseARN)
 	keys := commands.NewKeyAuthenticator(projections.NewAPIKeys(w.pool), []byte(testSecret))
 	site := browsertest.Site{

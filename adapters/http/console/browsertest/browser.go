@@ -231,10 +231,12 @@ func (b *Browser) resize(device Device) {
 	})
 }
 
-// draw waits until the page is drawn as it now is.
+// draw waits until the page is drawn as it now is, with every transition at its end: in the middle of one from light to
+// dark there are colours that nobody has chosen.
 func (b *Browser) draw() {
 	b.t.Helper()
-	step(b, "draw", chromedp.Evaluate[bool]("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))", chromedp.EvalAwaitPromise))
+	step(b, "draw", chromedp.Evaluate[bool](`new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))
+		.then(() => Promise.allSettled(document.getAnimations().map((a) => a.finished))).then(() => true)`, chromedp.EvalAwaitPromise))
 }
 
 // Screen looks at the current screen: with axe on a light laptop and a dark phone, and, when screenshots are wanted, for

@@ -14,7 +14,7 @@ export class ApiError extends Error {
   }
 }
 
-const unreachable = { code: "unreachable", message: "The server cannot be reached. Check your connection; we try again when you ask." };
+const unreachable = { code: "unreachable", message: "The server cannot be reached. Check your connection; the console keeps trying." };
 
 // Screens that lost their session wait here for a new login and then go on where they were.
 let askToLogIn = null;
@@ -62,6 +62,9 @@ export async function command(path, body = {}) {
 
 export const logIn = (email, password) => send("POST", "login", { email, password });
 
+// passing says whether a failure is one that goes away by itself.
+const passing = (error) => error !== null && (error.status === 0 || error.status === 503);
+
 // useRead gives what a path reads, and keeps showing it while it is read again. every is the pause in milliseconds after
 // which it is read again by itself, while somebody looks.
 export function useRead(path, every = 0) {
@@ -78,10 +81,10 @@ export function useRead(path, every = 0) {
   }, [path]);
   useEffect(() => { reload(); }, [reload]);
   useEffect(() => {
-    const pause = state.behind ? 1000 : every;
+    const pause = state.behind ? 1000 : passing(state.error) ? 3000 : every;
     if (!pause) return undefined;
     const timer = setInterval(() => { if (!document.hidden) reload(); }, pause);
     return () => clearInterval(timer);
-  }, [reload, every, state.behind]);
+  }, [reload, every, state.behind, state.error]);
   return { ...(state.path === path ? state : { data: null, error: null }), reload };
 }
