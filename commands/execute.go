@@ -44,10 +44,11 @@ func catchUp[S foldable[S]](ctx context.Context, store EventStore, stream string
 	}
 }
 
-// decision is what a command came to: the state with its events folded in, and the position to wait for when a screen
-// follows. Position is 0 when nothing was recorded.
+// decision is what a command came to: the state with its events folded in, its revision, and the position to wait for when
+// a screen follows. Position is 0 when nothing was recorded.
 type decision[S any] struct {
 	State    S
+	Revision int64
 	Position uint64
 }
 
@@ -56,17 +57,28 @@ func execute[S foldable[S]](
 	ctx context.Context, a *Application, by Origin, stream string, decide func(S) ([]domain.Event, error),
 ) (decision[S], error) {
 	state, revision, err := load[S](ctx, a.store, stream)
+	if err != nil {
+		return decision[S]{State: state}, unavailable(err)
+	}
+	return executeFrom(ctx, a, by, stream, state, revision, decide)
+}
+
+// executeFrom runs a command on a stream that is loaded already.
+func executeFrom[S foldable[S]](
+	ctx context.Context, a *Application, by Origin, stream string, state S, revision int64, decide func(S) ([]domain.Event, error),
+) (decision[S], error) {
+	var err error
 	for attempt := 1; err == nil; attempt++ {
 		events, refusal := decide(state)
 		if refusal != nil || len(events) == 0 {
-			return decision[S]{State: state}, refusal
+			return decision[S]{State: state, Revision: revision}, refusal
 		}
 		appended, appendErr := appendSurely(ctx, a.store, stream, revision, a.propose(by, stream, revision, events))
 		if appendErr == nil {
 			for _, event := range events {
 				state = state.Fold(event)
 			}
-			return decision[S]{State: state, Position: appended.Position}, nil
+			return decision[S]{State: state, Revision: int64(appended.Revision), Position: appended.Position}, nil
 		}
 		if !errors.Is(appendErr, ErrConflict) || attempt == maxDecisions {
 			return decision[S]{State: state}, unavailable(fmt.Errorf("append to %s: %w", stream, appendErr))

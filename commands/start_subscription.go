@@ -25,6 +25,13 @@ type SubscriptionStanding struct {
 // StartSubscription runs the command.
 func (a *Application) StartSubscription(ctx context.Context, cmd StartSubscription) (SubscriptionStanding, error) {
 	stream := domain.SubscriptionStream(domain.SubscriptionIDForLicense(cmd.Identity.LicenseARN))
+	if cmd.Identity.AgreementID == "" {
+		// A registration names the licence alone; a message that came before it has named the agreement too.
+		var err error
+		if cmd.Identity.AgreementID, err = a.knownAgreement(ctx, cmd.Identity.LicenseARN); err != nil {
+			return SubscriptionStanding{}, err
+		}
+	}
 	return a.changeSubscription(ctx, cmd.By, stream, func(s domain.Subscription) ([]domain.Event, error) {
 		switch s.Status {
 		case domain.StatusEnded:

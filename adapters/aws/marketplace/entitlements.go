@@ -30,10 +30,7 @@ func (c *Client) Entitlements(ctx context.Context, identity domain.MarketplaceId
 }
 
 // LicensedEntitlement is an entitlement together with the licence that grants it.
-type LicensedEntitlement struct {
-	Identity domain.MarketplaceIdentity
-	commands.ContractEntitlement
-}
+type LicensedEntitlement = commands.LicensedEntitlement
 
 // AllEntitlements lists the entitlements of every licence of the product, to find what no notification told.
 func (c *Client) AllEntitlements(ctx context.Context) ([]LicensedEntitlement, error) {

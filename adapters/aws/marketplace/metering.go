@@ -8,36 +8,28 @@ import (
 	"net/http/httptrace"
 	"regexp"
 	"sync/atomic"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/marketplacemetering"
 	"github.com/aws/aws-sdk-go-v2/service/marketplacemetering/types"
 
+	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
 )
 
 // MaxBatch is the largest number of records in one call.
-const MaxBatch = 25
+const MaxBatch = commands.MaxUsageBatch
 
-// UsageRecord is the usage of one licence and dimension in one hour. It never changes between attempts.
-type UsageRecord struct {
-	// Identity names the buyer: account and licence, or the customer identifier alone for a listing from before 2026.
-	Identity domain.MarketplaceIdentity
-	// Dimension is the metered dimension.
-	Dimension string
-	// Quantity is the hour's own usage, 0 to 2,147,483,647.
-	Quantity int64
-	// Timestamp is the hour's one timestamp, in whole seconds.
-	Timestamp time.Time
-}
+var (
+	_ commands.UsageMeter        = (*Client)(nil)
+	_ commands.EntitlementSource = (*Client)(nil)
+)
+
+// UsageRecord is the usage of one licence and dimension in one hour.
+type UsageRecord = commands.UsageReport
 
 // RecordResult is what one attempt came to for one record.
-type RecordResult struct {
-	Outcome domain.MeteringOutcome
-	// RecordID is AWS's metering record id; empty unless the record was accepted.
-	RecordID string
-}
+type RecordResult = commands.UsageAnswer
 
 // MeterUsage reports up to MaxBatch records in one call and gives one result per record, in the order of the records,
 // whatever happens. The error, for logs, is what refused or broke the call as a whole; the results already say so.

@@ -1,0 +1,97 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/pas-ta/liveness/domain"
+)
+
+// PrepareUsageRecords fixes what is reported of sealed hours. A record's stream must not exist before, so it is prepared
+// once on however many nodes; its quantity follows from the log alone, so it does not matter by which.
+func (m *Metering) PrepareUsageRecords(ctx context.Context) error {
+	for {
+		if err := m.settleRead(ctx); err != nil {
+			return err
+		}
+		sealed, err := m.Model.Sealed(ctx, meteringPage)
+		if err != nil {
+			return err
+		}
+		if m.ZeroHours && !m.newest.IsZero() && len(sealed) < meteringPage {
+			idle, err := m.Model.Idle(ctx, m.newest)
+			if err != nil {
+				return err
+			}
+			sealed = append(sealed, idle...)
+		}
+		prepared, err := m.prepareAll(ctx, sealed)
+		if err != nil {
+			return err
+		}
+		if prepared == 0 || len(sealed) < meteringPage {
+			return m.settleRead(ctx)
+		}
+	}
+}
+
+func (m *Metering) prepareAll(ctx context.Context, sealed []domain.SealedUsage) (prepared int64, err error) {
+	var mu sync.Mutex
+	var count atomic.Int64
+	var group errgroup.Group
+	group.SetLimit(meteringParallel)
+	for _, usage := range sealed {
+		group.Go(func() error {
+			position, err := m.prepare(ctx, usage)
+			switch {
+			case errors.Is(err, errNotReportable):
+				m.alert(ctx, "usage cannot be reported", domain.UsageRecordKey{SubscriptionID: usage.SubscriptionID, Hour: usage.Hour}, "plan", usage.Plan, "error", err)
+				return nil
+			case err != nil:
+				return fmt.Errorf("prepare the usage record of %s, %s: %w", usage.SubscriptionID, domain.UsageHourKey(usage.Hour), err)
+			case position > 0:
+				count.Add(1)
+				m.saw(&mu, position)
+			}
+			return nil
+		})
+	}
+	err = group.Wait()
+	return count.Load(), err
+}
+
+// errNotReportable marks usage that waits for a repaired configuration.
+var errNotReportable = errors.New("not reportable")
+
+// prepare fixes one record. The position is 0 when it was prepared before.
+func (m *Metering) prepare(ctx context.Context, usage domain.SealedUsage) (position uint64, err error) {
+	plan, err := m.app.catalogue.Plan(usage.Plan)
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", errNotReportable, err)
+	}
+	subscription, err := m.app.Subscription(ctx, usage.SubscriptionID)
+	if err != nil {
+		return 0, err
+	}
+	if subscription.Status == domain.StatusUnknown {
+		return 0, fmt.Errorf("%w: the subscription has not started", errNotReportable)
+	}
+	to := domain.MeteringTarget{Region: m.Region, Dimension: plan.OverageDimension, Legacy: m.Legacy}
+	stream := domain.MeteringStream(usage.SubscriptionID, usage.Hour, plan.OverageDimension)
+	done, err := executeFrom(ctx, m.app, NewOrigin(domain.ActorSystem), stream, domain.UsageRecord{}, NoStream, func(r domain.UsageRecord) ([]domain.Event, error) {
+		events, err := r.Prepare(subscription, usage, to, m.app.now())
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", errNotReportable, err)
+		}
+		return events, nil
+	})
+	if err == nil && done.Position > 0 && done.State.Status == domain.RecordRejected {
+		m.alert(ctx, "usage is written off: it was counted after the end of the agreement", done.State.UsageRecordKey, "quantity", done.State.Quantity)
+	}
+	return done.Position, err
+}

@@ -1,0 +1,296 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/pas-ta/liveness/domain"
+)
+
+// openRecord is a record as it stands in the log.
+type openRecord struct {
+	domain.UsageRecord
+	revision int64
+}
+
+// SendUsageRecords reports what is due, call by call, the nearest deadline first, and decides on what is too late. It
+// tells when something is due next; the zero time when no record is open.
+func (m *Metering) SendUsageRecords(ctx context.Context) (next time.Time, err error) {
+	if err := m.expireUsageRecords(ctx); err != nil {
+		return next, err
+	}
+	tried := map[uuid.UUID]bool{} // once in a step, so that a step ends
+	for !m.app.now().Before(m.line.until) {
+		if err := m.settleRead(ctx); err != nil {
+			return next, err
+		}
+		due, err := m.Model.Due(ctx, m.Region, m.app.now(), !m.line.trusted, meteringPage)
+		if err != nil {
+			return next, err
+		}
+		sent, err := m.sendDue(ctx, due, tried)
+		if err != nil {
+			return next, err
+		}
+		if sent == 0 {
+			break
+		}
+	}
+	if next, err = m.Model.NextDue(ctx, m.Region); err != nil || next.IsZero() {
+		return next, err
+	}
+	if next.Before(m.line.until) {
+		next = m.line.until
+	}
+	return next, nil
+}
+
+// sendDue sends a page of due records. It ends early when the line turns out to be down, or proves good: more may then
+// be sent at once.
+func (m *Metering) sendDue(ctx context.Context, due []domain.UsageRecordKey, tried map[uuid.UUID]bool) (sent int, err error) {
+	trusted := m.line.trusted
+	for len(due) > 0 && m.line.trusted == trusted && !m.app.now().Before(m.line.until) && ctx.Err() == nil {
+		var batch []openRecord
+		if batch, due, err = m.takeBatch(ctx, due, tried); err != nil {
+			return sent, err
+		}
+		if len(batch) == 0 {
+			continue
+		}
+		// A call that has begun is brought to its end, so that a stopping worker leaves no answer behind.
+		calling, cancel := context.WithTimeout(context.WithoutCancel(ctx), callPatience)
+		err = m.sendBatch(calling, batch)
+		cancel()
+		sent += len(batch)
+		if err != nil {
+			return sent, err
+		}
+	}
+	return sent, ctx.Err()
+}
+
+// callPatience bounds a call with the events around it.
+const callPatience = 2 * time.Minute
+
+// takeBatch reads the next records from the log until a call is full, and gives the keys that are left. One call has
+// records of one product that name their buyers the same way.
+func (m *Metering) takeBatch(ctx context.Context, due []domain.UsageRecordKey, tried map[uuid.UUID]bool) ([]openRecord, []domain.UsageRecordKey, error) {
+	var batch []openRecord
+	var left []domain.UsageRecordKey
+	size, now := m.line.batch(), m.app.now()
+	for len(due) > 0 && len(batch) < size {
+		page := due[:min(size-len(batch), len(due))]
+		due = due[len(page):]
+		records, err := m.readRecords(ctx, page)
+		if err != nil {
+			return nil, nil, err
+		}
+		for i, r := range records {
+			switch {
+			case tried[r.RecordID] || r.Status != domain.RecordOpen || r.Region != m.Region || r.Expired(now):
+				// Sent in this step, or closed meanwhile, or the next step decides on it.
+			case len(batch) > 0 && !sameCall(batch[0], r):
+				left = append(left, page[i])
+			default:
+				batch = append(batch, r)
+			}
+		}
+	}
+	for _, r := range batch {
+		tried[r.RecordID] = true
+	}
+	return batch, append(left, due...), nil
+}
+
+func sameCall(a, b openRecord) bool {
+	return a.ProductCode == b.ProductCode && (a.LicenseARN == "") == (b.LicenseARN == "")
+}
+
+func (m *Metering) readRecords(ctx context.Context, keys []domain.UsageRecordKey) ([]openRecord, error) {
+	records := make([]openRecord, len(keys))
+	var group errgroup.Group
+	group.SetLimit(meteringParallel)
+	for i, key := range keys {
+		group.Go(func() (err error) {
+			records[i].UsageRecord, records[i].revision, err = load[domain.UsageRecord](ctx, m.app.store, key.Stream())
+			return err
+		})
+	}
+	return records, group.Wait()
+}
+
+// sendBatch sends records in one call and settles each. A batch that is refused for one of its records is halved until
+// that one is found.
+func (m *Metering) sendBatch(ctx context.Context, batch []openRecord) error {
+	attempt := uuid.New()
+	batch, err := m.noteAttempt(ctx, attempt, batch)
+	if err != nil || len(batch) == 0 {
+		return err
+	}
+	reports := make([]UsageReport, len(batch))
+	for i, r := range batch {
+		reports[i] = UsageReport{Identity: r.Identity(), Dimension: r.Dimension, Quantity: r.Quantity, Timestamp: r.Timestamp}
+	}
+	answers, callErr := m.Meter.MeterUsage(ctx, reports)
+	if callErr != nil {
+		m.line.heard(answers[0].Outcome, m.app.now())
+		m.log.WarnContext(ctx, "a metering call failed", "records", len(batch), "outcome", answers[0].Outcome, "error", callErr)
+		if answers[0].Outcome == domain.MeteringAccessRefused {
+			m.log.ErrorContext(ctx, "metering is paused: the Region or the permissions do not allow it", "retry_at", m.line.until)
+		}
+	} else {
+		m.line.heard(domain.MeteringSuccess, m.app.now())
+	}
+	actions, err := m.settleAll(ctx, attempt, batch, answers)
+	if err != nil {
+		return err
+	}
+	if actions[0] == domain.MeteringSplit {
+		middle := len(batch) / 2
+		if err := m.sendBatch(ctx, batch[:middle]); err != nil {
+			return err
+		}
+		return m.sendBatch(ctx, batch[middle:])
+	}
+	return nil
+}
+
+// noteAttempt writes down that records are about to be sent and gives those for which that succeeded: of nodes that try
+// the same, one does.
+func (m *Metering) noteAttempt(ctx context.Context, attempt uuid.UUID, batch []openRecord) ([]openRecord, error) {
+	noted := make([]bool, len(batch))
+	err := m.eachRecord(batch, func(mu *sync.Mutex, i int) error {
+		r := &batch[i]
+		events := r.Attempt(attempt, m.app.now())
+		if len(events) == 0 {
+			return nil
+		}
+		by := NewOrigin(domain.ActorSystem)
+		appended, err := appendSurely(ctx, m.app.store, r.Stream(), r.revision, m.app.propose(by, r.Stream(), r.revision, events))
+		if errors.Is(err, ErrConflict) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("note an attempt in %s: %w", r.Stream(), err)
+		}
+		r.UsageRecord, r.revision, noted[i] = r.Fold(events[0]), int64(appended.Revision), true
+		m.saw(mu, appended.Position)
+		return nil
+	})
+	var ready []openRecord
+	for i, r := range batch {
+		if noted[i] {
+			ready = append(ready, r)
+		}
+	}
+	if err != nil && len(ready) > 0 {
+		// No call follows. Without saying so these would count as perhaps billed.
+		answers := make([]UsageAnswer, len(ready))
+		for i := range answers {
+			answers[i].Outcome = domain.MeteringNotSent
+		}
+		_, settleErr := m.settleAll(ctx, attempt, ready, answers)
+		return nil, errors.Join(err, settleErr)
+	}
+	return ready, err
+}
+
+// settleAll writes down what became of an attempt and gives the action for each record.
+func (m *Metering) settleAll(ctx context.Context, attempt uuid.UUID, batch []openRecord, answers []UsageAnswer) ([]domain.MeteringAction, error) {
+	actions := make([]domain.MeteringAction, len(batch))
+	err := m.eachRecord(batch, func(mu *sync.Mutex, i int) error {
+		r := &batch[i]
+		answer := domain.MeteringAnswer{
+			AttemptID: attempt, Outcome: answers[i].Outcome, MeteringRecordID: answers[i].RecordID, BatchSize: len(batch), Agreement: domain.AgreementActive,
+		}
+		if answer.Outcome == domain.MeteringNotSubscribed || answer.Outcome == domain.MeteringTimestampRefused {
+			var err error // only these are decided on it
+			if answer.Agreement, err = m.phase(ctx, r.SubscriptionID); err != nil {
+				return err
+			}
+		}
+		var decision domain.MeteringDecision
+		done, err := executeFrom(ctx, m.app, NewOrigin(domain.ActorSystem), r.Stream(), r.UsageRecord, r.revision, func(s domain.UsageRecord) ([]domain.Event, error) {
+			var events []domain.Event
+			events, decision = s.Settle(answer, m.app.now())
+			return events, nil
+		})
+		if err != nil {
+			return fmt.Errorf("settle %s: %w", r.Stream(), err)
+		}
+		actions[i], r.UsageRecord, r.revision = decision.Action, done.State, done.Revision
+		if done.Position > 0 {
+			m.saw(mu, done.Position)
+			m.tell(ctx, r.UsageRecord, answer.Outcome, decision)
+		}
+		return nil
+	})
+	return actions, err
+}
+
+// tell alerts a person where the decision asks for it, and looks at AWS again.
+func (m *Metering) tell(ctx context.Context, r domain.UsageRecord, outcome domain.MeteringOutcome, decision domain.MeteringDecision) {
+	if decision.Alert && decision.Action != domain.MeteringPause {
+		m.alert(ctx, "a usage record needs attention", r.UsageRecordKey,
+			"outcome", outcome, "action", decision.Action, "reason", decision.Reason, "quantity", r.Quantity)
+	}
+	if decision.RereadEntitlement && m.Reread != nil {
+		m.Reread(ctx, r.SubscriptionID)
+	}
+}
+
+// lateMargin makes Late find every record that could be too late; the record itself decides.
+const lateMargin = 10 * time.Minute
+
+// expireUsageRecords decides on open records that AWS takes no more, whether it can be reached or not.
+func (m *Metering) expireUsageRecords(ctx context.Context) error {
+	late, err := m.Model.Late(ctx, m.app.now().Add(lateMargin), meteringPage)
+	if err != nil || len(late) == 0 {
+		return err
+	}
+	records, err := m.readRecords(ctx, late)
+	if err != nil {
+		return err
+	}
+	return m.eachRecord(records, func(mu *sync.Mutex, i int) error {
+		r := &records[i]
+		if !r.Expired(m.app.now()) {
+			return nil
+		}
+		phase, err := m.phase(ctx, r.SubscriptionID)
+		if err != nil {
+			return err
+		}
+		var decision domain.MeteringDecision
+		done, err := executeFrom(ctx, m.app, NewOrigin(domain.ActorSystem), r.Stream(), r.UsageRecord, r.revision, func(s domain.UsageRecord) ([]domain.Event, error) {
+			var events []domain.Event
+			events, decision = s.Expire(phase, m.app.now())
+			return events, nil
+		})
+		if err != nil {
+			return fmt.Errorf("close %s, which is too late: %w", r.Stream(), err)
+		}
+		if done.Position > 0 {
+			m.saw(mu, done.Position)
+			m.tell(ctx, done.State, "", decision)
+		}
+		return nil
+	})
+}
+
+// eachRecord works on several records at the same time and waits for all.
+func (m *Metering) eachRecord(records []openRecord, work func(mu *sync.Mutex, i int) error) error {
+	var mu sync.Mutex
+	var group errgroup.Group
+	group.SetLimit(meteringParallel)
+	for i := range records {
+		group.Go(func() error { return work(&mu, i) })
+	}
+	return group.Wait()
+}
