@@ -108,14 +108,14 @@ CREATE INDEX IF NOT EXISTS queue_messages_id ON queue_messages (queue, id);
 type database struct{ sql *sql.DB }
 
 func openDatabase(dir string) (*database, error) {
-	dsn := "file::memory:?_foreign_keys=on"
+	dsn := "file::memory:?_foreign_keys=on&_stmt_cache_size=64"
 	if dir != "" {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("awssim: create state directory: %w", err)
 		}
 		path := url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(filepath.Join(dir, "aws.db"))}
 		// With synchronous=NORMAL a commit outlives a killed process, which is what a simulator must withstand.
-		dsn = path.String() + "?_foreign_keys=on&_journal_mode=WAL&_synchronous=NORMAL&_busy_timeout=5000"
+		dsn = path.String() + "?_foreign_keys=on&_stmt_cache_size=64&_journal_mode=WAL&_synchronous=NORMAL&_busy_timeout=5000"
 	}
 	db, err := sql.Open("sqlite3", dsn)
 	if err != nil {

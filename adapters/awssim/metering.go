@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -145,26 +144,28 @@ func (s *Sim) keepRecord(ctx context.Context, tx *sql.Tx, region, productCode st
 	key := []any{licence, hour, r.Dimension, customer, region}
 	const where = ` WHERE license = ? AND hour = ? AND dimension = ? AND customer = ? AND region = ?`
 
-	var stamp, quantity int64
-	err = tx.QueryRowContext(ctx, `SELECT id, stamp, quantity FROM records`+where, key...).Scan(&id, &stamp, &quantity)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		id = s.random.uuid()
-		_, err = tx.ExecContext(ctx, `INSERT INTO records (license, hour, dimension, customer, region, stamp, quantity, id, received_at) VALUES (?,?,?,?,?,?,?,?,?)`,
-			append(key, r.stamp().Unix(), r.quantity(), id, now.Unix())...)
-		return statusSuccess, id, err
-	case err != nil:
+	id = s.random.uuid()
+	result, err := tx.ExecContext(ctx, `INSERT INTO records (license, hour, dimension, customer, region, stamp, quantity, id, received_at) VALUES (?,?,?,?,?,?,?,?,?)
+		ON CONFLICT DO NOTHING`, append(key, r.stamp().Unix(), r.quantity(), id, now.Unix())...)
+	if err != nil {
 		return "", "", err
-	case stamp == r.stamp().Unix() && quantity == r.quantity():
-		_, err = tx.ExecContext(ctx, `UPDATE records SET repeats = repeats + 1`+where, key...)
-		if s.Switches().DuplicateOnRepeat {
-			return statusDuplicate, "", err
-		}
+	}
+	if n, err := result.RowsAffected(); err != nil || n == 1 {
 		return statusSuccess, id, err
-	default:
+	}
+	var stamp, quantity int64
+	if err = tx.QueryRowContext(ctx, `SELECT id, stamp, quantity FROM records`+where, key...).Scan(&id, &stamp, &quantity); err != nil {
+		return "", "", err
+	}
+	if stamp != r.stamp().Unix() || quantity != r.quantity() {
 		_, err = tx.ExecContext(ctx, `UPDATE records SET conflicts = conflicts + 1`+where, key...)
 		return statusDuplicate, "", err
 	}
+	_, err = tx.ExecContext(ctx, `UPDATE records SET repeats = repeats + 1`+where, key...)
+	if s.Switches().DuplicateOnRepeat {
+		return statusDuplicate, "", err
+	}
+	return statusSuccess, id, err
 }
 
 // Record is what AWS holds for one customer, licence, dimension and hour, in one Region.

@@ -79,6 +79,11 @@ func newWorld(t *testing.T, change ...func(*awssim.Config)) *world {
 	for _, c := range change {
 		c(&cfg)
 	}
+	return startWorld(t, cfg, clock)
+}
+
+func startWorld(t testing.TB, cfg awssim.Config, clock *fakeClock) *world {
+	t.Helper()
 	sim, err := awssim.New(cfg)
 	if err != nil {
 		t.Fatal(err)
