@@ -74,7 +74,7 @@ func Start(listener net.Listener, s *store.Store, options Options) *Server {
 		grpc.MaxConcurrentStreams(maxCalls),
 		grpc.WriteBufferSize(128<<10),
 		// The clients ping every 10 s, also with no call open; the default policy would close their connections.
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 500 * time.Millisecond, PermitWithoutStream: true}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 100 * time.Millisecond, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 20 * time.Second}),
 		grpc.UnaryInterceptor(func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (response any, err error) {
 			if err := gate.check(ctx, info.FullMethod); err != nil {

@@ -1,0 +1,69 @@
+package store_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pas-ta/liveness/adapters/node/store"
+)
+
+func TestBackupWhileWriting(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, dir, store.Options{})
+	append1(t, s, "s-1", store.ExpectAny, events(50, 100)...)
+	ctx, cancel := context.WithCancel(t.Context())
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		for ctx.Err() == nil {
+			if _, err := s.Append(context.Background(), store.Write{Stream: "s-2", Expected: store.ExpectAny, Events: events(1, 100)}); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	defer writer.Wait()
+	defer cancel()
+	inspector, err := store.Inspect(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer inspector.Close()
+	dest := filepath.Join(t.TempDir(), "backup")
+	if err := inspector.Backup(t.Context(), dest); err != nil {
+		t.Fatal(err)
+	}
+	if err := inspector.Backup(t.Context(), dest); err == nil {
+		t.Error("a second backup into the same directory did not fail")
+	}
+	if n, err := inspector.Verify(t.Context()); err != nil || n < 50 {
+		t.Errorf("verify of the served store = %d, %v", n, err)
+	}
+	stats, err := inspector.Stats(t.Context())
+	if err != nil || stats.Events < 50 || stats.Events != int64(stats.Head) || stats.Streams > 2 || stats.DatabaseBytes == 0 || time.Since(stats.Last) > time.Minute {
+		t.Errorf("stats = %+v, %v", stats, err)
+	}
+	restored := open(t, dest, store.Options{})
+	if restored.Instance() != s.Instance() {
+		t.Error("a backup has another identity")
+	}
+	if got := readAll(t, restored); len(got) < 50 || got[49].Revision != 49 {
+		t.Errorf("restored store has %d events", len(got))
+	}
+	append1(t, restored, "s-1", 49, events(1, 1)...)
+}
+
+func TestInspectNeedsAStore(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if _, err := store.Inspect(t.Context(), dir); err == nil {
+		t.Error("an empty directory was inspected")
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+		t.Errorf("inspecting left %v, %v", entries, err)
+	}
+}
