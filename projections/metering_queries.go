@@ -160,6 +160,12 @@ func (r ReportedOverage) Difference() int64 {
 	return r.Counted - r.Accepted - r.Pending - r.CarriedOpen - r.WrittenOff
 }
 
+// Add adds other figures to these.
+func (r *ReportedOverage) Add(other ReportedOverage) {
+	r.Counted, r.Accepted, r.Pending = r.Counted+other.Counted, r.Accepted+other.Accepted, r.Pending+other.Pending
+	r.CarriedOpen, r.WrittenOff, r.Quarantined = r.CarriedOpen+other.CarriedOpen, r.WrittenOff+other.WrittenOff, r.Quarantined+other.Quarantined
+}
+
 const sumWindows = `
 	coalesce(sum(counted), 0),
 	coalesce(sum(quantity) filter (where state = 'accepted'), 0),

@@ -148,12 +148,13 @@ func (e *Engine) build(ctx context.Context, i *instance, compare bool, options r
 	if err := track.await(building, func(at checkpoint) bool { return at.caughtUp }); err != nil {
 		return comparison, err
 	}
-	return comparison, e.swap(building, i, track)
+	return comparison, e.swap(ctx, building, i, track)
 }
 
 // swap puts the new tables in the place of the running ones, in one transaction. The running checkpoint is held still, so
-// nothing is shown that the new tables do not have: a key that was regenerated must not come alive again.
-func (e *Engine) swap(ctx context.Context, i *instance, track *track) error {
+// nothing is shown that the new tables do not have: a key that was regenerated must not come alive again. The context of
+// building is only waited under: it ends as soon as the instance notices the swap, maybe before the commit is answered.
+func (e *Engine) swap(ctx, building context.Context, i *instance, track *track) error {
 	err := pgx.BeginFunc(ctx, e.Pool, func(tx pgx.Tx) error {
 		running, exists, err := readCheckpoint(ctx, tx, i.Name, "for update")
 		if err != nil {
@@ -162,10 +163,10 @@ func (e *Engine) swap(ctx context.Context, i *instance, track *track) error {
 		if exists && running.version > i.Version {
 			return errSuperseded
 		}
-		err = track.awaitBriefly(ctx, func(at checkpoint) bool { return at.position >= running.eventPosition })
+		err = track.awaitBriefly(building, func(at checkpoint) bool { return at.position >= running.eventPosition })
 		// An older version may have ended at an event that this one does not follow and is never told of. Then it is enough
 		// to have caught up and to have had nothing to do for long.
-		if err != nil && (ctx.Err() != nil || !track.idle(holdPatience/2)) {
+		if err != nil && (building.Err() != nil || !track.idle(holdPatience/2)) {
 			return fmt.Errorf("reach the running read model: %w", err)
 		}
 		if _, exists, err = readCheckpoint(ctx, tx, i.schema, "for update"); err != nil || !exists {

@@ -19,9 +19,10 @@ const oldestServer = 140000
 
 // Bounds of a pool whose URL does not set its own (pool_max_conns, pool_min_conns, connect_timeout, …).
 const (
-	maxConnections = 16
-	minConnections = 2
-	connectTimeout = 5 * time.Second
+	maxConnections   = 16
+	leastConnections = 4 // rebuilding a read model holds three at once
+	minConnections   = 2
+	connectTimeout   = 5 * time.Second
 )
 
 // Connect opens a pool to the database at url, a postgres:// URL or a keyword/value string, and checks that the server
@@ -35,6 +36,9 @@ func Connect(ctx context.Context, url string) (*pgxpool.Pool, error) {
 		return nil, fmt.Errorf("read the Postgres URL: %w", err)
 	}
 	applyDefaults(config)
+	if config.MaxConns < leastConnections {
+		return nil, fmt.Errorf("pool_max_conns is %d in the Postgres URL; %d or more are needed", config.MaxConns, leastConnections)
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("open a pool to Postgres: %w", err)

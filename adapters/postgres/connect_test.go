@@ -38,12 +38,12 @@ func TestConnectKeepsWhatTheURLSays(t *testing.T) {
 	case strings.Contains(address, "?"):
 		separator = "&"
 	}
-	pool := connect(t, address+separator+strings.Join([]string{"pool_max_conns=3", "application_name=mine"}, map[bool]string{true: " ", false: "&"}[separator == " "]))
+	pool := connect(t, address+separator+strings.Join([]string{"pool_max_conns=5", "application_name=mine"}, map[bool]string{true: " ", false: "&"}[separator == " "]))
 	var name string
 	if err := pool.QueryRow(t.Context(), "select current_setting('application_name')").Scan(&name); err != nil {
 		t.Fatal(err)
 	}
-	if most := pool.Config().MaxConns; most != 3 || name != "mine" {
+	if most := pool.Config().MaxConns; most != 5 || name != "mine" {
 		t.Errorf("pool of %d named %q", most, name)
 	}
 }
@@ -66,6 +66,7 @@ func TestConnectRefusals(t *testing.T) {
 	tests := []struct{ name, address, want string }{
 		{"nothing configured", "", "give its URL"},
 		{"not a URL", "postgres://user:geheim@host:port/db", "read the Postgres URL"},
+		{"too small a pool", "postgres://user:geheim@" + nobody + "/db?pool_max_conns=3", "4 or more"},
 		{"nobody listens", "postgres://user:geheim@" + nobody + "/db", "check that it runs"},
 		{"nobody answers", "postgres://user:geheim@" + silent.Addr().String() + "/db?connect_timeout=1", "check that it runs"},
 		{"no such database", strings.Replace(pgtest.Database(t), "test_", "nonsense_", 1), "create the database first"},
