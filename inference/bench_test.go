@@ -1,115 +1,102 @@
 package inference_test
 
 import (
-	"bytes"
-	"context"
 	"fmt"
-	"image"
-	"image/color"
-	"image/jpeg"
-	"image/png"
+	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/pas-ta/liveness/inference"
 	"github.com/pas-ta/liveness/inference/decode"
 	"github.com/pas-ta/liveness/inference/pack"
+	"github.com/pas-ta/liveness/inference/phototest"
 	"github.com/pas-ta/liveness/inference/pixels"
 )
 
-// benchSizes are the images of the benchmarks: a sample photo resized.
-var benchSizes = []struct {
-	name          string
-	width, height int
-	format        decode.Format
-}{
-	{"640x480.jpeg", 640, 480, decode.JPEG},
-	{"1280x960.jpeg", 1280, 960, decode.JPEG},
-	{"1920x1280.jpeg", 1920, 1280, decode.JPEG},
-	{"1280x960.png", 1280, 960, decode.PNG},
-}
-
-// resized is a sample photo at another size, encoded again.
-func resized(b *testing.B, width, height int, format decode.Format) []byte {
+// benchPhoto is a sample photo made over into a kind.
+func benchPhoto(b *testing.B, kind phototest.Kind) ([]byte, decode.Format) {
 	b.Helper()
-	photo, err := decode.NewStdlib(decode.Limits{}).Decode(context.Background(), samplePhoto(b, 1), decode.JPEG)
+	data, err := phototest.Make(samplePhoto(b, 1), kind)
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer photo.Release()
-	var s pixels.Sampler
-	data := make([]float32, 3*width*height)
-	s.Bilinear(photo, photo.Bounds(), pixels.Tensor{Data: data, Width: width, Height: height, Order: pixels.RGB, Scale: 1}, width, height)
-	m := image.NewNRGBA(image.Rect(0, 0, width, height))
-	for i := range width * height {
-		m.SetNRGBA(i%width, i/width, color.NRGBA{uint8(data[i]), uint8(data[width*height+i]), uint8(data[2*width*height+i]), 255})
-	}
-	var out bytes.Buffer
-	if format == decode.PNG {
-		err = png.Encode(&out, m)
-	} else {
-		err = jpeg.Encode(&out, m, &jpeg.Options{Quality: 85})
-	}
-	if err != nil {
-		b.Fatal(err)
-	}
-	return out.Bytes()
+	return data, decode.Format(kind.Format)
 }
 
-// BenchmarkCheck puts one check (decode, detect, score, measure) beside what
-// it cannot go below: the bare runs of the models, decoding and sampling alone.
+// BenchmarkCheck puts one check (decode, detect, score, measure) beside what it cannot go below: decoding, sampling and the
+// bare runs of the models. They take turns, so that whatever else the machine does falls on all of them alike; reported
+// are medians.
 func BenchmarkCheck(b *testing.B) {
-	bareRuns(b)
-	for name, decoder := range decoders(b) {
-		engine := openEngine(b, inference.Config{Decoder: decoder})
-		for _, size := range benchSizes {
-			data := resized(b, size.width, size.height, size.format)
-			b.Run(fmt.Sprintf("decode/%s/%s", name, size.name), func(b *testing.B) {
-				b.ReportAllocs()
-				for b.Loop() {
-					m, err := decoder.Decode(b.Context(), data, size.format)
-					if err != nil {
-						b.Fatal(err)
-					}
-					m.Release()
-				}
-			})
-			b.Run(fmt.Sprintf("sample/%s/%s", name, size.name), func(b *testing.B) {
-				benchSampling(b, engine, decoder, data, size.format)
-			})
-			b.Run(fmt.Sprintf("check/%s/%s", name, size.name), func(b *testing.B) {
-				b.ReportAllocs()
-				var sum inference.Timings
-				for b.Loop() {
-					r, err := engine.Check(b.Context(), data, size.format)
-					if err != nil {
-						b.Fatal(err)
-					}
-					sum.Decode += r.Timings.Decode
-					sum.Detect += r.Timings.Detect
-					sum.Score += r.Timings.Score
-				}
-				for unit, d := range map[string]float64{
-					"decode-ns/op": float64(sum.Decode), "detect-ns/op": float64(sum.Detect), "score-ns/op": float64(sum.Score),
-				} {
-					b.ReportMetric(d/float64(b.N), unit)
-				}
+	models, closeModels, err := inference.BareRuns(runtimeLibrary(b), defaultPack(b), samplePhoto(b, 1))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(closeModels)
+	for _, kind := range phototest.Kinds() {
+		data, format := benchPhoto(b, kind)
+		for name, decoder := range decoders(b) {
+			b.Run(fmt.Sprintf("image=%s/decoder=%s", kind.Name, name), func(b *testing.B) {
+				benchCheck(b, decoder, models, data, format)
 			})
 		}
 	}
 }
 
-// benchSampling fills the tensors of detector and scorer from one image.
-func benchSampling(b *testing.B, engine *inference.Engine, decoder decode.Decoder, data []byte, format decode.Format) {
+func benchCheck(b *testing.B, decoder decode.Decoder, models []func() error, data []byte, format decode.Format) {
+	engine := openEngine(b, inference.Config{Decoder: decoder})
+	sample := bareSampling(b, engine, decoder, data, format)
+	var decoded *pixels.Image
+	stages := []struct {
+		unit  string
+		run   func() error
+		times []time.Duration
+	}{
+		{unit: "check-ns/op", run: func() error {
+			_, err := engine.Check(b.Context(), data, format)
+			return err
+		}},
+		{unit: "decode-ns/op", run: func() (err error) {
+			decoded, err = decoder.Decode(b.Context(), data, format)
+			return err
+		}},
+		{unit: "sample-ns/op", run: func() error {
+			sample(decoded)
+			decoded.Release()
+			return nil
+		}},
+		{unit: "models-ns/op", run: func() error {
+			for _, run := range models {
+				if err := run(); err != nil {
+					return err
+				}
+			}
+			return nil
+		}},
+	}
+	for b.Loop() {
+		for i := range stages {
+			began := time.Now()
+			if err := stages[i].run(); err != nil {
+				b.Fatal(err)
+			}
+			stages[i].times = append(stages[i].times, time.Since(began))
+		}
+	}
+	for _, stage := range stages {
+		slices.Sort(stage.times)
+		b.ReportMetric(float64(stage.times[len(stage.times)/2]), stage.unit)
+	}
+}
+
+// bareSampling returns a function that fills the tensors of detector and scorer from an image, with the face where the
+// engine finds it.
+func bareSampling(b *testing.B, engine *inference.Engine, decoder decode.Decoder, data []byte, format decode.Format) func(*pixels.Image) {
+	b.Helper()
 	r, err := engine.Check(b.Context(), data, format)
 	if err != nil {
 		b.Fatal(err)
 	}
-	m, err := decoder.Decode(b.Context(), data, format)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer m.Release()
 	tensor := func(in pack.Input) pixels.Tensor {
 		return pixels.Tensor{
 			Data: make([]float32, 3*in.Width*in.Height), Width: in.Width, Height: in.Height,
@@ -118,35 +105,34 @@ func benchSampling(b *testing.B, engine *inference.Engine, decoder decode.Decode
 	}
 	p := engine.Pack()
 	detector, scorer := tensor(p.Detector.Input), tensor(p.Scorers[0].Input)
-	window := r.Face.Square().Crop(p.Scorers[0].CropScale, m.Width(), m.Height())
+	window := r.Face.Square().Crop(p.Scorers[0].CropScale, r.ImageWidth, r.ImageHeight)
 	var s pixels.Sampler
-	for b.Loop() {
+	return func(m *pixels.Image) {
 		s.Bilinear(m, m.Bounds(), detector, detector.Width, detector.Height)
 		s.Bilinear(m, window, scorer, scorer.Width, scorer.Height)
 	}
 }
 
-// bareRuns runs each model of the default pack with nothing around it.
-func bareRuns(b *testing.B) {
-	runs, closeModels, err := inference.BareRuns(runtimeLibrary(b), defaultPack(b), samplePhoto(b, 1))
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(closeModels)
-	b.Run("models", func(b *testing.B) {
-		for b.Loop() {
-			for _, run := range runs {
-				if err := run(); err != nil {
+// BenchmarkAllocations is what one check leaves to the garbage collector: nothing that grows with the image.
+func BenchmarkAllocations(b *testing.B) {
+	decoder := decoders(b)["libvips"]
+	for _, kind := range phototest.Kinds() {
+		data, format := benchPhoto(b, kind)
+		b.Run("image="+kind.Name, func(b *testing.B) {
+			engine := openEngine(b, inference.Config{Decoder: decoder})
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := engine.Check(b.Context(), data, format); err != nil {
 					b.Fatal(err)
 				}
 			}
-		}
-	})
+		})
+	}
 }
 
 // BenchmarkThroughput keeps every worker busy, as a loaded server does.
 func BenchmarkThroughput(b *testing.B) {
-	data := resized(b, 640, 480, decode.JPEG)
+	data, format := benchPhoto(b, phototest.Kinds()[0])
 	for _, workers := range []int{1, 2, 4} {
 		b.Run(fmt.Sprintf("%d-workers", workers), func(b *testing.B) {
 			engine := openEngine(b, inference.Config{Workers: workers, Queue: 64})
@@ -155,7 +141,7 @@ func BenchmarkThroughput(b *testing.B) {
 			for range workers {
 				group.Go(func() {
 					for range next {
-						if _, err := engine.Check(b.Context(), data, decode.JPEG); err != nil {
+						if _, err := engine.Check(b.Context(), data, format); err != nil {
 							b.Error(err)
 						}
 					}
