@@ -1,0 +1,405 @@
+package commands_test
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/memorystore"
+	"github.com/pas-ta/liveness/domain"
+)
+
+// memoryVault seals by remembering: a customer's texts are gone with its key.
+type memoryVault struct {
+	mu     sync.Mutex
+	sealed map[domain.Sealed][]byte
+	gone   map[uuid.UUID]bool
+}
+
+func (v *memoryVault) Seal(_ context.Context, customer uuid.UUID, plaintext []byte) (domain.Sealed, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.gone[customer] {
+		return "", commands.ErrErased
+	}
+	name := domain.Sealed(fmt.Sprintf("sealed-%s-%d", customer, len(v.sealed)))
+	v.sealed[name] = slices.Clone(plaintext)
+	return name, nil
+}
+
+func (v *memoryVault) Open(_ context.Context, customer uuid.UUID, sealed domain.Sealed) ([]byte, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.gone[customer] {
+		return nil, commands.ErrErased
+	}
+	return v.sealed[sealed], nil
+}
+
+func (v *memoryVault) Destroy(_ context.Context, customer uuid.UUID) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.gone[customer] = true
+	return nil
+}
+
+// barrier is a read model that is behind when it is told to be.
+type barrier struct{ err error }
+
+func (b *barrier) WaitFor(context.Context, string, uint64) error { return b.err }
+
+// desk is an application over a log in memory, with one subscription that is not registered yet.
+type desk struct {
+	*commands.Application
+	t       *testing.T
+	store   *memorystore.Store
+	clock   *testClock
+	vault   *memoryVault
+	barrier *barrier
+	bought  domain.Subscription
+}
+
+func newDesk(t *testing.T) *desk {
+	t.Helper()
+	d := &desk{
+		t: t, clock: newTestClock(time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)), barrier: &barrier{},
+		vault: &memoryVault{sealed: map[domain.Sealed][]byte{}, gone: map[uuid.UUID]bool{}},
+	}
+	d.store = memorystore.New(d.clock.Now)
+	var err error
+	d.Application, err = commands.New(commands.Config{
+		Store: d.store, Vault: d.vault, Barrier: d.barrier, Catalogue: domain.DefaultCatalogue(),
+		Secret: []byte(strings.Repeat("s", 32)), Now: d.clock.Now, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.bought = d.buy("l-first")
+	return d
+}
+
+func (d *desk) buy(license string) domain.Subscription {
+	d.t.Helper()
+	standing, err := d.StartSubscription(d.t.Context(), commands.StartSubscription{
+		By: commands.NewOrigin(domain.ActorBuyer), Identity: domain.MarketplaceIdentity{AWSAccountID: "123456789012", LicenseARN: license},
+		Entitled: domain.Entitlement{Plan: domain.PlanStarter, Limit: 1000},
+	})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return standing.Subscription
+}
+
+var ada = commands.Person{FirstName: "Ada", LastName: "Lovelace", Email: "Ada@Example.com", Company: "Engines", Website: "https://example.com"}
+
+const goodPassword = "Analytical-1843"
+
+func (d *desk) register(s domain.Subscription, p commands.Person) (commands.Registration, error) {
+	return d.RegisterAccount(d.t.Context(), commands.RegisterAccount{By: commands.NewOrigin(domain.ActorBuyer), SubscriptionID: s.ID, Person: p})
+}
+
+// link is the verification link that was mailed last.
+func (d *desk) link(customer uuid.UUID) string {
+	d.t.Helper()
+	account, err := d.Account(d.t.Context(), customer)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return d.LinkToken(commands.LinkVerification, commands.Link{CustomerID: customer, RequestID: account.VerificationID})
+}
+
+func (d *desk) activate(token, password string) (commands.Activation, error) {
+	return d.ActivateAccount(d.t.Context(), commands.ActivateAccount{By: commands.NewOrigin(domain.ActorBuyer), Token: token, Password: password})
+}
+
+func (d *desk) logIn(mail, password string) error {
+	_, err := d.LogIn(d.t.Context(), commands.LogIn{By: commands.NewOrigin(domain.ActorUser), Email: mail, Password: password})
+	return err
+}
+
+// activated registers and activates ada.
+func (d *desk) activated() commands.Activation {
+	d.t.Helper()
+	if _, err := d.register(d.bought, ada); err != nil {
+		d.t.Fatal(err)
+	}
+	activation, err := d.activate(d.link(d.bought.CustomerID), goodPassword)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return activation
+}
+
+// types lists what stands in a stream.
+func (d *desk) types(stream string) []string {
+	d.t.Helper()
+	page, err := d.store.Read(d.t.Context(), stream, 0, 100)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	var names []string
+	for _, recorded := range page {
+		names = append(names, recorded.Event.EventType())
+	}
+	return names
+}
+
+func wantError(t *testing.T, what string, got, want error) {
+	t.Helper()
+	if !errors.Is(got, want) {
+		t.Errorf("%s: got %v, want %v", what, got, want)
+	}
+}
+
+func TestActivationGivesTwoKeysOnce(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	activation := d.activated()
+	if len(activation.Keys) != 2 || activation.Keys[0].Reveal() == activation.Keys[1].Reveal() {
+		t.Fatalf("keys: %v", activation.Keys)
+	}
+	for _, key := range activation.Keys {
+		if !domain.WellFormedKey(key.Reveal()) || strings.Contains(fmt.Sprintf("%v %+v %s", key, key, key), key.Reveal()) {
+			t.Errorf("a key is malformed or prints itself: %v", key)
+		}
+	}
+	customer := d.bought.CustomerID
+	if got, want := d.types(domain.AccountStream(customer)), []string{"AccountRegistered", "VerificationRequested", "EmailVerified", "PasswordSet", "AccountActivated"}; !slices.Equal(got, want) {
+		t.Errorf("account: got %v, want %v", got, want)
+	}
+	if got := d.types(domain.APIKeysStream(customer)); !slices.Equal(got, []string{"KeyIssued", "KeyIssued"}) {
+		t.Errorf("keys: got %v", got)
+	}
+	_, err := d.activate(d.link(customer), goodPassword)
+	wantError(t, "the link a second time", err, domain.ErrLinkUsed)
+	_, err = d.register(d.bought, ada)
+	wantError(t, "registering again", err, domain.ErrAlreadyActive)
+	wantError(t, "logging in", d.logIn("ADA@example.COM", goodPassword), nil)
+	wantError(t, "a wrong password", d.logIn("ada@example.com", "wrong"), commands.ErrLoginFailed)
+	wantError(t, "an unknown address", d.logIn("nobody@example.com", goodPassword), commands.ErrLoginFailed)
+	if got := d.types(domain.LoginsStream(customer)); !slices.Equal(got, []string{"LoginSucceeded", "LoginFailed"}) {
+		t.Errorf("logins: got %v", got)
+	}
+}
+
+func TestVerificationLinks(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	if _, err := d.register(d.bought, ada); err != nil {
+		t.Fatal(err)
+	}
+	customer := d.bought.CustomerID
+	first := d.link(customer)
+	if _, err := d.ResendVerification(t.Context(), commands.ResendVerification{By: commands.NewOrigin(domain.ActorBuyer), CustomerID: customer}); err != nil {
+		t.Fatal(err)
+	}
+	second := d.link(customer)
+	_, err := d.activate(first, goodPassword)
+	wantError(t, "the replaced link", err, domain.ErrLinkInvalid)
+	_, err = d.activate(second, "short")
+	wantError(t, "a bad password", err, domain.ErrInvalidRequest)
+	account, err := d.Account(t.Context(), customer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reset := d.LinkToken(commands.LinkPasswordReset, commands.Link{CustomerID: customer, RequestID: account.VerificationID})
+	_, err = d.activate(reset, goodPassword)
+	wantError(t, "a token of another purpose", err, domain.ErrLinkInvalid)
+	raw, err := base64.RawURLEncoding.DecodeString(second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range raw {
+		tampered := slices.Clone(raw)
+		tampered[i] ^= 1
+		_, err := d.CheckVerificationLink(t.Context(), base64.RawURLEncoding.EncodeToString(tampered))
+		wantError(t, fmt.Sprintf("byte %d tampered with", i), err, domain.ErrLinkInvalid)
+	}
+	d.clock.advance(24 * time.Hour)
+	_, err = d.activate(second, goodPassword)
+	wantError(t, "after 24 hours", err, domain.ErrLinkExpired)
+	if _, err := d.ResendVerificationByLink(t.Context(), commands.NewOrigin(domain.ActorBuyer), second); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.activate(d.link(customer), goodPassword); err != nil {
+		t.Errorf("the fresh link: %v", err)
+	}
+}
+
+func TestOneMailAddressOneAccount(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	second := d.buy("l-second")
+	if _, err := d.register(second, ada); err != nil {
+		t.Fatal(err) // not verified by anybody yet
+	}
+	d.activated()
+	_, err := d.activate(d.link(second.CustomerID), goodPassword)
+	wantError(t, "activating with a taken address", err, domain.ErrMailAddressTaken)
+	_, err = d.register(second, ada)
+	wantError(t, "registering with a taken address", err, domain.ErrMailAddressTaken)
+	other := ada
+	other.Email = "grace@example.com"
+	if _, err := d.register(second, other); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.activate(d.link(second.CustomerID), goodPassword); err != nil {
+		t.Errorf("with an address of its own: %v", err)
+	}
+}
+
+func TestPasswords(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.activated()
+	customer := d.bought.CustomerID
+	change := func(current, password string) error {
+		return d.ChangePassword(t.Context(), commands.ChangePassword{By: commands.NewOrigin(domain.ActorUser), CustomerID: customer, Current: current, New: password})
+	}
+	wantError(t, "a wrong current password", change("wrong", "Difference-1822"), commands.ErrWrongPassword)
+	wantError(t, "changing", change(goodPassword, "Difference-1822"), nil)
+	wantError(t, "the old password", d.logIn(ada.Email, goodPassword), commands.ErrLoginFailed)
+
+	if err := d.RequestPasswordReset(t.Context(), commands.RequestPasswordReset{By: commands.NewOrigin(domain.ActorUser), Email: "nobody@example.com"}); err != nil {
+		t.Errorf("a reset for nobody tells: %v", err)
+	}
+	if err := d.RequestPasswordReset(t.Context(), commands.RequestPasswordReset{By: commands.NewOrigin(domain.ActorUser), Email: ada.Email}); err != nil {
+		t.Fatal(err)
+	}
+	account, err := d.Account(t.Context(), customer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := d.LinkToken(commands.LinkPasswordReset, commands.Link{CustomerID: customer, RequestID: account.ResetID})
+	reset := func() error {
+		_, err := d.ResetPassword(t.Context(), commands.ResetPassword{By: commands.NewOrigin(domain.ActorUser), Token: token, Password: "Bernoulli-1842"})
+		return err
+	}
+	wantError(t, "resetting", reset(), nil)
+	wantError(t, "resetting twice", reset(), domain.ErrLinkInvalid)
+	wantError(t, "the new password", d.logIn(ada.Email, "Bernoulli-1842"), nil)
+}
+
+func TestErasureMakesUnreadableAndFreesTheAddress(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.activated()
+	customer := d.bought.CustomerID
+	account, err := d.Account(t.Context(), customer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	erase := func() error {
+		return d.ErasePersonalData(t.Context(), commands.ErasePersonalData{By: commands.NewOrigin(domain.ActorOperator), CustomerID: customer})
+	}
+	wantError(t, "erasing", erase(), nil)
+	wantError(t, "erasing again", erase(), nil)
+	_, err = commands.OpenPerson(t.Context(), d.vault, customer, account.Person)
+	wantError(t, "reading the person", err, commands.ErrErased)
+	wantError(t, "logging in", d.logIn(ada.Email, goodPassword), commands.ErrLoginFailed)
+	second := d.buy("l-second")
+	if _, err := d.register(second, ada); err != nil {
+		t.Errorf("the freed address: %v", err)
+	}
+}
+
+// What got through although no answer came is recognised: the command is repeated to the letter and nothing is doubled.
+func TestLostAnswersDoubleNothing(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.activated()
+	var once sync.Once
+	d.store.Inject(func(o memorystore.Operation) (fault memorystore.Fault) {
+		if o.Kind == memorystore.Append {
+			once.Do(func() { fault = memorystore.UnavailableAfter })
+		}
+		return fault
+	})
+	key, err := d.RegenerateKey(t.Context(), commands.RegenerateKey{
+		By: commands.NewOrigin(domain.ActorUser), CustomerID: d.bought.CustomerID, SubscriptionID: d.bought.ID, Slot: domain.SlotPrimary,
+	})
+	if err != nil || !domain.WellFormedKey(key.Reveal()) {
+		t.Fatalf("got %v, %v", key, err)
+	}
+	if got := d.types(domain.APIKeysStream(d.bought.CustomerID)); !slices.Equal(got, []string{"KeyIssued", "KeyIssued", "KeyRegenerated"}) {
+		t.Errorf("keys: got %v", got)
+	}
+}
+
+// A key is not given out while a node may still accept the old one.
+func TestRegenerateWaitsForEveryNode(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.activated()
+	d.barrier.err = errors.New("behind")
+	key, err := d.RegenerateKey(t.Context(), commands.RegenerateKey{
+		By: commands.NewOrigin(domain.ActorUser), CustomerID: d.bought.CustomerID, SubscriptionID: d.bought.ID, Slot: domain.SlotSecondary,
+	})
+	wantError(t, "with a read model behind", err, domain.ErrUnavailable)
+	if key.Reveal() != "" {
+		t.Error("a key was given out")
+	}
+}
+
+func TestPersonIsValidated(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(*commands.Person)
+		fields []string
+	}{
+		"good":                {func(*commands.Person) {}, nil},
+		"names of all kinds":  {func(p *commands.Person) { p.FirstName, p.LastName, p.Company = "Łukasz", "李", `O'Neil & "Söhne" <GmbH>` }, nil},
+		"idn mail":            {func(p *commands.Person) { p.Email = "info@müller.example" }, nil},
+		"idn website":         {func(p *commands.Person) { p.Website = "https://müller.example" }, nil},
+		"website with slash":  {func(p *commands.Person) { p.Website = "https://example.com/" }, nil},
+		"nothing":             {func(p *commands.Person) { *p = commands.Person{} }, []string{"firstName", "lastName", "company", "email", "website"}},
+		"spaces only":         {func(p *commands.Person) { p.FirstName = "   " }, []string{"firstName"}},
+		"10 kB":               {func(p *commands.Person) { p.LastName = strings.Repeat("x", 10_000) }, []string{"lastName"}},
+		"line break":          {func(p *commands.Person) { p.Company = "a\nBcc: b" }, []string{"company"}},
+		"broken text":         {func(p *commands.Person) { p.Company = "a\xff" }, []string{"company"}},
+		"mail without at":     {func(p *commands.Person) { p.Email = "example.com" }, []string{"email"}},
+		"mail with name":      {func(p *commands.Person) { p.Email = "Ada <ada@example.com>" }, []string{"email"}},
+		"two mails":           {func(p *commands.Person) { p.Email = "a@example.com,b@example.com" }, []string{"email"}},
+		"mail header":         {func(p *commands.Person) { p.Email = "a@example.com\r\nBcc: b@example.com" }, []string{"email"}},
+		"local part not ours": {func(p *commands.Person) { p.Email = "jörg@example.com" }, []string{"email"}},
+		"plain http":          {func(p *commands.Person) { p.Website = "http://example.com" }, []string{"website"}},
+		"with a path":         {func(p *commands.Person) { p.Website = "https://example.com/about" }, []string{"website"}},
+		"with a user":         {func(p *commands.Person) { p.Website = "https://a:b@example.com" }, []string{"website"}},
+		"script":              {func(p *commands.Person) { p.Website = "javascript:alert(1)" }, []string{"website"}},
+		"no domain":           {func(p *commands.Person) { p.Website = "https://localhost" }, []string{"website"}},
+	} {
+		person := ada
+		c.change(&person)
+		var fields []string
+		if refused := (domain.FieldErrors)(nil); errors.As(person.Normalise().Validate(), &refused) {
+			for _, e := range refused {
+				fields = append(fields, e.Field)
+			}
+		}
+		if !slices.Equal(fields, c.fields) {
+			t.Errorf("%s: got %v, want %v", name, fields, c.fields)
+		}
+	}
+}
+
+func TestPasswordRules(t *testing.T) {
+	t.Parallel()
+	for password, good := range map[string]bool{
+		"Abcdef1!": true, "Äöüßab1-": true, "Abcdef1 ": false, "Abcde1!": false, "abcdef1!": false, "ABCDEF1!": false, "Abcdefg!": false,
+		"Abcdefg1": false, "Aa1!" + strings.Repeat("x", 300): false, "": false,
+	} {
+		if err := commands.ValidatePassword(password); (err == nil) != good {
+			t.Errorf("%q: got %v", password, err)
+		}
+	}
+}
