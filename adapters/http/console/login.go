@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
@@ -40,10 +41,15 @@ func (c *console) logIn(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, localPath(values["next"]), http.StatusSeeOther)
 }
 
+// loginRefusalTime is how long a refused login takes at least, so that noting the failure of an account that exists takes
+// no longer than finding none.
+const loginRefusalTime = 250 * time.Millisecond
+
 // authenticate logs a person in and begins the session. Attempts are counted the same whether or not the address is
 // known, before the password is looked at; a success forgets those of the account.
 func (c *console) authenticate(r *http.Request, email, password string) error {
 	ctx := r.Context()
+	refusal := time.Now().Add(loginRefusalTime)
 	account, address := commands.NormaliseMail(email), c.ClientAddress(r)
 	if err := c.attempt(ctx, loginFromAddress, address); err != nil {
 		return err
@@ -59,7 +65,9 @@ func (c *console) authenticate(r *http.Request, email, password string) error {
 	if err != nil {
 		if !errors.Is(err, commands.ErrLoginFailed) { // not the person's fault, so it says nothing about the password
 			c.excuse(ctx, loginOfAccount, account)
+			return err
 		}
+		noSoonerThan(ctx, refusal)
 		return err
 	}
 	generation, err := c.Ledger.Generation(ctx, user.CustomerID)

@@ -3,6 +3,7 @@ package console_test
 import (
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -48,6 +49,8 @@ func TestSessionCookie(t *testing.T) {
 	}
 }
 
+var seconds = regexp.MustCompile(`in \d+ seconds?`)
+
 func TestLoginTellsNothingOfAccounts(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -57,7 +60,7 @@ func TestLoginTellsNothingOfAccounts(t *testing.T) {
 	for n := range 8 {
 		a := known.post("/console/login", "email", mailAddress, "password", "Wrong-password-1")
 		b := unknown.post("/console/login", "email", "nobody@example.com", "password", "Wrong-password-1")
-		if a.status != b.status || strings.ReplaceAll(a.text(), mailAddress, "") != strings.ReplaceAll(b.text(), "nobody@example.com", "") {
+		if a.status != b.status || seconds.ReplaceAllString(a.text(), "") != seconds.ReplaceAllString(b.text(), "") {
 			t.Fatalf("attempt %d: a known address is answered %d %q, an unknown one %d %q", n, a.status, a.text(), b.status, b.text())
 		}
 	}
@@ -74,7 +77,7 @@ func TestLockOut(t *testing.T) {
 	for range 5 {
 		guesser.post("/console/login", "email", mailAddress, "password", "Wrong-password-1").is(401).says("not right")
 	}
-	guesser.post("/console/login", "email", "ADA@example.com ", "password", password).is(429).says("Try again in 30 seconds")
+	guesser.post("/console/login", "email", "ADA@example.com ", "password", password).is(429).says("Try again in")
 	elsewhere := w.browser()
 	elsewhere.address = "192.0.2.99"
 	elsewhere.post("/console/login", "email", mailAddress, "password", password).is(429)

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"time"
@@ -15,6 +16,16 @@ import (
 // than finding no account; without this, the difference would tell whether an address is known.
 const resetAnswerTime = 400 * time.Millisecond
 
+// noSoonerThan waits until a moment, unless the client leaves before.
+func noSoonerThan(ctx context.Context, moment time.Time) {
+	timer := time.NewTimer(time.Until(moment))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
 func (c *console) showForgot(w http.ResponseWriter, r *http.Request) {
 	c.render(w, r, http.StatusOK, "forgot", page{Title: "Reset your password", Form: form{Values: map[string]string{"email": r.URL.Query().Get("email")}}})
 }
@@ -26,8 +37,7 @@ func (c *console) requestReset(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ctx := r.Context()
-	answer := time.NewTimer(resetAnswerTime)
-	defer answer.Stop()
+	answer := time.Now().Add(resetAnswerTime)
 	p := page{Title: "Reset your password", Form: form{Values: values}}
 	if values["email"] == "" {
 		c.refuse(w, r, "forgot", p, domain.Invalid("email", "Enter the mail address of your account."))
@@ -48,11 +58,7 @@ func (c *console) requestReset(w http.ResponseWriter, r *http.Request) {
 		c.refuse(w, r, "forgot", p, err)
 		return
 	}
-	select {
-	case <-answer.C:
-	case <-ctx.Done():
-		return
-	}
+	noSoonerThan(ctx, answer)
 	c.render(w, r, http.StatusOK, "forgot_sent", page{Title: "Check your mail", Data: values["email"]})
 }
 

@@ -57,11 +57,40 @@ func TestWalkInBrowser(t *testing.T) {
 		},
 	}
 	browsertest.Walk(b, site)
+	b.Open(w.url + "/console/dashboard")
+	w.endSessions(b)
+	useOnPhone(b)
 	if os.Getenv("LIVENESS_SCREENSHOTS") != "" {
 		w.fillMonth(subscription)
 		b.Open(w.url + "/console/dashboard")
 		browsertest.Tour(b, "50-busy")
 	}
+}
+
+// endSessions ends the session under a screen; a login over it goes on where the person was.
+func (w *world) endSessions(b *browsertest.Browser) {
+	w.t.Helper()
+	b.Click(`nav a[href="/console/plan"]`)
+	b.Await("the plan is shown", "document.querySelector('#overage-continue')")
+	b.Click("#overage-continue")
+	_, err := w.pool.Exec(w.t.Context(), "delete from sessions")
+	must(w.t, err)
+	b.Click("#confirm-overage")
+	b.Await("a login is asked for", "document.querySelector('#again-password')")
+	b.Screen("45-session-ended")
+	b.Type("#again-password", browsertest.Password+"!")
+	b.Click("#again-password-submit")
+	b.Await("the switch that was under way is done", "!document.querySelector('dialog[open]') && document.querySelector('.choice.is-chosen #overage-continue')")
+}
+
+func useOnPhone(b *browsertest.Browser) {
+	b.Look(browsertest.Phone, browsertest.Light)
+	b.Await("the navigation is folded", "document.querySelector('nav').offsetHeight === 0")
+	b.Click(".menu-button")
+	b.Await("it is unfolded", "document.querySelector('nav').offsetHeight > 0 && document.querySelector('.menu-button').getAttribute('aria-expanded') === 'true'")
+	b.Click(`nav a[href="/console/activity"]`)
+	b.Await("the screen has changed and has the focus", "document.activeElement.innerText === 'Activity' && document.querySelector('nav').offsetHeight === 0")
+	b.Look(browsertest.Laptop, browsertest.Light)
 }
 
 // count appends counted calls of a subscription at one moment, as the API does.
