@@ -61,3 +61,29 @@ func BenchmarkUsageFromZero(b *testing.B) {
 	}
 	b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "events/s")
 }
+
+// BenchmarkFindKey is the look-up that every check begins with, among the keys of 20,000 customers.
+func BenchmarkFindKey(b *testing.B) {
+	pool := database(b)
+	p := projections.APIKeysProjection()
+	if err := projections.Prepare(b.Context(), pool, p); err != nil {
+		b.Fatal(err)
+	}
+	if _, err := pool.Exec(b.Context(), `
+		insert into api_keys.keys
+		select encode(sha256(n::text::bytea), 'hex'), gen_random_uuid(), gen_random_uuid(), 'primary', 'lc_', now(), 0
+		from generate_series(1, 20000) as n`); err != nil {
+		b.Fatal(err)
+	}
+	const hash = "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b" // of "1"
+	keys := projections.NewAPIKeys(pool)
+	b.ResetTimer()
+	b.RunParallel(func(loop *testing.PB) {
+		for loop.Next() {
+			if _, found, err := keys.FindKey(b.Context(), hash); !found || err != nil {
+				b.Errorf("found %v, %v", found, err)
+				return
+			}
+		}
+	})
+}
