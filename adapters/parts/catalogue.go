@@ -22,15 +22,17 @@ func catalogue() map[Part]part {
 		},
 		{
 			id:    ModelPack,
-			title: "default model pack (face detector and liveness model)",
+			title: "default model pack (face detector, liveness and landmark models)",
 			env:   "LIVENESS_MODEL_PACK",
-			holds: "a directory with fr_detect.onnx and fr_liveness.onnx",
+			holds: "a directory with fr_detect.onnx and fr_liveness.onnx; with fr_landmark.onnx too, frontality is judged",
 			dir:   true,
+			needs: []string{"fr_detect.onnx", "fr_liveness.onnx"},
 			packages: map[string][]npmPackage{"": {{
 				name: "faceplugin-face-recognition-js@0.0.1", licence: "MIT", size: 41114878,
 				files: []file{
 					{"model/fr_detect.onnx", "fr_detect.onnx", "6c0256ccd3164f844736a401faf936ec2930764a87ae39442180887d0c5c8854"},
 					{"model/fr_liveness.onnx", "fr_liveness.onnx", "afa783b7e902fdfcf323a7240cac2a1c580c25314ea4161129dc1b0d100dc32d"},
+					{"model/fr_landmark.onnx", "fr_landmark.onnx", "f10b0ba1d2a8a099adefede1ebf3733e44fe370715e7303dbeb7f59c02142258"},
 				},
 			}}},
 		},

@@ -54,3 +54,19 @@ func TestLicencesAreDocumented(t *testing.T) {
 		}
 	}
 }
+
+func TestModelPackGivenWithoutLandmarks(t *testing.T) {
+	t.Parallel()
+	p, dir := catalogue()[ModelPack], t.TempDir()
+	for _, name := range []string{"fr_detect.onnx", "fr_liveness.onnx"} {
+		if _, err := p.given(dir, "linux/amd64"); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("a directory without %s: %v", name, err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := p.given(dir, "linux/amd64"); err != nil || got != dir {
+		t.Errorf("a directory with the two that are needed: %q, %v", got, err)
+	}
+}

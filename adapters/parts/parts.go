@@ -94,7 +94,8 @@ func (c *Cache) Dir() string { return c.dir }
 func (c *Cache) ONNXRuntime(ctx context.Context) (string, error) { return c.Path(ctx, ONNXRuntime) }
 
 // ModelPack returns the directory of the default model pack, which holds
-// fr_detect.onnx and fr_liveness.onnx.
+// fr_detect.onnx, fr_liveness.onnx and, unless the directory was given by hand
+// without it, fr_landmark.onnx.
 func (c *Cache) ModelPack(ctx context.Context) (string, error) { return c.Path(ctx, ModelPack) }
 
 // SamplePhotos returns the directory of sample1.jpg to sample6.jpg, photos of

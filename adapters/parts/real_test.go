@@ -16,7 +16,7 @@ func TestEveryPartIsSupplied(t *testing.T) {
 	cache := parts.New(parts.Options{Progress: os.Stderr, PackagesOnly: true})
 	for part, files := range map[parts.Part][]string{
 		parts.ONNXRuntime:   {""},
-		parts.ModelPack:     {"fr_detect.onnx", "fr_liveness.onnx"},
+		parts.ModelPack:     {"fr_detect.onnx", "fr_liveness.onnx", "fr_landmark.onnx"},
 		parts.SamplePhotos:  {"sample1.jpg", "sample6.jpg"},
 		parts.Postgres:      {"postgres", "initdb"},
 		parts.Libvips:       {""},

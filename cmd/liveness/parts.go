@@ -40,6 +40,14 @@ func (c *PartsCmd) Run(app *App) error {
 	if err := cache.Ensure(app.Ctx, wanted...); err != nil {
 		return err
 	}
+	switch err := cache.Ensure(app.Ctx, parts.Libvips); {
+	case err == nil:
+		wanted = append(wanted, parts.Libvips)
+	case app.Ctx.Err() != nil:
+		return err
+	default:
+		app.Log.Warn("libvips is missing; images are decoded without it, which is slower", "reason", err)
+	}
 	supplied := make([]suppliedPart, len(wanted))
 	for i, part := range wanted {
 		path, err := cache.Path(app.Ctx, part)

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"log/slog"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -19,12 +21,28 @@ func TestPartsPrintsWhereTheyAre(t *testing.T) {
 	if err := json.Unmarshal(out.Bytes(), &supplied); err != nil {
 		t.Fatal(err)
 	}
-	if len(supplied) != 5 {
-		t.Errorf("%d parts, want 5: %v", len(supplied), supplied)
+	if len(supplied) != 6 {
+		t.Errorf("%d parts, want 6: %v", len(supplied), supplied)
 	}
 	for _, s := range supplied {
 		if _, err := os.Stat(s.Path); err != nil {
 			t.Errorf("%s: %v", s.Part, err)
 		}
+	}
+}
+
+// Libvips only makes decoding faster: without it a machine is prepared all the same, and is told.
+func TestPartsWithoutLibvips(t *testing.T) {
+	t.Setenv("LIVENESS_LIBVIPS", filepath.Join(t.TempDir(), "none.so"))
+	var out, log bytes.Buffer
+	app := &App{Ctx: t.Context(), Out: &out, Err: os.Stderr, Log: slog.New(slog.NewTextHandler(&log, nil))}
+	if err := (&PartsCmd{For: "serve"}).Run(app); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(out.String(), "libvips") || !strings.Contains(out.String(), "model-pack") {
+		t.Errorf("parts without libvips: %s", out.String())
+	}
+	if !strings.Contains(log.String(), "LIVENESS_LIBVIPS") {
+		t.Errorf("the log does not say what is wrong: %s", log.String())
 	}
 }
