@@ -74,17 +74,19 @@ func (f SiteFlags) publicURL() (*url.URL, error) {
 
 // AWSFlags say how AWS is reached. Credentials come from where every AWS program takes them.
 type AWSFlags struct {
-	Region        string        `name:"aws-region" help:"AWS Region of metering and notifications. One for all nodes: AWS deduplicates usage per Region." default:"us-east-1" env:"AWS_REGION"`
-	ProductCode   string        `help:"Product code of the AWS Marketplace listing." env:"LIVENESS_PRODUCT_CODE" placeholder:"CODE"`
-	Queue         string        `name:"marketplace-queue" help:"URL of the SQS queue with agreement and licence events." env:"LIVENESS_MARKETPLACE_QUEUE" placeholder:"URL"`
-	AWSEndpoint   string        `name:"aws-endpoint" help:"Another implementation of the AWS protocols, for instance the simulator of dev." env:"LIVENESS_AWS_ENDPOINT" placeholder:"URL"`
-	MailFrom      string        `help:"Sender of mails." env:"LIVENESS_MAIL_FROM" placeholder:"MAIL"`
-	MailReplyTo   string        `help:"Where answers to mails go." env:"LIVENESS_MAIL_REPLY_TO" placeholder:"MAIL"`
-	SESSet        string        `name:"ses-configuration-set" help:"SES configuration set, through which bounces and complaints are reported." env:"LIVENESS_SES_CONFIGURATION_SET" placeholder:"NAME"`
-	SMTP          string        `help:"Send mails through this server, smtp://user:password@host:587, instead of SES." env:"LIVENESS_SMTP_URL" placeholder:"URL"`
-	ListingURL    string        `help:"Product page on AWS Marketplace, for visitors without a subscription." env:"LIVENESS_LISTING_URL" placeholder:"URL"`
-	MeterEvery    time.Duration `help:"How often sealed hours are looked for and sent." default:"1m" env:"LIVENESS_METER_EVERY"`
-	ZeroUsageHour bool          `help:"Report sealed hours without overage, with quantity 0." env:"LIVENESS_METER_ZERO_HOURS"`
+	Region          string        `name:"aws-region" help:"AWS Region of metering and notifications. One for all nodes: AWS deduplicates usage per Region." default:"us-east-1" env:"AWS_REGION"`
+	ProductCode     string        `help:"Product code of the AWS Marketplace listing." env:"LIVENESS_PRODUCT_CODE" placeholder:"CODE"`
+	Queue           string        `name:"marketplace-queue" help:"URL of the SQS queue with agreement and licence events." env:"LIVENESS_MARKETPLACE_QUEUE" placeholder:"URL"`
+	DeadLetters     string        `name:"marketplace-dead-letters" help:"URL of the SQS queue for messages that are none; without it they follow the redrive policy of the first." env:"LIVENESS_MARKETPLACE_DEAD_LETTERS" placeholder:"URL"`
+	AWSEndpoint     string        `name:"aws-endpoint" help:"Another implementation of the AWS protocols, for instance the simulator of dev." env:"LIVENESS_AWS_ENDPOINT" placeholder:"URL"`
+	MailFrom        string        `help:"Sender of mails." env:"LIVENESS_MAIL_FROM" placeholder:"MAIL"`
+	MailReplyTo     string        `help:"Where answers to mails go." env:"LIVENESS_MAIL_REPLY_TO" placeholder:"MAIL"`
+	SESSet          string        `name:"ses-configuration-set" help:"SES configuration set, through which bounces and complaints are reported." env:"LIVENESS_SES_CONFIGURATION_SET" placeholder:"NAME"`
+	SMTP            string        `help:"Send mails through this server, smtp://user:password@host:587, instead of SES." env:"LIVENESS_SMTP_URL" placeholder:"URL"`
+	ListingURL      string        `help:"Product page on AWS Marketplace, for visitors without a subscription." env:"LIVENESS_LISTING_URL" placeholder:"URL"`
+	MeterEvery      time.Duration `help:"How often sealed hours are looked for and sent." default:"1m" env:"LIVENESS_METER_EVERY"`
+	LegacyCustomers bool          `name:"legacy-customers" help:"Report usage by customer identifier and product code: for a listing from before 2026. Never change it while records are open." env:"LIVENESS_LEGACY_CUSTOMERS"`
+	ZeroUsageHour   bool          `help:"Report sealed hours without overage, with quantity 0." env:"LIVENESS_METER_ZERO_HOURS"`
 }
 
 // catalogue is what is sold. The listing's plans and dimensions are fixed by AWS Marketplace, so they live in code.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/pas-ta/liveness/adapters/aws/awsconfig"
 	"github.com/pas-ta/liveness/adapters/aws/marketplace"
+	"github.com/pas-ta/liveness/adapters/aws/notifications"
 	"github.com/pas-ta/liveness/adapters/awssim"
 	"github.com/pas-ta/liveness/adapters/localpostgres"
 	"github.com/pas-ta/liveness/adapters/node"
@@ -44,6 +45,12 @@ Examples:
 
 // devProductCode is the listing's product code in the simulator.
 const devProductCode = "liveness-dev-product"
+
+// devQueue is where the simulator puts what happens to agreements.
+const devQueue = "marketplace-events"
+
+// devMeterEvery is how often usage is looked at on one machine, where somebody may set the simulator's faults and wait.
+const devMeterEvery = 10 * time.Second
 
 // Run starts everything, prints where it is and waits for the end.
 func (c *DevCmd) Run(app *App) (err error) {
@@ -118,6 +125,7 @@ func (c *DevCmd) startMachine(app *App) (_ *machine, err error) {
 	starting.Go(func() (err error) {
 		m.sim, err = awssim.New(awssim.Config{
 			Dir: filepath.Join(c.Data, "aws"), ProductCode: devProductCode, Plans: simulatedPlans(), MeteredDimensions: meteredDimensions(),
+			QueueName:       devQueue,
 			RegistrationURL: "http://" + c.Addr + "/marketplace/register", Logger: app.Log,
 		})
 		return err
@@ -208,20 +216,24 @@ func (c *DevCmd) serve(app *App, m *machine, siteListener, awsListener net.Liste
 		return err
 	}
 
-	worker, err := core.openWorker(mails, metrics)
+	worker, err := core.openWorker(mails, reportingConfig{
+		aws: awsSettings, productCode: devProductCode, every: devMeterEvery,
+		queue: notifications.Settings{QueueName: devQueue, DeadLetterName: devQueue + "-dead"},
+	}, metrics)
 	if err != nil {
 		return err
 	}
 
-	// Requests end first, then what they count, then the workers that still follow from it.
+	// Requests end first, then what they count, then the workers that still follow from it, and last AWS, which they call.
 	workCtx, stopWork := context.WithCancel(context.WithoutCancel(app.Ctx))
 	defer stopWork()
+	awsCtx, stopAWS := context.WithCancel(context.WithoutCancel(app.Ctx))
+	defer stopAWS()
 	requests := func(ctx context.Context) error {
 		defer stopWork()
 		defer site.counter.Close()
 		return runAll(ctx,
 			func(ctx context.Context) error { return serveHTTP(ctx, siteListener, site.handler, app.Log) },
-			func(ctx context.Context) error { return serveHTTP(ctx, awsListener, m.sim.Handler(), app.Log) },
 			func(ctx context.Context) error {
 				demo, err := seedDemo(ctx, core, m.sim, buying, c.Data)
 				if err != nil {
@@ -245,7 +257,13 @@ func (c *DevCmd) serve(app *App, m *machine, siteListener, awsListener net.Liste
 			},
 		)
 	}
-	return runAll(app.Ctx, requests, func(context.Context) error { return worker.run(workCtx) })
+	return runAll(app.Ctx, requests,
+		func(context.Context) error {
+			defer stopAWS()
+			return worker.run(workCtx)
+		},
+		func(context.Context) error { return serveHTTP(awsCtx, awsListener, m.sim.Handler(), app.Log) },
+	)
 }
 
 // welcome says where everything is.

@@ -164,9 +164,11 @@ const accountMailGroup = "account-mails"
 type worker struct {
 	projections *projections.Engine
 	mailing     *eventstoredb.Reactor
+	reporting   *reporting // nil when usage is not reported
 }
 
-func (c *core) openWorker(mails *commands.AccountMails, metrics prometheus.Registerer) (*worker, error) {
+// openWorker prepares the worker. Without a product code nothing is reported to AWS, and a warning says so.
+func (c *core) openWorker(mails *commands.AccountMails, usage reportingConfig, metrics prometheus.Registerer) (*worker, error) {
 	engine, err := c.projectionEngine()
 	if err != nil {
 		return nil, err
@@ -177,7 +179,13 @@ func (c *core) openWorker(mails *commands.AccountMails, metrics prometheus.Regis
 	mailing := eventstoredb.NewReactor(c.client, c.registry, c.log)
 	mailing.Group, mailing.Events, mailing.Handle = accountMailGroup, commands.AccountMailEvents(), mails.HandleRecorded
 	mailing.Hopeless = undeliverable
-	return &worker{projections: engine, mailing: mailing}, nil
+	w := &worker{projections: engine, mailing: mailing}
+	if usage.productCode == "" {
+		c.log.Warn("no product code is configured: usage is not reported to AWS and agreements are not followed")
+		return w, nil
+	}
+	w.reporting, err = c.openReporting(usage, metrics)
+	return w, err
 }
 
 func (c *core) projectionEngine() (*projections.Engine, error) {
@@ -187,7 +195,13 @@ func (c *core) projectionEngine() (*projections.Engine, error) {
 }
 
 // run works until ctx ends.
-func (w *worker) run(ctx context.Context) error { return runAll(ctx, w.projections.Run, w.mailing.Run) }
+func (w *worker) run(ctx context.Context) error {
+	tasks := []func(context.Context) error{w.projections.Run, w.mailing.Run}
+	if w.reporting != nil {
+		tasks = append(tasks, w.reporting.run)
+	}
+	return runAll(ctx, tasks...)
+}
 
 // serveHTTP serves until ctx ends, then lets requests under way finish.
 func serveHTTP(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {

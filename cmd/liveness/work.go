@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/pas-ta/liveness/adapters/aws/notifications"
 	"github.com/pas-ta/liveness/commands"
 )
 
@@ -35,11 +38,11 @@ func (c *WorkCmd) Run(app *App) error {
 	if err != nil {
 		return err
 	}
-	aws, err := c.load(app.Ctx)
+	settings, err := c.load(app.Ctx)
 	if err != nil {
 		return err
 	}
-	mailer, err := newMailer(aws, c.AWSFlags)
+	mailer, err := newMailer(settings, c.AWSFlags)
 	if err != nil {
 		return err
 	}
@@ -57,10 +60,18 @@ func (c *WorkCmd) Run(app *App) error {
 	if err != nil {
 		return err
 	}
-	worker, err := core.openWorker(mails, observed.registry)
+	worker, err := core.openWorker(mails, c.reporting(settings), observed.registry)
 	if err != nil {
 		return err
 	}
 	app.Log.Info("working")
 	return runAll(app.Ctx, worker.run, func(ctx context.Context) error { return observed.serve(ctx, app.Log) })
+}
+
+// reporting says how usage is reported.
+func (f AWSFlags) reporting(cfg aws.Config) reportingConfig {
+	return reportingConfig{
+		aws: cfg, productCode: f.ProductCode, every: f.MeterEvery, zeroHours: f.ZeroUsageHour, legacy: f.LegacyCustomers,
+		queue: notifications.Settings{QueueURL: f.Queue, DeadLetterURL: f.DeadLetters},
+	}
 }
