@@ -40,7 +40,7 @@ func (b *browser) send(method, path, contentType, body string) answer {
 	b.w.t.Helper()
 	request, err := http.NewRequestWithContext(b.w.t.Context(), method, b.w.url+path, strings.NewReader(body))
 	must(b.w.t, err)
-	request.Header.Set("Test-Client", b.address)
+	request.Header.Set("X-Forwarded-For", b.address)
 	if contentType != "" {
 		request.Header.Set("Content-Type", contentType)
 		request.Header.Set("Sec-Fetch-Site", "same-origin")

@@ -16,6 +16,7 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"time"
 
@@ -39,9 +40,9 @@ type Config struct {
 	PublicURL   *url.URL // address that customers see; https except on one machine
 	Secret      []byte   // at least 32 bytes; names in the ledger are keyed with it
 
-	SupportMail    string                     // optional: shown wherever a person may be stuck
-	MarketplaceURL string                     // optional: product page on AWS Marketplace, for people without a subscription
-	ClientAddress  func(*http.Request) string // optional: the client's address behind trusted proxies; else the connection's
+	SupportMail    string         // optional: shown wherever a person may be stuck
+	MarketplaceURL string         // optional: product page on AWS Marketplace, for people without a subscription
+	TrustedProxies []netip.Prefix // optional: whose X-Forwarded-For is believed; none by default
 	Now            func() time.Time
 	Log            *slog.Logger
 }
@@ -65,9 +66,6 @@ const maxBody = 256 << 10
 func New(cfg Config) (http.Handler, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
-	}
-	if cfg.ClientAddress == nil {
-		cfg.ClientAddress = connectionAddress
 	}
 	static, err := loadStatic(cfg.AssetsDir)
 	if err != nil {

@@ -50,7 +50,7 @@ const loginRefusalTime = 250 * time.Millisecond
 func (c *console) authenticate(r *http.Request, email, password string) error {
 	ctx := r.Context()
 	refusal := time.Now().Add(loginRefusalTime)
-	account, address := commands.NormaliseMail(email), c.ClientAddress(r)
+	account, address := commands.NormaliseMail(email), c.clientAddress(r)
 	if err := c.attempt(ctx, loginFromAddress, address); err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ func (c *console) receiveBuyer(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, err)
 		return
 	}
-	token, address := form[tokenField], c.ClientAddress(r)
+	token, address := form[tokenField], c.clientAddress(r)
 	if token == "" {
 		c.explainRegistration(w, r)
 		return

@@ -43,7 +43,7 @@ func (c *console) requestReset(w http.ResponseWriter, r *http.Request) {
 		c.refuse(w, r, "forgot", p, domain.Invalid("email", "Enter the mail address of your account."))
 		return
 	}
-	if err := c.attempt(ctx, mailFromAddress, c.ClientAddress(r)); err != nil {
+	if err := c.attempt(ctx, mailFromAddress, c.clientAddress(r)); err != nil {
 		c.refuse(w, r, "forgot", p, err)
 		return
 	}

@@ -2,11 +2,12 @@ package console
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/pas-ta/liveness/adapters/http/clientaddress"
 )
 
 // contentPolicy lets a page use nothing but files of this host: no inline script or style, no frame, no other origin.
@@ -60,12 +61,9 @@ func (c *console) limitBody(next http.Handler) http.Handler {
 	})
 }
 
-func connectionAddress(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
+// clientAddress is where a request comes from, as attempts are counted by.
+func (c *console) clientAddress(r *http.Request) string {
+	return clientaddress.Of(r, c.TrustedProxies).String()
 }
 
 // localPath accepts only a screen of the console as the place to go on after login, so that a crafted link cannot lead

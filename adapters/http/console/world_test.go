@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -79,7 +80,7 @@ func newWorld(t testing.TB) *world {
 		},
 		Sessions: pgxstore.NewWithCleanupInterval(w.pool, 0), Ledger: console.NewPostgresLedger(w.pool), AssetsDir: assets, PublicURL: public,
 		Secret: []byte(testSecret), SupportMail: "support@example.com", MarketplaceURL: "https://aws.amazon.com/marketplace/", Now: clock.Now, Log: log,
-		ClientAddress: func(r *http.Request) string { return r.Header.Get("Test-Client") },
+		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 	})
 	must(t, err)
 	handler.Store(&site)

@@ -2,17 +2,15 @@ package v1
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"net/netip"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/time/rate"
 
+	"github.com/pas-ta/liveness/adapters/http/clientaddress"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
 )
@@ -47,41 +45,7 @@ func (t *throttle) takeKey(owner commands.KeyOwner) error {
 }
 
 func (t *throttle) takeAddress(r *http.Request) error {
-	return t.addresses.take(t.address(r), t.now())
-}
-
-// address is where a request comes from: the peer, or what a trusted proxy says about it. Of an IPv6 address the network
-// counts, since a single customer has a whole one.
-func (t *throttle) address(r *http.Request) netip.Addr {
-	address := parseAddress(r.RemoteAddr)
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for _, hop := range slices.Backward(hops) {
-		if !slices.ContainsFunc(t.proxies, func(p netip.Prefix) bool { return p.Contains(address) }) {
-			break
-		}
-		forwarded := parseAddress(strings.TrimSpace(hop))
-		if !forwarded.IsValid() {
-			break
-		}
-		address = forwarded
-	}
-	if address.Is6() {
-		if network, err := address.Prefix(64); err == nil {
-			return network.Addr()
-		}
-	}
-	return address
-}
-
-func parseAddress(text string) netip.Addr {
-	if host, _, err := net.SplitHostPort(text); err == nil {
-		text = host
-	}
-	address, err := netip.ParseAddr(text)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return address.Unmap().WithZone("")
+	return t.addresses.take(clientaddress.Of(r, t.proxies), t.now())
 }
 
 // buckets holds the most recent callers' buckets.

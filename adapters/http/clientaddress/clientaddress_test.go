@@ -1,19 +1,17 @@
-package v1
+package clientaddress_test
 
 import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"testing"
-	"time"
+
+	"github.com/pas-ta/liveness/adapters/http/clientaddress"
 )
 
-func TestAddress(t *testing.T) {
+func TestOf(t *testing.T) {
 	t.Parallel()
-	throttle, err := newThrottle(Limits{}.withDefaults(), []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}, time.Now)
-	if err != nil {
-		t.Fatal(err)
-	}
+	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
 	for _, test := range []struct {
 		peer, want string
 		forwarded  []string
@@ -36,7 +34,7 @@ func TestAddress(t *testing.T) {
 		for _, line := range test.forwarded {
 			r.Header.Add("X-Forwarded-For", line)
 		}
-		if got := throttle.address(r).String(); got != test.want {
+		if got := clientaddress.Of(r, proxies).String(); got != test.want {
 			t.Errorf("peer %s, forwarded for %q: %s, want %s", test.peer, test.forwarded, got, test.want)
 		}
 	}

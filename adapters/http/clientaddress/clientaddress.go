@@ -1,0 +1,44 @@
+// Package clientaddress tells where a request comes from, for everything that limits callers by their network address.
+package clientaddress
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Of is where a request comes from: the peer, or what a proxy in one of the trusted networks says about it. Of an IPv6
+// address the network counts, since a single customer has a whole one. It is the zero Addr for a unix socket.
+func Of(r *http.Request, trusted []netip.Prefix) netip.Addr {
+	address := parse(r.RemoteAddr)
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for _, hop := range slices.Backward(hops) {
+		if !slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(address) }) {
+			break
+		}
+		forwarded := parse(strings.TrimSpace(hop))
+		if !forwarded.IsValid() {
+			break
+		}
+		address = forwarded
+	}
+	if address.Is6() {
+		if network, err := address.Prefix(64); err == nil {
+			return network.Addr()
+		}
+	}
+	return address
+}
+
+func parse(text string) netip.Addr {
+	if host, _, err := net.SplitHostPort(text); err == nil {
+		text = host
+	}
+	address, err := netip.ParseAddr(text)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return address.Unmap().WithZone("")
+}
