@@ -143,7 +143,7 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 		Sessions:  pgxstore.NewWithCleanupInterval(c.pool, 10*time.Minute),
 		Ledger:    console.NewPostgresLedger(c.pool),
 		AssetsDir: cfg.assetsDir, PublicURL: cfg.publicURL, Secret: c.secret,
-		SupportMail: cfg.flags.Support, MarketplaceURL: cfg.listingURL, Now: time.Now, Log: c.log,
+		SupportMail: cfg.flags.Support, MarketplaceURL: cfg.listingURL, TrustedProxies: cfg.flags.Proxies, Now: time.Now, Log: c.log,
 	})
 	if err != nil {
 		return nil, err
