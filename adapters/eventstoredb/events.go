@@ -48,3 +48,14 @@ func (c codec) decode(raw *esdb.RecordedEvent) (domain.Recorded, error) {
 	recorded.Event = event
 	return recorded, nil
 }
+
+// Reader decodes events that were read as they stand in the log.
+type Reader struct {
+	codec codec
+}
+
+// NewReader reads the events of registry.
+func NewReader(registry *domain.Registry) Reader { return Reader{codec: codec{registry}} }
+
+// Decode gives the event. On an error everything but the event itself is filled in.
+func (r Reader) Decode(raw *esdb.RecordedEvent) (domain.Recorded, error) { return r.codec.decode(raw) }

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"github.com/google/uuid"
+
+	"github.com/pas-ta/liveness/adapters/eventstoredb"
+	"github.com/pas-ta/liveness/domain"
+)
+
+// exitFindings is the exit status of an audit that found the log to contradict itself.
+const exitFindings = 3
+
+// AuditCmd replays the log and proves its counts.
+type AuditCmd struct {
+	LogFlags     `embed:""`
+	Subscription string `help:"Only this subscription." placeholder:"UUID"`
+	Month        string `help:"Only this month, as 2026-11." placeholder:"MONTH"`
+	Changes      bool   `help:"Also print plan changes, over-limit switches and key changes."`
+	JSON         bool   `help:"Print JSON." name:"json"`
+}
+
+// Help is shown below the options.
+func (c *AuditCmd) Help() string {
+	return `Reads the whole log and decides every counted call again on the state it was decided on: ordinals, billing classes,
+totals, limits, streams without gaps. It writes nothing. That read models agree with the log is what "projections compare"
+says, that AWS does, "metering reconcile".
+
+Exit status: 0 the log proves its counts, 1 the command failed, 3 something contradicts the rules.
+
+Examples:
+  liveness audit --month 2026-11
+  liveness audit --subscription 95f7abad-42e1-5c0a-bfc7-9549dc46c693 --changes`
+}
+
+// auditReport is what --json prints.
+type auditReport struct {
+	Events   int64                  `json:"events"`
+	Months   []domain.AuditedMonth  `json:"months"`
+	Changes  []domain.AuditedChange `json:"changes"`
+	Findings []domain.AuditFinding  `json:"findings"`
+}
+
+// Run replays and prints.
+func (c *AuditCmd) Run(app *App) error {
+	wanted, err := c.filter()
+	if err != nil {
+		return err
+	}
+	client, stop, err := c.open(app)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	audit, reader := domain.NewAudit(), eventstoredb.NewReader(domain.NewRegistry())
+	if err := client.Follow(app.Ctx, 0, false, func(raw *esdb.RecordedEvent) error {
+		recorded, err := reader.Decode(raw)
+		if err != nil {
+			audit.Unreadable(recorded, err)
+			return nil
+		}
+		audit.Observe(recorded)
+		return nil
+	}); err != nil {
+		return err
+	}
+	report := auditReport{Events: audit.Events(), Months: []domain.AuditedMonth{}, Changes: []domain.AuditedChange{}, Findings: audit.Findings()}
+	for _, month := range audit.Months() {
+		if wanted(month.SubscriptionID, month.Month) {
+			report.Months = append(report.Months, month)
+		}
+	}
+	for _, change := range audit.Changes() {
+		if wanted(change.SubscriptionID, domain.MonthOf(change.At)) {
+			report.Changes = append(report.Changes, change)
+		}
+	}
+	if err := c.print(app, report); err != nil {
+		return err
+	}
+	if len(report.Findings) > 0 {
+		return &ExitError{Code: exitFindings, Err: fmt.Errorf("the log contradicts the rules in %d places", len(report.Findings))}
+	}
+	return nil
+}
+
+func (c *AuditCmd) filter() (func(uuid.UUID, domain.Month) bool, error) {
+	var subscription uuid.UUID
+	var month domain.Month
+	var err error
+	if c.Subscription != "" {
+		if subscription, err = uuid.Parse(c.Subscription); err != nil {
+			return nil, fmt.Errorf("--subscription %q is not a subscription's id; `liveness audit` without it lists them", c.Subscription)
+		}
+	}
+	if c.Month != "" {
+		if month, err = domain.ParseMonth(c.Month); err != nil {
+			return nil, errors.New("--month is written as 2026-11")
+		}
+	}
+	return func(s uuid.UUID, m domain.Month) bool {
+		return (c.Subscription == "" || s == subscription) && (c.Month == "" || m == month)
+	}, nil
+}
+
+func (c *AuditCmd) print(app *App, report auditReport) error {
+	if c.JSON {
+		return app.PrintJSON(report)
+	}
+	table := tabwriter.NewWriter(app.Out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "SUBSCRIPTION\tMONTH\tCOUNTED\tINCLUDED\tOVERAGE\tACCEPTED BY AWS\tPENDING\tWRITTEN OFF\tCARRIED")
+	for _, m := range report.Months {
+		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\n", m.SubscriptionID, m.Month, m.Counted, m.Included, m.Overage, m.Accepted, m.Pending, m.WrittenOff, m.Carried)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	if c.Changes {
+		fmt.Fprintln(app.Out)
+		for _, change := range report.Changes {
+			fmt.Fprintf(app.Out, "%s  %s  %s  by %s\n", change.At.UTC().Format(time.RFC3339), change.SubscriptionID, change.What, change.Actor)
+		}
+	}
+	for _, f := range report.Findings {
+		fmt.Fprintf(app.Out, "\n%s@%d (position %d): %s", f.Stream, f.Revision, f.Position, f.Problem)
+	}
+	_, err := fmt.Fprintf(app.Out, "\n%d events read, %d findings\n", report.Events, len(report.Findings))
+	return err
+}
