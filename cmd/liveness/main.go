@@ -29,6 +29,7 @@ type commandLine struct {
 	Audit       AuditCmd       `cmd:"" help:"Replay the log and prove its counts."`
 	Store       StoreCmd       `cmd:"" help:"Back up, verify and measure the embedded event store."`
 	Parts       PartsCmd       `cmd:"" help:"Fetch the native parts ahead of their first use."`
+	Config      ConfigCmd      `cmd:"" help:"Print the configuration that commands would run with."`
 	Version     VersionCmd     `cmd:"" help:"Print the version of the program and of its API."`
 }
 
@@ -63,7 +64,7 @@ func run(args []string, out, errOut io.Writer) int {
 		return 2
 	}
 	app := &App{Ctx: ctx, Out: out, Err: errOut, Log: newLogger(errOut, commands.LogFormat, commands.LogLevel)}
-	if err := selected.Run(app); err != nil {
+	if err := selected.Run(app, parser); err != nil {
 		return report(errOut, err)
 	}
 	return 0

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+func runLine(args ...string) (status int, out, errOut string) {
+	var o, e bytes.Buffer
+	status = run(args, &o, &e)
+	return status, o.String(), e.String()
+}
+
+func TestCommandLine(t *testing.T) {
+	t.Parallel()
+	if status, out, _ := runLine("--help"); status != 0 || !strings.Contains(out, "dev") {
+		t.Errorf("help: %d, %s", status, out)
+	}
+	if status, _, errOut := runLine("dance"); status != 2 || !strings.Contains(errOut, "--help") {
+		t.Errorf("an unknown command: %d, %s", status, errOut)
+	}
+	if status, _, errOut := runLine("serve"); status != 2 || !strings.Contains(errOut, "eventstore") {
+		t.Errorf("serve without a store: %d, %s", status, errOut)
+	}
+	if status, _, errOut := runLine("dev", "--addr", "0.0.0.0:8080", "--data", t.TempDir()); status != 1 || !strings.Contains(errOut, "loopback") {
+		t.Errorf("dev for everybody: %d, %s", status, errOut)
+	}
+	if status, _, errOut := runLine("audit", "--month", "November"); status != 1 || !strings.Contains(errOut, "2026-11") {
+		t.Errorf("audit of no month: %d, %s", status, errOut)
+	}
+	status, out, _ := runLine("version", "--json")
+	var version struct{ API string }
+	if err := json.Unmarshal([]byte(out), &version); status != 0 || err != nil || version.API != apiVersion {
+		t.Errorf("version: %d, %s, %v", status, out, err)
+	}
+}
+
+func TestConfigHidesPasswords(t *testing.T) {
+	t.Setenv("EVENTSTOREDB_URL", "esdb://admin:hunter2@host:2113")
+	status, out, _ := runLine("config")
+	if status != 0 || strings.Contains(out, "hunter2") || !strings.Contains(out, "host:2113") {
+		t.Errorf("%d, %s", status, out)
+	}
+}
