@@ -35,7 +35,7 @@ type readModels struct {
 	engine *projections.Engine
 }
 
-func openReadModels(tb testing.TB) *readModels {
+func openReadModels(tb testing.TB, maintained ...projections.Projection) *readModels {
 	tb.Helper()
 	log := slog.New(slog.DiscardHandler)
 	embedded, err := node.Start(tb.Context(), node.Config{Addr: "127.0.0.1:0", Dir: tb.TempDir(), Logger: log})
@@ -63,7 +63,7 @@ func openReadModels(tb testing.TB) *readModels {
 		tb.Fatal(err)
 	}
 	r.engine, err = projections.NewEngine(projections.Config{
-		Pool: r.pool, Source: r.source, Projections: projections.All(), Log: log, LeaseRetry: 20 * time.Millisecond,
+		Pool: r.pool, Source: r.source, Projections: maintained, Log: log, LeaseRetry: 20 * time.Millisecond,
 	})
 	if err != nil {
 		tb.Fatal(err)
@@ -186,7 +186,7 @@ func (r *readModels) rebuildUnderLoad(t *testing.T, subscription uuid.UUID, coun
 
 func TestProjectionsCommands(t *testing.T) {
 	t.Parallel()
-	r := openReadModels(t)
+	r := openReadModels(t, projections.All()...)
 	subscription := uuid.New()
 	stop := r.maintain(t)
 	r.waitFor(t, "usage", r.count(t, subscription, 0, 5000))
@@ -253,7 +253,7 @@ func TestProjectionsCommands(t *testing.T) {
 // it, is parked by the others, and both are printed.
 func TestProjectionsListExplains(t *testing.T) {
 	t.Parallel()
-	r := openReadModels(t)
+	r := openReadModels(t, projections.All()...)
 	r.maintain(t)
 	settings, err := esdb.ParseConnectionString(r.flags.EventStore)
 	if err != nil {
@@ -307,7 +307,7 @@ func BenchmarkProjectUsage(b *testing.B) {
 			b.Fatalf("LIVENESS_BENCH_EVENTS=%q is not a number of events", text)
 		}
 	}
-	r := openReadModels(b)
+	r := openReadModels(b, projections.UsageProjection())
 	const subscriptions = 20
 	var last uint64
 	begun := time.Now()
