@@ -2,21 +2,24 @@ package commands
 
 import (
 	"context"
+	"time"
 
 	"github.com/pas-ta/liveness/domain"
 )
 
-// ResolveUsageRecord closes a quarantined record by a person's decision.
-type ResolveUsageRecord struct {
+// ResolveRecord closes a quarantined usage record by a person's decision.
+type ResolveRecord struct {
 	By               Origin
-	Key              domain.UsageRecordKey
+	Key              domain.UsageRecordKey // subscription, hour and dimension name it
 	Resolution       domain.Resolution
 	MeteringRecordID string // AWS's, when it was billed
 	Reason           string // what shows it
 }
 
-// ResolveUsageRecord runs the command and gives the record as it stands then.
-func (a *Application) ResolveUsageRecord(ctx context.Context, cmd ResolveUsageRecord) (domain.UsageRecord, error) {
+// ResolveUsageRecord runs the command and gives the record as it stands then. It needs nothing but the log, so that an
+// operator can run it from anywhere.
+func ResolveUsageRecord(ctx context.Context, store EventStore, now func() time.Time, cmd ResolveRecord) (domain.UsageRecord, error) {
+	a := &Application{store: store, now: now}
 	subscription, err := a.Subscription(ctx, cmd.Key.SubscriptionID)
 	if err != nil {
 		return domain.UsageRecord{}, err
