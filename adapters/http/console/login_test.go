@@ -214,7 +214,7 @@ func TestErasedAccountIsLoggedOut(t *testing.T) {
 	b.post("/console/login", "email", mailAddress, "password", password).is(401)
 }
 
-func TestIdleSessionEnds(t *testing.T) {
+func TestEndedSession(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	b := w.browser()
@@ -222,5 +222,25 @@ func TestIdleSessionEnds(t *testing.T) {
 	_, err := w.pool.Exec(t.Context(), "update sessions set expiry = $1", time.Now().Add(-time.Second))
 	must(t, err)
 	b.get("/console/api/overview").is(401).code("login_required")
+	b.get("/console/keys").at("/console/login")
 	b.command("keys/primary/regenerate", map[string]string{"replaces": ""}).is(401).code("login_required")
+}
+
+func TestReadsUnderWayDoNotBringALogoutBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.browser()
+	b.customer()
+	var reads sync.WaitGroup
+	for range 20 {
+		reads.Go(func() { b.get("/console/api/overview") })
+	}
+	b.post("/console/logout").is(200).at("/console/login")
+	reads.Wait()
+	b.get("/console/api/overview").is(401)
+	var sessions int
+	must(t, w.pool.QueryRow(t.Context(), "select count(*) from sessions where position('customer' in encode(data, 'escape')) > 0").Scan(&sessions))
+	if sessions != 0 {
+		t.Errorf("%d sessions of the customer are left", sessions)
+	}
 }

@@ -12,11 +12,9 @@ import (
 	"github.com/pas-ta/liveness/domain"
 )
 
-// How long a session lives: at most a day, and four hours after its last request.
-const (
-	sessionLifetime = 24 * time.Hour
-	sessionIdle     = 4 * time.Hour
-)
+// sessionLifetime is how long a session lives: a working day. It does not depend on when the session was last used, for
+// noting that would write the session on every request, and one that is under way during a logout would bring it back.
+const sessionLifetime = 12 * time.Hour
 
 // What a session holds. A buyer's session has a subscription to onboard; a user's has a customer. Neither holds the
 // registration token, and none of it ever comes from a form.
@@ -32,7 +30,7 @@ const (
 func (c *console) newSessionManager() *scs.SessionManager {
 	m := scs.New()
 	m.Store = c.Sessions
-	m.Lifetime, m.IdleTimeout = sessionLifetime, sessionIdle
+	m.Lifetime = sessionLifetime
 	m.HashTokenInStore = true // who reads the database cannot take a session over
 	m.Cookie.Name = "liveness_session"
 	m.Cookie.HttpOnly = true

@@ -16,7 +16,7 @@ export function LoginAgain({ email, onDone }) {
     ${error && html`<${Note} kind="bad" role="alert">${error.message}<//>`}
     <form class="stack" onSubmit=${submit} novalidate>
       <div class="field"><label for="again-email">Work email</label><input id="again-email" type="email" autocomplete="username" required value=${address} onInput=${(e) => setAddress(e.target.value)} /></div>
-      <div class="field"><label for="again-password">Password</label><input id="again-password" type="password" autocomplete="current-password" required value=${password} onInput=${(e) => setPassword(e.target.value)} /></div>
+      <div class="field"><label for="again-password">Password</label><input id="again-password" type="password" autocomplete="current-password" required autofocus=${Boolean(email)} value=${password} onInput=${(e) => setPassword(e.target.value)} /></div>
       <div class="actions dialog-actions"><a class="button button-quiet" href="/console/password/forgot">Forgot it?</a><button class="button button-primary" id="again-password-submit" disabled=${busy}>Log in</button></div>
     </form><//>`;
 }
