@@ -160,11 +160,10 @@ func (t *transaction) repeated(h *head, w *Write, v verdict) (bool, Result, erro
 	if v != met {
 		return false, Result{}, nil
 	}
-	revision, found := t.heads.recent.Get(eventKey{h.id, w.Events[0].ID})
+	revision, found := t.heads.recent.revision(eventKey{h.id, w.Events[0].ID})
 	if !found {
 		return false, Result{}, nil
 	}
-	// The cache may remember an event whose transaction was undone.
 	if first, _, err := t.matches(h, revision, w.Events[:1]); !first || err != nil {
 		return false, Result{}, err
 	}
@@ -231,7 +230,7 @@ func (t *transaction) insert(h *head, revision uint64, e *NewEvent) (Result, err
 	}
 	if revision != TombstoneRevision {
 		h.last = int64(revision)
-		t.heads.recent.Add(eventKey{h.id, e.ID}, h.last)
+		t.heads.recent.add(eventKey{h.id, e.ID}, h.last)
 	}
 	t.fresh = append(t.fresh, event)
 	return Result{Revision: int64(revision), Position: event.Position}, nil

@@ -13,16 +13,7 @@ import (
 const (
 	cachedHeads = 1 << 16
 	cachedNames = 1 << 12
-	// recentEvents is for how many events the repetition of an append without an exact revision is recognized. An index of
-	// all of them would cost every append another page of the log's write-ahead.
-	recentEvents = 1 << 16
 )
-
-// eventKey is an event's id within its stream.
-type eventKey struct {
-	stream int64
-	id     uuid.UUID
-}
 
 // head is what the writer knows of a stream.
 type head struct {
@@ -39,7 +30,7 @@ type heads struct {
 	c       *conn
 	streams *simplelru.LRU[string, *head]
 	names   *simplelru.LRU[string, int64]
-	recent  *simplelru.LRU[eventKey, int64] // revisions of the newest events
+	recent  *recent
 }
 
 func newHeads(ctx context.Context, c *conn) (*heads, error) {
@@ -51,11 +42,7 @@ func newHeads(ctx context.Context, c *conn) (*heads, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make cache of names: %w", err)
 	}
-	recent, err := simplelru.NewLRU[eventKey, int64](recentEvents, nil)
-	if err != nil {
-		return nil, fmt.Errorf("make cache of events: %w", err)
-	}
-	h := &heads{c: c, streams: streams, names: names, recent: recent}
+	h := &heads{c: c, streams: streams, names: names, recent: newRecent()}
 	if err := h.recall(ctx); err != nil {
 		return nil, err
 	}
@@ -75,7 +62,7 @@ func (h *heads) recall(ctx context.Context) error {
 			columns := columns{row: row}
 			stream, revision, id := columns.integer(), columns.integer(), columns.blob()
 			if columns.err == nil && len(id) == len(uuid.UUID{}) {
-				h.recent.Add(eventKey{stream, uuid.UUID(id)}, revision)
+				h.recent.add(eventKey{stream, uuid.UUID(id)}, revision)
 			}
 			return true, columns.err
 		}, int64(recentEvents))

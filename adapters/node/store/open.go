@@ -114,7 +114,7 @@ func create(ctx context.Context, c *conn) error {
 	if err != nil {
 		return fmt.Errorf("make store id: %w", err)
 	}
-	if err := c.script(ctx, "PRAGMA page_size=4096; PRAGMA journal_mode=WAL"); err != nil {
+	if err := c.script(ctx, "PRAGMA page_size=2048; PRAGMA journal_mode=WAL"); err != nil {
 		return err
 	}
 	if err := c.script(ctx, fmt.Sprintf("BEGIN IMMEDIATE; PRAGMA application_id=%d; PRAGMA user_version=%d; %s", applicationID, formatVersion, schema)); err != nil {

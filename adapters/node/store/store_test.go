@@ -161,7 +161,7 @@ func TestOnlyOneProcessMayOpenADirectory(t *testing.T) {
 func TestFullDiskFailsWritersOnly(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s := open(t, dir, store.Options{MaxPages: 200})
+	s := open(t, dir, store.Options{MaxPages: 400})
 	write := func(size int) error {
 		_, err := s.Append(t.Context(), store.Write{Stream: "s", Expected: store.ExpectAny, Events: events(1, size)})
 		return err

@@ -89,7 +89,7 @@ func TestDamagedStoreIsNotServed(t *testing.T) {
 		"pages zeroed": func(t *testing.T) string {
 			dir := filled(t)
 			edit(t, dir, "events.db", func(b []byte) []byte {
-				clear(b[len(b)/2&^4095 : len(b)/2&^4095+3*4096])
+				clear(b[len(b)/2&^2047 : len(b)/2&^2047+3*2048])
 				return b
 			})
 			return dir
