@@ -357,8 +357,10 @@ func TestPersonIsValidated(t *testing.T) {
 		change func(*commands.Person)
 		fields []string
 	}{
-		"good":                {func(*commands.Person) {}, nil},
-		"names of all kinds":  {func(p *commands.Person) { p.FirstName, p.LastName, p.Company = "Łukasz", "李", `O'Neil & "Söhne" <GmbH>` }, nil},
+		"good": {func(*commands.Person) {}, nil},
+		"names of all kinds": {func(p *commands.Person) {
+			p.FirstName, p.LastName, p.Company = "Łukasz", "李", `O'Neil & "Söhne" <GmbH>`
+		}, nil},
 		"idn mail":            {func(p *commands.Person) { p.Email = "info@müller.example" }, nil},
 		"idn website":         {func(p *commands.Person) { p.Website = "https://müller.example" }, nil},
 		"website with slash":  {func(p *commands.Person) { p.Website = "https://example.com/" }, nil},

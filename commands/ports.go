@@ -75,7 +75,7 @@ type KeyDirectory interface {
 	FindKey(ctx context.Context, hash string) (KeyOwner, bool, error)
 }
 
-// CheckIndex finds counted calls by id. It may lag behind the log; indexed says up to which ordinal of the month it is
+// CheckIndex finds counted calls that had an Idempotency-Key by their id; others are never looked up. It may lag behind the log; indexed says up to which ordinal of the month it is
 // complete, so that the caller reads the rest from the stream.
 type CheckIndex interface {
 	FindCheck(ctx context.Context, subscription uuid.UUID, month domain.Month, check uuid.UUID) (ordinal int64, found bool, indexed int64, err error)

@@ -130,7 +130,8 @@ func TestTwoRunners(t *testing.T) {
 		defer inside.Add(-1)
 		var err error
 		once.Do(func() {
-			_, err = pool.Exec(ctx, `select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and pid <> pg_backend_pid()`)
+			_, err = pool.Exec(ctx, `select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and pid <> pg_backend_pid()
+				and database = (select oid from pg_database where datname = current_database())`)
 		})
 		return err
 	})
@@ -336,7 +337,7 @@ func TestBarrier(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	patient := projections.NewBarrier(pool, 20*time.Second)
+	patient := projections.NewBarrier(pool, time.Minute)
 	if err := patient.WaitFor(ctx, "ledger", position); !errors.Is(err, context.Canceled) {
 		t.Errorf("waiting with an ended context = %v", err)
 	}

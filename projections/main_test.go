@@ -76,7 +76,7 @@ func run(tb testing.TB, engine *projections.Engine) (stop func()) {
 // waitFor waits until a read model has reached a position.
 func waitFor(tb testing.TB, pool *pgxpool.Pool, readModel string, position uint64) {
 	tb.Helper()
-	if err := projections.NewBarrier(pool, 20*time.Second).WaitFor(tb.Context(), readModel, position); err != nil {
+	if err := projections.NewBarrier(pool, time.Minute).WaitFor(tb.Context(), readModel, position); err != nil {
 		tb.Fatal(err)
 	}
 }
@@ -84,7 +84,7 @@ func waitFor(tb testing.TB, pool *pgxpool.Pool, readModel string, position uint6
 // eventually waits until a condition holds.
 func eventually(tb testing.TB, what string, holds func() bool) {
 	tb.Helper()
-	deadline := time.NewTimer(20 * time.Second)
+	deadline := time.NewTimer(time.Minute)
 	defer deadline.Stop()
 	look := time.NewTicker(5 * time.Millisecond)
 	defer look.Stop()

@@ -37,7 +37,7 @@ func TestRebuildUnderLoad(t *testing.T) {
 	engine := newEngine(t, pool, log, projections.All()...)
 	run(t, engine)
 	waitFor(t, pool, "api_keys", uint64(len(log.all()))*10)
-	barrier := projections.NewBarrier(pool, 20*time.Second)
+	barrier := projections.NewBarrier(pool, time.Minute)
 	keys := projections.NewAPIKeys(pool)
 	alive := "d"
 	stop := load(log, func(n int) {
@@ -137,7 +137,7 @@ func TestNewVersion(t *testing.T) {
 	waitFor(t, pool, "ledger", log.append(c.usageStream(epoch), c.checks(epoch, 200)...))
 
 	stop := load(log, func(int) {
-		if err := projections.NewBarrier(pool, 20*time.Second).WaitFor(t.Context(), "ledger", log.append(c.usageStream(epoch), c.check(epoch))); err != nil {
+		if err := projections.NewBarrier(pool, time.Minute).WaitFor(t.Context(), "ledger", log.append(c.usageStream(epoch), c.check(epoch))); err != nil {
 			t.Error(err)
 		}
 	})

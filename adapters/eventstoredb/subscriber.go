@@ -124,9 +124,9 @@ func (s *subscriber) follow(ctx context.Context, messages chan<- *message.Messag
 		cancel()
 		return false, err
 	}
-	received := make(chan *esdb.SubscriptionEvent, receiveAhead)
+	received := make(chan happening, receiveAhead)
 	var receiving sync.WaitGroup
-	receiving.Go(func() { receive(ctx, subscription, received) })
+	receiving.Go(func() { s.receive(ctx, subscription, received) })
 	defer func() {
 		cancel()
 		_ = subscription.Close()
@@ -150,65 +150,75 @@ func (s *subscriber) follow(ctx context.Context, messages chan<- *message.Messag
 	}
 }
 
-// receive moves events from the connection into a bounded channel; a full channel makes the node wait.
-func receive(ctx context.Context, subscription *esdb.Subscription, received chan<- *esdb.SubscriptionEvent) {
+// happening is one message of a subscription, decoded.
+type happening struct {
+	position uint64           // covered by it; 0 when it covers nothing
+	event    *domain.Recorded // nil when none of the types asked for
+	caughtUp bool
+	dropped  error
+}
+
+// receive decodes what comes over the connection, while the batch before is applied, into a bounded channel; a full
+// channel makes the node wait.
+func (s *subscriber) receive(ctx context.Context, subscription *esdb.Subscription, received chan<- happening) {
 	for {
-		happened := subscription.Recv()
+		next := s.decode(subscription.Recv())
 		select {
-		case received <- happened:
+		case received <- next:
 		case <-ctx.Done():
 			return
 		}
-		if happened.SubscriptionDropped != nil {
+		if next.dropped != nil {
 			return
 		}
 	}
 }
 
-// collect waits for something to happen and takes along what else has arrived by then.
-func (s *subscriber) collect(ctx context.Context, received <-chan *esdb.SubscriptionEvent) (batch projections.Batch, dropped error) {
-	select {
-	case happened := <-received:
-		if dropped = s.add(&batch, happened); dropped != nil {
-			return batch, dropped
-		}
-	case <-ctx.Done():
-		return batch, ctx.Err()
-	}
-	for len(batch.Events) < maxBatchEvents {
-		select {
-		case happened := <-received:
-			if dropped = s.add(&batch, happened); dropped != nil {
-				return batch, dropped
-			}
-		default:
-			return batch, nil
-		}
-	}
-	return batch, nil
-}
-
-func (s *subscriber) add(batch *projections.Batch, happened *esdb.SubscriptionEvent) (dropped error) {
+func (s *subscriber) decode(happened *esdb.SubscriptionEvent) happening {
 	switch {
 	case happened.EventAppeared != nil:
 		raw := happened.EventAppeared.OriginalEvent()
-		batch.Position, batch.CaughtUp = raw.Position.Commit, false
 		if !s.wanted[raw.EventType] {
-			return nil // the store filters by prefix; a longer name with the same beginning is not ours
+			return happening{position: raw.Position.Commit} // the store filters by prefix; a longer name with the same beginning is not ours
 		}
 		recorded, err := s.source.codec.decode(raw)
 		if err != nil {
 			recorded.Event = projections.Undecodable{Type: raw.EventType, Err: err}
 		}
-		batch.Events = append(batch.Events, recorded)
+		return happening{position: raw.Position.Commit, event: &recorded}
 	case happened.CheckPointReached != nil:
-		batch.Position = max(batch.Position, happened.CheckPointReached.Commit)
-	case happened.CaughtUp != nil:
-		batch.CaughtUp = true
+		return happening{position: happened.CheckPointReached.Commit}
 	case happened.SubscriptionDropped != nil:
-		return happened.SubscriptionDropped.Error
+		return happening{dropped: happened.SubscriptionDropped.Error}
 	}
-	return nil
+	return happening{caughtUp: happened.CaughtUp != nil}
+}
+
+// collect waits for something to happen and takes along what else has arrived by then.
+func (s *subscriber) collect(ctx context.Context, received <-chan happening) (batch projections.Batch, dropped error) {
+	add := func(next happening) {
+		batch.Position = max(batch.Position, next.position)
+		batch.CaughtUp = batch.CaughtUp || next.caughtUp
+		if next.event != nil {
+			batch.Events = append(batch.Events, *next.event)
+		}
+		dropped = next.dropped
+	}
+	select {
+	case next := <-received:
+		add(next)
+	case <-ctx.Done():
+		return batch, ctx.Err()
+	}
+	for len(batch.Events) < maxBatchEvents && dropped == nil {
+		select {
+		case next := <-received:
+			add(next)
+		default:
+			return batch, nil
+		}
+	}
+	return batch, dropped
 }
 
 // deliver hands a batch over until it is acknowledged; false when the subscription ends first.
