@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/procfs"
+)
+
+// server is `liveness dev` as a process: API, billing, event store node on disk, Postgres and the workers.
+type server struct {
+	process *exec.Cmd
+	ended   chan error
+	addr    string
+	key     string // of the demo customer, "" until the server has answered
+	data    string
+	log     *os.File
+}
+
+// buildServer compiles the product once for a run.
+func (b *bench) buildServer(ctx context.Context) (binary string, err error) {
+	binary = filepath.Join(b.dir, "liveness")
+	_, err = output(exec.CommandContext(ctx, "go", "build", "-o", binary, module+"cmd/liveness"))
+	return binary, err
+}
+
+// startServer starts the product on a data directory; awaitAnswer tells when it serves.
+func startServer(ctx context.Context, binary, data string) (*server, error) {
+	s := &server{data: data, ended: make(chan error, 1)}
+	var addrs [3]string
+	for i := range addrs {
+		var err error
+		if addrs[i], err = freeAddress(ctx); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if s.log, err = os.Create(data + ".log"); err != nil {
+		return nil, err
+	}
+	s.addr = addrs[0]
+	s.process = exec.Command(binary, "dev", "--addr", addrs[0], "--aws-addr", addrs[1], "--node-addr", addrs[2], "--data", data)
+	s.process.Stdout, s.process.Stderr = s.log, s.log
+	if err := s.process.Start(); err != nil {
+		return nil, errors.Join(err, s.log.Close())
+	}
+	go func() { s.ended <- s.process.Wait() }()
+	return s, nil
+}
+
+func freeAddress(ctx context.Context) (string, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().String(), nil
+}
+
+// awaitAnswer sends a check until it is answered with 200.
+func (s *server) awaitAnswer(ctx context.Context, body []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	again := time.NewTicker(5 * time.Millisecond)
+	defer again.Stop()
+	for {
+		err := s.readKey()
+		if err == nil {
+			err = sendCheck(ctx, http.DefaultClient, "http://"+s.addr, s.key, body)
+		}
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-again.C:
+		case ended := <-s.ended:
+			s.ended <- ended
+			return fmt.Errorf("the server has ended: %w\n%s", ended, s.lastWords())
+		case <-ctx.Done():
+			return fmt.Errorf("the server does not answer a check: %w\n%s", err, s.lastWords())
+		}
+	}
+}
+
+// readKey takes the key from where dev writes it down for its user.
+func (s *server) readKey() error {
+	content, err := os.ReadFile(filepath.Join(s.data, "demo-customer.json"))
+	if err != nil {
+		return err
+	}
+	var demo struct {
+		Primary string `json:"primaryKey"`
+	}
+	if err := json.Unmarshal(content, &demo); err != nil {
+		return err
+	}
+	if s.key = demo.Primary; s.key == "" {
+		return errors.New("the demo customer has no key yet")
+	}
+	return nil
+}
+
+func (s *server) lastWords() []byte {
+	content, _ := os.ReadFile(s.log.Name())
+	return content[max(0, len(content)-3000):]
+}
+
+// memory gives what the process holds now and held at most, in MB. Postgres, whose shared buffers are what they are set
+// to, is not in it.
+func (s *server) memory() (now, peak float64, err error) {
+	proc, err := procfs.NewProc(s.process.Process.Pid)
+	if err != nil {
+		return 0, 0, fmt.Errorf("memory can only be read on Linux: %w", err)
+	}
+	status, err := proc.NewStatus()
+	if err != nil {
+		return 0, 0, err
+	}
+	return float64(status.VmRSS) / 1e6, float64(status.VmHWM) / 1e6, nil
+}
+
+// stop ends the server as Ctrl-C does.
+func (s *server) stop() error {
+	defer func() { _ = s.log.Close() }()
+	if err := s.process.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	patience := time.NewTimer(30 * time.Second)
+	defer patience.Stop()
+	select {
+	case err := <-s.ended:
+		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.ExitCode() == 130 {
+			return nil
+		}
+		return err
+	case <-patience.C:
+		return errors.Join(errors.New("the server did not end within 30 s"), s.process.Process.Kill(), <-s.ended)
+	}
+}
