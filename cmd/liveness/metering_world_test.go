@@ -1,0 +1,375 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/pas-ta/liveness/adapters/aws/awsconfig"
+	"github.com/pas-ta/liveness/adapters/aws/marketplace"
+	"github.com/pas-ta/liveness/adapters/aws/notifications"
+	"github.com/pas-ta/liveness/adapters/awssim"
+	"github.com/pas-ta/liveness/adapters/eventstoredb"
+	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
+	"github.com/pas-ta/liveness/adapters/node"
+	"github.com/pas-ta/liveness/adapters/node/store"
+	"github.com/pas-ta/liveness/adapters/postgres"
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/projections"
+)
+
+// settableClock is the time of the log, the program and AWS alike.
+type settableClock struct{ at atomic.Int64 }
+
+func (c *settableClock) now() time.Time  { return time.Unix(0, c.at.Load()).UTC() }
+func (c *settableClock) set(t time.Time) { c.at.Store(t.UnixNano()) }
+
+// meteredWorld is everything that metering touches, for real but for the clock: the embedded node, Postgres, the AWS
+// simulator over HTTP and the AWS SDK.
+type meteredWorld struct {
+	t         *testing.T
+	clock     *settableClock
+	random    *rand.Rand
+	client    *eventstoredb.Client
+	store     *watchedStore
+	pool      *pgxpool.Pool
+	model     *projections.Metering
+	barrier   *projections.Barrier
+	sim       *awssim.Sim
+	aws       *breakableServer
+	settings  aws.Config
+	buying    *marketplace.Client
+	app       *commands.Application
+	catalogue domain.Catalogue
+	log       *slog.Logger
+	customers []*meteredCustomer
+	kills     int
+}
+
+// meteredCustomer is a subscription and what its usage stream holds.
+type meteredCustomer struct {
+	subscription domain.Subscription
+	agreement    awssim.Agreement
+	usage        domain.UsageMonth
+	revision     int64
+	ended        bool
+	produced     int64 // counted calls beyond the plan
+}
+
+func newMeteredWorld(t *testing.T, start time.Time, limit int64) *meteredWorld {
+	t.Helper()
+	w := &meteredWorld{t: t, clock: &settableClock{}, random: rand.New(rand.NewPCG(6, 20)), log: slog.New(slog.DiscardHandler)}
+	if os.Getenv("LIVENESS_METERING_LOG") != "" {
+		w.log = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	}
+	w.clock.set(start)
+	var err error
+	w.catalogue, err = domain.NewCatalogue([]domain.Plan{
+		{ID: domain.PlanStarter, Name: "Starter", MonthlyCalls: limit, PriceUSD: 1, OverageDimension: "starter_over"},
+		{ID: domain.PlanStandard, Name: "Standard", MonthlyCalls: 2 * limit, PriceUSD: 2, OverageDimension: "standard_over"},
+	})
+	w.must(err)
+
+	embedded, err := node.Start(t.Context(), node.Config{Addr: "127.0.0.1:0", Dir: t.TempDir(), Store: store.Options{Now: w.clock.now}, Logger: w.log})
+	w.must(err)
+	t.Cleanup(func() { _ = embedded.Close() })
+	w.client, err = eventstoredb.Connect(embedded.ConnectionString(), w.log)
+	w.must(err)
+	t.Cleanup(func() { _ = w.client.Close() })
+	w.store = &watchedStore{EventStore: eventstoredb.NewStore(w.client, domain.NewRegistry()), newest: map[string]uint64{}}
+
+	w.pool, err = postgres.Connect(t.Context(), pgtest.Database(t))
+	w.must(err)
+	t.Cleanup(w.pool.Close)
+	w.must(postgres.Migrate(t.Context(), w.pool))
+	w.model, w.barrier = projections.NewMetering(w.pool), projections.NewBarrier(w.pool, time.Minute)
+	w.project()
+
+	w.sim, err = awssim.New(awssim.Config{
+		ProductCode: devProductCode, MeteredDimensions: []string{"starter_over", "standard_over"}, QueueName: devQueue, Now: w.clock.now, Seed: 6, Logger: w.log,
+		Plans: []awssim.Plan{{Dimension: "starter", Name: "Starter", MonthlyCalls: limit}, {Dimension: "standard", Name: "Standard", MonthlyCalls: 2 * limit}},
+	})
+	w.must(err)
+	t.Cleanup(func() { _ = w.sim.Close() })
+	w.aws = newBreakableServer(t, w.sim.Handler())
+	w.settings, err = awsconfig.Load(t.Context(), awsconfig.Settings{Region: "us-east-1", Endpoint: "http://" + w.aws.addr, AccessKeyID: "simulated", SecretAccessKey: "simulated"})
+	w.must(err)
+	w.buying, err = marketplace.New(w.settings, marketplace.Settings{ProductCode: devProductCode})
+	w.must(err)
+	w.app = w.application(w.store)
+	return w
+}
+
+func (w *meteredWorld) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// project runs the two read models that metering needs until the test ends.
+func (w *meteredWorld) project() {
+	engine, err := projections.NewEngine(projections.Config{
+		Pool: w.pool, Source: eventstoredb.NewSource(w.client, domain.NewRegistry(), w.log), Log: w.log, Barrier: w.barrier,
+		Projections: []projections.Projection{projections.MeteringProjection(), projections.SubscriptionsProjection()},
+	})
+	w.must(err)
+	w.must(projections.Prepare(w.t.Context(), w.pool, engine.Projections...))
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- engine.Run(ctx) }()
+	w.t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			w.t.Error(err)
+		}
+	})
+}
+
+func (w *meteredWorld) application(over commands.EventStore) *commands.Application {
+	vault, err := postgres.NewVault(w.pool, make([]byte, 32))
+	w.must(err)
+	app, err := commands.New(commands.Config{
+		Store: over, Vault: vault, Barrier: w.barrier, Catalogue: w.catalogue, Secret: make([]byte, 32), Now: w.clock.now, Log: w.log,
+	})
+	w.must(err)
+	return app
+}
+
+// reporting is the worker's part that takes messages.
+func (w *meteredWorld) reporting() *reporting {
+	r := &reporting{log: w.log, counters: newReportingCounters()}
+	r.desk = commands.NewAgreementDesk(w.app, w.buying, projections.NewSubscriptions(w.pool), devProductCode, nil)
+	return r
+}
+
+// subscribe buys and registers as a buyer does.
+func (w *meteredWorld) subscribe(plan string) *meteredCustomer {
+	w.t.Helper()
+	agreement, err := w.sim.Subscribe(w.t.Context(), awssim.SubscribeRequest{Plan: plan, TermMonths: 12})
+	w.must(err)
+	return w.register(agreement)
+}
+
+func (w *meteredWorld) register(agreement awssim.Agreement) *meteredCustomer {
+	w.t.Helper()
+	token, err := w.sim.Token(w.t.Context(), agreement.ID)
+	w.must(err)
+	desk := commands.NewBuyerDesk(w.app, w.buying, devProductCode)
+	buyer, err := desk.RegisterBuyer(w.t.Context(), commands.RegisterBuyer{By: commands.NewOrigin(domain.ActorBuyer), Token: token})
+	w.must(err)
+	c := &meteredCustomer{subscription: buyer.Subscription, agreement: agreement, revision: commands.NoStream}
+	w.customers = append(w.customers, c)
+	return c
+}
+
+// check counts calls of a customer as of now, in one append.
+func (w *meteredWorld) check(c *meteredCustomer, calls int) {
+	w.t.Helper()
+	now := w.clock.now()
+	if month := domain.MonthOf(now); c.usage.Month != month {
+		c.usage, c.revision = domain.UsageMonth{Month: month}, commands.NoStream
+	}
+	proposed := make([]commands.Proposed, calls)
+	for i := range proposed {
+		event, err := c.usage.Count(c.subscription, 0, domain.Check{ID: uuid.New(), KeySlot: domain.SlotPrimary, At: now})
+		w.must(err)
+		if event.Billing == domain.BillingOverage {
+			c.produced++
+		}
+		c.usage = c.usage.Fold(event)
+		proposed[i] = commands.Proposed{ID: event.CheckID, Event: event, Meta: domain.Metadata{Actor: domain.ActorAPIClient, OccurredAt: now}}
+	}
+	appended, err := w.store.Append(w.t.Context(), domain.UsageStream(c.subscription.ID, c.usage.Month), c.revision, proposed)
+	w.must(err)
+	c.revision = int64(appended.Revision)
+}
+
+// settle waits until the read models show everything.
+func (w *meteredWorld) settle() {
+	w.t.Helper()
+	for _, p := range []projections.Projection{projections.MeteringProjection(), projections.SubscriptionsProjection()} {
+		if position := w.store.newestOf(p.Events); position > 0 {
+			w.must(w.barrier.WaitFor(w.t.Context(), p.Name, position))
+		}
+	}
+}
+
+// watchedStore remembers where the newest event of each type stands.
+type watchedStore struct {
+	commands.EventStore
+	mu     sync.Mutex
+	newest map[string]uint64
+}
+
+// Append implements commands.EventStore.
+func (s *watchedStore) Append(ctx context.Context, stream string, expected int64, events []commands.Proposed) (commands.Appended, error) {
+	appended, err := s.EventStore.Append(ctx, stream, expected, events)
+	if err == nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for i, event := range events { // positions grow by one at least
+			eventType := event.Event.EventType()
+			s.newest[eventType] = max(s.newest[eventType], appended.Position-uint64(len(events)-1-i))
+		}
+	}
+	return appended, err
+}
+
+func (s *watchedStore) newestOf(eventTypes []string) (position uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, eventType := range eventTypes {
+		position = max(position, s.newest[eventType])
+	}
+	return position
+}
+
+// audit settles the accounts as `metering reconcile` does.
+func (w *meteredWorld) audit() domain.MeteringReport {
+	w.t.Helper()
+	w.settle()
+	audit, reader := domain.NewMeteringAudit(), eventstoredb.NewReader(domain.NewRegistry())
+	w.must(w.client.Follow(w.t.Context(), 0, false, func(raw *esdb.RecordedEvent) error {
+		recorded, err := reader.Decode(raw)
+		audit.Add(recorded)
+		return err
+	}))
+	report := audit.Report()
+	records, err := w.sim.Records(w.t.Context(), awssim.RecordFilter{})
+	w.must(err)
+	audit.CompareWithAWS(&report, billedUsage(records))
+	standings, err := w.model.Standings(w.t.Context())
+	w.must(err)
+	report.Findings = append(report.Findings, compareStandings(report.Accounts, standings)...)
+	return report
+}
+
+// take hands a message to the worker as the queue does.
+func take(t *testing.T, r *reporting, body string) error {
+	t.Helper()
+	return r.take(t.Context(), notifications.Message{ID: uuid.NewString(), Body: body, Receives: 1})
+}
+
+// breakableServer serves HTTP, or refuses connections, at one address.
+type breakableServer struct {
+	t       *testing.T
+	addr    string
+	handler http.Handler
+	server  *http.Server
+}
+
+func newBreakableServer(t *testing.T, handler http.Handler) *breakableServer {
+	s := &breakableServer{t: t, addr: "127.0.0.1:0", handler: handler}
+	s.mend()
+	t.Cleanup(func() { s.split() })
+	return s
+}
+
+// mend serves again. The port may still be closing, so it tries for a while.
+func (s *breakableServer) mend() {
+	if s.server != nil {
+		return
+	}
+	var listener net.Listener
+	eventually(s.t, "serve AWS", func() (err error) {
+		listener, err = (&net.ListenConfig{}).Listen(s.t.Context(), "tcp", s.addr)
+		return err
+	})
+	s.addr = listener.Addr().String()
+	s.server = &http.Server{Handler: s.handler, ReadHeaderTimeout: time.Minute}
+	go func(server *http.Server) { _ = server.Serve(listener) }(s.server)
+}
+
+// split refuses connections from now on.
+func (s *breakableServer) split() {
+	if s.server != nil {
+		_ = s.server.Close()
+		s.server = nil
+	}
+}
+
+// errKilled is what everything answers to a worker that was killed.
+var errKilled = errors.New("the worker was killed")
+
+// life is how many things a worker may do before it is killed.
+type life struct {
+	mu    sync.Mutex
+	left  int
+	after bool // the last thing is done, and the worker does not learn it
+}
+
+// spend takes one thing from a life: whether it is done, and whether the worker lives to see it.
+func (l *life) spend() (done, seen bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.left--
+	return l.left > 0 || l.left == 0 && l.after, l.left > 0
+}
+
+// mortalStore and mortalMeter end with their worker's life, before or after something takes effect.
+type mortalStore struct {
+	commands.EventStore
+	*life
+}
+
+// Append implements commands.EventStore.
+func (s mortalStore) Append(ctx context.Context, stream string, expected int64, events []commands.Proposed) (commands.Appended, error) {
+	done, seen := s.spend()
+	if !done {
+		return commands.Appended{}, errKilled
+	}
+	appended, err := s.EventStore.Append(ctx, stream, expected, events)
+	if !seen {
+		return commands.Appended{}, errKilled
+	}
+	return appended, err
+}
+
+type mortalMeter struct {
+	commands.UsageMeter
+	*life
+}
+
+// MeterUsage implements commands.UsageMeter. What a killed worker would write down next is refused by its store.
+func (m mortalMeter) MeterUsage(ctx context.Context, reports []commands.UsageReport) ([]commands.UsageAnswer, error) {
+	done, _ := m.spend()
+	if !done {
+		answers := make([]commands.UsageAnswer, len(reports))
+		for i := range answers {
+			answers[i].Outcome = domain.MeteringNotSent
+		}
+		return answers, errKilled
+	}
+	return m.UsageMeter.MeterUsage(ctx, reports)
+}
+
+// worker starts a worker; with a life of 0 it is not killed.
+func (w *meteredWorld) worker(things int) *commands.Metering {
+	w.t.Helper()
+	app, meter := w.app, commands.UsageMeter(w.buying)
+	if things > 0 {
+		life := &life{left: things, after: w.random.IntN(2) == 0}
+		app, meter = w.application(mortalStore{w.store, life}), mortalMeter{w.buying, life}
+	}
+	metering, err := commands.NewMetering(app, commands.MeteringConfig{Model: w.model, Meter: meter, Region: "us-east-1"})
+	w.must(err)
+	return metering
+}
+
+func (c *meteredCustomer) String() string { return fmt.Sprint(c.agreement.ID) }
