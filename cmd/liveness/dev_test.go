@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -182,6 +183,7 @@ func TestDevChecksCountsAndKeeps(t *testing.T) {
 	if answer := again.check(t, again.demo.Primary, samplePhoto(t, 1)); answer.Metadata.Remaining != 993 {
 		t.Errorf("the first check after a restart: %+v", answer)
 	}
+	again.erasePersonalData(t)
 	again.stop()
 
 	var out bytes.Buffer
@@ -189,7 +191,41 @@ func TestDevChecksCountsAndKeeps(t *testing.T) {
 	if err := events.Run(&App{Ctx: t.Context(), Out: &out, Err: io.Discard, Log: slog.New(slog.DiscardHandler)}); err != nil {
 		t.Fatal(err)
 	}
-	if lines := strings.Count(out.String(), "\n"); lines != 7 {
-		t.Errorf("the log shows %d checks, want 7:\n%s", lines, out.String())
+	if lines := strings.Count(out.String(), "\n"); lines != 8 {
+		t.Errorf("the log shows %d checks, want 8:\n%s", lines, out.String())
+	}
+	audit := &AuditCmd{LogFlags: events.LogFlags}
+	if err := audit.Run(&App{Ctx: t.Context(), Out: &out, Err: io.Discard, Log: slog.New(slog.DiscardHandler)}); err != nil || !strings.Contains(out.String(), " 0 findings") {
+		t.Errorf("the audit: %v\n%s", err, out.String())
+	}
+}
+
+var nodeLine = regexp.MustCompile(`esdb://([0-9.:]+)\?`)
+
+// erasePersonalData erases the demo customer's, as an operator does while everything runs.
+func (d *runningDev) erasePersonalData(t *testing.T) {
+	t.Helper()
+	customer := d.call(t, http.MethodGet, "/v1/usage", d.demo.Primary, nil).Metadata.CustomerID
+	address := nodeLine.FindStringSubmatch(d.printed.String())
+	if customer == nil || len(address) != 2 {
+		t.Fatalf("no customer or no event store in:\n%s", d.printed)
+	}
+	var out bytes.Buffer
+	app := &App{Ctx: t.Context(), Out: &out, Err: io.Discard, Log: slog.New(slog.DiscardHandler)}
+	erase := &EraseCmd{ReadModelFlags: ReadModelFlags{LogFlags: LogFlags{Data: d.data, address: address[1]}}, Customer: *customer}
+	if err := erase.Run(app); err == nil || !strings.Contains(err.Error(), "--yes") {
+		t.Errorf("erasing without --yes: %v", err)
+	}
+	for range 2 { // an interrupted erasure is repeated
+		erase.Yes = true
+		if err := erase.Run(app); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !strings.Contains(out.String(), "is erased") {
+		t.Errorf("erasing prints %q", out.String())
+	}
+	if answer := d.check(t, d.demo.Primary, samplePhoto(t, 1)); answer.Status != http.StatusOK {
+		t.Errorf("a check after the erasure: %+v", answer)
 	}
 }

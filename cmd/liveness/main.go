@@ -28,6 +28,7 @@ type commandLine struct {
 	Projections ProjectionsCmd `cmd:"" help:"Look after the read models."`
 	Metering    MeteringCmd    `cmd:"" help:"Look after the usage that is reported to AWS."`
 	Audit       AuditCmd       `cmd:"" help:"Replay the log and prove its counts."`
+	Erase       EraseCmd       `cmd:"" help:"Erase a customer's personal data on request."`
 	Store       StoreCmd       `cmd:"" help:"Back up, verify and measure the embedded event store."`
 	Parts       PartsCmd       `cmd:"" help:"Fetch the native parts ahead of their first use."`
 	Config      ConfigCmd      `cmd:"" help:"Print the configuration that commands would run with."`
