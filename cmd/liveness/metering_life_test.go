@@ -1,0 +1,245 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"github.com/pas-ta/liveness/adapters/aws/notifications"
+	"github.com/pas-ta/liveness/adapters/awssim"
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/projections"
+)
+
+// types gives the types of a stream's events.
+func (w *meteredWorld) types(stream string) []string {
+	w.t.Helper()
+	page, err := w.store.Read(w.t.Context(), stream, 0, 100)
+	w.must(err)
+	var types []string
+	for _, r := range page {
+		types = append(types, r.Event.EventType())
+	}
+	return types
+}
+
+// messages gives what the marketplace has told of an agreement, oldest first.
+func (w *meteredWorld) messages(agreements ...string) (bodies []string) {
+	w.t.Helper()
+	events, err := w.sim.Events(w.t.Context(), 1000)
+	w.must(err)
+	for i := len(events) - 1; i >= 0; i-- {
+		for _, id := range agreements {
+			if events[i].Agreement == id {
+				bodies = append(bodies, events[i].Body)
+			}
+		}
+	}
+	return bodies
+}
+
+func (w *meteredWorld) takeAll(r *reporting, bodies ...string) {
+	w.t.Helper()
+	for _, body := range bodies {
+		if err := take(w.t, r, body); err != nil {
+			w.t.Fatalf("%v: %s", err, body)
+		}
+		w.settle()
+	}
+}
+
+func reversed(list []string) []string {
+	var back []string
+	for i := len(list) - 1; i >= 0; i-- {
+		back = append(back, list[i])
+	}
+	return back
+}
+
+// TestLifeOfASubscription: whatever the marketplace tells, in whichever order and however often, the subscription follows
+// what AWS says of its entitlement.
+func TestLifeOfASubscription(t *testing.T) {
+	t.Parallel()
+	const started, linked, changed, renewed, ended = "SubscriptionStarted", "AgreementLinked", "PlanChanged", "SubscriptionRenewed", "SubscriptionEnded"
+	w := newMeteredWorld(t, time.Date(2026, 11, 3, 10, 20, 0, 0, time.UTC), 10)
+	r := w.reporting()
+	cancel := func(a awssim.Agreement) []string {
+		_, err := w.sim.Cancel(t.Context(), a.ID)
+		w.must(err)
+		return w.messages(a.ID)
+	}
+	for name, tt := range map[string]struct {
+		tell func(a awssim.Agreement) []string
+		want []string
+	}{
+		"the start":        {func(a awssim.Agreement) []string { return w.messages(a.ID) }, []string{started, linked}},
+		"the start, twice": {func(a awssim.Agreement) []string { return append(w.messages(a.ID), w.messages(a.ID)...) }, []string{started, linked}},
+		"another plan": {func(a awssim.Agreement) []string {
+			_, err := w.sim.ChangePlan(t.Context(), a.ID, "standard", 0)
+			w.must(err)
+			return w.messages(a.ID)
+		}, []string{started, changed, linked}},
+		"a renewal": {func(a awssim.Agreement) []string {
+			before := w.messages(a.ID)
+			w.clock.set(w.clock.now().Add(time.Minute))
+			next, err := w.sim.Renew(t.Context(), a.ID, awssim.Successor{})
+			w.must(err)
+			w.takeAll(r, before...)
+			return w.messages(a.ID, next.ID)[len(before):]
+		}, []string{started, renewed, linked, linked}},
+		"a replacement by another plan": {func(a awssim.Agreement) []string {
+			next, err := w.sim.Replace(t.Context(), a.ID, awssim.Successor{Plan: "standard"})
+			w.must(err)
+			return w.messages(a.ID, next.ID)
+		}, []string{started, changed, linked, linked}},
+		"the end":                       {cancel, []string{started, ended}},
+		"the end, twice":                {func(a awssim.Agreement) []string { return append(cancel(a), w.messages(a.ID)...) }, []string{started, ended}},
+		"everything the wrong way":      {func(a awssim.Agreement) []string { return reversed(cancel(a)) }, []string{started, ended}},
+		"the start after the end":       {func(a awssim.Agreement) []string { m := cancel(a); return append(m[2:], m[:2]...) }, []string{started, ended}},
+		"nothing but the licence's end": {func(a awssim.Agreement) []string { m := cancel(a); return m[len(m)-1:] }, []string{started, ended}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := w.subscribe("starter")
+			w.takeAll(r, tt.tell(c.agreement)...)
+			got := w.types(domain.SubscriptionStream(c.subscription.ID))
+			if !sameTypes(tt.want, got) {
+				t.Errorf("the subscription went through %v, want %v", got, tt.want)
+			}
+		})
+	}
+	t.Run("before the registration", func(t *testing.T) {
+		agreement, err := w.sim.Subscribe(t.Context(), awssim.SubscribeRequest{Plan: "standard"})
+		w.must(err)
+		w.takeAll(r, w.messages(agreement.ID)...)
+		c := w.register(agreement)
+		if c.subscription.Plan != domain.PlanStandard || c.subscription.Marketplace.DisplayID() != agreement.ID {
+			t.Errorf("registered as %+v", c.subscription)
+		}
+	})
+	t.Run("ended before the registration", func(t *testing.T) {
+		agreement, err := w.sim.Subscribe(t.Context(), awssim.SubscribeRequest{Plan: "standard"})
+		w.must(err)
+		w.takeAll(r, cancel(agreement)...)
+		if got := w.types(domain.SubscriptionStream(domain.SubscriptionIDForLicense(agreement.LicenseARN))); len(got) > 0 {
+			t.Errorf("a subscription nobody registered went through %v", got)
+		}
+	})
+	t.Run("no message at all", func(t *testing.T) {
+		c := w.subscribe("starter")
+		w.settle()
+		cancel(c.agreement)
+		for range 2 {
+			w.must(r.desk.ReconcileEntitlements(t.Context()))
+		}
+		if got := w.types(domain.SubscriptionStream(c.subscription.ID)); !sameTypes([]string{started, ended}, got) {
+			t.Errorf("the subscription went through %v", got)
+		}
+	})
+	t.Run("AWS is down", func(t *testing.T) {
+		c := w.subscribe("starter")
+		messages := cancel(c.agreement)
+		last := messages[len(messages)-1]
+		w.aws.split()
+		if err := take(t, r, last); err == nil || errors.Is(err, notifications.ErrDeadLetter) {
+			t.Errorf("a message is done with while AWS cannot be asked: %v", err)
+		}
+		w.aws.mend()
+		w.takeAll(r, last)
+		if got := w.types(domain.SubscriptionStream(c.subscription.ID)); !sameTypes([]string{started, ended}, got) {
+			t.Errorf("the subscription went through %v", got)
+		}
+	})
+	t.Run("unknown, foreign and malformed messages", func(t *testing.T) {
+		c := w.subscribe("starter")
+		news := `{"id":"n-1","detail-type":"Renewal Upcoming - Proposer","source":"aws.agreement-marketplace","time":"2026-11-03T10:00:00Z","detail":{"agreement":{"id":"` + c.agreement.ID + `"}}}`
+		w.takeAll(r, news, news)
+		if got := w.types(domain.NotificationStream(c.agreement.ID)); !sameTypes([]string{"MarketplaceNotified"}, got) {
+			t.Errorf("an unknown message is kept as %v", got)
+		}
+		w.takeAll(r, strings.ReplaceAll(`{"id":"n-2","detail-type":"License Deprovisioned - Manufacturer","source":"aws.agreement-marketplace","time":"2026-11-03T10:00:00Z",
+			"detail":{"product":{"code":"another"},"license":{"arn":"LICENSE"}}}`, "LICENSE", c.agreement.LicenseARN))
+		if got := w.types(domain.SubscriptionStream(c.subscription.ID)); !sameTypes([]string{started}, got) {
+			t.Errorf("another product's message led to %v", got)
+		}
+		for _, body := range []string{"", "{", "[]", `{"source":"aws.ec2","id":"1","detail-type":"x"}`, `"text"`} {
+			if err := take(t, r, body); !errors.Is(err, notifications.ErrDeadLetter) {
+				t.Errorf("%q is not a dead letter: %v", body, err)
+			}
+		}
+	})
+}
+
+func sameTypes(want, got []string) bool { return cmp.Equal(want, got) }
+
+// TestLastHourArrivesBeforeTheEnd: through the queue, as it runs: a buyer unsubscribes, the hour so far reaches AWS within
+// seconds, and calls are refused.
+func TestLastHourArrivesBeforeTheEnd(t *testing.T) {
+	t.Parallel()
+	w := newMeteredWorld(t, time.Now().UTC().Truncate(time.Hour).Add(20*time.Minute), 10)
+	c := w.subscribe("starter")
+	w.check(c, 14)
+	w.settle()
+
+	ctx, stop := context.WithCancel(t.Context())
+	r := w.reporting()
+	r.metering, r.turns, r.every = w.worker(0), projections.NewLeader(w.pool, "usage reporting"), 10*time.Millisecond
+	r.checks = projections.NewLeader(w.pool, "entitlement comparison")
+	var err error
+	r.consumer, err = notifications.NewConsumer(w.settings, notifications.Settings{QueueName: devQueue, DeadLetterName: devQueue + "-dead", Wait: time.Second}, w.log)
+	w.must(err)
+	done := make(chan error, 1)
+	go func() { done <- r.run(ctx) }()
+	defer func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}()
+
+	w.must(w.sim.PutEvent(t.Context(), "this is no message"))
+	_, err = w.sim.Cancel(t.Context(), c.agreement.ID)
+	w.must(err)
+	eventually(t, "the end", func() error {
+		w.clock.set(w.clock.now().Add(time.Second)) // the clock of this world stands still otherwise
+		records, err := w.sim.Records(t.Context(), awssim.RecordFilter{LicenseARN: c.agreement.LicenseARN})
+		if err != nil || len(records) == 0 {
+			return errors.Join(err, errors.New("AWS has no record"))
+		}
+		if records[0].Quantity != 4 {
+			t.Fatalf("AWS bills %d calls, 4 were made beyond the plan", records[0].Quantity)
+		}
+		return nil
+	})
+	counter := commands.NewUsageCounter(w.store, projections.NewUsage(w.pool), w.clock.now, w.log)
+	defer counter.Close()
+	if _, err := counter.Begin(t.Context(), commands.KeyOwner{SubscriptionID: c.subscription.ID}, ""); !errors.Is(err, domain.ErrSubscriptionInactive) {
+		t.Errorf("a call after the end: %v", err)
+	}
+	var sealed domain.SubscriptionUsageSealed
+	last, found, err := w.store.ReadLast(t.Context(), domain.UsageEndStream(c.subscription.ID))
+	w.must(err)
+	if found {
+		sealed, _ = last.Event.(domain.SubscriptionUsageSealed)
+	}
+	if sealed.SubscriptionID != c.subscription.ID {
+		t.Error("the subscription's usage is not sealed")
+	}
+	eventually(t, "the outcome", func() error {
+		windows, err := w.model.Windows(t.Context(), uuid.Nil, time.Time{}, 10)
+		if err != nil || len(windows) != 1 || windows[0].State != domain.RecordAccepted {
+			text, _ := json.Marshal(windows)
+			return errors.Join(err, errors.New(string(text)))
+		}
+		return nil
+	})
+	if report := w.audit(); len(report.Findings) > 0 {
+		t.Errorf("differences: %+v", report.Findings)
+	}
+}
