@@ -16,10 +16,14 @@ import (
 // and is the reference that other decoders are compared with.
 type Stdlib struct {
 	limits Limits
+	heavy  *heavyGate
 }
 
 // NewStdlib returns a decoder with the given limits.
-func NewStdlib(limits Limits) *Stdlib { return &Stdlib{limits: limits.WithDefaults()} }
+func NewStdlib(limits Limits) *Stdlib {
+	limits = limits.WithDefaults()
+	return &Stdlib{limits: limits, heavy: newHeavyGate(limits)}
+}
 
 // Name returns "go".
 func (*Stdlib) Name() string { return "go" }
@@ -30,10 +34,19 @@ func (d *Stdlib) Decode(ctx context.Context, data []byte, stated Format) (*pixel
 	if err != nil {
 		return nil, err
 	}
-	return decodeStdlib(ctx, data, h)
+	return d.decode(ctx, data, h)
 }
 
-func decodeStdlib(ctx context.Context, data []byte, h header) (img *pixels.Image, err error) {
+func (d *Stdlib) decode(ctx context.Context, data []byte, h header) (img *pixels.Image, err error) {
+	leave, err := d.heavy.enter(ctx, h.decodedBytes())
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			leave()
+		}
+	}()
 	// A panic of a decoder on hostile bytes must cost one answer, not the
 	// process.
 	defer func() {
@@ -57,7 +70,7 @@ func decodeStdlib(ctx context.Context, data []byte, h header) (img *pixels.Image
 	if err != nil {
 		return nil, decoderError(err)
 	}
-	img, err = pixels.FromImage(src, h.orientation)
+	img, err = pixels.FromImage(src, h.orientation, leave)
 	if err != nil {
 		return nil, refuse(KindUnsupported, err,
 			"The image uses a colour layout that is not supported: save it again as an ordinary 8-bit JPEG or PNG")

@@ -21,6 +21,7 @@ import (
 type Vips struct {
 	limits  Limits
 	library *vipsLibrary
+	others  *Stdlib     // decodes what libvips is not used for
 	buffers chan []byte // free pixel buffers
 }
 
@@ -38,7 +39,7 @@ func OpenVips(path string, limits Limits) (*Vips, error) {
 		return nil, err
 	}
 	return &Vips{
-		limits: limits.WithDefaults(), library: library,
+		limits: limits.WithDefaults(), library: library, others: NewStdlib(limits),
 		buffers: make(chan []byte, runtime.GOMAXPROCS(0)),
 	}, nil
 }
@@ -59,11 +60,11 @@ func (d *Vips) Decode(ctx context.Context, data []byte, stated Format) (*pixels.
 		return nil, err
 	}
 	if h.components == 4 || h.depth == 16 {
-		return decodeStdlib(ctx, data, h)
+		return d.others.decode(ctx, data, h)
 	}
 	img, err := d.decode(ctx, data, h)
 	if errors.Is(err, errNotNative) {
-		return decodeStdlib(ctx, data, h)
+		return d.others.decode(ctx, data, h)
 	}
 	return img, err
 }

@@ -62,9 +62,10 @@ func (m *Image) Bounds() image.Rectangle { return image.Rect(0, 0, m.width, m.he
 // Release gives the buffers back to the decoder. The image must not be used
 // afterwards. Calling it again does nothing.
 func (m *Image) Release() {
-	if m.release != nil {
-		m.release()
-		m.release = nil
+	release := m.release
+	*m = Image{} // so that the buffers are garbage when release is called
+	if release != nil {
+		release()
 	}
 }
 
@@ -94,8 +95,9 @@ func Interleaved(pix []byte, width, height, stride, step int, channels [3]int, o
 
 // FromImage wraps what the decoders of the standard library return. Pixels
 // that are not opaque are laid over white and CMYK is converted, both in
-// place: src must not be used afterwards.
-func FromImage(src image.Image, o Orientation) (*Image, error) {
+// place: src must not be used afterwards. Release of the image calls release,
+// which may be nil.
+func FromImage(src image.Image, o Orientation, release func()) (*Image, error) {
 	b := src.Bounds()
 	if b.Min != (image.Point{}) {
 		return nil, fmt.Errorf("an image whose origin is %v, not 0, 0", b.Min)
@@ -104,31 +106,31 @@ func FromImage(src image.Image, o Orientation) (*Image, error) {
 	grey, colour, colour16 := [3]int{}, [3]int{0, 1, 2}, [3]int{0, 2, 4}
 	switch src := src.(type) {
 	case *image.YCbCr:
-		return fromYCbCr(src, o)
+		return fromYCbCr(src, o, release)
 	case *image.Gray:
-		return Interleaved(src.Pix, w, h, src.Stride, 1, grey, o, nil)
+		return Interleaved(src.Pix, w, h, src.Stride, 1, grey, o, release)
 	case *image.Gray16: // big-endian: the first byte is the 8-bit value
-		return Interleaved(src.Pix, w, h, src.Stride, 2, grey, o, nil)
+		return Interleaved(src.Pix, w, h, src.Stride, 2, grey, o, release)
 	case *image.RGBA: // the decoders use it for opaque pictures only
-		return Interleaved(src.Pix, w, h, src.Stride, 4, colour, o, nil)
+		return Interleaved(src.Pix, w, h, src.Stride, 4, colour, o, release)
 	case *image.RGBA64:
-		return Interleaved(src.Pix, w, h, src.Stride, 8, colour16, o, nil)
+		return Interleaved(src.Pix, w, h, src.Stride, 8, colour16, o, release)
 	case *image.NRGBA:
 		OverWhite(src.Pix, 3, 1)
-		return Interleaved(src.Pix, w, h, src.Stride, 4, colour, o, nil)
+		return Interleaved(src.Pix, w, h, src.Stride, 4, colour, o, release)
 	case *image.NRGBA64:
 		OverWhite(src.Pix, 3, 2)
-		return Interleaved(src.Pix, w, h, src.Stride, 8, colour16, o, nil)
+		return Interleaved(src.Pix, w, h, src.Stride, 8, colour16, o, release)
 	case *image.CMYK:
 		cmykToRGB(src.Pix)
-		return Interleaved(src.Pix, w, h, src.Stride, 4, colour, o, nil)
+		return Interleaved(src.Pix, w, h, src.Stride, 4, colour, o, release)
 	case *image.Paletted:
-		return fromPaletted(src, o)
+		return fromPaletted(src, o, release)
 	}
 	return nil, fmt.Errorf("pixels of type %T", src)
 }
 
-func fromYCbCr(src *image.YCbCr, o Orientation) (*Image, error) {
+func fromYCbCr(src *image.YCbCr, o Orientation, release func()) (*Image, error) {
 	shiftX, shiftY := 0, 0
 	switch src.SubsampleRatio {
 	case image.YCbCrSubsampleRatio444:
@@ -150,7 +152,7 @@ func fromYCbCr(src *image.YCbCr, o Orientation) (*Image, error) {
 	if w <= 0 || h <= 0 || len(src.Y) <= lastY || len(src.Cb) <= lastC || len(src.Cr) <= lastC || lastY > math.MaxInt32 {
 		return nil, errors.New("planes that are smaller than the picture, or over 2 GB")
 	}
-	m := &Image{planar: true, y: src.Y, cb: src.Cb, cr: src.Cr}
+	m := &Image{planar: true, y: src.Y, cb: src.Cb, cr: src.Cr, release: release}
 	m.orient(axis{length: w, step: 1, chromaStep: 1, chromaShift: shiftX},
 		axis{length: h, step: src.YStride, chromaStep: src.CStride, chromaShift: shiftY}, o)
 	return m, nil
@@ -158,7 +160,7 @@ func fromYCbCr(src *image.YCbCr, o Orientation) (*Image, error) {
 
 // fromPaletted looks the colours up once: the palette indices themselves
 // cannot be interpolated.
-func fromPaletted(src *image.Paletted, o Orientation) (*Image, error) {
+func fromPaletted(src *image.Paletted, o Orientation, release func()) (*Image, error) {
 	var table [256][4]byte
 	for i, c := range src.Palette {
 		r, g, b, a := c.RGBA() // premultiplied, 16 bits
@@ -174,7 +176,7 @@ func fromPaletted(src *image.Paletted, o Orientation) (*Image, error) {
 			out[3*x], out[3*x+1], out[3*x+2] = c[0], c[1], c[2]
 		}
 	}
-	return Interleaved(pix, w, h, 3*w, 3, [3]int{0, 1, 2}, o, nil)
+	return Interleaved(pix, w, h, 3*w, 3, [3]int{0, 1, 2}, o, release)
 }
 
 // OverWhite blends pixels over white, in place: channels of channelSize bytes

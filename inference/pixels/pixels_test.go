@@ -38,7 +38,7 @@ func noisyNRGBA(w, h int) *image.NRGBA {
 
 func wrap(t testing.TB, m image.Image, o pixels.Orientation) *pixels.Image {
 	t.Helper()
-	wrapped, err := pixels.FromImage(m, o)
+	wrapped, err := pixels.FromImage(m, o, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,9 +252,9 @@ func TestBuffersThatDoNotHoldTheImage(t *testing.T) {
 		"short chroma": func() (*pixels.Image, error) {
 			m := noisyYCbCr(8, 8, image.YCbCrSubsampleRatio420)
 			m.Cb = m.Cb[:15]
-			return pixels.FromImage(m, 1)
+			return pixels.FromImage(m, 1, nil)
 		},
-		"unknown type": func() (*pixels.Image, error) { return pixels.FromImage(image.NewUniform(color.White), 1) },
+		"unknown type": func() (*pixels.Image, error) { return pixels.FromImage(image.NewUniform(color.White), 1, nil) },
 	} {
 		if _, err := build(); err == nil {
 			t.Errorf("%s: no error", name)
