@@ -108,7 +108,8 @@ func applyUsage(ctx context.Context, tx pgx.Tx, batch []domain.Recorded) error {
 	if _, err := tx.CopyFrom(ctx, pgx.Identifier{"checks"}, checkColumns, pgx.CopyFromSlice(len(calls), func(i int) ([]any, error) {
 		e := &calls[i]
 		return []any{
-			e.SubscriptionID, e.CheckID, e.Ordinal, e.CompletedAt, e.Judgement.FakeLikelihood, e.Judgement.Brightness, e.Month.Start(),
+			// As plain bytes: pgx would turn a uuid.UUID into text and back, at a quarter of the cost of the copy.
+			[16]byte(e.SubscriptionID), [16]byte(e.CheckID), e.Ordinal, e.CompletedAt, e.Judgement.FakeLikelihood, e.Judgement.Brightness, e.Month.Start(),
 			min(e.Judgement.LatencyMS, math.MaxInt32), e.Judgement.FakeFace, e.Judgement.ValidFace, e.RequestDigest != "",
 			string(e.Billing), string(e.KeySlot),
 		}, nil
