@@ -3,8 +3,10 @@ package projections
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/google/uuid"
 
 	"github.com/pas-ta/liveness/domain"
 )
@@ -35,6 +37,35 @@ func WithBatch(msg *message.Message, batch Batch) {
 func BatchOf(msg *message.Message) (Batch, bool) {
 	batch, ok := msg.Context().Value(batchKey{}).(Batch)
 	return batch, ok
+}
+
+// Deliver hands a batch over until it is acknowledged, with a pause after every Nack; false when ctx ends first. It is what
+// subscribers are made of. Nacked, if not nil, is told of every Nack.
+func Deliver(ctx context.Context, messages chan<- *message.Message, batch Batch, wait time.Duration, nacked func()) bool {
+	for {
+		msg := message.NewMessageWithContext(ctx, uuid.NewString(), nil)
+		WithBatch(msg, batch)
+		select {
+		case messages <- msg:
+		case <-ctx.Done():
+			return false
+		}
+		select {
+		case <-msg.Acked():
+			return true
+		case <-msg.Nacked():
+			if nacked != nil {
+				nacked()
+			}
+		case <-ctx.Done():
+			return false
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return false
+		}
+	}
 }
 
 // Place is how far a reader of the log has come.

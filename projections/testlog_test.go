@@ -93,7 +93,7 @@ func (s *testSubscriber) Subscribe(ctx context.Context, _ string) (<-chan *messa
 					return
 				}
 			}
-			if !s.deliver(ctx, messages, batch) {
+			if !projections.Deliver(ctx, messages, batch, 0, func() { s.log.nacks.Add(1) }) {
 				return
 			}
 			place = projections.Place{Position: batch.Position, Started: true}
@@ -121,26 +121,6 @@ func (s *testSubscriber) next(place projections.Place) (projections.Batch, <-cha
 	}
 	batch.CaughtUp = true
 	return batch, s.log.grown
-}
-
-func (s *testSubscriber) deliver(ctx context.Context, messages chan<- *message.Message, batch projections.Batch) bool {
-	for {
-		msg := message.NewMessageWithContext(ctx, uuid.NewString(), nil)
-		projections.WithBatch(msg, batch)
-		select {
-		case messages <- msg:
-		case <-ctx.Done():
-			return false
-		}
-		select {
-		case <-msg.Acked():
-			return true
-		case <-msg.Nacked():
-			s.log.nacks.Add(1)
-		case <-ctx.Done():
-			return false
-		}
-	}
 }
 
 func (s *testSubscriber) Close() error {

@@ -9,7 +9,6 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/cenkalti/backoff/v5"
-	"github.com/google/uuid"
 
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
@@ -139,7 +138,7 @@ func (s *subscriber) follow(ctx context.Context, messages chan<- *message.Messag
 				batch.Position = place.Position
 			}
 			place.Position = batch.Position
-			if !s.deliver(ctx, messages, batch) {
+			if !projections.Deliver(ctx, messages, batch, redeliveryPause, nil) {
 				return delivered, ctx.Err()
 			}
 			delivered = true
@@ -219,29 +218,4 @@ func (s *subscriber) collect(ctx context.Context, received <-chan happening) (ba
 		}
 	}
 	return batch, dropped
-}
-
-// deliver hands a batch over until it is acknowledged; false when the subscription ends first.
-func (s *subscriber) deliver(ctx context.Context, messages chan<- *message.Message, batch projections.Batch) bool {
-	for {
-		msg := message.NewMessageWithContext(ctx, uuid.NewString(), nil)
-		projections.WithBatch(msg, batch)
-		select {
-		case messages <- msg:
-		case <-ctx.Done():
-			return false
-		}
-		select {
-		case <-msg.Acked():
-			return true
-		case <-msg.Nacked():
-		case <-ctx.Done():
-			return false
-		}
-		select {
-		case <-time.After(redeliveryPause):
-		case <-ctx.Done():
-			return false
-		}
-	}
 }

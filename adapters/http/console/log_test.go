@@ -5,7 +5,6 @@ import (
 	"sync"
 
 	"github.com/ThreeDotsLabs/watermill/message"
-	"github.com/google/uuid"
 
 	"github.com/pas-ta/liveness/projections"
 )
@@ -53,7 +52,7 @@ func (f *follower) Subscribe(ctx context.Context, _ string) (<-chan *message.Mes
 				}
 				continue
 			}
-			if !deliver(ctx, messages, batch) {
+			if !projections.Deliver(ctx, messages, batch, 0, nil) {
 				return
 			}
 			place = projections.Place{Position: batch.Position, Started: true}
@@ -75,25 +74,6 @@ func (f *follower) behind(place projections.Place) (projections.Batch, error) {
 		}
 	}
 	return batch, err
-}
-
-func deliver(ctx context.Context, messages chan<- *message.Message, batch projections.Batch) bool {
-	for {
-		msg := message.NewMessageWithContext(ctx, uuid.NewString(), nil)
-		projections.WithBatch(msg, batch)
-		select {
-		case messages <- msg:
-		case <-ctx.Done():
-			return false
-		}
-		select {
-		case <-msg.Acked():
-			return true
-		case <-msg.Nacked():
-		case <-ctx.Done():
-			return false
-		}
-	}
 }
 
 func (f *follower) Close() error {
