@@ -62,6 +62,10 @@ const (
 	maxBatchEvents = 2000
 	// receiveAhead is how many events are taken from the connection while a batch is applied; beyond it the node waits.
 	receiveAhead = 2 * maxBatchEvents
+	// pace is the least time from one small batch to the next. Without it each event of a busy log would be a transaction
+	// of its own, at the cost of the checks that the events come from. After a quiet moment there is nothing to wait for.
+	pace       = 50 * time.Millisecond
+	smallBatch = 100
 	// redeliveryPause follows a Nack.
 	redeliveryPause = 500 * time.Millisecond
 )
@@ -104,10 +108,7 @@ func (s *subscriber) keepFollowing(ctx context.Context, messages chan<- *message
 		}
 		wait := pause.NextBackOff()
 		s.source.log.Warn("projection has lost the log and reconnects", "projection", s.name, "wait", wait, "error", err)
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-		}
+		rest(ctx, wait)
 	}
 }
 
@@ -146,6 +147,19 @@ func (s *subscriber) follow(ctx context.Context, messages chan<- *message.Messag
 		if dropped != nil {
 			return delivered, dropped
 		}
+		if len(batch.Events) < smallBatch {
+			rest(ctx, pace)
+		}
+	}
+}
+
+// rest waits, or until ctx ends.
+func rest(ctx context.Context, wait time.Duration) {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
 	}
 }
 
