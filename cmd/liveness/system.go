@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/alexedwards/scs/pgxstore"
+	"github.com/gorilla/mux"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
@@ -148,13 +149,19 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	mux := http.NewServeMux()
-	mux.Handle("/v1/", api)
-	mux.Handle("/console/", screens)
-	mux.Handle("/marketplace/", screens)
-	mux.Handle("GET /{$}", http.RedirectHandler("/console/dashboard", http.StatusSeeOther))
-	mux.Handle("/", api) // everything else is not found, in the API's words
-	return &site{handler: mux, counter: counter}, nil
+	return &site{handler: routes(api, screens), counter: counter}, nil
+}
+
+// routes parts the site between the API and the screens. Addresses are taken as they are: http.ServeMux would answer one
+// with a doubled slash by a redirect, in HTML, that turns a POST of some clients into a GET.
+func routes(api, screens http.Handler) http.Handler {
+	router := mux.NewRouter().SkipClean(true)
+	router.Path("/console").Handler(screens)
+	router.PathPrefix("/console/").Handler(screens)
+	router.PathPrefix("/marketplace/").Handler(screens)
+	router.Path("/").Methods(http.MethodGet, http.MethodHead).Handler(http.RedirectHandler("/console/dashboard", http.StatusSeeOther))
+	router.PathPrefix("/").Handler(api) // everything else is not found, in the API's words
+	return router
 }
 
 // accountMailGroup names the persistent subscription that mails compete for.

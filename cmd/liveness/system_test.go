@@ -1,0 +1,38 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+func TestAddressesAreTakenAsTheyAre(t *testing.T) {
+	t.Parallel()
+	says := func(name string) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, name) })
+	}
+	site := routes(says("api"), says("screens"))
+	for address, want := range map[string]string{
+		"POST /v1/check/liveness": "api", "POST /v1//check/liveness": "api", "GET /v1": "api", "GET /v1/../v1/usage": "api",
+		"GET /consoles": "api", "POST /": "api", "GET //example.com": "api", "GET /favicon.ico": "api",
+		"GET /console": "screens", "GET /console/": "screens", "POST /console/login": "screens", "GET /console//login": "screens",
+		"POST /marketplace/register": "screens",
+	} {
+		method, path, _ := strings.Cut(address, " ")
+		r := httptest.NewRequest(method, "/", nil)
+		r.URL.Path = path
+		answer := httptest.NewRecorder()
+		site.ServeHTTP(answer, r)
+		if answer.Code != http.StatusOK || answer.Body.String() != want {
+			t.Errorf("%s: %d %q, want %q", address, answer.Code, answer.Body, want)
+		}
+	}
+
+	answer := httptest.NewRecorder()
+	site.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/", nil))
+	if to := answer.Header().Get("Location"); answer.Code != http.StatusSeeOther || to != "/console/dashboard" {
+		t.Errorf("GET /: %d %q, want a redirect to the dashboard", answer.Code, to)
+	}
+}
