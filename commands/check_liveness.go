@@ -13,7 +13,7 @@ type CheckLiveness struct {
 	By        Origin
 	Image     []byte
 	Format    string    // "jpeg" or "png"
-	StartedAt time.Time // when the request arrived, for the latency that is reported
+	StartedAt time.Time // when the image had arrived whole, for the latency that is reported
 }
 
 // LivenessChecker judges images and counts what it judged.

@@ -3,6 +3,7 @@ package v1
 import (
 	"context"
 	"errors"
+	"io"
 	"math"
 	"mime"
 	"net"
@@ -84,14 +85,18 @@ func (a *API) readBody(x *exchange) (checkbody.Body, error) {
 		return body, err
 	case errors.As(err, &network) && network.Timeout():
 		return body, problem.ErrRequestTimeout.Because(err)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		// A caller that has closed its side alone still reads the answer.
 	case ctx.Err() != nil:
 		return body, errors.Join(ctx.Err(), err)
 	}
 	return body, domain.ErrInvalidRequest.Saying("The request body could not be read to its end. Send it again.").Because(err)
 }
 
-// judge waits for the check's turn, judges the image and counts the call.
+// judge waits for the check's turn, judges the image and counts the call. The call's latency begins here: how long the
+// upload took is not ours.
 func (a *API) judge(x *exchange, ticket *commands.Ticket, body checkbody.Body) (domain.CheckCompleted, error) {
+	started := a.now()
 	ctx, span := a.tracer.Start(x.request.Context(), "check")
 	defer span.End()
 	done, err := a.gate.turn(ctx)
@@ -101,7 +106,7 @@ func (a *API) judge(x *exchange, ticket *commands.Ticket, body checkbody.Body) (
 	defer done()
 	return a.checks.Check(ctx, ticket, commands.CheckLiveness{
 		By:    commands.Origin{CommandID: uuid.New(), CorrelationID: x.id, Actor: domain.ActorAPIClient},
-		Image: body.Image, Format: body.Format, StartedAt: x.started,
+		Image: body.Image, Format: body.Format, StartedAt: started,
 	})
 }
 

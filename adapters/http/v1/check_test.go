@@ -351,6 +351,31 @@ func TestTurnsAreBounded(t *testing.T) {
 	f.want(f.check("4"), 200, "")
 }
 
+// slowUpload takes an hour of the fixture's clock to arrive.
+type slowUpload struct {
+	io.Reader
+	clock *clock
+}
+
+func (u slowUpload) Read(p []byte) (int, error) {
+	u.clock.advance(time.Hour)
+	return u.Reader.Read(p)
+}
+
+func TestLatencyIsWithoutTheUpload(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.judge.does(func(context.Context, []byte, string) (domain.Judgement, error) {
+		f.clock.advance(90 * time.Millisecond)
+		return domain.Judgement{ValidFace: true, Threshold: 0.15, ModelPack: "test"}, nil
+	})
+	got := f.do(f.request(slowUpload{strings.NewReader(bodyOf("photo")), f.clock}))
+	f.want(got, 200, "")
+	if latency := got.Data["latency_ms"]; latency != 90.0 {
+		t.Errorf("latency_ms is %v, want 90", latency)
+	}
+}
+
 func TestCallerThatLeaves(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

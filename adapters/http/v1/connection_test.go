@@ -95,3 +95,52 @@ func (endless) Read(p []byte) (int, error) {
 	}
 	return len(p), nil
 }
+
+// TestClientsSeeThatTheirKeyIsWrong sends all of a photo before it looks for the answer, as most clients do.
+func TestClientsSeeThatTheirKeyIsWrong(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	conn, err := net.Dial("tcp", f.listen(server.Limits{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	const size = 12 << 20
+	request := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nX-API-Key: lc_wrong\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", v1.PathCheck, size)
+	if _, err := io.Copy(conn, io.MultiReader(strings.NewReader(request), io.LimitReader(endless{}, size))); err != nil {
+		t.Fatalf("the photo cannot be sent: %v", err)
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer.StatusCode != http.StatusUnauthorized {
+		t.Errorf("%s, want 401", answer.Status)
+	}
+}
+
+// TestUploadThatEndsEarly half-closes the connection, so that the caller can still read why it was refused.
+func TestUploadThatEndsEarly(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	conn, err := net.Dial("tcp", f.listen(server.Limits{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	_, _ = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nX-API-Key: %s\r\nContent-Type: application/json\r\nContent-Length: 5000\r\n\r\n{\"image\":\"", v1.PathCheck, f.key)
+	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got reply
+	if err := json.NewDecoder(answer.Body).Decode(&got); err != nil {
+		t.Fatal(err)
+	}
+	if answer.StatusCode != http.StatusBadRequest || got.code() != "invalid_request" {
+		t.Errorf("%d %s, want 400 invalid_request", answer.StatusCode, got.code())
+	}
+}

@@ -1,8 +1,10 @@
 package v1
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -82,17 +84,22 @@ func (x *exchange) writeProblem(p problem.Problem) {
 }
 
 func (x *exchange) writeJSON(status int, body any) {
-	text, err := json.Marshal(body)
-	if err != nil { // an answer is made of plain values; only a number that JSON does not have ends here
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)                 // messages show "<base64>" to people who read them in a terminal
+	if err := encoder.Encode(body); err != nil { // an answer is made of plain values; only a number that JSON does not have ends here
 		x.api.log.ErrorContext(x.request.Context(), "answer cannot be encoded", "error", err, "request_id", x.id)
-		status, text = http.StatusInternalServerError, []byte(`{"error":{"code":"internal_error","message":"The answer cannot be written."}}`)
+		status = http.StatusInternalServerError
+		text.Reset()
+		text.WriteString(`{"error":{"code":"internal_error","message":"The answer cannot be written."}}`)
 	}
 	header := x.writer.Header()
 	header.Set("Content-Type", "application/json; charset=utf-8")
+	header.Set("Content-Length", strconv.Itoa(text.Len()))
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
 	x.status = status
 	x.writer.WriteHeader(status)
 	// A caller that has left does not get its answer; what was counted stays so, and a retry with its key finds it.
-	_, _ = x.writer.Write(append(text, '\n'))
+	_, _ = x.writer.Write(text.Bytes())
 }

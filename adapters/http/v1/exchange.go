@@ -26,7 +26,6 @@ type exchange struct {
 	request *http.Request
 	body    *trackedBody
 	route   string
-	started time.Time
 	id      uuid.UUID // correlation id: of the trace, when there is one
 
 	known     bool // owner is set
@@ -78,7 +77,7 @@ func (a *API) handle(router *mux.Router, path string, byMethod methods) {
 // serve surrounds a handler with what every request gets: an id, a span, metrics, a line in the log, and one answer.
 func (a *API) serve(route string, work handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		x := &exchange{api: a, writer: w, route: route, started: a.now()}
+		x := &exchange{api: a, writer: w, route: route}
 		ctx, span := x.startSpan(r)
 		defer func() { x.endSpan(span) }()
 		// A copy of the request: a wrapper in the original would hide from net/http what it knows about the body.
@@ -121,13 +120,31 @@ func (x *exchange) run(work handler) (data answer, err error) {
 func (x *exchange) refuse(err error) {
 	x.failed = err
 	p := problem.Of(err)
-	if x.known {
-		if x.standing == nil {
-			x.standing = x.findStanding()
-		}
-		x.drain()
+	if !x.known {
+		x.refuseAtOnce(p)
+		return
 	}
+	if x.standing == nil {
+		x.standing = x.findStanding()
+	}
+	x.drain()
 	x.writeProblem(p)
+}
+
+// refuseAtOnce answers a caller that is not known before anything of the body is read. Only then is the rest taken in:
+// most clients send all of it before they look for an answer.
+func (x *exchange) refuseAtOnce(p problem.Problem) {
+	if x.request.ContentLength == 0 {
+		x.writeProblem(p)
+		return
+	}
+	control := http.NewResponseController(x.writer)
+	// Where these are not supported, as in a recorder of httptest, the answer leaves when the handler returns.
+	_ = control.EnableFullDuplex()
+	x.writer.Header().Set("Connection", "close")
+	x.writeProblem(p)
+	_ = control.Flush()
+	x.drain()
 }
 
 // standingPatience is how long an error waits for the counts that accompany it.
