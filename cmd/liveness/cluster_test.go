@@ -83,8 +83,11 @@ func (p *process) keep(ctx context.Context, t *testing.T) {
 		p.mu.Lock()
 		p.running = command
 		p.mu.Unlock()
-		ended := make(chan error, 1)
-		go func() { ended <- command.Wait() }()
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			_ = command.Wait() // killed on purpose, mostly
+		}()
 		select {
 		case <-ended:
 			pauseFor(ctx, 50*time.Millisecond)
