@@ -91,6 +91,7 @@ type monthRun struct {
 	scale    monthScale
 	current  *commands.Metering
 	left     int    // customers who have cancelled
+	broken   bool   // an outage is in force
 	down     string // id of the fault of the outage in force
 	made     int
 	resolved int
@@ -121,15 +122,18 @@ func (m *monthRun) pass(hour time.Time, busy bool) {
 	}
 }
 
-// weather begins and ends outages.
+// weather begins and ends outages, and changes how AWS answers.
 func (m *monthRun) weather(hour time.Time) {
 	m.t.Helper()
+	// AWS documents two answers to an identical repetition.
+	m.must(m.sim.SetSwitches(awssim.Switches{DuplicateOnRepeat: hour.Day()%2 == 0, EventDelivery: awssim.DeliverOnce}))
 	var now *outage
 	for i := range m.scale.outages {
 		if m.scale.outages[i].at(hour) {
 			now = &m.scale.outages[i]
 		}
 	}
+	m.broken = now != nil
 	if now == nil {
 		m.aws.mend()
 		if m.down != "" {
@@ -194,7 +198,11 @@ func (m *monthRun) work(until time.Time) {
 		case next.IsZero() || !next.Before(until):
 			return
 		}
-		m.clock.set(maxTime(next, m.clock.now().Add(time.Second)))
+		pause := time.Second
+		if m.broken {
+			pause = 15 * time.Minute // every probe of the outage would only take time
+		}
+		m.clock.set(maxTime(next, m.clock.now().Add(pause)))
 	}
 }
 
