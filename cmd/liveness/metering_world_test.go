@@ -71,7 +71,7 @@ type meteredCustomer struct {
 	produced     int64 // counted calls beyond the plan
 }
 
-func newMeteredWorld(t *testing.T, start time.Time, limit int64) *meteredWorld {
+func newMeteredWorld(t *testing.T, start time.Time, limit int64, change ...func(*awssim.Config)) *meteredWorld {
 	t.Helper()
 	w := &meteredWorld{t: t, clock: &settableClock{}, random: rand.New(rand.NewPCG(6, 20)), log: slog.New(slog.DiscardHandler)}
 	if os.Getenv("LIVENESS_METERING_LOG") != "" {
@@ -100,10 +100,14 @@ func newMeteredWorld(t *testing.T, start time.Time, limit int64) *meteredWorld {
 	w.model, w.barrier = projections.NewMetering(w.pool), projections.NewBarrier(w.pool, time.Minute)
 	w.project()
 
-	w.sim, err = awssim.New(awssim.Config{
+	simulated := awssim.Config{
 		ProductCode: devProductCode, MeteredDimensions: []string{"starter_over", "standard_over"}, QueueName: devQueue, Now: w.clock.now, Seed: 6, Logger: w.log,
 		Plans: []awssim.Plan{{Dimension: "starter", Name: "Starter", MonthlyCalls: limit}, {Dimension: "standard", Name: "Standard", MonthlyCalls: 2 * limit}},
-	})
+	}
+	for _, c := range change {
+		c(&simulated)
+	}
+	w.sim, err = awssim.New(simulated)
 	w.must(err)
 	t.Cleanup(func() { _ = w.sim.Close() })
 	w.aws = newBreakableServer(t, w.sim.Handler())
