@@ -41,7 +41,7 @@ func scaleOfMonth() monthScale {
 	}
 	if os.Getenv("LIVENESS_METERING_MONTH") == "full" {
 		return monthScale{
-			customers: 200, checks: 500_000, kills: 50, limit: 1_000, life: 4_000, start: day(time.October, 1, 0), end: day(time.November, 2, 0),
+			customers: 200, checks: 500_000, kills: 50, limit: 1_000, life: 2_000, start: day(time.October, 1, 0), end: day(time.November, 2, 0),
 			outages: []outage{
 				{day(time.October, 12, 3), 9, awssim.FaultUnavailable}, {day(time.October, 20, 9), 30, ""}, {day(time.October, 31, 19), 14, awssim.FaultDrop},
 			},
