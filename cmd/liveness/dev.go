@@ -59,7 +59,7 @@ func (c *DevCmd) Run(app *App) (err error) {
 			return err
 		}
 	}
-	unlock, err := lockData(c.Data)
+	unlock, err := lockData(app.Ctx, c.Data)
 	if err != nil {
 		return err
 	}
@@ -284,14 +284,20 @@ Stop with Ctrl-C; everything is kept.
 `, c.Addr, c.AWSAddr, demo.Email, demo.Password, m.node.Addr(), c.Data, demo.curl(c.Addr, photo))
 }
 
+// lockPatience is how long the data directory is waited for: the system takes a moment to clear away a process that was
+// killed, and who restarts it at once shall not be told that it still runs.
+const lockPatience = 3 * time.Second
+
 // lockData makes the data directory and keeps other processes out of it.
-func lockData(dir string) (unlock func(), err error) {
+func lockData(ctx context.Context, dir string) (unlock func(), err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make the data directory: %w. Choose another with --data", err)
 	}
 	lock := flock.New(filepath.Join(dir, "lock"))
-	locked, err := lock.TryLock()
-	if err != nil {
+	waiting, cancel := context.WithTimeout(ctx, lockPatience)
+	defer cancel()
+	locked, err := lock.TryLockContext(waiting, 50*time.Millisecond)
+	if err != nil && waiting.Err() == nil {
 		return nil, fmt.Errorf("lock the data directory %s: %w. Make it writable, or choose another with --data", dir, err)
 	}
 	if !locked {

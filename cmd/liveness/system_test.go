@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestAddressesAreTakenAsTheyAre(t *testing.T) {
@@ -35,4 +37,25 @@ func TestAddressesAreTakenAsTheyAre(t *testing.T) {
 	if to := answer.Header().Get("Location"); answer.Code != http.StatusSeeOther || to != "/console/dashboard" {
 		t.Errorf("GET /: %d %q, want a redirect to the dashboard", answer.Code, to)
 	}
+}
+
+// A process that was killed holds its lock for a moment longer.
+func TestLockIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	unlock, err := lockData(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hurried, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := lockData(hurried, dir); err == nil || !strings.Contains(err.Error(), "--data") {
+		t.Errorf("a second process: %v, want to be told what to do", err)
+	}
+	time.AfterFunc(100*time.Millisecond, unlock)
+	again, err := lockData(t.Context(), dir)
+	if err != nil {
+		t.Fatalf("after the first has gone: %v", err)
+	}
+	again()
 }
