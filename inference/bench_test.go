@@ -2,6 +2,7 @@ package inference_test
 
 import (
 	"fmt"
+	"image"
 	"slices"
 	"sync"
 	"testing"
@@ -89,27 +90,41 @@ func benchCheck(b *testing.B, decoder decode.Decoder, models []func() error, dat
 	}
 }
 
-// bareSampling returns a function that fills the tensors of detector and scorer from an image, with the face where the
-// engine finds it.
+// bareSampling returns a function that reads of an image what a check reads: the tensors of all models, with the face
+// where the engine finds it, and the face's luma.
 func bareSampling(b *testing.B, engine *inference.Engine, decoder decode.Decoder, data []byte, format decode.Format) func(*pixels.Image) {
 	b.Helper()
 	r, err := engine.Check(b.Context(), data, format)
 	if err != nil {
 		b.Fatal(err)
 	}
-	tensor := func(in pack.Input) pixels.Tensor {
-		return pixels.Tensor{
+	type target struct {
+		window image.Rectangle
+		tensor pixels.Tensor
+	}
+	var targets []target
+	add := func(in pack.Input, window image.Rectangle) {
+		targets = append(targets, target{window, pixels.Tensor{
 			Data: make([]float32, 3*in.Width*in.Height), Width: in.Width, Height: in.Height,
 			Order: in.Order, Mean: in.Mean, Scale: in.Scale,
-		}
+		}})
 	}
 	p := engine.Pack()
-	detector, scorer := tensor(p.Detector.Input), tensor(p.Scorers[0].Input)
-	window := r.Face.Square().Crop(p.Scorers[0].CropScale, r.ImageWidth, r.ImageHeight)
-	var s pixels.Sampler
+	face := r.Face.Crop(1, r.ImageWidth, r.ImageHeight)
+	add(p.Detector.Input, image.Rect(0, 0, r.ImageWidth, r.ImageHeight))
+	for _, scorer := range p.Scorers {
+		add(scorer.Input, r.Face.Square().Crop(scorer.CropScale, r.ImageWidth, r.ImageHeight))
+	}
+	if p.Landmarks != nil {
+		add(p.Landmarks.Input, face)
+	}
+	var sampler pixels.Sampler
+	var tile pixels.Tile
 	return func(m *pixels.Image) {
-		s.Bilinear(m, m.Bounds(), detector, detector.Width, detector.Height)
-		s.Bilinear(m, window, scorer, scorer.Width, scorer.Height)
+		for _, t := range targets {
+			sampler.Bilinear(m, t.window, t.tensor, t.tensor.Width, t.tensor.Height)
+		}
+		tile.Luma(m, face)
 	}
 }
 

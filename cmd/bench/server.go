@@ -48,7 +48,8 @@ func startServer(ctx context.Context, binary, data string) (*server, error) {
 		return nil, err
 	}
 	s.addr = addrs[0]
-	s.process = exec.Command(binary, "dev", "--addr", addrs[0], "--aws-addr", addrs[1], "--node-addr", addrs[2], "--data", data)
+	// It outlives the context: stop ends it as its user would, so that it can put things in order.
+	s.process = exec.CommandContext(context.WithoutCancel(ctx), binary, "dev", "--addr", addrs[0], "--aws-addr", addrs[1], "--node-addr", addrs[2], "--data", data)
 	s.process.Stdout, s.process.Stderr = s.log, s.log
 	if err := s.process.Start(); err != nil {
 		return nil, errors.Join(err, s.log.Close())
