@@ -110,8 +110,10 @@ func (c *measureCmd) Run(a *app) (err error) {
 		if len(c.Only) > 0 && !slices.Contains(c.Only, s.name) {
 			continue
 		}
-		fmt.Fprintf(a.progress, "%s …\n", s.name)
+		fmt.Fprintf(a.progress, "%s … ", s.name)
+		began := time.Now()
 		rows, err := s.run(a.ctx, b)
+		fmt.Fprintf(a.progress, "%.0f s\n", time.Since(began).Seconds())
 		if a.ctx.Err() != nil {
 			return a.ctx.Err()
 		}

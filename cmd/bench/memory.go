@@ -66,7 +66,7 @@ func measureMemory(ctx context.Context, b *bench) (rows []row, err error) {
 		return rows, err
 	}
 	rows = append(rows, grown)
-	loaded, err := s.load(ctx, large.body, 16, 0, either(b, 64, 16))
+	loaded, err := s.load(ctx, large.body, 16, 0, either(b, 48, 1))
 	if err != nil {
 		return rows, err
 	}
