@@ -96,7 +96,7 @@ func (c *comparison) rows(kind phototest.Kind) []row {
 	rows := []row{
 		{Name: kind.Name + ", 16 connections", Measured: c.many.rate(), Unit: "checks/s", Beside: chain, Target: ratioAtLeast(least)},
 		{
-			Name: kind.Name + ", 16 connections", Measured: c.many.rate(), Unit: "checks/s",
+			Name: kind.Name + ", 16 connections, all cores used", Measured: c.many.rate(), Unit: "checks/s",
 			Beside: &beside{float64(threads) * c.oneThread.rate(), fmt.Sprintf("%d × the chain on one thread", threads)}, Target: ratioAtLeast(0.85),
 		},
 		{Name: kind.Name + ", 16 connections, p99", Measured: c.many.percentile(99), Unit: "ms", Beside: &beside{c.many.percentile(50), "p50"}},
