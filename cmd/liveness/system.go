@@ -139,7 +139,7 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 		Catalogue:   catalogue(),
 		Models: console.ReadModels{
 			Usage: usage, Keys: keys, Subscriptions: projections.NewSubscriptions(c.pool),
-			Accounts: projections.NewAccounts(c.pool, c.vault), Activity: projections.NewActivity(c.pool),
+			Accounts: projections.NewAccounts(c.pool, c.vault), Activity: projections.NewActivity(c.pool), Metering: projections.NewMetering(c.pool),
 		},
 		Sessions:  pgxstore.NewWithCleanupInterval(c.pool, 10*time.Minute),
 		Ledger:    console.NewPostgresLedger(c.pool),

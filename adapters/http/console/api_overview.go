@@ -86,6 +86,7 @@ type monthAnswer struct {
 	Remaining int64        `json:"remaining"`
 	OverLimit int64        `json:"overLimit"`
 	Plan      string       `json:"plan"`
+	Reported  int64        `json:"reported"` // of the overage, what AWS has accepted; only in lists of months
 }
 
 func (c *console) monthOf(m projections.MonthlyUsage, limit int64, plan domain.PlanID) monthAnswer {

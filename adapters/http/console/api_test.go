@@ -191,7 +191,7 @@ func TestUsage(t *testing.T) {
 	download := b.get("/console/api/usage.csv").is(200)
 	rows, err := csv.NewReader(strings.NewReader(download.body)).ReadAll()
 	must(t, err)
-	if diff := cmp.Diff([][]string{{"month", "plan", "limit", "calls", "included", "over_limit"}, {"2026-11", "Starter", "1000", "60", "60", "0"}, {"2026-10", "Starter", "1000", "1003", "1000", "3"}}, rows); diff != "" {
+	if diff := cmp.Diff([][]string{{"month", "plan", "limit", "calls", "included", "over_limit", "reported_to_aws"}, {"2026-11", "Starter", "1000", "60", "60", "0", "0"}, {"2026-10", "Starter", "1000", "1003", "1000", "3", "0"}}, rows); diff != "" {
 		t.Errorf("CSV (-want +got):\n%s", diff)
 	}
 	days, err := csv.NewReader(strings.NewReader(b.get("/console/api/usage/2026-10.csv").is(200).body)).ReadAll()

@@ -43,7 +43,15 @@ func (c *console) months(r *http.Request, user visitor) ([]monthAnswer, error) {
 		if m.Month == current { // a plan changed since the newest call counts for the whole month
 			m.Limit, m.Plan = row.Limit, row.Plan
 		}
-		answers = append(answers, c.monthOf(m, m.Limit, m.Plan))
+		answer := c.monthOf(m, m.Limit, m.Plan)
+		if m.Overage > 0 {
+			reported, err := c.Models.Metering.Reported(r.Context(), user.subscription, m.Month)
+			if err != nil {
+				return nil, err
+			}
+			answer.Reported = reported.Accepted
+		}
+		answers = append(answers, answer)
 	}
 	return answers, nil
 }
@@ -122,9 +130,9 @@ func (c *console) downloadMonths(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, err)
 		return
 	}
-	rows := [][]string{{"month", "plan", "limit", "calls", "included", "over_limit"}}
+	rows := [][]string{{"month", "plan", "limit", "calls", "included", "over_limit", "reported_to_aws"}}
 	for _, m := range months {
-		rows = append(rows, []string{m.Month.String(), m.Plan, number(m.Limit), number(m.Calls), number(m.Included), number(m.Overage)})
+		rows = append(rows, []string{m.Month.String(), m.Plan, number(m.Limit), number(m.Calls), number(m.Included), number(m.Overage), number(m.Reported)})
 	}
 	c.writeCSV(w, r, "liveness-usage.csv", rows)
 }

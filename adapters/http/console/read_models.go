@@ -16,6 +16,7 @@ type ReadModels struct {
 	Subscriptions SubscriptionQueries
 	Accounts      AccountQueries
 	Activity      ActivityQueries
+	Metering      MeteringQueries
 }
 
 // UsageQueries tell what was counted.
@@ -46,6 +47,11 @@ type ActivityQueries interface {
 	List(ctx context.Context, customer uuid.UUID, before uint64, limit int) ([]projections.ActivityEntry, error)
 }
 
+// MeteringQueries tell what became of the calls beyond the plan.
+type MeteringQueries interface {
+	Reported(ctx context.Context, subscription uuid.UUID, month domain.Month) (projections.ReportedOverage, error)
+}
+
 func (m ReadModels) complete() bool {
-	return m.Usage != nil && m.Keys != nil && m.Subscriptions != nil && m.Accounts != nil && m.Activity != nil
+	return m.Metering != nil && m.Usage != nil && m.Keys != nil && m.Subscriptions != nil && m.Accounts != nil && m.Activity != nil
 }

@@ -76,7 +76,7 @@ func newWorld(t testing.TB) *world {
 		Application: w.app, Buyers: commands.NewBuyerDesk(w.app, w.market, productCode), Barrier: barrier, Catalogue: domain.DefaultCatalogue(),
 		Models: console.ReadModels{
 			Usage: projections.NewUsage(w.pool), Keys: projections.NewAPIKeys(w.pool), Subscriptions: projections.NewSubscriptions(w.pool),
-			Accounts: projections.NewAccounts(w.pool, vault), Activity: projections.NewActivity(w.pool),
+			Accounts: projections.NewAccounts(w.pool, vault), Activity: projections.NewActivity(w.pool), Metering: projections.NewMetering(w.pool),
 		},
 		Sessions: pgxstore.NewWithCleanupInterval(w.pool, 0), Ledger: console.NewPostgresLedger(w.pool), AssetsDir: assets, PublicURL: public,
 		Secret: []byte(testSecret), SupportMail: "support@example.com", MarketplaceURL: "https://aws.amazon.com/marketplace/", Now: clock.Now, Log: log,
