@@ -88,6 +88,25 @@ func Prepare(ctx context.Context, pool *pgxpool.Pool, projections ...Projection)
 	return nil
 }
 
+// ErrOtherLog says that read models were made from another log than the one at hand, or from a later state of it.
+var ErrOtherLog = errors.New("the log and the database do not belong together")
+
+// CheckLog compares the read models with the end of the log. It fails with ErrOtherLog when one of them shows an event
+// beyond it.
+func CheckLog(ctx context.Context, pool *pgxpool.Pool, head uint64) error {
+	var name string
+	var position int64
+	err := pool.QueryRow(ctx, "select name, event_position from projection_checkpoints where event_position > $1 order by event_position desc limit 1",
+		int64(head)).Scan(&name, &position)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil
+	case err != nil:
+		return fmt.Errorf("compare the read models with the log: %w", err)
+	}
+	return fmt.Errorf("%w: read model %s shows the event at position %d and the log ends at %d. Restore both of the same time; or keep the log and give it an empty database, in which all but sessions and the keys of personal data is made again", ErrOtherLog, name, position, head)
+}
+
 // createTables makes a schema with a projection's empty tables and its checkpoint. What an interrupted attempt left under
 // that name is dropped.
 func createTables(ctx context.Context, tx pgx.Tx, p Projection, schema string) error {
