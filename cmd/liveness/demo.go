@@ -56,7 +56,11 @@ func seedDemo(ctx context.Context, c *core, sim *awssim.Sim, marketplace command
 		}
 	}
 	if demo.Primary == "" {
-		if err := demo.activate(ctx, c, sim, marketplace); err != nil {
+		err := demo.activate(ctx, c, sim, marketplace)
+		if errors.Is(err, domain.ErrMailAddressTaken) {
+			return demo, fmt.Errorf("the log knows the demo customer, but %s does not: restore that file, or begin with another directory (--data)", file)
+		}
+		if err != nil {
 			return demo, fmt.Errorf("set up the demo customer: %w", err)
 		}
 		if err := demo.save(file); err != nil {
@@ -128,6 +132,14 @@ func (d *demoCustomer) remember(key commands.IssuedKey) {
 }
 
 func (d *demoCustomer) findValidKey(ctx context.Context, c *core) error {
+	// Over a new database the keys of the log are not found at once.
+	head, err := c.client.Head(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.barrier.WaitFor(ctx, projections.APIKeysProjection().Name, head); err != nil {
+		c.log.WarnContext(ctx, "the demo customer's keys are looked up before the read model has caught up", "error", err)
+	}
 	keys := commands.NewKeyAuthenticator(projections.NewAPIKeys(c.pool), c.secret)
 	for _, key := range []string{d.Primary, d.Secondary} {
 		_, err := keys.AuthenticateKey(ctx, key)
@@ -171,10 +183,15 @@ func shellQuote(text string) string {
 	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }
 
-// localSecret reads the secret of this machine's product, or draws one at the first start.
-func localSecret(file string) ([]byte, error) {
+// localSecret reads the secret of a data directory, or draws one at the first start.
+func localSecret(data string) ([]byte, error) {
+	file := filepath.Join(data, "secret")
 	content, err := os.ReadFile(file)
 	if errors.Is(err, os.ErrNotExist) {
+		// Another secret would silently end every key, link and session.
+		if _, err := os.Stat(filepath.Join(data, demoFile)); err == nil {
+			return nil, fmt.Errorf("%s is missing. Restore it; without it keys and personal data of this directory cannot be read", file)
+		}
 		drawn := make([]byte, 32)
 		if _, err := rand.Read(drawn); err != nil {
 			return nil, err

@@ -19,6 +19,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/awssim"
 	"github.com/pas-ta/liveness/adapters/localpostgres"
 	"github.com/pas-ta/liveness/adapters/node"
+	"github.com/pas-ta/liveness/adapters/node/store"
 	"github.com/pas-ta/liveness/adapters/parts"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/inference"
@@ -113,7 +114,7 @@ func (c *DevCmd) startMachine(app *App) (_ *machine, err error) {
 	starting.Go(func() error { return m.startPostgres(app, c.Data) })
 	starting.Go(func() (err error) {
 		m.node, err = node.Start(app.Ctx, node.Config{Addr: c.NodeAddr, Dir: eventsDir(c.Data), Logger: app.Log})
-		if err = explainAddress(err, c.NodeAddr, "--node-addr"); err != nil {
+		if err = explainStore(explainAddress(err, c.NodeAddr, "--node-addr")); err != nil {
 			return fmt.Errorf("start the event store node: %w", err)
 		}
 		return nil
@@ -128,7 +129,10 @@ func (c *DevCmd) startMachine(app *App) (_ *machine, err error) {
 			QueueName:       devQueue,
 			RegistrationURL: "http://" + c.Addr + "/marketplace/register", Logger: app.Log,
 		})
-		return err
+		if err != nil {
+			return fmt.Errorf("start the AWS simulator: %w. If %s is damaged, move it away: its agreements and mails are lost, the product's own data are not", err, filepath.Join(c.Data, "aws"))
+		}
+		return nil
 	})
 	return m, starting.Wait()
 }
@@ -141,11 +145,13 @@ func (m *machine) startPostgres(app *App, data string) error {
 	m.postgres, err = localpostgres.Start(app.Ctx, localpostgres.Config{
 		BinDir: binaries, Dir: filepath.Join(data, "postgres"), Logger: app.Log,
 	})
+	if err == nil {
+		m.database, err = m.postgres.Database(app.Ctx, devDatabase)
+	}
 	if err != nil {
 		return fmt.Errorf("start the private PostgreSQL: %w. If %s is damaged, move it away: everything in it but sessions and the keys of personal data is made again from the events", err, filepath.Join(data, "postgres"))
 	}
-	m.database, err = m.postgres.Database(app.Ctx, devDatabase)
-	return err
+	return nil
 }
 
 // close stops the parts in the order in which they need each other.
@@ -170,7 +176,7 @@ func (m *machine) close() error {
 
 // serve runs the product on the machine until the command ends or a part of it fails.
 func (c *DevCmd) serve(app *App, m *machine, siteListener, awsListener net.Listener) error {
-	secret, err := localSecret(filepath.Join(c.Data, "secret"))
+	secret, err := localSecret(c.Data)
 	if err != nil {
 		return err
 	}
@@ -179,6 +185,9 @@ func (c *DevCmd) serve(app *App, m *machine, siteListener, awsListener net.Liste
 		return err
 	}
 	defer core.close()
+	if err := core.checkLog(app.Ctx); err != nil {
+		return err
+	}
 
 	flags := SiteFlags{Addr: c.Addr, Support: "support@example.com", KeyRate: 1000, KeyBurst: 1000, AddrRate: 1000, AddrBurst: 1000}
 	publicURL, err := flags.publicURL()
@@ -279,9 +288,17 @@ Liveness Detection API is ready.
   Data                         %[6]s
 
 %[7]s
-Events as they happen: go run ./cmd/liveness events -f
+Events as they happen: go run ./cmd/liveness events -f%[8]s
 Stop with Ctrl-C; everything is kept.
-`, c.Addr, c.AWSAddr, demo.Email, demo.Password, m.node.Addr(), c.Data, demo.curl(c.Addr, photo))
+`, c.Addr, c.AWSAddr, demo.Email, demo.Password, m.node.Addr(), c.Data, demo.curl(c.Addr, photo), logFlag(m.node.Addr()))
+}
+
+// logFlag is what the tools need to find a node that is not where they look by themselves.
+func logFlag(nodeAddr string) string {
+	if nodeAddr == defaultNodeAddr {
+		return ""
+	}
+	return " --eventstore 'esdb://" + nodeAddr + "?tls=false'"
 }
 
 // lockPatience is how long the data directory is waited for: the system takes a moment to clear away a process that was
@@ -318,6 +335,17 @@ func explainAddress(err error, addr, flag string) error {
 		return fmt.Errorf("%s is in use by another program. Stop that one, or choose another address with %s", addr, flag)
 	case errors.Is(err, syscall.EACCES):
 		return fmt.Errorf("%s may not be used by this user. Choose a port above 1023 with %s", addr, flag)
+	}
+	return err
+}
+
+// explainStore says what to do about a log that cannot be opened.
+func explainStore(err error) error {
+	switch {
+	case errors.Is(err, store.ErrCorrupt):
+		return fmt.Errorf("%w. `liveness store verify` examines all of it; docs/operations.md says how a backup is restored", err)
+	case errors.Is(err, store.ErrInUse):
+		return fmt.Errorf("%w. Stop that one, or ask its node: `liveness dev` prints the address that --eventstore takes", err)
 	}
 	return err
 }

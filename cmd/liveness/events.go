@@ -200,7 +200,7 @@ func (f LogFlags) open(app *App) (client *eventstoredb.Client, stop func(), err 
 	}
 	embedded, err := node.Start(app.Ctx, node.Config{Addr: "127.0.0.1:0", Dir: dir, Logger: app.Log})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, explainStore(err)
 	}
 	client, disconnect, err := connectLog(app, embedded.ConnectionString(), "")
 	if err != nil {

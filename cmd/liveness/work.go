@@ -2,11 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/pas-ta/liveness/adapters/aws/notifications"
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/projections"
 )
 
 // WorkCmd follows the log: read models, mails, metering. Several nodes may run it; they share the work or stand by.
@@ -51,6 +55,9 @@ func (c *WorkCmd) Run(app *App) error {
 		return err
 	}
 	defer core.close()
+	if err := core.checkLog(app.Ctx); err != nil {
+		return err
+	}
 	observed, err := c.observe(app.Ctx)
 	if err != nil {
 		return err
@@ -74,4 +81,19 @@ func (f AWSFlags) reporting(cfg aws.Config) reportingConfig {
 		aws: cfg, productCode: f.ProductCode, every: f.MeterEvery, zeroHours: f.ZeroUsageHour, legacy: f.LegacyCustomers,
 		queue: notifications.Settings{QueueURL: f.Queue, DeadLetterURL: f.DeadLetters},
 	}
+}
+
+// checkLog refuses to work where read models were made from another log than the one at hand, or a later state of it:
+// they would show what no event says, and miss what is recorded from now on.
+func (c *core) checkLog(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	head, err := c.client.Head(ctx)
+	if errors.Is(err, commands.ErrStoreUnavailable) {
+		return nil // whoever works waits for it
+	}
+	if err != nil {
+		return fmt.Errorf("read the end of the log: %w", err)
+	}
+	return projections.CheckLog(ctx, c.pool, head)
 }
