@@ -104,7 +104,11 @@ func CheckLog(ctx context.Context, pool *pgxpool.Pool, head uint64) error {
 	case err != nil:
 		return fmt.Errorf("compare the read models with the log: %w", err)
 	}
-	return fmt.Errorf("%w: read model %s shows the event at position %d and the log ends at %d. Restore both of the same time; or keep the log and give it an empty database, in which all but sessions and the keys of personal data is made again", ErrOtherLog, name, position, head)
+	return otherLog(name, position, head)
+}
+
+func otherLog(readModel string, position int64, head uint64) error {
+	return fmt.Errorf("%w: read model %s shows the event at position %d and the log ends at %d", ErrOtherLog, readModel, position, head)
 }
 
 // createTables makes a schema with a projection's empty tables and its checkpoint. What an interrupted attempt left under

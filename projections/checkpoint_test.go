@@ -1,8 +1,10 @@
 package projections_test
 
 import (
+	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/pas-ta/liveness/projections"
 )
@@ -24,5 +26,21 @@ func TestLogOfAnotherTimeIsRefused(t *testing.T) {
 	}
 	if err := projections.CheckLog(t.Context(), pool, head-1); !errors.Is(err, projections.ErrOtherLog) {
 		t.Errorf("an older state of the log: %v, want %v", err, projections.ErrOtherLog)
+	}
+
+	older := newLog()
+	older.append(c.usageStream(epoch), log.all()[0].Event, log.all()[1].Event)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	engine := newEngine(t, pool, older, ledger(nil))
+	if _, err := engine.Compare(ctx, "ledger", nil); !errors.Is(err, projections.ErrOtherLog) {
+		t.Errorf("compare with the older log: %v, want %v", err, projections.ErrOtherLog)
+	}
+	if _, err := engine.Rebuild(ctx, "ledger", nil); err != nil {
+		t.Fatalf("rebuild from the older log: %v", err)
+	}
+	wantAll(t, pool, 2)
+	if err := projections.CheckLog(t.Context(), pool, head-10); err != nil {
+		t.Errorf("after the rebuild: %v", err)
 	}
 }

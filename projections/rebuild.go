@@ -37,6 +37,7 @@ type rebuildOptions struct {
 	onlyIfOlder bool // do nothing when the running one is not of an older version
 	compare     bool
 	swap        bool
+	otherLog    bool // the running one shows events that the log does not have, so that there is no place to compare or to reach
 	progress    func(Progress)
 }
 
@@ -76,6 +77,16 @@ func (e *Engine) beside(ctx context.Context, held *leases, p Projection, options
 		return Comparison{}, nil // another node was faster
 	case !options.swap && running.version != p.Version:
 		return Comparison{}, fmt.Errorf("read model %s is of version %d, this program's is %d: only equal versions can be compared", p.Name, running.version, p.Version)
+	}
+	head, err := e.Source.Head(leased)
+	if err != nil {
+		return Comparison{}, fmt.Errorf("read the end of the log: %w", err)
+	}
+	if running.eventPosition > int64(head) {
+		if !options.swap {
+			return Comparison{}, otherLog(p.Name, running.eventPosition, head)
+		}
+		options.compare, options.otherLog = false, true
 	}
 	i := e.instance(p, p.Name+rebuildSuffix)
 	if err := e.createBeside(leased, i, options.resume); err != nil {
@@ -148,13 +159,13 @@ func (e *Engine) build(ctx context.Context, i *instance, compare bool, options r
 	if err := track.await(building, func(at checkpoint) bool { return at.caughtUp }); err != nil {
 		return comparison, err
 	}
-	return comparison, e.swap(ctx, building, i, track)
+	return comparison, e.swap(ctx, building, i, track, options.otherLog)
 }
 
 // swap puts the new tables in the place of the running ones, in one transaction. The running checkpoint is held still, so
 // nothing is shown that the new tables do not have: a key that was regenerated must not come alive again. The context of
 // building is only waited under: it ends as soon as the instance notices the swap, maybe before the commit is answered.
-func (e *Engine) swap(ctx, building context.Context, i *instance, track *track) error {
+func (e *Engine) swap(ctx, building context.Context, i *instance, track *track, otherLog bool) error {
 	err := pgx.BeginFunc(ctx, e.Pool, func(tx pgx.Tx) error {
 		running, exists, err := readCheckpoint(ctx, tx, i.Name, "for update")
 		if err != nil {
@@ -163,7 +174,7 @@ func (e *Engine) swap(ctx, building context.Context, i *instance, track *track) 
 		if exists && running.version > i.Version {
 			return errSuperseded
 		}
-		err = track.awaitBriefly(building, func(at checkpoint) bool { return at.position >= running.eventPosition })
+		err = track.awaitBriefly(building, func(at checkpoint) bool { return otherLog || at.position >= running.eventPosition })
 		// An older version may have ended at an event that this one does not follow and is never told of. Then it is enough
 		// to have caught up and to have had nothing to do for long.
 		if err != nil && (building.Err() != nil || !track.idle(holdPatience/2)) {

@@ -186,7 +186,7 @@ func (c *DevCmd) serve(app *App, m *machine, siteListener, awsListener net.Liste
 	}
 	defer core.close()
 	if err := core.checkLog(app.Ctx); err != nil {
-		return err
+		return fmt.Errorf("%w. Restore the events in %s; or move %s away: everything in it but sessions and the keys of personal data is made again from the events", err, eventsDir(c.Data), filepath.Join(c.Data, "postgres"))
 	}
 
 	flags := SiteFlags{Addr: c.Addr, Support: "support@example.com", KeyRate: 1000, KeyBurst: 1000, AddrRate: 1000, AddrBurst: 1000}

@@ -56,7 +56,7 @@ func (c *WorkCmd) Run(app *App) error {
 	}
 	defer core.close()
 	if err := core.checkLog(app.Ctx); err != nil {
-		return err
+		return fmt.Errorf("%w. Connect both of the same service; or, after restoring an older log, make the read models anew: `liveness projections rebuild NAME` for each of `liveness projections list`", err)
 	}
 	observed, err := c.observe(app.Ctx)
 	if err != nil {
