@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/gorilla/mux"
+
 	"github.com/pas-ta/liveness/adapters/http/problem"
 	"github.com/pas-ta/liveness/domain"
 )
@@ -40,6 +42,9 @@ func problemOf(err error) problem.Problem {
 	p := problem.Of(err)
 	if p.Status == http.StatusInternalServerError {
 		p.Message = "Something went wrong on our side. Nothing you entered was wrong; please try again in a moment."
+	}
+	if p.Message == domain.ErrUnavailable.Message { // which speaks to those who call the API
+		p.Message = "This cannot be done at the moment. Nothing is lost; please try again in a few seconds."
 	}
 	if len(p.Fields) == 0 && p.Field != "" {
 		p.Fields = []problem.Field{{Name: p.Field, Message: p.Message}}
@@ -110,8 +115,20 @@ func headingOf(status int) string {
 
 func (c *console) notFound(w http.ResponseWriter, r *http.Request) { c.fail(w, r, problem.ErrNotFound) }
 
-func (c *console) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
-	c.fail(w, r, problem.ErrMethodNotAllowed)
+// methodNotAllowed names the methods that the address does support.
+func (c *console) methodNotAllowed(routes *mux.Router) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var allowed []string
+		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
+			asked := *r
+			asked.Method = method
+			if found := (mux.RouteMatch{}); routes.Match(&asked, &found) && found.MatchErr == nil {
+				allowed = append(allowed, method)
+			}
+		}
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		c.fail(w, r, problem.ErrMethodNotAllowed)
+	}
 }
 
 var errCrossOrigin = &domain.Error{Kind: domain.KindForbidden, Code: "cross_origin",

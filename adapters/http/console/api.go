@@ -25,7 +25,7 @@ type apiHandler func(r *http.Request, user visitor) (any, error)
 
 func (c *console) routeAPI(s *mux.Router) {
 	api := func(method, path string, handle apiHandler, readModels ...string) {
-		s.HandleFunc(apiPath+path, c.api(handle, readModels)).Methods(method)
+		s.HandleFunc(apiPath+path, c.api(handle, readModels)).Methods(readable(method)...)
 	}
 	const subscriptions, accounts, activity, usage = "subscriptions", "accounts", "activity", "usage"
 	keys := projections.APIKeysProjection().Name
@@ -43,10 +43,9 @@ func (c *console) routeAPI(s *mux.Router) {
 	api(http.MethodGet, "account", c.readAccount, accounts, subscriptions)
 	api(http.MethodPost, "account/password", c.changePassword)
 	api(http.MethodPost, "account/sign-out-others", c.signOutOthers)
-	s.HandleFunc(apiPath+"usage.csv", c.downloadMonths).Methods(http.MethodGet)
-	s.HandleFunc(apiPath+"usage/{month:[0-9]{4}-[0-9]{2}}.csv", c.downloadMonth).Methods(http.MethodGet)
+	s.HandleFunc(apiPath+"usage.csv", c.downloadMonths).Methods(http.MethodGet, http.MethodHead)
+	s.HandleFunc(apiPath+"usage/{month:[0-9]{4}-[0-9]{2}}.csv", c.downloadMonth).Methods(http.MethodGet, http.MethodHead)
 	s.HandleFunc(apiPath+"login", c.logInAgain).Methods(http.MethodPost)
-	s.PathPrefix(apiPath).HandlerFunc(c.notFound)
 }
 
 // api lets only logged-in users through, waits for what they have just done to be visible, and writes the answer.

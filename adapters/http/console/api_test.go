@@ -55,7 +55,19 @@ func TestAPINeedsALogin(t *testing.T) {
 	}
 	b.get("/console/api/nothing").is(404).code("not_found")
 	b.get("/console/nowhere").is(404).says("no such page")
-	b.send(http.MethodDelete, "/console/login", "", "").is(405)
+	for request, allow := range map[string]string{
+		"DELETE /console/login":                    "GET, HEAD, POST",
+		"GET /console/api/plan/overage":            "POST",
+		"POST /console/api/keys":                   "GET, HEAD",
+		"POST /console/api/usage/2026-11.csv":      "GET, HEAD",
+		"PUT /console/api/keys/primary/regenerate": "POST",
+	} {
+		method, path, _ := strings.Cut(request, " ")
+		if got := b.send(method, path, "", "").is(405).header.Get("Allow"); got != allow {
+			t.Errorf("%s: Allow is %q, want %q", request, got, allow)
+		}
+	}
+	b.send(http.MethodHead, "/console/login", "", "").is(200)
 }
 
 func TestRegenerate(t *testing.T) {

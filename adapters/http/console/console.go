@@ -105,13 +105,13 @@ func (cfg Config) check() error {
 func (c *console) routes() http.Handler {
 	r := mux.NewRouter()
 	r.NotFoundHandler = http.HandlerFunc(c.notFound)
-	r.MethodNotAllowedHandler = http.HandlerFunc(c.methodNotAllowed)
+	r.MethodNotAllowedHandler = c.methodNotAllowed(r)
 	r.PathPrefix(staticPath).Handler(c.static).Methods(http.MethodGet, http.MethodHead)
 
 	s := r.NewRoute().Subrouter()
 	s.Use(noStore, c.limitBody, c.sessions.LoadAndSave, markSession)
 	page := func(method, path string, handle http.HandlerFunc) {
-		s.HandleFunc(path, handle).Methods(method)
+		s.HandleFunc(path, handle).Methods(readable(method)...)
 	}
 	page(http.MethodPost, registerPath, c.receiveBuyer)
 	page(http.MethodGet, registerPath, c.explainRegistration)
@@ -138,4 +138,12 @@ func (c *console) routes() http.Handler {
 	}
 	c.routeAPI(s)
 	return r
+}
+
+// readable lets what can be read be asked for without its body too, as monitors and mail scanners do.
+func readable(method string) []string {
+	if method == http.MethodGet {
+		return []string{http.MethodGet, http.MethodHead}
+	}
+	return []string{method}
 }
