@@ -87,3 +87,14 @@ func exitCode(t *testing.T, err error) int {
 	t.Fatal(err)
 	return 1
 }
+
+// A threshold that no likelihood exceeds would let every fake pass; the default instead of it would not be what was asked for.
+func TestCheckRefusesImpossibleOptions(t *testing.T) {
+	t.Parallel()
+	for _, option := range []string{"--threshold=-0.1", "--threshold=NaN", "--threshold=1", "--workers=-1", "--queue=-1", "--queue-wait=-1s"} {
+		var out, errOut bytes.Buffer
+		if code := run([]string{"check", option, "none.jpg"}, &out, &errOut); code != exitUsage || !strings.Contains(errOut.String(), "--") {
+			t.Errorf("%s: exit status %d, %q", option, code, errOut.String())
+		}
+	}
+}

@@ -21,8 +21,26 @@ type EngineFlags struct {
 	Decoder   string        `help:"Image decoder: libvips, go, or auto, which takes libvips where it can be had." enum:"auto,libvips,go" default:"auto" env:"LIVENESS_DECODER"`
 }
 
+// check refuses values that would otherwise be taken for "not given", or with which nothing would ever be a fake.
+func (f EngineFlags) check() error {
+	switch {
+	case !(f.Threshold >= 0 && f.Threshold < 1): // NaN is neither
+		return fmt.Errorf("--threshold %v is not a likelihood: give one above 0 and below 1", f.Threshold)
+	case f.Workers < 0:
+		return fmt.Errorf("--workers %d: give a number of workers, or 0 for one per processor", f.Workers)
+	case f.Queue < 0:
+		return fmt.Errorf("--queue %d: give a number of checks, or 0 for 8 per worker", f.Queue)
+	case f.QueueWait < 0:
+		return fmt.Errorf("--queue-wait %v is in the past: give a time above 0", f.QueueWait)
+	}
+	return nil
+}
+
 // open supplies the native parts and opens an engine, which the caller closes.
 func (f EngineFlags) open(app *App) (*inference.Engine, error) {
+	if err := f.check(); err != nil {
+		return nil, &ExitError{Code: exitUsage, Err: err}
+	}
 	cache := parts.New(parts.Options{Progress: app.Err})
 	wanted := []parts.Part{parts.ONNXRuntime}
 	if f.Pack == "" {

@@ -35,6 +35,9 @@ type commandLine struct {
 	Version     VersionCmd     `cmd:"" help:"Print the version of the program and of its API."`
 }
 
+// exitUsage is the exit status of every command that cannot be understood.
+const exitUsage = 2
+
 func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
@@ -63,7 +66,7 @@ func run(args []string, out, errOut io.Writer) int {
 	}
 	if err != nil {
 		fmt.Fprintf(errOut, "liveness: %v\nRun \"liveness --help\" for the commands.\n", err)
-		return 2
+		return exitUsage
 	}
 	app := &App{Ctx: ctx, Out: out, Err: errOut, Log: newLogger(errOut, commands.LogFormat, commands.LogLevel)}
 	if err := selected.Run(app, parser); err != nil {

@@ -51,7 +51,7 @@ func (c *NodeCmd) Run(app *App) error {
 	}
 	n, err := node.Start(app.Ctx, config)
 	if err != nil {
-		return err
+		return explainStore(explainAddress(err, c.Addr, "--addr"))
 	}
 	fmt.Fprintf(app.Out, "event store node serves %s at %s\n", c.Data, n.ConnectionString())
 	<-app.Ctx.Done()
