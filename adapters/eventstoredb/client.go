@@ -172,7 +172,7 @@ func storeError(err error) error {
 		return err
 	case esdb.ErrorCodeUnknown:
 		switch status.Code(failure.Err()) {
-		case codes.InvalidArgument, codes.FailedPrecondition, codes.OutOfRange:
+		case codes.InvalidArgument, codes.FailedPrecondition, codes.OutOfRange, codes.ResourceExhausted: // its disk is full
 			return err
 		}
 	}
