@@ -3,6 +3,9 @@ package commands
 import (
 	"context"
 	"fmt"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/pas-ta/liveness/domain"
 )
@@ -11,25 +14,46 @@ import (
 type KeyAuthenticator struct {
 	directory KeyDirectory
 	secret    secrets
+	now       func() time.Time
+	recent    *lru.Cache[string, seenOwner] // by hash
 }
+
+// seenOwner is what the directory said, and when it was asked.
+type seenOwner struct {
+	owner KeyOwner
+	asked time.Time
+}
+
+// mostRecentKeys bounds how many keys are remembered; a key takes some 300 bytes.
+const mostRecentKeys = 8192
 
 // NewKeyAuthenticator looks keys up in directory under the hash that secret gives them.
-func NewKeyAuthenticator(directory KeyDirectory, secret []byte) *KeyAuthenticator {
-	return &KeyAuthenticator{directory: directory, secret: secrets(secret)}
+func NewKeyAuthenticator(directory KeyDirectory, secret []byte, now func() time.Time) *KeyAuthenticator {
+	recent, err := lru.New[string, seenOwner](mostRecentKeys)
+	if err != nil {
+		panic(err) // only a size below 1 is refused
+	}
+	return &KeyAuthenticator{directory: directory, secret: secrets(secret), now: now, recent: recent}
 }
 
-// AuthenticateKey finds the owner of a key, or returns ErrInvalidAPIKey. It asks the directory every time: a key that was
-// regenerated must be refused by every node from the moment the new one is shown, so no node may remember the old one.
+// AuthenticateKey finds the owner of a key, or returns ErrInvalidAPIKey. What was found may be MaxStaleness old;
+// RegenerateKey outlasts that. A key that was not found is looked for again each time, so that a new one works at once.
 func (a *KeyAuthenticator) AuthenticateKey(ctx context.Context, key string) (KeyOwner, error) {
 	if !domain.WellFormedKey(key) {
 		return KeyOwner{}, domain.ErrInvalidAPIKey
 	}
-	owner, found, err := a.directory.FindKey(ctx, a.secret.keyHash(key))
+	hash, asked := a.secret.keyHash(key), a.now()
+	if known, ok := a.recent.Get(hash); ok && fresh(known.asked, asked) {
+		return known.owner, nil
+	}
+	owner, found, err := a.directory.FindKey(ctx, hash)
 	if err != nil {
 		return KeyOwner{}, unavailable(fmt.Errorf("look up API key: %w", err))
 	}
 	if !found {
+		a.recent.Remove(hash)
 		return KeyOwner{}, domain.ErrInvalidAPIKey
 	}
+	a.recent.Add(hash, seenOwner{owner, asked})
 	return owner, nil
 }

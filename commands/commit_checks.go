@@ -89,21 +89,29 @@ func (l *lane) commit(batch []*countRequest) {
 	answerAll(batch, unavailable(err))
 }
 
-// catchUp brings the state to where the batch can be decided on. Of the month's stream the append itself finds out
-// whether others have written, so it is read only after it did; or when the batch will not be counted whole, since a
-// request may only be refused once it is sure that no other node has counted it. The caller holds stateLock.
+// catchUp brings the state to where the batch can be decided on. The subscription may be MaxStaleness old, which
+// SwitchOverage outlasts; of the month's stream the append itself finds out whether others have written. Both are read
+// when that was the case, or when the batch will not be counted whole: a request may only be refused on the log as it is
+// now, and once it is sure that no other node has counted it. The caller holds stateLock.
 func (l *lane) catchUp(ctx context.Context, batch []*countRequest, conflicted bool) error {
+	if !conflicted && fresh(l.subAsked, l.counter.now()) && l.takesWhole(batch) {
+		return nil
+	}
 	if err := l.catchUpSubscription(ctx); err != nil {
 		return err
 	}
-	l.mu.Lock()
-	known := l.loaded && !l.stale && l.standing.Usage.Month == domain.MonthOf(l.counter.now())
-	whole := l.standing.Usage.Admit(l.standing.Subscription, int64(len(batch)-1)) == nil
-	l.mu.Unlock()
-	if known && whole && !conflicted {
+	if !conflicted && l.takesWhole(batch) {
 		return nil
 	}
 	return l.catchUpUsage(ctx)
+}
+
+// takesWhole says whether all of a batch would be counted as far as is known.
+func (l *lane) takesWhole(batch []*countRequest) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	known := l.loaded && !l.stale && l.standing.Usage.Month == domain.MonthOf(l.counter.now())
+	return known && l.standing.Usage.Admit(l.standing.Subscription, int64(len(batch)-1)) == nil
 }
 
 type countedRequest struct {

@@ -60,6 +60,9 @@ func (a *Application) RegenerateKey(ctx context.Context, cmd RegenerateKey) (Iss
 		return IssuedKey{}, domain.ErrUnavailable.Saying("The key could not be replaced on every node in time. Press Regenerate again.").
 			Because(fmt.Errorf("wait for %s: %w", KeysReadModel, err))
 	}
+	if err := outlastStale(ctx); err != nil {
+		return IssuedKey{}, err
+	}
 	return IssuedKey{Slot: cmd.Slot, secret: key, Prefix: digest.Prefix, Position: done.Position}, nil
 }
 

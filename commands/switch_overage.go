@@ -8,7 +8,8 @@ import (
 	"github.com/pas-ta/liveness/domain"
 )
 
-// SwitchOverage chooses what happens to calls beyond the plan's limit. It takes effect for the next call on every node.
+// SwitchOverage chooses what happens to calls beyond the plan's limit. Once it has returned it holds for the next call on
+// every node.
 type SwitchOverage struct {
 	By             Origin
 	SubscriptionID uuid.UUID
@@ -17,6 +18,10 @@ type SwitchOverage struct {
 
 // SwitchOverage runs the command.
 func (a *Application) SwitchOverage(ctx context.Context, cmd SwitchOverage) (SubscriptionStanding, error) {
-	return a.changeSubscription(ctx, cmd.By, domain.SubscriptionStream(cmd.SubscriptionID),
+	done, err := a.changeSubscription(ctx, cmd.By, domain.SubscriptionStream(cmd.SubscriptionID),
 		func(s domain.Subscription) ([]domain.Event, error) { return s.SwitchOverage(cmd.To, a.now()) })
+	if err != nil {
+		return done, err
+	}
+	return done, outlastStale(ctx)
 }

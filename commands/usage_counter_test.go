@@ -166,6 +166,30 @@ func TestSwitchesAndPlansTakeEffectAtOnce(t *testing.T) {
 	f.wantCounted(f.owner, november, 3)
 }
 
+// Between a change and the moment that its command answers, a node may count on what it saw last, but refuse only on what
+// is.
+func TestAStaleNodeCountsAndNeverRefuses(t *testing.T) {
+	t.Parallel()
+	f := newUsageFixture(t, 1, domain.OverageContinue)
+	counter := f.node()
+	f.mustCheck(counter, "", 0)
+	seen := f.clock.Now()
+	f.record(f.owner, domain.OverageSwitched{SubscriptionID: f.owner.SubscriptionID, To: domain.OverageStop})
+	f.clock.set(seen.Add(commands.MaxStaleness - 1))
+	if e := f.mustCheck(counter, "", 0); e.SubscriptionRevision != 0 || e.Billing != domain.BillingOverage {
+		t.Errorf("counted on revision %d as %s, want what was seen last", e.SubscriptionRevision, e.Billing)
+	}
+	f.clock.set(seen.Add(commands.MaxStaleness))
+	if _, err := f.check(counter, "", 0); !errors.Is(err, domain.ErrQuotaExceeded) {
+		t.Errorf("counted on what is too old: %v, want quota exceeded", err)
+	}
+	f.record(f.owner, domain.PlanChanged{SubscriptionID: f.owner.SubscriptionID, Plan: domain.PlanStandard, Limit: 3})
+	f.clock.advance(-commands.MaxStaleness)
+	if e := f.mustCheck(counter, "", 0); e.SubscriptionRevision != 2 {
+		t.Errorf("counted on revision %d, want what is, after a refusal on what was", e.SubscriptionRevision)
+	}
+}
+
 func TestMonthChangesUnderWay(t *testing.T) {
 	t.Parallel()
 	f := newUsageFixture(t, 1, domain.OverageStop)
@@ -196,6 +220,7 @@ func TestACallIsCompletedInTheMonthItCountsIn(t *testing.T) {
 	store := &hooked{EventStore: f.store}
 	counter := f.nodeOn(store)
 	ticket := f.begin(counter, "")
+	f.clock.advance(commands.MaxStaleness)
 	// The month ends after the call was handed over and before it is decided on.
 	store.beforeRead = func(stream string) { f.clock.set(midnight.Add(time.Second)) }
 	if e, err := count(ticket, 0); err != nil || e.Month != november.Next() || !e.CompletedAt.Equal(midnight) {
@@ -256,6 +281,7 @@ func TestStoreThatCannotBeReadRefuses(t *testing.T) {
 		}
 		return memorystore.None
 	})
+	f.clock.advance(commands.MaxStaleness)
 	if _, err := count(admitted, 0); !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("%v, want unavailable", err)
 	}

@@ -63,7 +63,7 @@ func (f *usageFixture) subscription(limit int64, beyond domain.OveragePolicy) co
 	return owner
 }
 
-// record appends to the subscription's stream, as other commands do.
+// record appends to the subscription's stream, as other commands do, and returns when it holds on every node.
 func (f *usageFixture) record(owner commands.KeyOwner, events ...domain.Event) {
 	f.t.Helper()
 	ctx, stream, expected := context.Background(), domain.SubscriptionStream(owner.SubscriptionID), commands.NoStream
@@ -79,6 +79,7 @@ func (f *usageFixture) record(owner commands.KeyOwner, events ...domain.Event) {
 	if _, err := f.store.Append(ctx, stream, expected, proposed); err != nil {
 		f.t.Fatal(err)
 	}
+	f.clock.advance(commands.MaxStaleness)
 }
 
 // node is one more process: a counter of its own on the shared log.

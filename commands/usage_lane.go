@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -19,8 +20,9 @@ type lane struct {
 	// stateLock is held, as a token in a channel so that waiting for it ends with a context, by whoever reads or
 	// appends for the subscription. It comes before mu.
 	stateLock     chan struct{}
-	subRevision   int64 // of the subscription's stream
-	usageRevision int64 // of the month's stream
+	subRevision   int64     // of the subscription's stream
+	subAsked      time.Time // when the subscription's stream was asked last
+	usageRevision int64     // of the month's stream
 
 	mu       sync.Mutex // guards what follows
 	standing Standing
@@ -72,11 +74,12 @@ func (l *lane) catchUpSubscription(ctx context.Context) error {
 	l.mu.Lock()
 	subscription := l.standing.Subscription
 	l.mu.Unlock()
+	asked := l.counter.now()
 	subscription, revision, err := catchUp(ctx, l.counter.store, domain.SubscriptionStream(l.id), subscription, l.subRevision)
 	if err != nil {
 		return err
 	}
-	l.subRevision = revision
+	l.subRevision, l.subAsked = revision, asked
 	l.mu.Lock()
 	l.standing.Subscription = subscription
 	l.mu.Unlock()

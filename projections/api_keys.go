@@ -66,8 +66,8 @@ var _ commands.KeyDirectory = (*APIKeys)(nil)
 // NewAPIKeys queries through pool.
 func NewAPIKeys(pool *pgxpool.Pool) *APIKeys { return &APIKeys{pool: pool} }
 
-// FindKey finds the owner of a key by its hash. Every check asks it: one look-up by primary key in a statement that each
-// connection prepares once.
+// FindKey finds the owner of a key by its hash: one look-up by primary key in a statement that each connection prepares
+// once.
 func (k *APIKeys) FindKey(ctx context.Context, hash string) (commands.KeyOwner, bool, error) {
 	var owner commands.KeyOwner
 	err := k.pool.QueryRow(ctx, "select customer_id, subscription_id, slot from api_keys.keys where hash = $1", hash).

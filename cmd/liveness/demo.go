@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/pas-ta/liveness/adapters/awssim"
 	"github.com/pas-ta/liveness/commands"
@@ -140,7 +141,7 @@ func (d *demoCustomer) findValidKey(ctx context.Context, c *core) error {
 	if err := c.barrier.WaitFor(ctx, projections.APIKeysProjection().Name, head); err != nil {
 		c.log.WarnContext(ctx, "the demo customer's keys are looked up before the read model has caught up", "error", err)
 	}
-	keys := commands.NewKeyAuthenticator(projections.NewAPIKeys(c.pool), c.secret)
+	keys := commands.NewKeyAuthenticator(projections.NewAPIKeys(c.pool), c.secret, time.Now)
 	for _, key := range []string{d.Primary, d.Secondary} {
 		_, err := keys.AuthenticateKey(ctx, key)
 		if err == nil {

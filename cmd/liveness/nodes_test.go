@@ -93,7 +93,7 @@ func TestRegeneratedKeyIsDeadOnEveryNode(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t, 2)
 	body := smallFace(t)
-	keys := commands.NewKeyAuthenticator(projections.NewAPIKeys(c.core.pool), c.core.secret)
+	keys := commands.NewKeyAuthenticator(projections.NewAPIKeys(c.core.pool), c.core.secret, time.Now)
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32}}
 
 	old := c.demo.Primary

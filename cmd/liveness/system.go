@@ -110,7 +110,7 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 	counter := commands.NewUsageCounter(c.store, usage, time.Now, c.log)
 	api, err := v1.New(v1.Config{
 		Version:   apiVersion,
-		Keys:      commands.NewKeyAuthenticator(keys, c.secret),
+		Keys:      commands.NewKeyAuthenticator(keys, c.secret, time.Now),
 		Checks:    commands.NewLivenessChecker(counter, judge.New(cfg.engine), c.secret, time.Now),
 		Catalogue: catalogue(),
 		Components: []v1.Component{

@@ -75,7 +75,7 @@ func TestRegenerate(t *testing.T) {
 	w := newWorld(t)
 	b := w.browser()
 	keys := b.customer()
-	directory := commands.NewKeyAuthenticator(projections.NewAPIKeys(w.pool), []byte(testSecret))
+	directory := commands.NewKeyAuthenticator(projections.NewAPIKeys(w.pool), []byte(testSecret), time.Now)
 	var issued struct{ Key, Prefix, Slot, Position string }
 	b.command("keys/primary/regenerate", map[string]string{"replaces": keys["primary"][:8]}).is(200).decode(&issued)
 	if _, err := directory.AuthenticateKey(t.Context(), keys["primary"]); domain.KindOf(err) != domain.KindUnauthenticated {

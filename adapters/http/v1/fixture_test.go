@@ -163,7 +163,7 @@ func newFixture(t testing.TB, change ...func(*v1.Config)) *fixture {
 	counter := commands.NewUsageCounter(f.store, noIndex{}, f.clock.Now, log)
 	t.Cleanup(counter.Close)
 	config := v1.Config{
-		Version: "1.0.1", Keys: commands.NewKeyAuthenticator(f.keys, secret),
+		Version: "1.0.1", Keys: commands.NewKeyAuthenticator(f.keys, secret, f.clock.Now),
 		Checks:    commands.NewLivenessChecker(counter, f.judge, secret, f.clock.Now),
 		Catalogue: domain.DefaultCatalogue(), Now: f.clock.Now, Log: log, Registerer: f.registry,
 	}
