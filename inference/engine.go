@@ -12,7 +12,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"sync"
 	"time"
 
@@ -69,7 +68,7 @@ type Engine struct {
 // The caller closes the engine.
 func Open(ctx context.Context, cfg Config) (*Engine, error) {
 	if cfg.Workers <= 0 {
-		cfg.Workers = runtime.GOMAXPROCS(0)
+		cfg.Workers = processors()
 	}
 	if cfg.Queue == 0 {
 		cfg.Queue = 8 * cfg.Workers
@@ -105,6 +104,7 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 		for range e.workers {
 			(<-e.idle).close() // waits for the checks that are being computed
 		}
+		reserveProcessors(-e.workers)
 		release()
 		return nil
 	})
@@ -119,6 +119,7 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 		}
 		e.idle <- w
 		e.workers++
+		reserveProcessors(1)
 	}
 	return e, nil
 }

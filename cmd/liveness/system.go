@@ -125,6 +125,7 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 		},
 		Limits: v1.Limits{
 			KeyRate: cfg.flags.KeyRate, KeyBurst: cfg.flags.KeyBurst, AddressRate: cfg.flags.AddrRate, AddressBurst: cfg.flags.AddrBurst,
+			Concurrency: 8 * cfg.engine.Workers(),
 		},
 		TrustedProxies: cfg.flags.Proxies,
 		Now:            time.Now, Log: c.log, Registerer: cfg.metrics, Tracing: cfg.tracing,

@@ -288,6 +288,7 @@ func TestRegeneratedKeyIsDead(t *testing.T) {
 	old := f.key
 	f.want(f.check("1"), 200, "")
 	f.key = f.regenerate()
+	f.clock.advance(commands.MaxStaleness) // the command has waited that long
 	f.want(f.check("2"), 200, "")
 	f.key = old
 	f.want(f.check("3"), 401, "invalid_api_key")

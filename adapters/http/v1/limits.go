@@ -2,7 +2,6 @@ package v1
 
 import (
 	"cmp"
-	"runtime"
 	"time"
 )
 
@@ -14,7 +13,7 @@ type Limits struct {
 	AddressBurst int     // 400
 
 	InFlight    int           // checks between their admission and their answer, uploads included; 512
-	Concurrency int           // checks that are judged at the same time; 8 for each processor
+	Concurrency int           // checks that are judged at the same time or wait in the judge's queue; 8
 	QueueWait   time.Duration // how long an uploaded image waits for its turn; 5 s
 	BeginWait   time.Duration // how long a request waits for its quota, or for another with its Idempotency-Key; 30 s
 
@@ -26,7 +25,7 @@ func (l Limits) withDefaults() Limits {
 	return Limits{
 		KeyRate: cmp.Or(l.KeyRate, 100), KeyBurst: cmp.Or(l.KeyBurst, 200),
 		AddressRate: cmp.Or(l.AddressRate, 200), AddressBurst: cmp.Or(l.AddressBurst, 400),
-		InFlight: cmp.Or(l.InFlight, 512), Concurrency: cmp.Or(l.Concurrency, 8*runtime.GOMAXPROCS(0)),
+		InFlight: cmp.Or(l.InFlight, 512), Concurrency: cmp.Or(l.Concurrency, 8),
 		QueueWait: cmp.Or(l.QueueWait, 5*time.Second), BeginWait: cmp.Or(l.BeginWait, 30*time.Second),
 		MaxImage: cmp.Or(l.MaxImage, 10<<20), ImageMemory: cmp.Or(l.ImageMemory, 256<<20),
 	}
