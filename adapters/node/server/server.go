@@ -31,6 +31,10 @@ const (
 	maxMessage = 17 << 20
 	// maxCalls bounds the calls, subscriptions included, of one connection.
 	maxCalls = 8192
+	// streamWorkers is how many goroutines are kept for calls; more calls than that get one of their own.
+	streamWorkers = 64
+	// window is how much a client may send ahead of what has been read, in bytes.
+	window = 4 << 20
 	// stopTimeout is how long calls get to end by themselves when the server stops.
 	stopTimeout = 2 * time.Second
 )
@@ -73,6 +77,10 @@ func Start(listener net.Listener, s *store.Store, options Options) *Server {
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxConcurrentStreams(maxCalls),
 		grpc.WriteBufferSize(128<<10),
+		// Goroutines that are kept have grown their stacks already; a new one per call grows it anew.
+		grpc.NumStreamWorkers(streamWorkers),
+		// Fixed windows spare the pings that would measure how large they had better be.
+		grpc.InitialWindowSize(window), grpc.InitialConnWindowSize(window),
 		// The clients ping every 10 s, also with no call open; the default policy would close their connections.
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 100 * time.Millisecond, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 20 * time.Second}),

@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	tailEvents = 8192
-	tailBytes  = 16 << 20
+	tailEvents = 4096
+	tailBytes  = 8 << 20
 )
 
 // tail keeps the newest events in memory, so that live readers do not ask the database, and wakes those who wait for more.
