@@ -91,7 +91,7 @@ func (c *comparison) rows(kind phototest.Kind) []row {
 	if kind.Width*kind.Height > 4<<20 {
 		least = 0.85
 	}
-	threads := runtime.GOMAXPROCS(0)
+	threads := runtime.NumCPU()
 	chain := &beside{c.allThreads.rate(), fmt.Sprintf("the chain on %d threads", threads)}
 	rows := []row{
 		{Name: kind.Name + ", 16 connections", Measured: c.many.rate(), Unit: "checks/s", Beside: chain, Target: ratioAtLeast(least)},

@@ -1,13 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"slices"
@@ -20,7 +17,7 @@ import (
 // loadCmd is the load generator. It is a process of its own, as a customer's would be, and costs next to nothing: the body
 // is made before, and of the answers only the status counts.
 type loadCmd struct {
-	URL         string        `required:""`
+	Addr        string        `required:""`
 	Key         string        `required:"" env:"LIVENESS_BENCH_KEY"`
 	Body        string        `required:"" type:"path"`
 	Connections int           `required:""`
@@ -36,18 +33,18 @@ type loadResult struct {
 }
 
 // Run sends checks over all connections and prints how it went. Every answer other than 200 and 503 is an error.
-func (c *loadCmd) Run(a *app) error {
+func (c *loadCmd) Run(a *app) (err error) {
 	body, err := os.ReadFile(c.Body)
 	if err != nil {
 		return err
 	}
-	transport := &http.Transport{MaxConnsPerHost: c.Connections, MaxIdleConnsPerHost: c.Connections, WriteBufferSize: 256 << 10}
-	defer transport.CloseIdleConnections()
-	client := &http.Client{Transport: transport, Timeout: time.Minute}
-	send := func() error { return sendCheck(a.ctx, client, c.URL, c.Key, body) }
-
+	connections := make([]*connection, c.Connections)
+	for i := range connections {
+		connections[i] = newConnection(c.Addr, c.Key, body)
+		defer func() { err = errors.Join(err, connections[i].close()) }()
+	}
 	// Connections are made and buffers grown before the clock runs.
-	if err := atOnce(c.Connections, func(int) error { return send() }); err != nil && !errors.Is(err, errRefused) {
+	if err := atOnce(c.Connections, func(i int) error { return connections[i].check(a.ctx) }); err != nil && !errors.Is(err, errRefused) {
 		return err
 	}
 	var sent, refused atomic.Int64
@@ -59,18 +56,18 @@ func (c *loadCmd) Run(a *app) error {
 		}
 		return time.Since(began) < c.For
 	}
-	if err := atOnce(c.Connections, func(connection int) error {
+	if err := atOnce(c.Connections, func(i int) error {
 		for more() {
 			asked := time.Now()
-			err := send()
+			err := connections[i].check(a.ctx)
 			for errors.Is(err, errRefused) {
 				refused.Add(1)
-				err = send()
+				err = connections[i].check(a.ctx)
 			}
 			if err != nil {
 				return err
 			}
-			latencies[connection] = append(latencies[connection], time.Since(asked))
+			latencies[i] = append(latencies[i], time.Since(asked))
 		}
 		return nil
 	}); err != nil {
@@ -90,31 +87,6 @@ func atOnce(n int, do func(i int) error) error {
 	}
 	group.Wait()
 	return errors.Join(errs...)
-}
-
-// errRefused is the answer of a server that has too much to do.
-var errRefused = errors.New("refused with 503")
-
-func sendCheck(ctx context.Context, client *http.Client, url, key string, body []byte) (err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/v1/check/liveness", bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	request.Header.Set("X-API-Key", key)
-	request.Header.Set("Content-Type", "application/json")
-	response, err := client.Do(request)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, response.Body.Close()) }()
-	answer, err := io.ReadAll(response.Body)
-	switch {
-	case err != nil || response.StatusCode == http.StatusOK:
-		return err
-	case response.StatusCode == http.StatusServiceUnavailable:
-		return errRefused
-	}
-	return fmt.Errorf("%s: %s", response.Status, answer)
 }
 
 // throughput is what a load or a chain got done.
@@ -147,7 +119,7 @@ func (s *server) load(ctx context.Context, body string, connections int, long ti
 	if err != nil {
 		return throughput{}, err
 	}
-	command := exec.CommandContext(ctx, self, "load", "--url=http://"+s.addr, "--body="+body,
+	command := exec.CommandContext(ctx, self, "load", "--addr="+s.addr, "--body="+body,
 		"--connections="+strconv.Itoa(connections), "--for="+long.String(), "--checks="+strconv.Itoa(checks))
 	command.Env = append(os.Environ(), "LIVENESS_BENCH_KEY="+s.key)
 	text, err := output(command)

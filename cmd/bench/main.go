@@ -66,7 +66,7 @@ type measureCmd struct {
 	Out    string   `help:"Directory for the plot and the JSON." default:"bench-out" type:"path"`
 	Events int      `help:"Events that are projected from zero; 0 means 1,000,000, and 20,000 with --quick." env:"LIVENESS_BENCH_EVENTS"`
 	Checks int      `help:"Counted calls that the dashboard's queries run over; 0 means 10,000,000, and 100,000 with --quick." env:"LIVENESS_BENCH_CHECKS"`
-	Growth int      `help:"Checks over which the growth of memory is measured; 0 means 3,000, and 200 with --quick." env:"LIVENESS_BENCH_GROWTH"`
+	Growth int      `help:"Checks over which the growth of memory is measured; after the first ones; 0 means 5,000, and 150 with --quick." env:"LIVENESS_BENCH_GROWTH"`
 }
 
 // bench is one run of the program.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -76,7 +75,8 @@ func (s *server) awaitAnswer(ctx context.Context, body []byte) error {
 	for {
 		err := s.readKey()
 		if err == nil {
-			err = sendCheck(ctx, http.DefaultClient, "http://"+s.addr, s.key, body)
+			first := newConnection(s.addr, s.key, body)
+			err = errors.Join(first.check(ctx), first.close())
 		}
 		if err == nil {
 			return nil
