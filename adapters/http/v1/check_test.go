@@ -17,8 +17,8 @@ import (
 	"github.com/google/uuid"
 
 	v1 "github.com/pas-ta/liveness/adapters/http/v1"
-	"github.com/pas-ta/liveness/commands/memorystore"
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/memorystore"
 	"github.com/pas-ta/liveness/domain"
 )
 
