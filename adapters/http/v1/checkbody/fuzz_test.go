@@ -74,6 +74,11 @@ func FuzzRead(f *testing.F) {
 	} {
 		f.Add([]byte(seed), uint8(1))
 	}
+	long := encoded(1000) // decoded many characters at a time, where a short one is not
+	f.Add([]byte(long), uint8(255))
+	for _, wrong := range []string{"\n", `\n`, "=", "-", "\x80", `"`} {
+		f.Add([]byte(long[:500]+wrong+long[500:]), uint8(255))
+	}
 	f.Fuzz(func(t *testing.T, data []byte, seed uint8) {
 		image, format, accepted := reference(data)
 		for _, source := range []io.Reader{bytes.NewReader(data), &chunked{data: data, seed: seed}} {

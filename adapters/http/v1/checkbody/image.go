@@ -2,8 +2,9 @@ package checkbody
 
 import (
 	"bytes"
-	"encoding/base64"
 	"strings"
+
+	"github.com/segmentio/asm/base64"
 
 	"github.com/pas-ta/liveness/domain"
 )
@@ -111,7 +112,7 @@ func (d *imageDecoder) decode(text []byte) error {
 	}
 	n, err := base64.StdEncoding.Decode(d.decoded[len(d.decoded):len(d.decoded)+most], text)
 	padding := 2 - len(bytes.TrimRight(text[len(text)-2:], "="))
-	// Fewer bytes without an error mean line breaks, which encoding/base64 skips and JSON forbids.
+	// Fewer bytes without an error mean line breaks, which the decoder skips and JSON forbids.
 	if err != nil || n != most-padding {
 		return d.explain(text)
 	}
