@@ -8,6 +8,7 @@ import (
 
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/projections"
 )
 
 // codec turns events into what the log holds and back.
@@ -47,6 +48,15 @@ func (c codec) decode(raw *esdb.RecordedEvent) (domain.Recorded, error) {
 	}
 	recorded.Event = event
 	return recorded, nil
+}
+
+// forProjections gives the recorded event, as Undecodable when this program cannot read it.
+func (c codec) forProjections(raw *esdb.RecordedEvent) domain.Recorded {
+	recorded, err := c.decode(raw)
+	if err != nil {
+		recorded.Event = projections.Undecodable{Type: raw.EventType, Err: err}
+	}
+	return recorded
 }
 
 // Reader decodes events that were read as they stand in the log.

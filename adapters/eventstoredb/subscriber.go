@@ -2,6 +2,7 @@ package eventstoredb
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -14,18 +15,23 @@ import (
 	"github.com/pas-ta/liveness/projections"
 )
 
-// Source is the log as projections follow it: filtered catch-up subscriptions to $all, handed on through Watermill.
+// Source is the log as projections follow it, handed on through Watermill: each catches up over a filtered subscription to
+// $all of its own; those that are live share one.
 type Source struct {
-	client *Client
-	codec  codec
-	log    *slog.Logger
+	client     *Client
+	codec      codec
+	log        *slog.Logger
+	tailEvents int
+
+	mu   sync.Mutex
+	tail *liveTail // nil when nobody follows
 }
 
 var _ projections.Source = (*Source)(nil)
 
 // NewSource follows the log through client, decoding the events of registry.
 func NewSource(client *Client, registry *domain.Registry, log *slog.Logger) *Source {
-	return &Source{client: client, codec: codec{registry}, log: log}
+	return &Source{client: client, codec: codec{registry}, log: log, tailEvents: tailEvents}
 }
 
 // Head is the commit position of the newest event in the log.
@@ -112,45 +118,100 @@ func (s *subscriber) keepFollowing(ctx context.Context, messages chan<- *message
 	}
 }
 
-// follow delivers batches over one connection until it ends.
+// follow delivers batches until the connection is lost.
 func (s *subscriber) follow(ctx context.Context, messages chan<- *message.Message) (delivered bool, err error) {
 	place, err := s.from(ctx)
 	if err != nil {
 		return false, err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	subscription, err := s.source.client.subscribe(ctx, place.Position, &esdb.SubscriptionFilter{Type: esdb.EventFilterType, Prefixes: s.eventTypes})
+	// Before catching up, so that the tail begins behind the place where it ends, however fast the log grows.
+	tail, err := s.source.useTail(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer s.source.leaveTail(tail)
+	p := &passage{subscriber: s, tail: tail, messages: messages, position: place.Position}
+	for {
+		if err := p.catchUp(ctx); err != nil {
+			return p.delivered, err
+		}
+		if err := p.readTail(ctx); !errors.Is(err, errBehindTail) {
+			return p.delivered, err
+		}
+		s.source.log.Debug("projection has fallen behind the live tail and catches up", "projection", s.name, "position", p.position)
+	}
+}
+
+// passage is a subscriber's way through the log from the place that it asked for until the connection is lost.
+type passage struct {
+	*subscriber
+	tail      *liveTail
+	messages  chan<- *message.Message
+	position  uint64 // all before, and at it, is delivered
+	delivered bool
+}
+
+// catchUp delivers over a subscription of its own until the end of the log was reached and the tail can take over. The end
+// alone is not enough: who left at a place that the tail does not reach back to would only come back.
+func (p *passage) catchUp(ctx context.Context) error {
+	connected, cancel := context.WithCancel(ctx)
+	subscription, err := p.source.client.subscribe(connected, p.position, &esdb.SubscriptionFilter{Type: esdb.EventFilterType, Prefixes: p.eventTypes})
 	if err != nil {
 		cancel()
-		return false, err
+		return err
 	}
 	received := make(chan happening, receiveAhead)
 	var receiving sync.WaitGroup
-	receiving.Go(func() { s.receive(ctx, subscription, received) })
+	receiving.Go(func() { p.receive(connected, subscription, received) })
 	defer func() {
 		cancel()
 		_ = subscription.Close()
 		receiving.Wait()
 	}()
-	for {
-		batch, dropped := s.collect(ctx, received)
+	for caughtUp := false; !caughtUp || !p.tail.covers(p.position); {
+		batch, dropped := p.collect(ctx, received)
 		if batch.Position > 0 || batch.CaughtUp {
-			if batch.Position == 0 {
-				batch.Position = place.Position
+			if err := p.deliver(ctx, batch); err != nil {
+				return err
 			}
-			place.Position = batch.Position
-			if !projections.Deliver(ctx, messages, batch, redeliveryPause, nil) {
-				return delivered, ctx.Err()
-			}
-			delivered = true
+			caughtUp = caughtUp || batch.CaughtUp
 		}
 		if dropped != nil {
-			return delivered, dropped
+			return dropped
 		}
 		if len(batch.Events) < smallBatch {
 			rest(ctx, pace)
 		}
 	}
+	return nil
+}
+
+// readTail delivers from the tail. It fails with errBehindTail when the tail no longer reaches back to the place.
+func (p *passage) readTail(ctx context.Context) error {
+	reader := p.tail.join(p.wanted)
+	defer reader.leave()
+	for {
+		batch, err := reader.next(ctx, p.position)
+		if err != nil {
+			return err
+		}
+		if err := p.deliver(ctx, batch); err != nil {
+			return err
+		}
+		if len(batch.Events) < smallBatch {
+			rest(ctx, pace)
+		}
+	}
+}
+
+// deliver hands a batch over until it is acknowledged.
+func (p *passage) deliver(ctx context.Context, batch projections.Batch) error {
+	batch.Position = max(batch.Position, p.position) // that the end was reached tells no position
+	if !projections.Deliver(ctx, p.messages, batch, redeliveryPause, nil) {
+		return ctx.Err()
+	}
+	p.position, p.delivered = batch.Position, true
+	return nil
 }
 
 // rest waits, or until ctx ends.
@@ -194,10 +255,7 @@ func (s *subscriber) decode(happened *esdb.SubscriptionEvent) happening {
 		if !s.wanted[raw.EventType] {
 			return happening{position: raw.Position.Commit} // the store filters by prefix; a longer name with the same beginning is not ours
 		}
-		recorded, err := s.source.codec.decode(raw)
-		if err != nil {
-			recorded.Event = projections.Undecodable{Type: raw.EventType, Err: err}
-		}
+		recorded := s.source.codec.forProjections(raw)
 		return happening{position: raw.Position.Commit, event: &recorded}
 	case happened.CheckPointReached != nil:
 		return happening{position: happened.CheckPointReached.Commit}

@@ -1,0 +1,360 @@
+package eventstoredb_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/google/uuid"
+
+	"github.com/pas-ta/liveness/adapters/eventstoredb"
+	"github.com/pas-ta/liveness/adapters/node"
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/projections"
+)
+
+var (
+	succeededType = domain.LoginSucceeded{}.EventType()
+	failedType    = domain.LoginFailed{}.EventType()
+)
+
+func newSource(client *eventstoredb.Client, tailEvents int) *eventstoredb.Source {
+	source := eventstoredb.NewSource(client, domain.NewRegistry(), slog.New(slog.DiscardHandler))
+	eventstoredb.SetTailEvents(source, tailEvents)
+	return source
+}
+
+// readModel is a read model in memory: what it has taken, and the checkpoint that moved with it.
+type readModel struct {
+	types  []string
+	refuse func(projections.Batch) bool // may be nil; true gives a batch back
+
+	mu       sync.Mutex
+	taken    []uuid.UUID
+	place    projections.Place
+	batches  int
+	caughtUp int // batches that said so
+	broken   error
+
+	subscriber message.Subscriber
+	done       sync.WaitGroup
+}
+
+// follow maintains a read model until its subscriber is closed, at the latest when the test ends.
+func follow(t *testing.T, source *eventstoredb.Source, m *readModel) *readModel {
+	t.Helper()
+	m.subscriber = source.Subscriber("test", m.types, func(context.Context) (projections.Place, error) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return m.place, nil
+	})
+	messages, err := m.subscriber.Subscribe(context.WithoutCancel(t.Context()), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.done.Go(func() {
+		for msg := range messages {
+			batch, _ := projections.BatchOf(msg)
+			if m.refuse != nil && m.refuse(batch) {
+				msg.Nack()
+				continue
+			}
+			m.take(batch)
+			msg.Ack()
+		}
+	})
+	t.Cleanup(func() { m.close(t) })
+	return m
+}
+
+func (m *readModel) close(t *testing.T) {
+	if err := m.subscriber.Close(); err != nil {
+		t.Error(err)
+	}
+	m.done.Wait()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.broken != nil {
+		t.Error(m.broken)
+	}
+}
+
+func (m *readModel) take(batch projections.Batch) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if batch.Position < m.place.Position {
+		m.broken = errors.New("the place went back")
+	}
+	before := m.place.Position
+	for _, recorded := range batch.Events {
+		if recorded.Position <= before || recorded.Position > batch.Position || !slices.Contains(m.types, recorded.Event.EventType()) {
+			m.broken = errors.New("an event twice, out of order, beyond the batch's position or not asked for")
+		}
+		before = recorded.Position
+		m.taken = append(m.taken, recorded.ID)
+	}
+	m.place = projections.Place{Position: batch.Position, Started: true}
+	m.batches++
+	if batch.CaughtUp {
+		m.caughtUp++
+	}
+}
+
+func (m *readModel) state() (taken int, position uint64, batches, caughtUp int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.taken), m.place.Position, m.batches, m.caughtUp
+}
+
+// mustHold waits until the read model holds as many events as the log has of its types, and compares them.
+func (m *readModel) mustHold(t *testing.T, client *eventstoredb.Client) {
+	t.Helper()
+	var want []uuid.UUID
+	err := client.Follow(t.Context(), 0, false, func(raw *esdb.RecordedEvent) error {
+		if slices.Contains(m.types, raw.EventType) {
+			want = append(want, raw.EventID)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the read model has taken everything", func() bool {
+		taken, _, _, _ := m.state()
+		return taken >= len(want)
+	})
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !slices.Equal(m.taken, want) {
+		t.Errorf("%v: %d events, want %d, or not in the order of the log", m.types, len(m.taken), len(want))
+	}
+}
+
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(30 * time.Second)
+	defer deadline.Stop()
+	look := time.NewTicker(2 * time.Millisecond)
+	defer look.Stop()
+	for !holds() {
+		select {
+		case <-look.C:
+		case <-deadline.C:
+			t.Fatalf("it did not happen that %s", what)
+		}
+	}
+}
+
+func haveJoined(t *testing.T, source *eventstoredb.Source, readers int) {
+	t.Helper()
+	eventually(t, "all read the live tail", func() bool { return eventstoredb.TailReaders(source) == readers })
+}
+
+func logins(n int) []commands.Proposed {
+	events := make([]commands.Proposed, n)
+	for i := range events {
+		events[i] = login(uuid.New())
+	}
+	return events
+}
+
+// However fast the log grows, whenever one begins, refuses a batch or falls out of a short tail: each gets exactly its
+// events, once and in order, and in the end all share one subscription, which ends with the last of them.
+func TestSubscribersOfOneSourceShareTheTail(t *testing.T) {
+	t.Parallel()
+	for name, tailEvents := range map[string]int{"long tail": 4096, "short tail": 40} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			client := connect(t, address(t))
+			store := eventstoredb.NewStore(client, domain.NewRegistry())
+			appendAll(t, store, domain.LoginsStream(uuid.New()), logins(300)...)
+			source := newSource(client, tailEvents)
+
+			refusals := 0
+			models := []*readModel{
+				follow(t, source, &readModel{types: []string{succeededType}}),
+				follow(t, source, &readModel{types: []string{failedType, succeededType}, refuse: func(batch projections.Batch) bool {
+					refusals++
+					return len(batch.Events) > 0 && refusals%3 == 1
+				}}),
+			}
+			var writers sync.WaitGroup
+			for range 3 {
+				writers.Go(func() {
+					customer := uuid.New()
+					for revision := commands.NoStream; revision < 600; {
+						events := []commands.Proposed{login(customer), failed(customer), login(customer)}
+						appended, err := store.Append(t.Context(), domain.LoginsStream(customer), revision, events)
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						revision = int64(appended.Revision)
+					}
+				})
+			}
+			models = append(models, follow(t, source, &readModel{types: []string{failedType}}))
+			writers.Wait()
+			for _, m := range models {
+				m.mustHold(t, client)
+			}
+			haveJoined(t, source, len(models))
+			appendAll(t, store, domain.LoginsStream(uuid.New()), login(uuid.New()), failed(uuid.New()))
+			for _, m := range models {
+				m.mustHold(t, client)
+			}
+
+			_, ended := eventstoredb.Tail(source)
+			for i, m := range models {
+				select {
+				case <-ended:
+					t.Fatalf("the tail has ended with %d users left", len(models)-i)
+				default:
+				}
+				m.close(t)
+			}
+			select {
+			case <-ended:
+			default:
+				t.Error("the tail outlives its last user")
+			}
+		})
+	}
+}
+
+// Who is slower than the tail is long goes back to a subscription of its own, loses nothing, and joins again.
+func TestStalledSubscriberCatchesUpByItself(t *testing.T) {
+	t.Parallel()
+	client := connect(t, address(t))
+	store := eventstoredb.NewStore(client, domain.NewRegistry())
+	source := newSource(client, 20)
+	stalled, goOn := make(chan uint64), make(chan struct{})
+	refused := false
+	slow := follow(t, source, &readModel{types: []string{succeededType}, refuse: func(batch projections.Batch) bool {
+		if len(batch.Events) == 0 || refused {
+			return false
+		}
+		refused = true
+		stalled <- batch.Position
+		<-goOn
+		return true
+	}})
+	fast := follow(t, source, &readModel{types: []string{succeededType}})
+	haveJoined(t, source, 2)
+
+	stream := domain.LoginsStream(uuid.New())
+	appendAll(t, store, stream, logins(1)...)
+	held := <-stalled
+	appendAll(t, store, stream, logins(100)...)
+	fast.mustHold(t, client)
+	low, _ := eventstoredb.Tail(source)
+	if low <= held {
+		t.Fatalf("the tail holds everything behind %d, so who stands at %d has not fallen out of it", low, held)
+	}
+	close(goOn)
+	slow.mustHold(t, client)
+	haveJoined(t, source, 2)
+	appendAll(t, store, stream, logins(3)...)
+	slow.mustHold(t, client)
+}
+
+// After the store was away all catch up from their checkpoints, say so, and share a tail again.
+func TestSubscribersShareATailAgainAfterARestart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	first, err := node.Start(t.Context(), node.Config{Addr: "127.0.0.1:0", Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := connect(t, first.ConnectionString())
+	store := eventstoredb.NewStore(client, domain.NewRegistry())
+	source := newSource(client, 4096)
+	models := []*readModel{
+		follow(t, source, &readModel{types: []string{succeededType}}),
+		follow(t, source, &readModel{types: []string{failedType, succeededType}}),
+	}
+	stream := domain.LoginsStream(uuid.New())
+	appendAll(t, store, stream, login(uuid.New()), failed(uuid.New()))
+	haveJoined(t, source, len(models))
+	_, ended := eventstoredb.Tail(source)
+	addr := first.Addr()
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	<-ended
+
+	startNode(t, dir, addr)
+	eventually(t, "the client finds the node again", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		return client.Ping(ctx) == nil
+	})
+	appendAll(t, store, stream, failed(uuid.New()), login(uuid.New()))
+	haveJoined(t, source, len(models))
+	appendAll(t, store, stream, login(uuid.New()), failed(uuid.New()))
+	for _, m := range models {
+		m.mustHold(t, client)
+		if _, _, _, caughtUp := m.state(); caughtUp < 2 {
+			t.Errorf("%v: said %d times that the end of the log was reached", m.types, caughtUp)
+		}
+	}
+}
+
+// Events of other types cost a read model nothing but a new place now and then.
+func TestSubscriberOfRareEventsIsLeftInPeace(t *testing.T) {
+	t.Parallel()
+	client := connect(t, address(t))
+	store := eventstoredb.NewStore(client, domain.NewRegistry())
+	source := newSource(client, 4096)
+	rare := follow(t, source, &readModel{types: []string{failedType}})
+	busy := follow(t, source, &readModel{types: []string{succeededType}})
+	haveJoined(t, source, 2)
+	_, begun, before, _ := rare.state()
+
+	const foreign = 3000
+	stream := domain.LoginsStream(uuid.New())
+	for range foreign / 100 {
+		appendAll(t, store, stream, logins(100)...)
+	}
+	busy.mustHold(t, client)
+	eventually(t, "the place moves although there is nothing to take", func() bool {
+		_, position, _, _ := rare.state()
+		return position > begun
+	})
+	appendAll(t, store, stream, failed(uuid.New()))
+	rare.mustHold(t, client)
+	if _, _, batches, _ := rare.state(); batches-before > foreign/1000+1 {
+		t.Errorf("%d batches for one event and %d others", batches-before, foreign)
+	}
+}
+
+// An event that this program cannot read reaches those who follow its type, and nobody else.
+func TestTailReportsWhatItCannotRead(t *testing.T) {
+	t.Parallel()
+	client := connect(t, address(t))
+	store := eventstoredb.NewStore(client, domain.NewRegistry())
+	source := eventstoredb.NewSource(client, &domain.Registry{}, slog.New(slog.DiscardHandler))
+	unreadable := make(chan error, 10)
+	concerned := follow(t, source, &readModel{types: []string{succeededType}, refuse: func(batch projections.Batch) bool {
+		for _, recorded := range batch.Events {
+			err, _ := recorded.Event.(projections.Undecodable)
+			unreadable <- err
+		}
+		return false
+	}})
+	other := follow(t, source, &readModel{types: []string{failedType}})
+	haveJoined(t, source, 2)
+	appendAll(t, store, domain.LoginsStream(uuid.New()), login(uuid.New()), failed(uuid.New()))
+	concerned.mustHold(t, client)
+	other.mustHold(t, client)
+	if err := <-unreadable; !errors.Is(err, domain.ErrUnknownEvent) {
+		t.Errorf("got %v", err)
+	}
+}
