@@ -2,6 +2,7 @@ package inference_test
 
 import (
 	"fmt"
+	"runtime"
 	"image"
 	"slices"
 	"sync"
@@ -145,15 +146,18 @@ func BenchmarkAllocations(b *testing.B) {
 	}
 }
 
-// BenchmarkThroughput keeps every worker busy, as a loaded server does.
-func BenchmarkThroughput(b *testing.B) {
+// BenchmarkSessionsAndThreads spends the processors in both orders: a worker for each, whose models run on one thread, or
+// fewer workers whose models run on several. All workers are kept busy, as in a loaded server.
+func BenchmarkSessionsAndThreads(b *testing.B) {
 	data, format := benchPhoto(b, phototest.Kinds()[0])
-	for _, workers := range []int{1, 2, 4} {
-		b.Run(fmt.Sprintf("%d-workers", workers), func(b *testing.B) {
-			engine := openEngine(b, inference.Config{Workers: workers, Queue: 64})
+	decoder := decoders(b)["libvips"]
+	cores := runtime.NumCPU()
+	for _, shape := range []struct{ workers, threads int }{{1, 1}, {cores, 1}, {1, cores}, {2 * cores, 1}} {
+		b.Run(fmt.Sprintf("workers=%d/threads=%d", shape.workers, shape.threads), func(b *testing.B) {
+			engine := openEngine(b, inference.Config{Workers: shape.workers, Threads: shape.threads, Queue: 64, Decoder: decoder})
 			var group sync.WaitGroup
 			next := make(chan struct{})
-			for range workers {
+			for range shape.workers {
 				group.Go(func() {
 					for range next {
 						if _, err := engine.Check(b.Context(), data, format); err != nil {
@@ -167,6 +171,7 @@ func BenchmarkThroughput(b *testing.B) {
 			}
 			close(next)
 			group.Wait()
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "checks/s")
 		})
 	}
 }

@@ -15,7 +15,7 @@ type detector interface {
 	models() []*model
 }
 
-func newDetector(p pack.Pack) (detector, error) {
+func newDetector(p pack.Pack, threads int) (detector, error) {
 	onnx, err := p.Read(p.Detector.File)
 	if err != nil {
 		return nil, err
@@ -23,9 +23,9 @@ func newDetector(p pack.Pack) (detector, error) {
 	var d detector
 	switch p.Detector.Kind {
 	case pack.UltraLight:
-		d, err = newUltraLight(onnx, p.Detector)
+		d, err = newUltraLight(onnx, p.Detector, threads)
 	case pack.YuNet:
-		d, err = newYuNet(onnx, p.Detector)
+		d, err = newYuNet(onnx, p.Detector, threads)
 	default:
 		err = fmt.Errorf("unknown detector kind %q", p.Detector.Kind)
 	}

@@ -39,6 +39,10 @@ type Config struct {
 	// processors by default. A worker needs about 20 MB, plus the pixels of
 	// the image it works on.
 	Workers int
+	// Threads is how many threads a model's run is spread over, 1 by default.
+	// More answer a single check sooner and all checks together later: see
+	// BenchmarkSessionsAndThreads.
+	Threads int
 	// Queue is how many more checks may wait for a worker, 8 per worker by
 	// default. Negative means none.
 	Queue int
@@ -69,6 +73,9 @@ type Engine struct {
 func Open(ctx context.Context, cfg Config) (*Engine, error) {
 	if cfg.Workers <= 0 {
 		cfg.Workers = processors()
+	}
+	if cfg.Threads <= 0 {
+		cfg.Threads = 1
 	}
 	if cfg.Queue == 0 {
 		cfg.Queue = 8 * cfg.Workers
@@ -112,7 +119,7 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 		err := ctx.Err()
 		var w *worker
 		if err == nil {
-			w, err = newWorker(cfg.Pack, cfg.Decoder)
+			w, err = newWorker(cfg.Pack, cfg.Decoder, cfg.Threads)
 		}
 		if err != nil {
 			return nil, errors.Join(err, e.Close())

@@ -23,7 +23,7 @@ func ReferenceRun(library string, p pack.Pack, file string, fill func(c, y, x in
 		return nil, err
 	}
 	defer release()
-	w, err := newWorker(p, nil)
+	w, err := newWorker(p, nil, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +60,7 @@ func BareRuns(library string, p pack.Pack, photo []byte) (runs []func() error, c
 	if err != nil {
 		return nil, nil, err
 	}
-	w, err := newWorker(p, decode.NewStdlib(decode.Limits{}))
+	w, err := newWorker(p, decode.NewStdlib(decode.Limits{}), 1)
 	if err != nil {
 		release()
 		return nil, nil, err

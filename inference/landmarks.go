@@ -14,7 +14,7 @@ type landmarker struct {
 }
 
 // newLandmarker returns nil when the pack has no such stage.
-func newLandmarker(p pack.Pack) (*landmarker, error) {
+func newLandmarker(p pack.Pack, threads int) (*landmarker, error) {
 	if p.Landmarks == nil {
 		return nil, nil
 	}
@@ -23,7 +23,7 @@ func newLandmarker(p pack.Pack) (*landmarker, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := newModel(onnx, spec.Input, []output{{spec.Output, []int64{1, int64(2 * spec.Points)}}})
+	m, err := newModel(onnx, spec.Input, []output{{spec.Output, []int64{1, int64(2 * spec.Points)}}}, threads)
 	if err != nil {
 		return nil, fmt.Errorf("model pack %s: landmarks %s: %w", p.ID, spec.File, err)
 	}

@@ -25,7 +25,7 @@ type output struct {
 	shape []int64
 }
 
-func newModel(onnx []byte, in pack.Input, outputs []output) (_ *model, err error) {
+func newModel(onnx []byte, in pack.Input, outputs []output, threads int) (_ *model, err error) {
 	m := &model{}
 	defer func() {
 		if err != nil {
@@ -55,7 +55,7 @@ func newModel(onnx []byte, in pack.Input, outputs []output) (_ *model, err error
 		values = append(values, t)
 		m.outputs = append(m.outputs, t.GetData())
 	}
-	options, err := sessionOptions()
+	options, err := sessionOptions(threads)
 	if err != nil {
 		return nil, err
 	}
@@ -77,18 +77,19 @@ func (m *model) newTensor(shape ort.Shape) (*ort.Tensor[float32], error) {
 	return t, nil
 }
 
-// sessionOptions gives each session one thread: the engine runs one worker
-// per core, and threads of several sessions would only wait for each other.
-func sessionOptions() (*ort.SessionOptions, error) {
+// sessionOptions says that a run uses some threads, which do not spin while
+// they wait for one another: the core may be another worker's.
+func sessionOptions(threads int) (*ort.SessionOptions, error) {
 	options, err := ort.NewSessionOptions()
 	if err != nil {
 		return nil, fmt.Errorf("create session options: %w", err)
 	}
 	err = errors.Join(
-		options.SetIntraOpNumThreads(1),
+		options.SetIntraOpNumThreads(threads),
 		options.SetInterOpNumThreads(1),
 		options.SetExecutionMode(ort.ExecutionModeSequential),
 		options.SetGraphOptimizationLevel(ort.GraphOptimizationLevelEnableAll),
+		options.AddSessionConfigEntry("session.intra_op.allow_spinning", "0"),
 	)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("set session options: %w", err), options.Destroy())

@@ -14,14 +14,14 @@ type scorer struct {
 	model *model
 }
 
-func newScorers(p pack.Pack) (scorers []scorer, err error) {
+func newScorers(p pack.Pack, threads int) (scorers []scorer, err error) {
 	for _, spec := range p.Scorers {
 		onnx, err := p.Read(spec.File)
 		if err != nil {
 			closeScorers(scorers)
 			return nil, err
 		}
-		m, err := newModel(onnx, spec.Input, []output{{spec.Output, []int64{1, int64(spec.Classes)}}})
+		m, err := newModel(onnx, spec.Input, []output{{spec.Output, []int64{1, int64(spec.Classes)}}}, threads)
 		if err != nil {
 			closeScorers(scorers)
 			return nil, fmt.Errorf("model pack %s: scorer %s: %w", p.ID, spec.File, err)

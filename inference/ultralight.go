@@ -12,7 +12,7 @@ type ultraLight struct {
 	faces []face
 }
 
-func newUltraLight(onnx []byte, spec pack.Detector) (*ultraLight, error) {
+func newUltraLight(onnx []byte, spec pack.Detector, threads int) (*ultraLight, error) {
 	// One box per anchor: 3, 2, 2 and 3 anchors on the cells of strides 8, 16,
 	// 32 and 64, 4420 for 320×240.
 	anchors := 0
@@ -24,7 +24,7 @@ func newUltraLight(onnx []byte, spec pack.Detector) (*ultraLight, error) {
 	m, err := newModel(onnx, spec.Input, []output{
 		{"scores", []int64{1, int64(anchors), 2}},
 		{"boxes", []int64{1, int64(anchors), 4}},
-	})
+	}, threads)
 	if err != nil {
 		return nil, err
 	}

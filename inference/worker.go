@@ -20,17 +20,17 @@ type worker struct {
 	tile       pixels.Tile
 }
 
-func newWorker(p pack.Pack, decoder decode.Decoder) (*worker, error) {
-	d, err := newDetector(p)
+func newWorker(p pack.Pack, decoder decode.Decoder, threads int) (*worker, error) {
+	d, err := newDetector(p, threads)
 	if err != nil {
 		return nil, err
 	}
 	w := &worker{decoder: decoder, detector: d}
-	if w.landmarker, err = newLandmarker(p); err != nil {
+	if w.landmarker, err = newLandmarker(p, threads); err != nil {
 		w.close()
 		return nil, err
 	}
-	if w.scorers, err = newScorers(p); err != nil {
+	if w.scorers, err = newScorers(p, threads); err != nil {
 		w.close()
 		return nil, err
 	}

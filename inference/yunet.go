@@ -20,7 +20,7 @@ type yuNet struct {
 	usedWidth, usedHeight int
 }
 
-func newYuNet(onnx []byte, spec pack.Detector) (*yuNet, error) {
+func newYuNet(onnx []byte, spec pack.Detector, threads int) (*yuNet, error) {
 	var outputs []output
 	for _, kind := range []struct {
 		name  string
@@ -31,7 +31,7 @@ func newYuNet(onnx []byte, spec pack.Detector) (*yuNet, error) {
 			outputs = append(outputs, output{fmt.Sprintf("%s_%d", kind.name, stride), []int64{1, cells, kind.width}})
 		}
 	}
-	m, err := newModel(onnx, spec.Input, outputs)
+	m, err := newModel(onnx, spec.Input, outputs, threads)
 	if err != nil {
 		return nil, err
 	}
