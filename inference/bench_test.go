@@ -2,8 +2,8 @@ package inference_test
 
 import (
 	"fmt"
-	"runtime"
 	"image"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
