@@ -70,8 +70,11 @@ const (
 	receiveAhead = 2 * maxBatchEvents
 	// pace is the least time from one small batch to the next. Without it each event of a busy log would be a transaction
 	// of its own, at the cost of the checks that the events come from. After a quiet moment there is nothing to wait for.
-	pace       = 50 * time.Millisecond
+	pace       = 200 * time.Millisecond
 	smallBatch = 100
+	// historyPace is the same while history is read. What comes next is on its way already: by then receiveAhead events are
+	// there, and a longer wait would only hold up a rebuild.
+	historyPace = 50 * time.Millisecond
 	// redeliveryPause follows a Nack.
 	redeliveryPause = 500 * time.Millisecond
 )
@@ -180,7 +183,11 @@ func (p *passage) catchUp(ctx context.Context) error {
 			return dropped
 		}
 		if len(batch.Events) < smallBatch {
-			rest(ctx, pace)
+			wait := historyPace
+			if caughtUp {
+				wait = pace
+			}
+			rest(ctx, wait)
 		}
 	}
 	return nil
