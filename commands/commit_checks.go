@@ -33,6 +33,7 @@ func (r *countRequest) settle(event domain.CheckCompleted, err error) {
 func (l *lane) flush() {
 	defer l.counter.leave(l)
 	for {
+		l.gather()
 		l.mu.Lock()
 		batch := l.waiting
 		if len(batch) > maxBatch {
@@ -49,7 +50,39 @@ func (l *lane) flush() {
 	}
 }
 
+// gather lets a batch grow while many calls of the subscription are under way: an append costs the same for one call and
+// for ten, and who waits for a judge gains what the others do not spend on appends. With up to four calls under way
+// nothing waits.
+func (l *lane) gather() {
+	if l.worthAnAppend() {
+		return
+	}
+	patience := time.NewTimer(gatherPatience)
+	defer patience.Stop()
+	for !l.worthAnAppend() {
+		select {
+		case <-l.joined:
+		case <-patience.C:
+			return
+		}
+	}
+}
+
+// worthAnAppend says whether a quarter of the calls under way waits to be counted.
+func (l *lane) worthAnAppend() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.quarterWaits()
+}
+
+// quarterWaits is worthAnAppend for a caller that holds mu.
+func (l *lane) quarterWaits() bool {
+	return int64(4*len(l.waiting)) >= l.reserved || len(l.waiting) == 0
+}
+
 const (
+	// gatherPatience is how long a call waits at most for others to be counted with it.
+	gatherPatience = 25 * time.Millisecond
 	// maxBatch keeps an append well below the store's limit of 1 MiB.
 	maxBatch = 400
 	// commitPatience is how long a batch tries to learn its outcome before its callers are told that it is not known.

@@ -152,9 +152,15 @@ func (t *Ticket) Count(ctx context.Context, by Origin, digest string, judgement 
 	}
 	l.mu.Lock()
 	l.waiting = append(l.waiting, request)
-	start := !l.flushing
+	start, enough := !l.flushing, l.quarterWaits()
 	l.flushing = true
 	l.mu.Unlock()
+	if enough {
+		select {
+		case l.joined <- struct{}{}:
+		default:
+		}
+	}
 	if start {
 		l.counter.retain(l)
 		go l.flush() // leaves the lane when nothing waits any more

@@ -31,12 +31,13 @@ type lane struct {
 	reserved int64 // checks admitted and not yet decided
 	waiting  []*countRequest
 	flushing bool
+	joined   chan struct{}         // has an element when enough has come to wait
 	inFlight map[uuid.UUID]*Ticket // checks with an Idempotency-Key that are under way here
 }
 
 func newLane(c *UsageCounter, id uuid.UUID) *lane {
 	return &lane{
-		counter: c, id: id, stateLock: make(chan struct{}, 1), subRevision: NoStream, usageRevision: NoStream,
+		counter: c, id: id, stateLock: make(chan struct{}, 1), joined: make(chan struct{}, 1), subRevision: NoStream, usageRevision: NoStream,
 		inFlight: map[uuid.UUID]*Ticket{},
 	}
 }
