@@ -74,7 +74,7 @@ func (b *bench) compare(ctx context.Context, s *server, engine *inference.Engine
 		{&c.many, func() (throughput, error) { return s.load(ctx, p.body, 16, long, 0) }},
 		{&c.few, func() (throughput, error) { return s.load(ctx, p.body, 4, long, 0) }},
 	}
-	for range either(b, 4, 1) {
+	for range either(b, 6, 1) {
 		for _, turn := range turns {
 			got, err := turn.run()
 			if err != nil {

@@ -93,7 +93,23 @@ func initVips(handle uintptr) (*vipsLibrary, error) {
 	// the operation cache would only keep customers' pictures in memory.
 	call(cacheMax, 0)
 	call(concurrency, 1)
+	keepFreedStrips()
 	return l, nil
+}
+
+// keepFreedStrips stops glibc from giving the system back, after each strip of
+// an image, what the next strip needs again: taking it back, page by page, is a
+// quarter of the time that decoding 12 megapixels takes. Up to 16 MB stay with
+// each thread that decodes. Other C libraries lack the function and the habit.
+func keepFreedStrips() {
+	mallopt, err := purego.Dlsym(purego.RTLD_DEFAULT, "mallopt")
+	if err != nil {
+		return
+	}
+	const trimThreshold, mmapThreshold = -1, -3 // M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
+	for parameter, bytes := range map[int]uintptr{trimThreshold: 16 << 20, mmapThreshold: 8 << 20} {
+		call(mallopt, uintptr(parameter), bytes)
+	}
 }
 
 // call calls a C function of integers and pointers.
