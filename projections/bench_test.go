@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
+	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
 )
@@ -43,7 +45,10 @@ func BenchmarkUsageFromZero(b *testing.B) {
 	last, _ := log.Head(b.Context())
 	for b.Loop() {
 		b.StopTimer()
-		pool := database(b)
+		pool := connect(b, pgtest.Durable(b))
+		if err := postgres.Migrate(b.Context(), pool); err != nil {
+			b.Fatal(err)
+		}
 		p := projections.UsageProjection()
 		if err := projections.Prepare(b.Context(), pool, p); err != nil {
 			b.Fatal(err)

@@ -2,10 +2,9 @@ package main
 
 import (
 	"context"
-	"fmt"
 )
 
-// measureCounting is the exact, durable count of checks with inference replaced by a constant, at 64 clients, beside the
+// measureCounting is the exact, durable count of checks with inference replaced by a constant, beside the
 // usual way: a counter row and an event row in one Postgres transaction.
 func measureCounting(ctx context.Context, b *bench) ([]row, error) {
 	m, err := b.measureGo(ctx, goBenchmarks{
@@ -15,19 +14,18 @@ func measureCounting(ctx context.Context, b *bench) ([]row, error) {
 		return nil, err
 	}
 	t := tabulate(m)
+	alone := "/subscriptions=1/clients=1"
+	t.add(row{Name: "1 client, p50"}, "DurableChecks/liveness"+alone, "p50-ms").beside("DurableChecks/postgres"+alone, "UPDATE and INSERT in Postgres")
 	for _, load := range []struct {
-		subscriptions int
-		rate          float64
-	}{{1, 5_000}, {100, 3_000}} {
-		name := fmt.Sprintf("%d subscriptions", load.subscriptions)
-		if load.subscriptions == 1 {
-			name = "1 hot subscription"
-		}
-		ours := fmt.Sprintf("DurableChecks/liveness/subscriptions=%d", load.subscriptions)
-		usual := fmt.Sprintf("DurableChecks/postgres/subscriptions=%d", load.subscriptions)
+		name, shape string
+		rate        float64
+	}{{"1 hot subscription, 64 clients", "/subscriptions=1/clients=64", 5_000}, {"100 subscriptions, 64 clients", "/subscriptions=100/clients=64", 3_000}} {
+		name, ours, usual := load.name, "DurableChecks/liveness"+load.shape, "DurableChecks/postgres"+load.shape
 		t.add(row{Name: name, Target: atLeast(load.rate)}, ours, "checks/s").beside(usual, "UPDATE and INSERT in Postgres")
 		t.add(row{Name: name + ", p50"}, ours, "p50-ms").beside(usual, "the same")
 		t.add(row{Name: name + ", p99", Target: atMost(60)}, ours, "p99-ms").beside(usual, "the same")
+		t.add(row{Name: name + ", allocated for a check"}, ours, "B/op")
+		t.add(row{Name: name + ", allocations for a check"}, ours, "allocs/op")
 	}
 	return t.rows, t.err
 }

@@ -42,6 +42,8 @@ func projected(ctx context.Context, b *bench) ([]row, error) {
 		return nil, err
 	}
 	t.besideValue(without, "without node and client")
+	t.add(row{Name: "allocated for an event, with the node"}, "ProjectUsage", "B/event")
+	t.add(row{Name: "allocations for an event, with the node"}, "ProjectUsage", "allocs/event")
 	return t.rows, t.err
 }
 

@@ -46,5 +46,11 @@ func shownUnit(unit string) string {
 	if strings.HasSuffix(unit, "-ms") || strings.HasSuffix(unit, "sec/op") {
 		return "ms"
 	}
+	switch per, _, _ := strings.Cut(unit, "/"); per {
+	case "B":
+		return "bytes"
+	case "allocs":
+		return "allocations"
+	}
 	return unit
 }

@@ -20,17 +20,18 @@ import (
 	"github.com/pas-ta/liveness/domain"
 )
 
-// countingClients is how many clients send checks at the same time.
-const countingClients = 64
+// manyClients is how many clients send checks at the same time under load.
+const manyClients = 64
 
-// BenchmarkDurableChecks counts checks durably with inference replaced by a constant, for one subscription and spread
-// over a hundred: through the checker, the official client and the embedded node on disk; and beside it the usual way, a
+// BenchmarkDurableChecks counts checks durably with inference replaced by a constant, for one subscription, by many
+// clients and by a single one, and spread over a hundred: through the checker, the official client and the embedded node on disk; and beside it the usual way, a
 // counter row and an event row in one Postgres transaction. One iteration is one acknowledged check.
 func BenchmarkDurableChecks(b *testing.B) {
-	for _, subscriptions := range []int{1, 100} {
-		b.Run(fmt.Sprintf("liveness/subscriptions=%d", subscriptions), func(b *testing.B) {
-			checker, owners := countingSystem(b, subscriptions)
-			countWith(b, func(ctx context.Context, i int) error {
+	for _, load := range []struct{ subscriptions, clients int }{{1, 1}, {1, manyClients}, {100, manyClients}} {
+		shape := fmt.Sprintf("/subscriptions=%d/clients=%d", load.subscriptions, load.clients)
+		b.Run("liveness"+shape, func(b *testing.B) {
+			checker, owners := countingSystem(b, load.subscriptions)
+			countWith(b, load.clients, func(ctx context.Context, i int) error {
 				ticket, err := checker.Begin(ctx, owners[i%len(owners)], "")
 				if err != nil {
 					return err
@@ -42,22 +43,23 @@ func BenchmarkDurableChecks(b *testing.B) {
 				return err
 			})
 		})
-		b.Run(fmt.Sprintf("postgres/subscriptions=%d", subscriptions), func(b *testing.B) {
-			pool, ids := countingTables(b, subscriptions)
-			countWith(b, func(ctx context.Context, i int) error { return countInPostgres(ctx, pool, ids[i%len(ids)]) })
+		b.Run("postgres"+shape, func(b *testing.B) {
+			pool, ids := countingTables(b, load.subscriptions)
+			countWith(b, load.clients, func(ctx context.Context, i int) error { return countInPostgres(ctx, pool, ids[i%len(ids)]) })
 		})
 	}
 }
 
-// countWith lets all clients send checks until b.N are acknowledged, and reports rate and latencies.
-func countWith(b *testing.B, check func(ctx context.Context, i int) error) {
+// countWith lets clients send checks until b.N are acknowledged, and reports rate, latencies and what was allocated.
+func countWith(b *testing.B, clients int, check func(ctx context.Context, i int) error) {
 	b.Helper()
 	var left atomic.Int64
 	left.Store(int64(b.N))
-	latencies := make([][]time.Duration, countingClients)
+	latencies := make([][]time.Duration, clients)
 	var group sync.WaitGroup
+	b.ReportAllocs()
 	b.ResetTimer()
-	for client := range countingClients {
+	for client := range clients {
 		group.Go(func() {
 			for i := client; left.Add(-1) >= 0; i++ {
 				began := time.Now()
@@ -131,11 +133,11 @@ func countingSystem(b *testing.B, subscriptions int) (*commands.LivenessChecker,
 // countingTables makes the tables of the usual way.
 func countingTables(b *testing.B, subscriptions int) (*pgxpool.Pool, []uuid.UUID) {
 	b.Helper()
-	config, err := pgxpool.ParseConfig(pgtest.Database(b))
+	config, err := pgxpool.ParseConfig(pgtest.Durable(b))
 	if err != nil {
 		b.Fatal(err)
 	}
-	config.MaxConns = countingClients
+	config.MaxConns = manyClients
 	pool, err := pgxpool.NewWithConfig(b.Context(), config)
 	if err != nil {
 		b.Fatal(err)

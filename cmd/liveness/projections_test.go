@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -37,6 +38,11 @@ type readModels struct {
 
 func openReadModels(tb testing.TB, maintained ...projections.Projection) *readModels {
 	tb.Helper()
+	return openReadModelsIn(tb, pgtest.Database(tb), maintained...)
+}
+
+func openReadModelsIn(tb testing.TB, database string, maintained ...projections.Projection) *readModels {
+	tb.Helper()
 	log := slog.New(slog.DiscardHandler)
 	embedded, err := node.Start(tb.Context(), node.Config{Addr: "127.0.0.1:0", Dir: tb.TempDir(), Logger: log})
 	if err != nil {
@@ -52,7 +58,7 @@ func openReadModels(tb testing.TB, maintained ...projections.Projection) *readMo
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = client.Close() })
-	r := &readModels{flags: ReadModelFlags{LogFlags: LogFlags{EventStore: embedded.ConnectionString()}, Postgres: pgtest.Database(tb)}}
+	r := &readModels{flags: ReadModelFlags{LogFlags: LogFlags{EventStore: embedded.ConnectionString()}, Postgres: database}}
 	r.store = eventstoredb.NewStore(client, domain.NewRegistry())
 	r.source = eventstoredb.NewSource(client, domain.NewRegistry(), log)
 	if r.pool, err = postgres.Connect(tb.Context(), r.flags.Postgres); err != nil {
@@ -307,7 +313,7 @@ func BenchmarkProjectUsage(b *testing.B) {
 			b.Fatalf("LIVENESS_BENCH_EVENTS=%q is not a number of events", text)
 		}
 	}
-	r := openReadModels(b, projections.UsageProjection())
+	r := openReadModelsIn(b, pgtest.Durable(b), projections.UsageProjection())
 	const subscriptions = 20
 	var last uint64
 	begun := time.Now()
@@ -318,6 +324,8 @@ func BenchmarkProjectUsage(b *testing.B) {
 		}
 	}
 	b.Logf("appended %d events, %.0f a second", n, float64(n)/time.Since(begun).Seconds())
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
 	for b.Loop() {
 		b.StopTimer()
 		if _, err := r.pool.Exec(b.Context(), "drop schema if exists usage cascade"); err != nil {
@@ -333,5 +341,9 @@ func BenchmarkProjectUsage(b *testing.B) {
 		stop()
 		b.StartTimer()
 	}
-	b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "events/s")
+	runtime.ReadMemStats(&after)
+	projected := float64(n) * float64(b.N)
+	b.ReportMetric(projected/b.Elapsed().Seconds(), "events/s")
+	b.ReportMetric(float64(after.TotalAlloc-before.TotalAlloc)/projected, "B/event")
+	b.ReportMetric(float64(after.Mallocs-before.Mallocs)/projected, "allocs/event")
 }

@@ -10,6 +10,7 @@ package pgtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -58,6 +59,30 @@ func Main(m *testing.M) {
 func Database(t testing.TB) string {
 	t.Helper()
 	return process.create(t, "template0")
+}
+
+// Durable returns the address of an empty database in a cluster of its own that
+// syncs every commit, as in production: for benchmarks. Starting it takes
+// seconds.
+func Durable(t testing.TB) string {
+	t.Helper()
+	ctx, dir := context.WithoutCancel(t.Context()), newDir()
+	server, err := open(ctx, dir, false)
+	if err != nil {
+		t.Fatalf("pgtest: %v", err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+		defer cancel()
+		if err := errors.Join(server.Close(ctx), os.RemoveAll(dir)); err != nil {
+			t.Errorf("pgtest: %v", err)
+		}
+	})
+	address, err := server.Database(ctx, "durable")
+	if err != nil {
+		t.Fatalf("pgtest: %v", err)
+	}
+	return address
 }
 
 // Clone returns the address of a database that belongs to the test and starts
@@ -122,7 +147,7 @@ func (c *cluster) start(t testing.TB) *localpostgres.Cluster {
 	defer c.mu.Unlock()
 	if c.server == nil && c.err == nil {
 		c.templates = map[string]*template{}
-		c.server, c.err = open(context.WithoutCancel(t.Context()))
+		c.server, c.err = open(context.WithoutCancel(t.Context()), newDir(), true)
 	}
 	if c.err != nil {
 		t.Fatalf("pgtest: %v", c.err)
@@ -130,7 +155,9 @@ func (c *cluster) start(t testing.TB) *localpostgres.Cluster {
 	return c.server
 }
 
-func open(ctx context.Context) (*localpostgres.Cluster, error) {
+func newDir() string { return filepath.Join(os.TempDir(), "liveness-pgtest-"+uuid.NewString()) }
+
+func open(ctx context.Context, dir string, disposable bool) (*localpostgres.Cluster, error) {
 	// Programs may have to be fetched first, and the machine may be busy.
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
@@ -138,11 +165,7 @@ func open(ctx context.Context) (*localpostgres.Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	return localpostgres.Start(ctx, localpostgres.Config{
-		BinDir:     bin,
-		Dir:        filepath.Join(os.TempDir(), "liveness-pgtest-"+uuid.NewString()),
-		Disposable: true,
-	})
+	return localpostgres.Start(ctx, localpostgres.Config{BinDir: bin, Dir: dir, Disposable: disposable})
 }
 
 func (c *cluster) close() error {
