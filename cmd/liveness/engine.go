@@ -68,6 +68,9 @@ func (f EngineFlags) open(app *App) (*inference.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := queueBehindWorkers(); err != nil {
+		app.Log.Debug("threads are scheduled as usual", "error", err) // a container may forbid it; checks only get slower
+	}
 	engine, err := inference.Open(app.Ctx, inference.Config{
 		LibraryPath: library,
 		Pack:        models,
