@@ -102,7 +102,7 @@ func openConn(dir string, mode access) (*conn, error) {
 		return nil, fmt.Errorf("open database: unexpected driver connection %T", opened)
 	}
 	c := &conn{raw: raw, statements: make(map[string]driver.StmtQueryContext)}
-	if err := c.script(context.Background(), "PRAGMA cache_size=-16000; PRAGMA temp_store=MEMORY; PRAGMA wal_autocheckpoint=4000; PRAGMA journal_size_limit=67108864"); err != nil {
+	if err := c.script(context.Background(), "PRAGMA cache_size=-8000; PRAGMA temp_store=MEMORY; PRAGMA wal_autocheckpoint=4000; PRAGMA journal_size_limit=67108864"); err != nil {
 		return nil, errors.Join(err, c.close())
 	}
 	return c, nil

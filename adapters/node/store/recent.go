@@ -21,7 +21,8 @@ type recent struct {
 }
 
 func newRecent() *recent {
-	return &recent{revisions: make(map[eventKey]int64)}
+	// Made at once, so that a node's memory does not grow with its first hours.
+	return &recent{revisions: make(map[eventKey]int64, recentEvents), ring: make([]eventKey, 0, recentEvents)}
 }
 
 func (r *recent) add(key eventKey, revision int64) {
