@@ -56,12 +56,12 @@ func (a *Application) RegenerateKey(ctx context.Context, cmd RegenerateKey) (Iss
 	if err != nil {
 		return IssuedKey{}, err
 	}
-	if err := a.barrier.WaitFor(ctx, KeysReadModel, done.Position); err != nil {
+	if err = a.barrier.WaitFor(ctx, KeysReadModel, done.Position); err == nil {
+		err = outlastStale(ctx)
+	}
+	if err != nil {
 		return IssuedKey{}, domain.ErrUnavailable.Saying("The key could not be replaced on every node in time. Press Regenerate again.").
 			Because(fmt.Errorf("wait for %s: %w", KeysReadModel, err))
-	}
-	if err := outlastStale(ctx); err != nil {
-		return IssuedKey{}, err
 	}
 	return IssuedKey{Slot: cmd.Slot, secret: key, Prefix: digest.Prefix, Position: done.Position}, nil
 }

@@ -23,5 +23,5 @@ func (a *Application) SwitchOverage(ctx context.Context, cmd SwitchOverage) (Sub
 	if err != nil {
 		return done, err
 	}
-	return done, outlastStale(ctx)
+	return done, unavailable(outlastStale(ctx))
 }

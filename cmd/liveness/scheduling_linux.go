@@ -11,7 +11,7 @@ import (
 
 // queueBehindWorkers makes threads of this program that wake up wait for their turn on a processor, a few milliseconds
 // at most, where they would otherwise interrupt a thread that judges an image. A check wakes dozens of threads for
-// microseconds each; interrupting and resuming a worker for each of them cost a tenth of all checks, and on a processor
+// microseconds each; interrupting and resuming a worker for each of them cost up to a tenth of all checks, and on a processor
 // that is idle nothing waits. Threads that are started later inherit it.
 func queueBehindWorkers() error {
 	for range 3 { // a thread may be started by one that has not been reached yet
