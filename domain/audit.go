@@ -41,7 +41,7 @@ type AuditedMonth struct {
 	Counted        int64     `json:"counted"`
 	Included       int64     `json:"included"`
 	Overage        int64     `json:"overage"`
-	OnOlderState   int64     `json:"onOlderState"` // decided while a change of the subscription was being written elsewhere
+	OnOlderState   int64     `json:"onOlderState"` // decided up to 250 ms behind a change of the subscription
 	FirstAt        time.Time `json:"firstAt"`
 	LastAt         time.Time `json:"lastAt"`
 
