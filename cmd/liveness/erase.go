@@ -76,7 +76,7 @@ func (c *EraseCmd) Run(app *App) error {
 	}); err != nil {
 		return err
 	}
-	if _, err := console.NewPostgresLedger(pool).NextGeneration(app.Ctx, customer); err != nil {
+	if _, err := console.NewPostgresSessionGenerations(pool).Raise(app.Ctx, customer); err != nil {
 		return fmt.Errorf("the data is erased, but open sessions could not be ended; repeat the command: %w", err)
 	}
 	_, err = fmt.Fprintf(app.Out, "The personal data of customer %s is erased.\n", customer)

@@ -142,8 +142,8 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 			Usage: usage, Keys: keys, Subscriptions: projections.NewSubscriptions(c.pool),
 			Accounts: projections.NewAccounts(c.pool, c.vault), Activity: projections.NewActivity(c.pool), Metering: projections.NewMetering(c.pool),
 		},
-		Sessions:  pgxstore.NewWithCleanupInterval(c.pool, 10*time.Minute),
-		Ledger:    console.NewPostgresLedger(c.pool),
+		Sessions: pgxstore.NewWithCleanupInterval(c.pool, 10*time.Minute),
+		Attempts: console.NewPostgresAttempts(c.pool), Generations: console.NewPostgresSessionGenerations(c.pool),
 		AssetsDir: cfg.assetsDir, PublicURL: cfg.publicURL, Secret: c.secret,
 		SupportMail: cfg.flags.Support, MarketplaceURL: cfg.listingURL, TrustedProxies: cfg.flags.Proxies, Now: time.Now, Log: c.log,
 	})

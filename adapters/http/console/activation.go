@@ -119,7 +119,7 @@ func (c *console) renewLink(w http.ResponseWriter, r *http.Request) {
 		c.refuseLink(w, r, link, values["token"], err)
 		return
 	}
-	if err := c.attempt(r.Context(), mailToAccount, link.CustomerID.String()); err != nil {
+	if err := c.countAttempt(r.Context(), mailToAccount, link.CustomerID.String()); err != nil {
 		c.fail(w, r, err)
 		return
 	}

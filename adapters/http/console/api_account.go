@@ -92,7 +92,7 @@ func (c *console) changePassword(r *http.Request, user visitor) (any, error) {
 		return nil, err
 	}
 	ctx, who := r.Context(), user.customer.String()
-	if err := c.attempt(ctx, passwordOfAccount, who); err != nil {
+	if err := c.countAttempt(ctx, passwordOfAccount, who); err != nil {
 		return nil, err
 	}
 	err := c.hash(ctx, func() error {
@@ -101,7 +101,7 @@ func (c *console) changePassword(r *http.Request, user visitor) (any, error) {
 		})
 	})
 	if !errors.Is(err, commands.ErrWrongPassword) {
-		c.forgetAttempts(ctx, passwordOfAccount, who)
+		c.resetAttempts(ctx, passwordOfAccount, who)
 	}
 	if err != nil {
 		return nil, err

@@ -35,10 +35,11 @@ type Config struct {
 	Catalogue   domain.Catalogue
 	Models      ReadModels
 	Sessions    scs.Store // where sessions are kept, shared by all nodes
-	Ledger      Ledger
+	Attempts    AttemptLimiter
+	Generations SessionGenerations
 	AssetsDir   string   // directory of the third-party browser files
 	PublicURL   *url.URL // address that customers see; https except on one machine
-	Secret      []byte   // at least 32 bytes; names in the ledger are keyed with it
+	Secret      []byte   // at least 32 bytes; names of whose attempts are counted are keyed with it
 
 	SupportMail    string         // optional: shown wherever a person may be stuck
 	MarketplaceURL string         // optional: product page on AWS Marketplace, for people without a subscription
@@ -89,7 +90,7 @@ func (cfg Config) check() error {
 	for name, absent := range map[string]bool{
 		"Application": cfg.Application == nil, "Buyers": cfg.Buyers == nil, "Barrier": cfg.Barrier == nil,
 		"Catalogue": len(cfg.Catalogue.Plans()) == 0, "Models": !cfg.Models.complete(), "Sessions": cfg.Sessions == nil,
-		"Ledger": cfg.Ledger == nil, "AssetsDir": cfg.AssetsDir == "", "Now": cfg.Now == nil, "Log": cfg.Log == nil,
+		"Attempts": cfg.Attempts == nil, "Generations": cfg.Generations == nil, "AssetsDir": cfg.AssetsDir == "", "Now": cfg.Now == nil, "Log": cfg.Log == nil,
 		"PublicURL": cfg.PublicURL == nil || cfg.PublicURL.Host == "",
 	} {
 		if absent {

@@ -51,10 +51,10 @@ func (c *console) authenticate(r *http.Request, email, password string) error {
 	ctx := r.Context()
 	refusal := time.Now().Add(loginRefusalTime)
 	account, address := commands.NormaliseMail(email), c.clientAddress(r)
-	if err := c.attempt(ctx, loginFromAddress, address); err != nil {
+	if err := c.countAttempt(ctx, loginFromAddress, address); err != nil {
 		return err
 	}
-	if err := c.attempt(ctx, loginOfAccount, account); err != nil {
+	if err := c.countAttempt(ctx, loginOfAccount, account); err != nil {
 		return err
 	}
 	var user commands.LoggedIn
@@ -64,13 +64,13 @@ func (c *console) authenticate(r *http.Request, email, password string) error {
 	})
 	if err != nil {
 		if !errors.Is(err, commands.ErrLoginFailed) { // not the person's fault, so it says nothing about the password
-			c.excuse(ctx, loginOfAccount, account)
+			c.refundAttempt(ctx, loginOfAccount, account)
 			return err
 		}
 		noSoonerThan(ctx, refusal)
 		return err
 	}
-	generation, err := c.Ledger.Generation(ctx, user.CustomerID)
+	generation, err := c.Generations.Current(ctx, user.CustomerID)
 	if err != nil {
 		return domain.ErrUnavailable.Because(err)
 	}
@@ -79,8 +79,8 @@ func (c *console) authenticate(r *http.Request, email, password string) error {
 	if err := c.Application.ConfirmLogin(ctx, user); err != nil {
 		return err
 	}
-	c.excuse(ctx, loginFromAddress, address)
-	c.forgetAttempts(ctx, loginOfAccount, account)
+	c.refundAttempt(ctx, loginFromAddress, address)
+	c.resetAttempts(ctx, loginOfAccount, account)
 	return c.beginSession(r, user, generation)
 }
 

@@ -27,7 +27,7 @@ func (c *console) receiveBuyer(w http.ResponseWriter, r *http.Request) {
 		c.explainRegistration(w, r)
 		return
 	}
-	if err := c.attempt(r.Context(), tokenFromAddress, address); err != nil {
+	if err := c.countAttempt(r.Context(), tokenFromAddress, address); err != nil {
 		c.fail(w, r, err)
 		return
 	}
@@ -36,7 +36,7 @@ func (c *console) receiveBuyer(w http.ResponseWriter, r *http.Request) {
 		c.refuseBuyer(w, r, token, err)
 		return
 	}
-	c.excuse(r.Context(), tokenFromAddress, address)
+	c.refundAttempt(r.Context(), tokenFromAddress, address)
 	if buyer.Active {
 		// The session stays untouched: it may be the one that this buyer is logged in with.
 		http.Redirect(w, r, commands.LoginPath+"?from="+fromMarketplace, http.StatusSeeOther)

@@ -65,14 +65,14 @@ func (c *console) submitOnboarding(w http.ResponseWriter, r *http.Request) {
 	}
 	id, bought, err := c.purchase(r)
 	if err == nil {
-		err = c.attempt(r.Context(), mailToAccount, id.String())
+		err = c.countAttempt(r.Context(), mailToAccount, id.String())
 	}
 	if err == nil {
 		_, err = c.Application.RegisterAccount(r.Context(), commands.RegisterAccount{By: by(domain.ActorBuyer), SubscriptionID: id, Person: commands.Person{
 			FirstName: values["firstName"], LastName: values["lastName"], Email: values["email"], Company: values["company"], Website: values["website"],
 		}})
 		if problemOf(err).Status < http.StatusInternalServerError && err != nil {
-			c.excuse(r.Context(), mailToAccount, id.String()) // no mail went out
+			c.refundAttempt(r.Context(), mailToAccount, id.String()) // no mail went out
 		}
 	}
 	if err != nil {
@@ -105,7 +105,7 @@ func (c *console) resendVerification(w http.ResponseWriter, r *http.Request) {
 		c.explainRegistration(w, r)
 		return
 	}
-	err := c.attempt(r.Context(), mailToAccount, id.String())
+	err := c.countAttempt(r.Context(), mailToAccount, id.String())
 	if err == nil {
 		_, err = c.Application.ResendVerification(r.Context(), commands.ResendVerification{
 			By: by(domain.ActorBuyer), CustomerID: domain.CustomerIDForSubscription(id),

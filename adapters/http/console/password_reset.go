@@ -43,12 +43,12 @@ func (c *console) requestReset(w http.ResponseWriter, r *http.Request) {
 		c.refuse(w, r, "forgot", p, domain.Invalid("email", "Enter the mail address of your account."))
 		return
 	}
-	if err := c.attempt(ctx, mailFromAddress, c.clientAddress(r)); err != nil {
+	if err := c.countAttempt(ctx, mailFromAddress, c.clientAddress(r)); err != nil {
 		c.refuse(w, r, "forgot", p, err)
 		return
 	}
 	// Beyond the limit of mails to one account no further is sent, and the answer is the same as ever.
-	limited := c.attempt(ctx, mailToAccount, commands.NormaliseMail(values["email"]))
+	limited := c.countAttempt(ctx, mailToAccount, commands.NormaliseMail(values["email"]))
 	if limited == nil {
 		err = c.Application.RequestPasswordReset(ctx, commands.RequestPasswordReset{By: by(domain.ActorBuyer), Email: values["email"]})
 	} else if !errors.Is(limited, errTooManyAttempts) {

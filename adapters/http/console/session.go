@@ -61,7 +61,7 @@ func (c *console) visitor(r *http.Request) (visitor, error) {
 	if customer == uuid.Nil {
 		return visitor{}, errLoggedOut
 	}
-	generation, err := c.Ledger.Generation(ctx, customer)
+	generation, err := c.Generations.Current(ctx, customer)
 	if err != nil {
 		return visitor{}, domain.ErrUnavailable.Because(err)
 	}
@@ -103,7 +103,7 @@ func (c *console) closeSession(r *http.Request) {
 
 // closeSessions closes all sessions of a customer. One that is to go on takes over the generation that is returned.
 func (c *console) closeSessions(ctx context.Context, customer uuid.UUID) (int64, error) {
-	generation, err := c.Ledger.NextGeneration(ctx, customer)
+	generation, err := c.Generations.Raise(ctx, customer)
 	if err != nil {
 		return 0, domain.ErrUnavailable.Because(err)
 	}

@@ -78,7 +78,8 @@ func newWorld(t testing.TB) *world {
 			Usage: projections.NewUsage(w.pool), Keys: projections.NewAPIKeys(w.pool), Subscriptions: projections.NewSubscriptions(w.pool),
 			Accounts: projections.NewAccounts(w.pool, vault), Activity: projections.NewActivity(w.pool), Metering: projections.NewMetering(w.pool),
 		},
-		Sessions: pgxstore.NewWithCleanupInterval(w.pool, 0), Ledger: console.NewPostgresLedger(w.pool), AssetsDir: assets, PublicURL: public,
+		Sessions: pgxstore.NewWithCleanupInterval(w.pool, 0), Attempts: console.NewPostgresAttempts(w.pool),
+		Generations: console.NewPostgresSessionGenerations(w.pool), AssetsDir: assets, PublicURL: public,
 		Secret: []byte(testSecret), SupportMail: "support@example.com", MarketplaceURL: "https://aws.amazon.com/marketplace/", Now: clock.Now, Log: log,
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 	})

@@ -1,14 +1,12 @@
 package console_test
 
 import (
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/uuid"
 
 	"github.com/pas-ta/liveness/adapters/http/console"
 )
@@ -25,13 +23,13 @@ func TestWaitsDouble(t *testing.T) {
 	}
 }
 
-func TestLedgerCountsAttempts(t *testing.T) {
+func TestLimiterCountsAttempts(t *testing.T) {
 	t.Parallel()
-	ledger := console.NewPostgresLedger(database(t))
+	limiter := console.NewPostgresAttempts(database(t))
 	ctx := t.Context()
 	take := func(subject string, limit console.AttemptLimit) time.Duration {
 		t.Helper()
-		wait, err := ledger.Take(ctx, subject, limit)
+		wait, err := limiter.Take(ctx, subject, limit)
 		must(t, err)
 		return wait
 	}
@@ -44,11 +42,11 @@ func TestLedgerCountsAttempts(t *testing.T) {
 	if wait := take("another", strict); wait != 0 {
 		t.Errorf("somebody else waits %v", wait)
 	}
-	must(t, ledger.GiveBack(ctx, "one"))
+	must(t, limiter.Refund(ctx, "one"))
 	if wait := take("one", strict); wait != 0 {
 		t.Errorf("an attempt given back still waits %v", wait)
 	}
-	must(t, ledger.Forget(ctx, "one"))
+	must(t, limiter.Reset(ctx, "one"))
 	for range 2 {
 		if wait := take("one", strict); wait != 0 {
 			t.Errorf("forgotten attempts still wait %v", wait)
@@ -70,7 +68,7 @@ func TestLedgerCountsAttempts(t *testing.T) {
 	}
 }
 
-func TestLedgerOnManyNodes(t *testing.T) {
+func TestLimiterOnManyNodes(t *testing.T) {
 	t.Parallel()
 	pool := database(t)
 	limit := console.AttemptLimit{Free: 3, Base: time.Hour, Max: time.Hour, Window: 2 * time.Hour}
@@ -78,7 +76,7 @@ func TestLedgerOnManyNodes(t *testing.T) {
 	var nodes sync.WaitGroup
 	for range 12 {
 		nodes.Go(func() {
-			if wait, err := console.NewPostgresLedger(pool).Take(t.Context(), "guesser", limit); err == nil && wait == 0 {
+			if wait, err := console.NewPostgresAttempts(pool).Take(t.Context(), "guesser", limit); err == nil && wait == 0 {
 				let.Add(1)
 			}
 		})
@@ -86,22 +84,5 @@ func TestLedgerOnManyNodes(t *testing.T) {
 	nodes.Wait()
 	if let.Load() != 3 {
 		t.Errorf("%d attempts at once were let through, want 3", let.Load())
-	}
-}
-
-func TestGenerations(t *testing.T) {
-	t.Parallel()
-	ledger := console.NewPostgresLedger(database(t))
-	customer := uuid.New()
-	var seen []string
-	for range 3 {
-		now, err := ledger.Generation(t.Context(), customer)
-		must(t, err)
-		next, err := ledger.NextGeneration(t.Context(), customer)
-		must(t, err)
-		seen = append(seen, fmt.Sprint(now, next))
-	}
-	if diff := cmp.Diff([]string{"0 1", "1 2", "2 3"}, seen); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -9,29 +9,23 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/pas-ta/liveness/domain"
 )
 
-// Ledger keeps, for all nodes together, what guards logins and sessions. It is kept in the database and not in a node's
-// memory: a guesser that is spread over the nodes by the load balancer would otherwise have as many tries as there are
-// nodes, and a session closed on one node would live on at another.
+// AttemptLimiter limits attempts at logins, mails and tokens, over all nodes together. Its counts are kept in the database
+// and not in a node's memory: a guesser that is spread over the nodes by the load balancer would otherwise have as many
+// tries as there are nodes.
 //
 // Take counts an attempt of a subject before its outcome is known, so that attempts made at the same time cannot slip
 // past the limit together. It returns how long the subject has to wait; the attempt is counted only when that is 0.
 //
-// GiveBack takes the last attempt back: it was none of those that are to be limited.
+// Refund uncounts the last attempt: it was none of those that are to be limited.
 //
-// Forget drops all that is counted of a subject.
-//
-// Generation is a number per customer, 0 at first, that NextGeneration raises: sessions of an older one are closed.
-type Ledger interface {
+// Reset drops all that is counted of a subject.
+type AttemptLimiter interface {
 	Take(ctx context.Context, subject string, limit AttemptLimit) (wait time.Duration, err error)
-	GiveBack(ctx context.Context, subject string) error
-	Forget(ctx context.Context, subject string) error
-	Generation(ctx context.Context, customer uuid.UUID) (int64, error)
-	NextGeneration(ctx context.Context, customer uuid.UUID) (int64, error)
+	Refund(ctx context.Context, subject string) error
+	Reset(ctx context.Context, subject string) error
 }
 
 // AttemptLimit lets a subject try Free times; from then on each further attempt waits, Base at first and twice as long
@@ -54,7 +48,7 @@ func (l AttemptLimit) Wait(n int) time.Duration {
 	return min(wait, l.Max)
 }
 
-// limitOf gives the limits. An account's is low, because an account has one owner who knows the password; an address
+// limitOf returns the limits. An account's is low, because an account has one owner who knows the password; an address
 // may be that of a whole company.
 func limitOf(what string) AttemptLimit {
 	switch what {
@@ -76,7 +70,7 @@ const (
 	tokenFromAddress  = "token-address"
 )
 
-// subject names somebody in the ledger. A keyed hash, because mail addresses and IP addresses are personal data.
+// subject names somebody whose attempts are counted. A keyed hash, because mail addresses and IP addresses are personal data.
 func (c *console) subject(what, who string) string {
 	m := hmac.New(sha256.New, c.Secret)
 	m.Write([]byte(what + "\x00" + who))
@@ -85,9 +79,9 @@ func (c *console) subject(what, who string) string {
 
 var errTooManyAttempts = &domain.Error{Kind: domain.KindExhausted, Code: "too_many_attempts", Message: "Too many attempts."}
 
-// attempt counts an attempt and refuses it when there were too many.
-func (c *console) attempt(ctx context.Context, what, who string) error {
-	wait, err := c.Ledger.Take(ctx, c.subject(what, who), limitOf(what))
+// countAttempt counts an attempt and refuses it when there were too many.
+func (c *console) countAttempt(ctx context.Context, what, who string) error {
+	wait, err := c.Attempts.Take(ctx, c.subject(what, who), limitOf(what))
 	if err != nil {
 		return domain.ErrUnavailable.Because(err)
 	}
@@ -97,20 +91,20 @@ func (c *console) attempt(ctx context.Context, what, who string) error {
 	return nil
 }
 
-// excuse says that an attempt need not be counted. It never fails a request: too much is counted then, at worst.
-func (c *console) excuse(ctx context.Context, what, who string) {
-	if err := c.Ledger.GiveBack(ctx, c.subject(what, who)); err != nil {
+// refundAttempt uncounts an attempt. It never fails a request: too much is counted then, at worst.
+func (c *console) refundAttempt(ctx context.Context, what, who string) {
+	if err := c.Attempts.Refund(ctx, c.subject(what, who)); err != nil {
 		c.Log.WarnContext(ctx, "attempt is counted that need not be", "what", what, "error", err)
 	}
 }
 
-func (c *console) forgetAttempts(ctx context.Context, what, who string) {
-	if err := c.Ledger.Forget(ctx, c.subject(what, who)); err != nil {
+func (c *console) resetAttempts(ctx context.Context, what, who string) {
+	if err := c.Attempts.Reset(ctx, c.subject(what, who)); err != nil {
 		c.Log.WarnContext(ctx, "attempts stay counted after success", "what", what, "error", err)
 	}
 }
 
-// inWords gives a waiting time as people say it.
+// inWords returns a waiting time as people say it.
 func inWords(wait time.Duration) string {
 	if wait <= 90*time.Second {
 		return plural(int(math.Ceil(wait.Seconds())), "second")
