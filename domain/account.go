@@ -120,14 +120,14 @@ func (PasswordResetRequested) EventType() string { return "PasswordResetRequeste
 func (PersonalDataErased) EventType() string { return "PersonalDataErased" }
 
 func registerAccountEvents(r *Registry) {
-	register[AccountRegistered](r)
-	register[RegistrationCorrected](r)
-	register[VerificationRequested](r)
-	register[EmailVerified](r)
-	register[PasswordSet](r)
-	register[AccountActivated](r)
-	register[PasswordResetRequested](r)
-	register[PersonalDataErased](r)
+	register[AccountRegistered](r, CategoryAccount)
+	register[RegistrationCorrected](r, CategoryAccount)
+	register[VerificationRequested](r, CategoryAccount)
+	register[EmailVerified](r, CategoryAccount)
+	register[PasswordSet](r, CategoryAccount)
+	register[AccountActivated](r, CategoryAccount)
+	register[PasswordResetRequested](r, CategoryAccount)
+	register[PersonalDataErased](r, CategoryAccount)
 }
 
 // Refusals of an account. They do not say whether an account exists.

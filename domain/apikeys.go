@@ -85,8 +85,8 @@ func (KeyIssued) EventType() string { return "KeyIssued" }
 func (KeyRegenerated) EventType() string { return "KeyRegenerated" }
 
 func registerAPIKeyEvents(r *Registry) {
-	register[KeyIssued](r)
-	register[KeyRegenerated](r)
+	register[KeyIssued](r, CategoryAPIKeys)
+	register[KeyRegenerated](r, CategoryAPIKeys)
 }
 
 // APIKeys is the state of a customer's two keys.

@@ -85,7 +85,7 @@ func (a *Audit) Observe(r Recorded) {
 	}
 	a.position = r.Position
 	// A stream with an age limit forgets its first events; every other begins at 0 and has no gap.
-	if next, known := a.streams[r.Stream]; r.Revision != next && (known || !strings.HasPrefix(r.Stream, CategoryLogins+"-")) {
+	if next, known := a.streams[r.Stream]; r.Revision != next && (known || !strings.HasPrefix(r.Stream, string(CategoryLogins)+"-")) {
 		a.find(r, "the stream's next revision is %d", next)
 	}
 	a.streams[r.Stream] = r.Revision + 1
@@ -113,7 +113,7 @@ func (a *Audit) Unreadable(r Recorded, err error) {
 }
 
 func (a *Audit) subscription(r Recorded) {
-	id, err := uuid.Parse(strings.TrimPrefix(r.Stream, CategorySubscription+"-"))
+	id, err := uuid.Parse(strings.TrimPrefix(r.Stream, string(CategorySubscription)+"-"))
 	if err != nil {
 		a.find(r, "%s stands in a stream of another kind", r.Event.EventType())
 		return

@@ -49,10 +49,10 @@ func (MailAddressClaimed) EventType() string { return "MailAddressClaimed" }
 func (MailAddressReleased) EventType() string { return "MailAddressReleased" }
 
 func registerLoginEvents(r *Registry) {
-	register[LoginSucceeded](r)
-	register[LoginFailed](r)
-	register[MailAddressClaimed](r)
-	register[MailAddressReleased](r)
+	register[LoginSucceeded](r, CategoryLogins)
+	register[LoginFailed](r, CategoryLogins)
+	register[MailAddressClaimed](r, CategoryMailAddress)
+	register[MailAddressReleased](r, CategoryMailAddress)
 }
 
 // ErrMailAddressTaken refuses a second account under one address.

@@ -144,13 +144,13 @@ func (UsageRecordQuarantined) EventType() string { return "UsageRecordQuarantine
 func (UsageCarriedOver) EventType() string { return "UsageCarriedOver" }
 
 func registerMeteringEvents(r *Registry) {
-	register[UsageRecordPrepared](r)
-	register[UsageRecordAttempted](r)
-	register[UsageRecordDeferred](r)
-	register[UsageRecordAccepted](r)
-	register[UsageRecordRejected](r)
-	register[UsageRecordQuarantined](r)
-	register[UsageCarriedOver](r)
+	register[UsageRecordPrepared](r, CategoryMetering)
+	register[UsageRecordAttempted](r, CategoryMetering)
+	register[UsageRecordDeferred](r, CategoryMetering)
+	register[UsageRecordAccepted](r, CategoryMetering)
+	register[UsageRecordRejected](r, CategoryMetering)
+	register[UsageRecordQuarantined](r, CategoryMetering)
+	register[UsageCarriedOver](r, CategoryMetering)
 }
 
 // UsageRecordStatus is where a usage record stands.

@@ -11,6 +11,9 @@ type Month struct {
 	Month time.Month
 }
 
+// monthLayout is how stream names write a month.
+const monthLayout = "200601"
+
 // MonthOf gives the month that contains t, whatever zone t is in.
 func MonthOf(t time.Time) Month {
 	u := t.UTC()

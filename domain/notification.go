@@ -21,7 +21,7 @@ type MarketplaceNotified struct {
 // EventType names the event in the log.
 func (MarketplaceNotified) EventType() string { return "MarketplaceNotified" }
 
-func registerNotificationEvents(r *Registry) { register[MarketplaceNotified](r) }
+func registerNotificationEvents(r *Registry) { register[MarketplaceNotified](r, CategoryMarketplace) }
 
 // Stream is where a message is kept: with others on the same licence, else on the same agreement or customer.
 func (n MarketplaceNotified) Stream() string {

@@ -18,6 +18,7 @@ var ErrUnknownEvent = errors.New("unknown event")
 type Schema struct {
 	Type      string
 	Version   int
+	Category  Category   // of the streams that hold it
 	upcasters []Upcaster // upcasters[i] leads from version i+1 to i+2
 	decode    func(json.RawMessage) (Event, error)
 }
@@ -27,13 +28,14 @@ type Registry struct {
 	schemas map[string]Schema
 }
 
-// register adds the event type of T at the version that its upcasters lead to.
-func register[T Event](r *Registry, upcasters ...Upcaster) {
+// register adds the event type of T, which stands in streams of a category, at the version that its upcasters lead to.
+func register[T Event](r *Registry, category Category, upcasters ...Upcaster) {
 	var zero T
 	name := zero.EventType()
 	r.schemas[name] = Schema{
 		Type:      name,
 		Version:   len(upcasters) + 1,
+		Category:  category,
 		upcasters: upcasters,
 		decode: func(data json.RawMessage) (Event, error) {
 			var event T
@@ -65,6 +67,14 @@ func (r *Registry) Schemas() []Schema {
 	}
 	sort.Slice(all, func(i, j int) bool { return all[i].Type < all[j].Type })
 	return all
+}
+
+// Owns returns whether an event of a type in a stream is the product's: the type is registered and the stream is one of
+// its category. A log may be shared with other programs, whose events may bear the same type's name or stand in streams
+// that begin alike; nothing of theirs may be decoded or acted on.
+func (r *Registry) Owns(stream, eventType string) bool {
+	schema, ok := r.schemas[eventType]
+	return ok && schema.Category.Holds(stream)
 }
 
 // Encode gives the JSON of an event and the version of its shape.

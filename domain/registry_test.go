@@ -26,7 +26,7 @@ func TestUpcastersLeadFromEveryOldVersion(t *testing.T) {
 			return json.Marshal(fields)
 		}
 	}
-	register[renamed](r, rename("oldest", "old"), rename("old", "new"))
+	register[renamed](r, CategoryAccount, rename("oldest", "old"), rename("old", "new"))
 
 	for version, data := range map[int]string{1: `{"oldest":"x"}`, 2: `{"old":"x"}`, 3: `{"new":"x","unknown":1}`} {
 		got, err := r.Decode("Renamed", version, []byte(data))

@@ -34,8 +34,8 @@ func (HourSealed) EventType() string { return "HourSealed" }
 func (SubscriptionUsageSealed) EventType() string { return "SubscriptionUsageSealed" }
 
 func registerSealingEvents(r *Registry) {
-	register[HourSealed](r)
-	register[SubscriptionUsageSealed](r)
+	register[HourSealed](r, CategorySealedHours)
+	register[SubscriptionUsageSealed](r, CategoryUsageEnd)
 }
 
 // MeteringHour is the hour that something committed at a time belongs to, when sealed is the newest hour closed before it

@@ -37,54 +37,151 @@ func DerivedID(parent uuid.UUID, name string) uuid.UUID {
 	return uuid.NewSHA1(parent, []byte(name))
 }
 
-// Categories are the first parts of stream names.
+// Category is the first part of a stream's name: what kind of thing the stream is about.
+type Category string
+
+// The categories of the product's streams.
 const (
-	CategorySubscription = "subscription"
-	CategoryAccount      = "account"
-	CategoryAPIKeys      = "apikeys"
-	CategoryUsage        = "usage"
-	CategoryMetering     = "metering"
-	CategorySealedHours  = "sealedhours"
-	CategoryUsageEnd     = "usageend"
-	CategoryMarketplace  = "marketplace"
-	CategoryLogins       = "logins"
-	CategoryMailAddress  = "mailaddress"
+	CategorySubscription Category = "subscription"
+	CategoryAccount      Category = "account"
+	CategoryAPIKeys      Category = "apikeys"
+	CategoryUsage        Category = "usage"
+	CategoryMetering     Category = "metering"
+	CategorySealedHours  Category = "sealedhours"
+	CategoryUsageEnd     Category = "usageend"
+	CategoryMarketplace  Category = "marketplace"
+	CategoryLogins       Category = "logins"
+	CategoryMailAddress  Category = "mailaddress"
 )
+
+// idForms says of each category whether a text has the form of what follows the category in its streams' names.
+var idForms = map[Category]func(id string) bool{
+	CategorySubscription: isUUID,
+	CategoryAccount:      isUUID,
+	CategoryAPIKeys:      isUUID,
+	CategoryUsage:        func(id string) bool { return startsWithUUID(id) && isMonth(id[uuidAndDash:]) },
+	CategoryMetering: func(id string) bool {
+		rest := id[min(len(id), uuidAndDash):]
+		return startsWithUUID(id) && len(rest) > len(usageHourLayout)+1 && isHour(rest[:len(usageHourLayout)]) &&
+			rest[len(usageHourLayout)] == '-' && isName(rest[len(usageHourLayout)+1:])
+	},
+	CategorySealedHours: isMonth,
+	CategoryUsageEnd:    isUUID,
+	CategoryMarketplace: isName, // AWS chooses these names, in several forms
+	CategoryLogins:      isUUID,
+	CategoryMailAddress: func(id string) bool { return len(id) == mailHashLength && isHex(id) },
+}
+
+const (
+	uuidAndDash = 37
+	// mailHashLength is that of a mail address's keyed hash in hexadecimal.
+	mailHashLength = 32
+)
+
+// Holds returns whether stream is exactly named as the product names its streams of the category. Other programs that
+// share the log may use the same first part, as in "account-42".
+func (c Category) Holds(stream string) bool {
+	id, ok := strings.CutPrefix(stream, string(c))
+	if !ok || len(id) < 2 || id[0] != '-' {
+		return false
+	}
+	hasForm := idForms[c]
+	return hasForm != nil && hasForm(id[1:])
+}
+
+// isUUID returns whether text is a UUID as the product writes it, in lower case; uuid.Parse takes other forms as well.
+func isUUID(text string) bool {
+	if len(text) != uuidAndDash-1 {
+		return false
+	}
+	for i := range len(text) {
+		if dash := i == 8 || i == 13 || i == 18 || i == 23; dash != (text[i] == '-') || !dash && !isHexDigit(text[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// startsWithUUID returns whether text is a UUID, a dash and more.
+func startsWithUUID(text string) bool {
+	return len(text) > uuidAndDash && isUUID(text[:uuidAndDash-1]) && text[uuidAndDash-1] == '-'
+}
+
+func isHex(text string) bool {
+	for i := range len(text) {
+		if !isHexDigit(text[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func isHexDigit(c byte) bool { return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' }
+
+// isMonth returns whether text is a month as Month.Compact writes it.
+func isMonth(text string) bool {
+	t, err := time.Parse(monthLayout, text)
+	return err == nil && MonthOf(t).Compact() == text
+}
+
+// isHour returns whether text is an hour as UsageHourKey writes it.
+func isHour(text string) bool {
+	t, err := ParseUsageHourKey(text)
+	return err == nil && UsageHourKey(t) == text
+}
+
+// isName returns whether text can be a name that AWS or the catalogue of plans gave: printable, without spaces.
+func isName(text string) bool {
+	for i := range len(text) {
+		if text[i] <= ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return text != ""
+}
 
 // SubscriptionStream is the stream of one subscription.
 func SubscriptionStream(subscription uuid.UUID) string {
-	return CategorySubscription + "-" + subscription.String()
+	return string(CategorySubscription) + "-" + subscription.String()
 }
 
 // AccountStream is the stream of one customer's account.
-func AccountStream(customer uuid.UUID) string { return CategoryAccount + "-" + customer.String() }
+func AccountStream(customer uuid.UUID) string {
+	return string(CategoryAccount) + "-" + customer.String()
+}
 
 // APIKeysStream is the stream of one customer's keys.
-func APIKeysStream(customer uuid.UUID) string { return CategoryAPIKeys + "-" + customer.String() }
+func APIKeysStream(customer uuid.UUID) string {
+	return string(CategoryAPIKeys) + "-" + customer.String()
+}
 
 // LoginsStream holds one account's logins. It is short-lived: its $maxAge drops old ones, and nothing is decided on it.
-func LoginsStream(customer uuid.UUID) string { return CategoryLogins + "-" + customer.String() }
+func LoginsStream(customer uuid.UUID) string { return string(CategoryLogins) + "-" + customer.String() }
 
 // MailAddressStream holds who owns a mail address as login name, under the address's keyed hash.
-func MailAddressStream(addressHash string) string { return CategoryMailAddress + "-" + addressHash }
+func MailAddressStream(addressHash string) string {
+	return string(CategoryMailAddress) + "-" + addressHash
+}
 
 // UsageStream holds the counted calls of one subscription in one month, and nothing else: its length is the count.
 func UsageStream(subscription uuid.UUID, month Month) string {
-	return CategoryUsage + "-" + subscription.String() + "-" + month.Compact()
+	return string(CategoryUsage) + "-" + subscription.String() + "-" + month.Compact()
 }
 
 // MeteringStream holds the one usage record of a subscription, hour and dimension.
 func MeteringStream(subscription uuid.UUID, hour time.Time, dimension string) string {
-	return CategoryMetering + "-" + subscription.String() + "-" + UsageHourKey(hour) + "-" + dimension
+	return string(CategoryMetering) + "-" + subscription.String() + "-" + UsageHourKey(hour) + "-" + dimension
 }
 
 // SealedHoursStream holds the hours of one month that are over.
-func SealedHoursStream(month Month) string { return CategorySealedHours + "-" + month.Compact() }
+func SealedHoursStream(month Month) string {
+	return string(CategorySealedHours) + "-" + month.Compact()
+}
 
 // UsageEndStream holds the end of a subscription's usage.
 func UsageEndStream(subscription uuid.UUID) string {
-	return CategoryUsageEnd + "-" + subscription.String()
+	return string(CategoryUsageEnd) + "-" + subscription.String()
 }
 
 // NotificationStream holds what AWS Marketplace told of a licence, an agreement or a customer.
-func NotificationStream(name string) string { return CategoryMarketplace + "-" + name }
+func NotificationStream(name string) string { return string(CategoryMarketplace) + "-" + name }

@@ -129,13 +129,13 @@ func (SubscriptionRenewed) EventType() string { return "SubscriptionRenewed" }
 func (SubscriptionEnded) EventType() string { return "SubscriptionEnded" }
 
 func registerSubscriptionEvents(r *Registry) {
-	register[SubscriptionStarted](r)
-	register[PlanChanged](r)
-	register[OverageSwitched](r)
-	register[AgreementLinked](r)
-	register[UnsubscribeRequested](r)
-	register[SubscriptionRenewed](r)
-	register[SubscriptionEnded](r)
+	register[SubscriptionStarted](r, CategorySubscription)
+	register[PlanChanged](r, CategorySubscription)
+	register[OverageSwitched](r, CategorySubscription)
+	register[AgreementLinked](r, CategorySubscription)
+	register[UnsubscribeRequested](r, CategorySubscription)
+	register[SubscriptionRenewed](r, CategorySubscription)
+	register[SubscriptionEnded](r, CategorySubscription)
 }
 
 // Subscription is the state of one subscription.

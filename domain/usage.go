@@ -57,7 +57,7 @@ type CheckCompleted struct {
 func (CheckCompleted) EventType() string { return "CheckCompleted" }
 
 func registerUsageEvents(r *Registry) {
-	register[CheckCompleted](r)
+	register[CheckCompleted](r, CategoryUsage)
 }
 
 // UsageMonth is the state of one month of a subscription.
