@@ -29,11 +29,11 @@ func (a *Application) CheckVerificationLink(ctx context.Context, token string) (
 	if err != nil {
 		return Link{}, err
 	}
-	account, _, err := load[domain.Account](ctx, a.store, domain.AccountStream(link.CustomerID))
+	account, _, err := Load[domain.Account](ctx, a.Store, domain.AccountStream(link.CustomerID))
 	if err != nil {
-		return Link{}, unavailable(err)
+		return Link{}, Unavailable(err)
 	}
-	return link, account.CheckVerification(link.RequestID, a.now())
+	return link, account.CheckVerification(link.RequestID, a.Now())
 }
 
 // ActivateAccount runs the command. The address is claimed first: should another account own it by now, nothing has
@@ -48,20 +48,20 @@ func (a *Application) ActivateAccount(ctx context.Context, cmd ActivateAccount) 
 	if err != nil {
 		return Activation{}, err
 	}
-	account, _, err := load[domain.Account](ctx, a.store, domain.AccountStream(customer))
+	account, _, err := Load[domain.Account](ctx, a.Store, domain.AccountStream(customer))
 	if err != nil {
-		return Activation{}, unavailable(err)
+		return Activation{}, Unavailable(err)
 	}
-	if _, err := execute(ctx, a, cmd.By, domain.MailAddressStream(account.MailHash), func(m domain.MailAddress) ([]domain.Event, error) {
-		return m.Claim(customer, a.now())
+	if _, err := Execute(ctx, a.Executor, cmd.By, domain.MailAddressStream(account.MailHash), func(m domain.MailAddress) ([]domain.Event, error) {
+		return m.Claim(customer, a.Now())
 	}); err != nil {
 		return Activation{}, err
 	}
-	done, err := execute(ctx, a, cmd.By, domain.AccountStream(customer), func(s domain.Account) ([]domain.Event, error) {
+	done, err := Execute(ctx, a.Executor, cmd.By, domain.AccountStream(customer), func(s domain.Account) ([]domain.Event, error) {
 		if s.MailHash != account.MailHash {
 			return nil, domain.ErrLinkInvalid // corrected meanwhile: the claimed address is no longer the account's
 		}
-		return s.Activate(link.RequestID, password, a.now())
+		return s.Activate(link.RequestID, password, a.Now())
 	})
 	if err != nil {
 		return Activation{}, err

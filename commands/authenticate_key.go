@@ -13,7 +13,7 @@ import (
 // KeyAuthenticator tells whose API key a request carries.
 type KeyAuthenticator struct {
 	directory KeyDirectory
-	secret    secrets
+	secret    Secret
 	now       func() time.Time
 	recent    *lru.Cache[string, seenOwner] // by hash
 }
@@ -28,12 +28,12 @@ type seenOwner struct {
 const mostRecentKeys = 8192
 
 // NewKeyAuthenticator looks keys up in directory under the hash that secret gives them.
-func NewKeyAuthenticator(directory KeyDirectory, secret []byte, now func() time.Time) *KeyAuthenticator {
+func NewKeyAuthenticator(directory KeyDirectory, secret Secret, now func() time.Time) *KeyAuthenticator {
 	recent, err := lru.New[string, seenOwner](mostRecentKeys)
 	if err != nil {
 		panic(err) // only a size below 1 is refused
 	}
-	return &KeyAuthenticator{directory: directory, secret: secrets(secret), now: now, recent: recent}
+	return &KeyAuthenticator{directory: directory, secret: secret, now: now, recent: recent}
 }
 
 // AuthenticateKey finds the owner of a key, or returns ErrInvalidAPIKey. What was found may be MaxStaleness old;
@@ -42,13 +42,13 @@ func (a *KeyAuthenticator) AuthenticateKey(ctx context.Context, key string) (Key
 	if !domain.WellFormedKey(key) {
 		return KeyOwner{}, domain.ErrInvalidAPIKey
 	}
-	hash, asked := a.secret.keyHash(key), a.now()
-	if known, ok := a.recent.Get(hash); ok && fresh(known.asked, asked) {
+	hash, asked := a.secret.APIKeyHash(key), a.now()
+	if known, ok := a.recent.Get(hash); ok && Fresh(known.asked, asked) {
 		return known.owner, nil
 	}
 	owner, found, err := a.directory.FindKey(ctx, hash)
 	if err != nil {
-		return KeyOwner{}, unavailable(fmt.Errorf("look up API key: %w", err))
+		return KeyOwner{}, Unavailable(fmt.Errorf("look up API key: %w", err))
 	}
 	if !found {
 		a.recent.Remove(hash)

@@ -20,13 +20,13 @@ type CheckLiveness struct {
 type LivenessChecker struct {
 	counter *UsageCounter
 	judge   Judge
-	secret  secrets
+	secret  Secret
 	now     func() time.Time
 }
 
 // NewLivenessChecker joins inference and counting. The secret keys the digests of requests.
-func NewLivenessChecker(counter *UsageCounter, judge Judge, secret []byte, now func() time.Time) *LivenessChecker {
-	return &LivenessChecker{counter: counter, judge: judge, secret: secrets(secret), now: now}
+func NewLivenessChecker(counter *UsageCounter, judge Judge, secret Secret, now func() time.Time) *LivenessChecker {
+	return &LivenessChecker{counter: counter, judge: judge, secret: secret, now: now}
 }
 
 // Begin admits a check before its image is read; see UsageCounter.Begin.
@@ -39,14 +39,14 @@ func (c *LivenessChecker) Begin(ctx context.Context, owner KeyOwner, idempotency
 func (c *LivenessChecker) Check(ctx context.Context, ticket *Ticket, cmd CheckLiveness) (domain.CheckCompleted, error) {
 	digest := ""
 	if ticket.keyed {
-		digest = hex.EncodeToString(c.secret.mac("request", []byte(cmd.Format), cmd.Image))
+		digest = hex.EncodeToString(c.secret.MAC("request", []byte(cmd.Format), cmd.Image))
 	}
 	if event, found, err := ticket.Prior(digest); found || err != nil {
 		return event, err
 	}
 	judgement, err := c.judge.Judge(ctx, cmd.Image, cmd.Format)
 	if err != nil {
-		return domain.CheckCompleted{}, unavailable(err)
+		return domain.CheckCompleted{}, Unavailable(err)
 	}
 	judgement.LatencyMS = c.now().Sub(cmd.StartedAt).Milliseconds()
 	return ticket.Count(ctx, cmd.By, digest, judgement)

@@ -94,7 +94,7 @@ func (l *lane) commit(batch []*countRequest) {
 	ctx, cancel := context.WithTimeout(l.counter.ctx, commitPatience)
 	defer cancel()
 	if err := l.lockState(ctx); err != nil {
-		answerAll(batch, unavailable(err))
+		answerAll(batch, Unavailable(err))
 		return
 	}
 	defer l.unlockState()
@@ -119,7 +119,7 @@ func (l *lane) commit(batch []*countRequest) {
 	l.mu.Lock()
 	l.stale = true
 	l.mu.Unlock()
-	answerAll(batch, unavailable(err))
+	answerAll(batch, Unavailable(err))
 }
 
 // catchUp brings the state to where the batch can be decided on. The subscription may be MaxStaleness old, which
@@ -127,7 +127,7 @@ func (l *lane) commit(batch []*countRequest) {
 // when that was the case, or when the batch will not be counted whole: a request may only be refused on the log as it is
 // now, and once it is sure that no other node has counted it. The caller holds stateLock.
 func (l *lane) catchUp(ctx context.Context, batch []*countRequest, conflicted bool) error {
-	if !conflicted && fresh(l.subAsked, l.counter.now()) && l.takesWhole(batch) {
+	if !conflicted && Fresh(l.subAsked, l.counter.now()) && l.takesWhole(batch) {
 		return nil
 	}
 	if err := l.catchUpSubscription(ctx); err != nil {
@@ -192,7 +192,7 @@ func (l *lane) append(ctx context.Context, counted []countedRequest) error {
 		}
 	}
 	stream := domain.UsageStream(l.id, counted[0].event.Month)
-	appended, err := appendSurely(ctx, l.counter.store, stream, l.usageRevision, proposed)
+	appended, err := AppendUntilKnown(ctx, l.counter.store, stream, l.usageRevision, proposed)
 	if err != nil {
 		return fmt.Errorf("append %d checks to %s: %w", len(counted), stream, err)
 	}

@@ -64,13 +64,13 @@ func (t *Ticket) claimKey(ctx context.Context) error {
 		select {
 		case <-first.ended:
 		case <-ctx.Done():
-			return unavailable(ctx.Err())
+			return Unavailable(ctx.Err())
 		}
 	}
 	prior, err := l.findPrior(ctx, t.checkID)
 	if err != nil {
 		t.forgetKey()
-		return unavailable(err)
+		return Unavailable(err)
 	}
 	l.mu.Lock()
 	if t.prior == nil {
@@ -256,8 +256,8 @@ func (l *lane) findInMonth(ctx context.Context, month domain.Month, id uuid.UUID
 			}
 		}
 	}
-	for from := uint64(indexed); ; from += pageSize {
-		page, err := store.Read(ctx, stream, from, pageSize)
+	for from := uint64(indexed); ; from += PageSize {
+		page, err := store.Read(ctx, stream, from, PageSize)
 		if err != nil {
 			return nil, err
 		}
@@ -266,7 +266,7 @@ func (l *lane) findInMonth(ctx context.Context, month domain.Month, id uuid.UUID
 				newest = &completed
 			}
 		}
-		if len(page) < pageSize {
+		if len(page) < PageSize {
 			return newest, nil
 		}
 	}

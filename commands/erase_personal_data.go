@@ -25,18 +25,18 @@ func (a *Application) ErasePersonalData(ctx context.Context, cmd ErasePersonalDa
 	if !account.Registered() {
 		return domain.ErrNotRegistered
 	}
-	if _, err := execute(ctx, a, cmd.By, domain.AccountStream(cmd.CustomerID), func(s domain.Account) ([]domain.Event, error) {
-		return s.ErasePersonalData(a.now()), nil
+	if _, err := Execute(ctx, a.Executor, cmd.By, domain.AccountStream(cmd.CustomerID), func(s domain.Account) ([]domain.Event, error) {
+		return s.ErasePersonalData(a.Now()), nil
 	}); err != nil {
 		return err
 	}
-	if _, err := execute(ctx, a, cmd.By, domain.MailAddressStream(account.MailHash), func(m domain.MailAddress) ([]domain.Event, error) {
-		return m.Release(cmd.CustomerID, a.now()), nil
+	if _, err := Execute(ctx, a.Executor, cmd.By, domain.MailAddressStream(account.MailHash), func(m domain.MailAddress) ([]domain.Event, error) {
+		return m.Release(cmd.CustomerID, a.Now()), nil
 	}); err != nil {
 		return err
 	}
 	if err := a.vault.Destroy(ctx, cmd.CustomerID); err != nil {
-		return unavailable(fmt.Errorf("destroy the key of personal data: %w", err))
+		return Unavailable(fmt.Errorf("destroy the key of personal data: %w", err))
 	}
 	return nil
 }

@@ -60,12 +60,12 @@ const endedPatience = 15 * time.Minute
 // more: registration reads its entitlement.
 func (d *AgreementDesk) FollowMarketplaceEvent(ctx context.Context, cmd FollowMarketplaceEvent) error {
 	message := cmd.Message
-	message.ReceivedAt = d.app.now().UTC()
+	message.ReceivedAt = d.app.Now().UTC()
 	if d.productCode != "" && message.ProductCode != "" && message.ProductCode != d.productCode {
 		d.app.log.WarnContext(ctx, "a message of AWS Marketplace is about another product", "product_code", message.ProductCode, "type", message.Type)
 		return nil
 	}
-	_, err := execute(ctx, d.app, cmd.By, message.Stream(), func(c domain.Correspondence) ([]domain.Event, error) {
+	_, err := Execute(ctx, d.app.Executor, cmd.By, message.Stream(), func(c domain.Correspondence) ([]domain.Event, error) {
 		return c.Receive(message), nil
 	})
 	if err != nil {
@@ -124,7 +124,7 @@ func (d *AgreementDesk) follow(ctx context.Context, cmd FollowMarketplaceEvent, 
 		return err // not registered, or ended for good: what comes late revives nothing
 	}
 	entitled, err := d.entitlement(ctx, subscription)
-	now := d.app.now()
+	now := d.app.Now()
 	ending := cmd.Kind == LicenseEnded || cmd.Kind == AgreementEnding && d.itsAgreement(subscription, cmd.Message)
 	switch {
 	case errors.Is(err, ErrNoEntitlement) && (ending || !subscription.ExpiresAt.IsZero() && !now.Before(subscription.ExpiresAt)):
@@ -200,6 +200,6 @@ func endedAt(happened, now time.Time) time.Time {
 
 // knownAgreement is the agreement that messages have named for a licence, which registration does not; "" when none has.
 func (a *Application) knownAgreement(ctx context.Context, licenseARN string) (string, error) {
-	messages, _, err := load[domain.Correspondence](ctx, a.store, domain.NotificationStream(domain.LicenseID(licenseARN)))
-	return messages.AgreementID, unavailable(err)
+	messages, _, err := Load[domain.Correspondence](ctx, a.Store, domain.NotificationStream(domain.LicenseID(licenseARN)))
+	return messages.AgreementID, Unavailable(err)
 }

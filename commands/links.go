@@ -39,7 +39,7 @@ func (l Link) bytes() []byte {
 }
 
 func (a *Application) linkMAC(purpose LinkPurpose, link Link) []byte {
-	return a.secret.mac("link-"+string(purpose), link.bytes())[:linkMACLength]
+	return a.secret.MAC("link-"+string(purpose), link.bytes())[:linkMACLength]
 }
 
 // parseLink reads a token; one that we did not make is ErrLinkInvalid.

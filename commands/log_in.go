@@ -40,13 +40,13 @@ func (a *Application) LogIn(ctx context.Context, cmd LogIn) (LoggedIn, error) {
 	}
 	matches, err := a.passwordMatches(ctx, account.CustomerID, account.PasswordHash, cmd.Password)
 	if err != nil && !errors.Is(err, ErrErased) {
-		return LoggedIn{}, unavailable(err)
+		return LoggedIn{}, Unavailable(err)
 	}
 	if !matches {
-		a.recordLogin(ctx, cmd.By, account.CustomerID, domain.LoginFailed{CustomerID: account.CustomerID, At: a.now().UTC()})
+		a.recordLogin(ctx, cmd.By, account.CustomerID, domain.LoginFailed{CustomerID: account.CustomerID, At: a.Now().UTC()})
 		return LoggedIn{}, ErrLoginFailed
 	}
-	a.recordLogin(ctx, cmd.By, account.CustomerID, domain.LoginSucceeded{CustomerID: account.CustomerID, At: a.now().UTC()})
+	a.recordLogin(ctx, cmd.By, account.CustomerID, domain.LoginSucceeded{CustomerID: account.CustomerID, At: a.Now().UTC()})
 	return LoggedIn{CustomerID: account.CustomerID, SubscriptionID: account.SubscriptionID, password: account.PasswordHash}, nil
 }
 
@@ -66,30 +66,30 @@ func (a *Application) ConfirmLogin(ctx context.Context, user LoggedIn) error {
 
 // accountOfMail finds the account whose login name an address is; the zero account when there is none.
 func (a *Application) accountOfMail(ctx context.Context, address string) (domain.Account, error) {
-	owner, _, err := load[domain.MailAddress](ctx, a.store, domain.MailAddressStream(a.secret.mailHash(address)))
+	owner, _, err := Load[domain.MailAddress](ctx, a.Store, domain.MailAddressStream(mailHash(a.secret, address)))
 	if err != nil || owner.Owner == uuid.Nil {
-		return domain.Account{}, unavailable(err)
+		return domain.Account{}, Unavailable(err)
 	}
 	return a.Account(ctx, owner.Owner)
 }
 
 // Account reads an account from its stream.
 func (a *Application) Account(ctx context.Context, customer uuid.UUID) (domain.Account, error) {
-	account, _, err := load[domain.Account](ctx, a.store, domain.AccountStream(customer))
-	return account, unavailable(err)
+	account, _, err := Load[domain.Account](ctx, a.Store, domain.AccountStream(customer))
+	return account, Unavailable(err)
 }
 
 // recordLogin notes a login. It never fails one: the note is for the activity screen.
 func (a *Application) recordLogin(ctx context.Context, by Origin, customer uuid.UUID, event domain.Event) {
 	stream := domain.LoginsStream(customer)
-	for range maxDecisions {
-		last, found, err := a.store.ReadLast(ctx, stream)
+	for range MaxDecisions {
+		last, found, err := a.Store.ReadLast(ctx, stream)
 		revision := NoStream
 		if found {
 			revision = int64(last.Revision)
 		}
 		if err == nil {
-			_, err = a.store.Append(ctx, stream, revision, a.propose(by, stream, revision, []domain.Event{event}))
+			_, err = a.Store.Append(ctx, stream, revision, a.Propose(by, stream, revision, []domain.Event{event}))
 		}
 		if errors.Is(err, ErrConflict) {
 			continue

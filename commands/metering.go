@@ -100,7 +100,7 @@ func (m *Metering) work(ctx context.Context, every time.Duration) error {
 		}
 		wait := every
 		if !next.IsZero() {
-			wait = min(wait, max(next.Sub(m.app.now()), 100*time.Millisecond))
+			wait = min(wait, max(next.Sub(m.app.Now()), 100*time.Millisecond))
 		}
 		for wait > 0 && ctx.Err() == nil && !m.rest(ctx, min(wait, endingsCheck)) {
 			wait -= endingsCheck

@@ -57,7 +57,7 @@ func (a *Application) sealPassword(ctx context.Context, customer uuid.UUID, pass
 	}
 	sealed, err := a.vault.Seal(ctx, customer, []byte(hash))
 	if err != nil {
-		return "", unavailable(fmt.Errorf("seal password hash: %w", err))
+		return "", Unavailable(fmt.Errorf("seal password hash: %w", err))
 	}
 	return sealed, nil
 }

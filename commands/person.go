@@ -136,8 +136,8 @@ func validHost(host string) bool {
 
 // mailHash is the keyed hash that a mail address is looked up by. The log can be searched with it only by somebody who
 // has the server's secret and the address.
-func (s secrets) mailHash(address string) string {
-	return hex.EncodeToString(s.mac("mail-address", []byte(NormaliseMail(address)))[:16])
+func mailHash(secret Secret, address string) string {
+	return hex.EncodeToString(secret.MAC("mail-address", []byte(NormaliseMail(address)))[:16])
 }
 
 func (a *Application) sealPerson(ctx context.Context, customer uuid.UUID, p Person) (domain.Sealed, error) {
@@ -147,7 +147,7 @@ func (a *Application) sealPerson(ctx context.Context, customer uuid.UUID, p Pers
 	}
 	sealed, err := a.vault.Seal(ctx, customer, plain)
 	if err != nil {
-		return "", unavailable(fmt.Errorf("seal personal data: %w", err))
+		return "", Unavailable(fmt.Errorf("seal personal data: %w", err))
 	}
 	return sealed, nil
 }

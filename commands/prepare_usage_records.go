@@ -83,8 +83,8 @@ func (m *Metering) prepare(ctx context.Context, usage domain.SealedUsage) (posit
 	}
 	to := domain.MeteringTarget{Region: m.Region, Dimension: plan.OverageDimension, Legacy: m.Legacy}
 	stream := domain.MeteringStream(usage.SubscriptionID, usage.Hour, plan.OverageDimension)
-	done, err := executeFrom(ctx, m.app, NewOrigin(domain.ActorSystem), stream, domain.UsageRecord{}, NoStream, func(r domain.UsageRecord) ([]domain.Event, error) {
-		events, err := r.Prepare(subscription, usage, to, m.app.now())
+	done, err := ExecuteFrom(ctx, m.app.Executor, NewOrigin(domain.ActorSystem), stream, domain.UsageRecord{}, NoStream, func(r domain.UsageRecord) ([]domain.Event, error) {
+		events, err := r.Prepare(subscription, usage, to, m.app.Now())
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", errNotReportable, err)
 		}

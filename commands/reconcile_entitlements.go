@@ -81,7 +81,7 @@ func (d *AgreementDesk) reconcile(ctx context.Context, id uuid.UUID, contract []
 			return false, nil
 		}
 		d.app.log.WarnContext(ctx, "a subscription ends because AWS lists no entitlement of it; no message has told", "subscription", id)
-		return false, d.end(ctx, NewOrigin(domain.ActorSystem), id, "no entitlement", endedAt(subscription.ExpiresAt, d.app.now()))
+		return false, d.end(ctx, NewOrigin(domain.ActorSystem), id, "no entitlement", endedAt(subscription.ExpiresAt, d.app.Now()))
 	}
 	if err != nil {
 		return true, err
@@ -95,7 +95,7 @@ func (d *AgreementDesk) take(ctx context.Context, subscription domain.Subscripti
 	if subscription.Status == domain.StatusEnding && !entitled.ExpiresAt.After(subscription.ExpiresAt) {
 		return nil
 	}
-	now := d.app.now()
+	now := d.app.Now()
 	return d.change(ctx, NewOrigin(domain.ActorSystem), subscription.ID, func(s domain.Subscription) []domain.Event {
 		return s.FollowEntitlement(entitled, now)
 	})

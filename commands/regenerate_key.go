@@ -43,21 +43,21 @@ func (k IssuedKey) String() string { return k.Prefix + "…" }
 // RegenerateKey runs the command. It returns once every node refuses the old key. When that cannot be made sure in
 // time the new key is not given out, so nobody relies on a rotation that is not complete; the command is repeated then.
 func (a *Application) RegenerateKey(ctx context.Context, cmd RegenerateKey) (IssuedKey, error) {
-	key, digest, err := a.secret.newKey()
+	key, digest, err := newKey(a.secret)
 	if err != nil {
 		return IssuedKey{}, err
 	}
-	done, err := execute(ctx, a, cmd.By, domain.APIKeysStream(cmd.CustomerID), func(k domain.APIKeys) ([]domain.Event, error) {
+	done, err := Execute(ctx, a.Executor, cmd.By, domain.APIKeysStream(cmd.CustomerID), func(k domain.APIKeys) ([]domain.Event, error) {
 		if cmd.Replaces != "" && cmd.Replaces != k.Keys[cmd.Slot].Prefix {
 			return nil, ErrKeyReplaced
 		}
-		return k.Regenerate(cmd.CustomerID, cmd.SubscriptionID, cmd.Slot, digest, a.now()), nil
+		return k.Regenerate(cmd.CustomerID, cmd.SubscriptionID, cmd.Slot, digest, a.Now()), nil
 	})
 	if err != nil {
 		return IssuedKey{}, err
 	}
 	if err = a.barrier.WaitFor(ctx, KeysReadModel, done.Position); err == nil {
-		err = outlastStale(ctx)
+		err = WaitOutStaleness(ctx)
 	}
 	if err != nil {
 		return IssuedKey{}, domain.ErrUnavailable.Saying("The key could not be replaced on every node in time. Press Regenerate again.").
@@ -68,16 +68,16 @@ func (a *Application) RegenerateKey(ctx context.Context, cmd RegenerateKey) (Iss
 
 // issueKeys gives a customer the first two keys, or none when they were issued before.
 func (a *Application) issueKeys(ctx context.Context, by Origin, customer, subscription uuid.UUID) ([]IssuedKey, error) {
-	primary, primaryDigest, err := a.secret.newKey()
+	primary, primaryDigest, err := newKey(a.secret)
 	if err != nil {
 		return nil, err
 	}
-	secondary, secondaryDigest, err := a.secret.newKey()
+	secondary, secondaryDigest, err := newKey(a.secret)
 	if err != nil {
 		return nil, err
 	}
-	done, err := execute(ctx, a, by, domain.APIKeysStream(customer), func(k domain.APIKeys) ([]domain.Event, error) {
-		return k.Issue(customer, subscription, primaryDigest, secondaryDigest, a.now()), nil
+	done, err := Execute(ctx, a.Executor, by, domain.APIKeysStream(customer), func(k domain.APIKeys) ([]domain.Event, error) {
+		return k.Issue(customer, subscription, primaryDigest, secondaryDigest, a.Now()), nil
 	})
 	if err != nil || done.Position == 0 {
 		return nil, err

@@ -37,7 +37,7 @@ func (a *Application) RegisterAccount(ctx context.Context, cmd RegisterAccount) 
 		return Registration{}, domain.ErrSubscriptionInactive
 	}
 	customer := subscription.CustomerID
-	hash := a.secret.mailHash(person.Email)
+	hash := mailHash(a.secret, person.Email)
 	if err := a.refuseTakenMail(ctx, hash, customer); err != nil {
 		return Registration{}, err
 	}
@@ -46,8 +46,8 @@ func (a *Application) RegisterAccount(ctx context.Context, cmd RegisterAccount) 
 		return Registration{}, err
 	}
 	verification := domain.DerivedID(cmd.By.CommandID, "verification")
-	done, err := execute(ctx, a, cmd.By, domain.AccountStream(customer), func(s domain.Account) ([]domain.Event, error) {
-		return s.Register(customer, cmd.SubscriptionID, sealed, hash, verification, a.now())
+	done, err := Execute(ctx, a.Executor, cmd.By, domain.AccountStream(customer), func(s domain.Account) ([]domain.Event, error) {
+		return s.Register(customer, cmd.SubscriptionID, sealed, hash, verification, a.Now())
 	})
 	if err != nil {
 		return Registration{}, err
@@ -58,10 +58,10 @@ func (a *Application) RegisterAccount(ctx context.Context, cmd RegisterAccount) 
 // refuseTakenMail tells early that an address belongs to another account. The claim itself happens at activation, when
 // the address is verified; else anybody could block addresses of others.
 func (a *Application) refuseTakenMail(ctx context.Context, hash string, customer uuid.UUID) error {
-	owner, _, err := load[domain.MailAddress](ctx, a.store, domain.MailAddressStream(hash))
+	owner, _, err := Load[domain.MailAddress](ctx, a.Store, domain.MailAddressStream(hash))
 	if err != nil {
-		return unavailable(err)
+		return Unavailable(err)
 	}
-	_, err = owner.Claim(customer, a.now())
+	_, err = owner.Claim(customer, a.Now())
 	return err
 }

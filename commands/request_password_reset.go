@@ -19,8 +19,8 @@ func (a *Application) RequestPasswordReset(ctx context.Context, cmd RequestPassw
 		return err
 	}
 	reset := domain.DerivedID(cmd.By.CommandID, "reset")
-	_, err = execute(ctx, a, cmd.By, domain.AccountStream(account.CustomerID), func(s domain.Account) ([]domain.Event, error) {
-		return s.RequestPasswordReset(reset, a.now()), nil
+	_, err = Execute(ctx, a.Executor, cmd.By, domain.AccountStream(account.CustomerID), func(s domain.Account) ([]domain.Event, error) {
+		return s.RequestPasswordReset(reset, a.Now()), nil
 	})
 	return err
 }

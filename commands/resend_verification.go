@@ -17,8 +17,8 @@ type ResendVerification struct {
 // ResendVerification runs the command.
 func (a *Application) ResendVerification(ctx context.Context, cmd ResendVerification) (Registration, error) {
 	verification := domain.DerivedID(cmd.By.CommandID, "verification")
-	done, err := execute(ctx, a, cmd.By, domain.AccountStream(cmd.CustomerID), func(s domain.Account) ([]domain.Event, error) {
-		return s.ResendVerification(verification, a.now())
+	done, err := Execute(ctx, a.Executor, cmd.By, domain.AccountStream(cmd.CustomerID), func(s domain.Account) ([]domain.Event, error) {
+		return s.ResendVerification(verification, a.Now())
 	})
 	if err != nil {
 		return Registration{}, err

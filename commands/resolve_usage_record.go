@@ -19,13 +19,12 @@ type ResolveRecord struct {
 // ResolveUsageRecord runs the command and gives the record as it stands then. It needs nothing but the log, so that an
 // operator can run it from anywhere.
 func ResolveUsageRecord(ctx context.Context, store EventStore, now func() time.Time, cmd ResolveRecord) (domain.UsageRecord, error) {
-	a := &Application{store: store, now: now}
-	subscription, err := a.Subscription(ctx, cmd.Key.SubscriptionID)
+	subscription, err := Read[domain.Subscription](ctx, store, domain.SubscriptionStream(cmd.Key.SubscriptionID))
 	if err != nil {
 		return domain.UsageRecord{}, err
 	}
-	done, err := execute(ctx, a, cmd.By, cmd.Key.Stream(), func(r domain.UsageRecord) ([]domain.Event, error) {
-		return r.Resolve(cmd.Resolution, cmd.MeteringRecordID, cmd.Reason, subscription.AgreementPhase(), a.now())
+	done, err := Execute(ctx, Executor{Store: store, Now: now}, cmd.By, cmd.Key.Stream(), func(r domain.UsageRecord) ([]domain.Event, error) {
+		return r.Resolve(cmd.Resolution, cmd.MeteringRecordID, cmd.Reason, subscription.AgreementPhase(), now())
 	})
 	return done.State, err
 }

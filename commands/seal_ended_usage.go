@@ -16,12 +16,12 @@ func (m *Metering) SealEndedUsage(ctx context.Context) (next time.Time, err erro
 		return next, err
 	}
 	for _, subscription := range ended {
-		now := m.app.now()
+		now := m.app.Now()
 		if calm := subscription.RecordedAt.Add(endGrace); now.Before(calm) {
 			next = earlier(next, calm)
 			continue
 		}
-		done, err := execute(ctx, m.app, NewOrigin(domain.ActorSystem), domain.UsageEndStream(subscription.ID), func(u domain.UsageEnd) ([]domain.Event, error) {
+		done, err := Execute(ctx, m.app.Executor, NewOrigin(domain.ActorSystem), domain.UsageEndStream(subscription.ID), func(u domain.UsageEnd) ([]domain.Event, error) {
 			return u.Seal(subscription.ID, now), nil
 		})
 		if err != nil {

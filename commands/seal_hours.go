@@ -14,7 +14,7 @@ const sealedSearch = 13
 
 // SealHours closes the hours that are over. However many nodes try, each hour is sealed once.
 func (m *Metering) SealHours(ctx context.Context) error {
-	now := m.app.now().UTC()
+	now := m.app.Now().UTC()
 	until := now.Add(-m.Grace)
 	if !m.newest.IsZero() && until.Before(m.newest.Add(2*time.Hour)) {
 		return nil
@@ -27,7 +27,7 @@ func (m *Metering) SealHours(ctx context.Context) error {
 		month = domain.MonthOf(m.newest)
 	}
 	for ; month.Start().Before(until); month = month.Next() {
-		done, err := execute(ctx, m.app, NewOrigin(domain.ActorSystem), domain.SealedHoursStream(month), func(s domain.SealedHours) ([]domain.Event, error) {
+		done, err := Execute(ctx, m.app.Executor, NewOrigin(domain.ActorSystem), domain.SealedHoursStream(month), func(s domain.SealedHours) ([]domain.Event, error) {
 			return s.Seal(month, m.newest, until, now), nil
 		})
 		if err != nil {
@@ -45,7 +45,7 @@ func (m *Metering) SealHours(ctx context.Context) error {
 func (m *Metering) findNewestSealed(ctx context.Context, until time.Time) error {
 	month := domain.MonthOf(until)
 	for range sealedSearch {
-		last, found, err := m.app.store.ReadLast(ctx, domain.SealedHoursStream(month))
+		last, found, err := m.app.Store.ReadLast(ctx, domain.SealedHoursStream(month))
 		if err != nil {
 			return fmt.Errorf("read sealed hours: %w", err)
 		}

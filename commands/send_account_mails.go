@@ -77,7 +77,7 @@ func (m *AccountMails) HandleRecorded(ctx context.Context, recorded domain.Recor
 	if err != nil {
 		return fmt.Errorf("read account for a mail: %w", err)
 	}
-	message, due := m.decide(account, recorded, m.app.now())
+	message, due := m.decide(account, recorded, m.app.Now())
 	if !due {
 		return nil
 	}

@@ -26,11 +26,11 @@ func (m *Metering) SendUsageRecords(ctx context.Context) (next time.Time, err er
 		return next, err
 	}
 	tried := map[uuid.UUID]bool{} // once in a step, so that a step ends
-	for !m.app.now().Before(m.line.until) {
+	for !m.app.Now().Before(m.line.until) {
 		if err := m.settleRead(ctx); err != nil {
 			return next, err
 		}
-		due, err := m.Model.Due(ctx, m.Region, m.app.now(), !m.line.trusted, meteringPage)
+		due, err := m.Model.Due(ctx, m.Region, m.app.Now(), !m.line.trusted, meteringPage)
 		if err != nil {
 			return next, err
 		}
@@ -55,7 +55,7 @@ func (m *Metering) SendUsageRecords(ctx context.Context) (next time.Time, err er
 // be sent at once.
 func (m *Metering) sendDue(ctx context.Context, due []domain.UsageRecordKey, tried map[uuid.UUID]bool) (sent int, err error) {
 	trusted := m.line.trusted
-	for len(due) > 0 && m.line.trusted == trusted && !m.app.now().Before(m.line.until) && ctx.Err() == nil {
+	for len(due) > 0 && m.line.trusted == trusted && !m.app.Now().Before(m.line.until) && ctx.Err() == nil {
 		var batch []openRecord
 		if batch, due, err = m.takeBatch(ctx, due, tried); err != nil {
 			return sent, err
@@ -83,7 +83,7 @@ const callPatience = 2 * time.Minute
 func (m *Metering) takeBatch(ctx context.Context, due []domain.UsageRecordKey, tried map[uuid.UUID]bool) ([]openRecord, []domain.UsageRecordKey, error) {
 	var batch []openRecord
 	var left []domain.UsageRecordKey
-	size, now := m.line.batch(), m.app.now()
+	size, now := m.line.batch(), m.app.Now()
 	for len(due) > 0 && len(batch) < size {
 		page := due[:min(size-len(batch), len(due))]
 		due = due[len(page):]
@@ -118,7 +118,7 @@ func (m *Metering) readRecords(ctx context.Context, keys []domain.UsageRecordKey
 	group.SetLimit(meteringParallel)
 	for i, key := range keys {
 		group.Go(func() (err error) {
-			records[i].UsageRecord, records[i].revision, err = load[domain.UsageRecord](ctx, m.app.store, key.Stream())
+			records[i].UsageRecord, records[i].revision, err = Load[domain.UsageRecord](ctx, m.app.Store, key.Stream())
 			return err
 		})
 	}
@@ -139,13 +139,13 @@ func (m *Metering) sendBatch(ctx context.Context, batch []openRecord) error {
 	}
 	answers, callErr := m.Meter.MeterUsage(ctx, reports)
 	if callErr != nil {
-		m.line.heard(answers[0].Outcome, m.app.now())
+		m.line.heard(answers[0].Outcome, m.app.Now())
 		m.log.WarnContext(ctx, "a metering call failed", "records", len(batch), "outcome", answers[0].Outcome, "error", callErr)
 		if answers[0].Outcome == domain.MeteringAccessRefused {
 			m.log.ErrorContext(ctx, "metering is paused: the Region or the permissions do not allow it", "retry_at", m.line.until)
 		}
 	} else {
-		m.line.heard(domain.MeteringSuccess, m.app.now())
+		m.line.heard(domain.MeteringSuccess, m.app.Now())
 	}
 	actions, err := m.settleAll(ctx, attempt, batch, answers)
 	if err != nil {
@@ -167,12 +167,12 @@ func (m *Metering) noteAttempt(ctx context.Context, attempt uuid.UUID, batch []o
 	noted := make([]bool, len(batch))
 	err := m.eachRecord(batch, func(mu *sync.Mutex, i int) error {
 		r := &batch[i]
-		events := r.Attempt(attempt, m.app.now())
+		events := r.Attempt(attempt, m.app.Now())
 		if len(events) == 0 {
 			return nil
 		}
 		by := NewOrigin(domain.ActorSystem)
-		appended, err := appendSurely(ctx, m.app.store, r.Stream(), r.revision, m.app.propose(by, r.Stream(), r.revision, events))
+		appended, err := AppendUntilKnown(ctx, m.app.Store, r.Stream(), r.revision, m.app.Propose(by, r.Stream(), r.revision, events))
 		if errors.Is(err, ErrConflict) {
 			return nil
 		}
@@ -216,9 +216,9 @@ func (m *Metering) settleAll(ctx context.Context, attempt uuid.UUID, batch []ope
 			}
 		}
 		var decision domain.MeteringDecision
-		done, err := executeFrom(ctx, m.app, NewOrigin(domain.ActorSystem), r.Stream(), r.UsageRecord, r.revision, func(s domain.UsageRecord) ([]domain.Event, error) {
+		done, err := ExecuteFrom(ctx, m.app.Executor, NewOrigin(domain.ActorSystem), r.Stream(), r.UsageRecord, r.revision, func(s domain.UsageRecord) ([]domain.Event, error) {
 			var events []domain.Event
-			events, decision = s.Settle(answer, m.app.now())
+			events, decision = s.Settle(answer, m.app.Now())
 			return events, nil
 		})
 		if err != nil {
@@ -250,7 +250,7 @@ const lateMargin = 10 * time.Minute
 
 // expireUsageRecords decides on open records that AWS takes no more, whether it can be reached or not.
 func (m *Metering) expireUsageRecords(ctx context.Context) error {
-	late, err := m.Model.Late(ctx, m.app.now().Add(lateMargin), meteringPage)
+	late, err := m.Model.Late(ctx, m.app.Now().Add(lateMargin), meteringPage)
 	if err != nil || len(late) == 0 {
 		return err
 	}
@@ -260,7 +260,7 @@ func (m *Metering) expireUsageRecords(ctx context.Context) error {
 	}
 	return m.eachRecord(records, func(mu *sync.Mutex, i int) error {
 		r := &records[i]
-		if !r.Expired(m.app.now()) {
+		if !r.Expired(m.app.Now()) {
 			return nil
 		}
 		phase, err := m.phase(ctx, r.SubscriptionID)
@@ -268,9 +268,9 @@ func (m *Metering) expireUsageRecords(ctx context.Context) error {
 			return err
 		}
 		var decision domain.MeteringDecision
-		done, err := executeFrom(ctx, m.app, NewOrigin(domain.ActorSystem), r.Stream(), r.UsageRecord, r.revision, func(s domain.UsageRecord) ([]domain.Event, error) {
+		done, err := ExecuteFrom(ctx, m.app.Executor, NewOrigin(domain.ActorSystem), r.Stream(), r.UsageRecord, r.revision, func(s domain.UsageRecord) ([]domain.Event, error) {
 			var events []domain.Event
-			events, decision = s.Expire(phase, m.app.now())
+			events, decision = s.Expire(phase, m.app.Now())
 			return events, nil
 		})
 		if err != nil {

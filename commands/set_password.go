@@ -37,7 +37,7 @@ func (a *Application) CheckResetLink(ctx context.Context, token string) (Link, e
 	if err != nil {
 		return Link{}, err
 	}
-	return link, account.CheckReset(link.RequestID, a.now())
+	return link, account.CheckReset(link.RequestID, a.Now())
 }
 
 // ResetPassword runs the command and gives the customer, whose sessions are to be closed.
@@ -48,7 +48,7 @@ func (a *Application) ResetPassword(ctx context.Context, cmd ResetPassword) (uui
 	}
 	return link.CustomerID, a.setPassword(ctx, cmd.By, link.CustomerID, cmd.Password,
 		func(s domain.Account, sealed domain.Sealed) ([]domain.Event, error) {
-			return s.ResetPassword(link.RequestID, sealed, a.now())
+			return s.ResetPassword(link.RequestID, sealed, a.Now())
 		})
 }
 
@@ -60,14 +60,14 @@ func (a *Application) ChangePassword(ctx context.Context, cmd ChangePassword) er
 	}
 	matches, err := a.passwordMatches(ctx, cmd.CustomerID, account.PasswordHash, cmd.Current)
 	if err != nil {
-		return unavailable(err)
+		return Unavailable(err)
 	}
 	if !matches {
 		return ErrWrongPassword
 	}
 	return a.setPassword(ctx, cmd.By, cmd.CustomerID, cmd.New,
 		func(s domain.Account, sealed domain.Sealed) ([]domain.Event, error) {
-			return s.ChangePassword(sealed, a.now())
+			return s.ChangePassword(sealed, a.Now())
 		})
 }
 
@@ -78,7 +78,7 @@ func (a *Application) setPassword(
 	if err != nil {
 		return err
 	}
-	_, err = execute(ctx, a, by, domain.AccountStream(customer), func(s domain.Account) ([]domain.Event, error) {
+	_, err = Execute(ctx, a.Executor, by, domain.AccountStream(customer), func(s domain.Account) ([]domain.Event, error) {
 		return decide(s, sealed)
 	})
 	return err

@@ -13,8 +13,8 @@ import (
 // run at the same speed, not clocks that agree.
 const MaxStaleness = 250 * time.Millisecond
 
-// fresh says whether what was asked for then may still be acted on.
-func fresh(asked, now time.Time) bool {
+// Fresh says whether what was asked for then may still be acted on.
+func Fresh(asked, now time.Time) bool {
 	age := now.Sub(asked)
 	return age >= 0 && age < MaxStaleness
 }
@@ -22,8 +22,8 @@ func fresh(asked, now time.Time) bool {
 // speedMargin is for clocks that run at slightly different speeds.
 const speedMargin = 10 * time.Millisecond
 
-// outlastStale waits until no node acts any more on what was before this moment.
-func outlastStale(ctx context.Context) error {
+// WaitOutStaleness waits until no node acts any more on what was before this moment.
+func WaitOutStaleness(ctx context.Context) error {
 	timer := time.NewTimer(MaxStaleness + speedMargin)
 	defer timer.Stop()
 	select {

@@ -37,10 +37,10 @@ func (a *Application) StartSubscription(ctx context.Context, cmd StartSubscripti
 		case domain.StatusEnded:
 			return nil, domain.ErrSubscriptionInactive
 		case domain.StatusUnknown:
-			return s.Start(cmd.Identity, cmd.Entitled, a.now()), nil
+			return s.Start(cmd.Identity, cmd.Entitled, a.Now()), nil
 		}
-		events := s.FollowEntitlement(cmd.Entitled, a.now())
-		return append(events, s.LinkAgreement(cmd.Identity.AgreementID, a.now())...), nil
+		events := s.FollowEntitlement(cmd.Entitled, a.Now())
+		return append(events, s.LinkAgreement(cmd.Identity.AgreementID, a.Now())...), nil
 	})
 }
 
@@ -48,12 +48,12 @@ func (a *Application) StartSubscription(ctx context.Context, cmd StartSubscripti
 func (a *Application) changeSubscription(
 	ctx context.Context, by Origin, stream string, decide func(domain.Subscription) ([]domain.Event, error),
 ) (SubscriptionStanding, error) {
-	done, err := execute(ctx, a, by, stream, decide)
+	done, err := Execute(ctx, a.Executor, by, stream, decide)
 	return SubscriptionStanding{Subscription: done.State, Position: done.Position}, err
 }
 
 // Subscription reads a subscription from its stream.
 func (a *Application) Subscription(ctx context.Context, id uuid.UUID) (domain.Subscription, error) {
-	state, _, err := load[domain.Subscription](ctx, a.store, domain.SubscriptionStream(id))
-	return state, unavailable(err)
+	state, _, err := Load[domain.Subscription](ctx, a.Store, domain.SubscriptionStream(id))
+	return state, Unavailable(err)
 }

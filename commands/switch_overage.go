@@ -19,9 +19,9 @@ type SwitchOverage struct {
 // SwitchOverage runs the command.
 func (a *Application) SwitchOverage(ctx context.Context, cmd SwitchOverage) (SubscriptionStanding, error) {
 	done, err := a.changeSubscription(ctx, cmd.By, domain.SubscriptionStream(cmd.SubscriptionID),
-		func(s domain.Subscription) ([]domain.Event, error) { return s.SwitchOverage(cmd.To, a.now()) })
+		func(s domain.Subscription) ([]domain.Event, error) { return s.SwitchOverage(cmd.To, a.Now()) })
 	if err != nil {
 		return done, err
 	}
-	return done, unavailable(outlastStale(ctx))
+	return done, Unavailable(WaitOutStaleness(ctx))
 }

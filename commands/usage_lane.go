@@ -56,14 +56,14 @@ func (l *lane) unlockState() { <-l.stateLock }
 // refresh brings the standing up to the log.
 func (l *lane) refresh(ctx context.Context) (Standing, error) {
 	if err := l.lockState(ctx); err != nil {
-		return Standing{}, unavailable(err)
+		return Standing{}, Unavailable(err)
 	}
 	defer l.unlockState()
 	if err := l.catchUpSubscription(ctx); err != nil {
-		return Standing{}, unavailable(err)
+		return Standing{}, Unavailable(err)
 	}
 	if err := l.catchUpUsage(ctx); err != nil {
-		return Standing{}, unavailable(err)
+		return Standing{}, Unavailable(err)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -76,7 +76,7 @@ func (l *lane) catchUpSubscription(ctx context.Context) error {
 	subscription := l.standing.Subscription
 	l.mu.Unlock()
 	asked := l.counter.now()
-	subscription, revision, err := catchUp(ctx, l.counter.store, domain.SubscriptionStream(l.id), subscription, l.subRevision)
+	subscription, revision, err := CatchUp(ctx, l.counter.store, domain.SubscriptionStream(l.id), subscription, l.subRevision)
 	if err != nil {
 		return err
 	}
@@ -112,7 +112,7 @@ func (l *lane) catchUpUsage(ctx context.Context) error {
 		return nil
 	}
 	for {
-		page, err := l.counter.store.Read(ctx, stream, uint64(l.usageRevision+1), pageSize)
+		page, err := l.counter.store.Read(ctx, stream, uint64(l.usageRevision+1), PageSize)
 		if err != nil {
 			l.mu.Lock()
 			l.standing.Usage, l.stale = usage, true
@@ -123,7 +123,7 @@ func (l *lane) catchUpUsage(ctx context.Context) error {
 			usage, l.usageRevision = usage.Fold(recorded.Event), int64(recorded.Revision)
 			l.observe(recorded.Event)
 		}
-		if len(page) < pageSize {
+		if len(page) < PageSize {
 			l.setUsage(usage)
 			return nil
 		}
