@@ -1,16 +1,14 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
 )
 
-// App is what every command gets: the context that ends on SIGINT or SIGTERM, the two outputs and the logger.
+// App is what every command gets beside its context, which ends on SIGINT or SIGTERM: the two outputs and the logger.
 // Commands print for people or scripts on Out; logs and progress go to Err.
 type App struct {
-	Ctx context.Context
 	Out io.Writer
 	Err io.Writer
 	Log *slog.Logger

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"text/tabwriter"
@@ -47,18 +48,18 @@ type auditReport struct {
 }
 
 // Run replays and prints.
-func (c *AuditCmd) Run(app *App) error {
+func (c *AuditCmd) Run(ctx context.Context, app *App) error {
 	wanted, err := c.filter()
 	if err != nil {
 		return err
 	}
-	client, stop, err := c.open(app)
+	client, stop, err := c.open(ctx, app)
 	if err != nil {
 		return err
 	}
 	defer stop()
 	audit, reader := domain.NewAudit(), eventstoredb.NewReader(domain.NewRegistry())
-	if err := client.Follow(app.Ctx, 0, false, func(raw *esdb.RecordedEvent) error {
+	if err := client.Follow(ctx, 0, false, func(raw *esdb.RecordedEvent) error {
 		recorded, err := reader.Decode(raw)
 		if err != nil {
 			audit.Unreadable(recorded, err)

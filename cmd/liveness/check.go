@@ -74,13 +74,13 @@ type unjudgedFile struct {
 
 // Run judges the files, as many at a time as there are workers, and prints
 // them in the order given.
-func (c *CheckCmd) Run(app *App) error {
-	engine, err := c.open(app)
+func (c *CheckCmd) Run(ctx context.Context, app *App) error {
+	engine, err := c.open(ctx, app)
 	if err != nil {
 		return err
 	}
 	judged, errs := make([]judgedFile, len(c.Files)), make([]error, len(c.Files))
-	group, ctx := errgroup.WithContext(app.Ctx)
+	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(engine.Workers())
 	for i, name := range c.Files {
 		group.Go(func() error {

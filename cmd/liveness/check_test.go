@@ -47,8 +47,8 @@ func TestCheckFiles(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			var out bytes.Buffer
-			app := &App{Ctx: t.Context(), Out: &out, Err: &bytes.Buffer{}, Log: slog.New(slog.DiscardHandler)}
-			if code := exitCode(t, tc.cmd.Run(app)); code != tc.code {
+			app := &App{Out: &out, Err: &bytes.Buffer{}, Log: slog.New(slog.DiscardHandler)}
+			if code := exitCode(t, tc.cmd.Run(t.Context(), app)); code != tc.code {
 				t.Errorf("exit status %d, want %d; output:\n%s", code, tc.code, out.String())
 			}
 			for _, want := range tc.want {
@@ -59,7 +59,7 @@ func TestCheckFiles(t *testing.T) {
 			out.Reset()
 			asJSON := tc.cmd
 			asJSON.JSON = true
-			if code := exitCode(t, asJSON.Run(app)); code != tc.code {
+			if code := exitCode(t, asJSON.Run(t.Context(), app)); code != tc.code {
 				t.Errorf("with JSON: exit status %d, want %d", code, tc.code)
 			}
 			var files []struct{ File string }

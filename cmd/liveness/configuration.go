@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"net/url"
 	"os"
@@ -33,7 +34,7 @@ type setting struct {
 }
 
 // Run prints the settings.
-func (c *ConfigCmd) Run(app *App, parser *kong.Kong) error {
+func (c *ConfigCmd) Run(ctx context.Context, app *App, parser *kong.Kong) error {
 	settings := collectSettings(parser.Model.Node)
 	if c.JSON {
 		return app.PrintJSON(settings)

@@ -54,35 +54,35 @@ const devQueue = "marketplace-events"
 const devMeterEvery = 10 * time.Second
 
 // Run starts everything, prints where it is and waits for the end.
-func (c *DevCmd) Run(app *App) (err error) {
+func (c *DevCmd) Run(ctx context.Context, app *App) (err error) {
 	for _, addr := range []string{c.Addr, c.AWSAddr, c.NodeAddr} {
 		if err := onlyLoopback(addr); err != nil {
 			return err
 		}
 	}
-	unlock, err := lockData(app.Ctx, c.Data)
+	unlock, err := lockData(ctx, c.Data)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	site, err := listen(app.Ctx, c.Addr, "--addr")
+	site, err := listen(ctx, c.Addr, "--addr")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = site.Close() }()
-	aws, err := listen(app.Ctx, c.AWSAddr, "--aws-addr")
+	aws, err := listen(ctx, c.AWSAddr, "--aws-addr")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = aws.Close() }()
 	c.Addr, c.AWSAddr = site.Addr().String(), aws.Addr().String() // port 0 took a free one
 
-	machine, err := c.startMachine(app)
+	machine, err := c.startMachine(ctx, app)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, machine.close()) }()
-	return c.serve(app, machine, site, aws)
+	return c.serve(ctx, app, machine, site, aws)
 }
 
 // machine is what stands below the product on one machine: database, log, AWS and models.
@@ -96,13 +96,13 @@ type machine struct {
 }
 
 // startMachine starts its parts side by side; each takes its time, and none needs another.
-func (c *DevCmd) startMachine(app *App) (_ *machine, err error) {
+func (c *DevCmd) startMachine(ctx context.Context, app *App) (_ *machine, err error) {
 	m := &machine{parts: parts.New(parts.Options{Progress: app.Err})}
 	wanted := []parts.Part{parts.ONNXRuntime, parts.SamplePhotos, parts.Postgres, parts.ConsoleAssets}
 	if c.Pack == "" {
 		wanted = append(wanted, parts.ModelPack)
 	}
-	if err := m.parts.Ensure(app.Ctx, wanted...); err != nil {
+	if err := m.parts.Ensure(ctx, wanted...); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -111,16 +111,16 @@ func (c *DevCmd) startMachine(app *App) (_ *machine, err error) {
 		}
 	}()
 	var starting errgroup.Group
-	starting.Go(func() error { return m.startPostgres(app, c.Data) })
+	starting.Go(func() error { return m.startPostgres(ctx, app, c.Data) })
 	starting.Go(func() (err error) {
-		m.node, err = node.Start(app.Ctx, node.Config{Addr: c.NodeAddr, Dir: eventsDir(c.Data), Logger: app.Log})
+		m.node, err = node.Start(ctx, node.Config{Addr: c.NodeAddr, Dir: eventsDir(c.Data), Logger: app.Log})
 		if err = explainStore(explainAddress(err, c.NodeAddr, "--node-addr")); err != nil {
 			return fmt.Errorf("start the event store node: %w", err)
 		}
 		return nil
 	})
 	starting.Go(func() (err error) {
-		m.engine, err = c.open(app)
+		m.engine, err = c.open(ctx, app)
 		return err
 	})
 	starting.Go(func() (err error) {
@@ -137,16 +137,16 @@ func (c *DevCmd) startMachine(app *App) (_ *machine, err error) {
 	return m, starting.Wait()
 }
 
-func (m *machine) startPostgres(app *App, data string) error {
-	binaries, err := m.parts.Postgres(app.Ctx)
+func (m *machine) startPostgres(ctx context.Context, app *App, data string) error {
+	binaries, err := m.parts.Postgres(ctx)
 	if err != nil {
 		return err
 	}
-	m.postgres, err = localpostgres.Start(app.Ctx, localpostgres.Config{
+	m.postgres, err = localpostgres.Start(ctx, localpostgres.Config{
 		BinDir: binaries, Dir: filepath.Join(data, "postgres"), Logger: app.Log,
 	})
 	if err == nil {
-		m.database, err = m.postgres.Database(app.Ctx, devDatabase)
+		m.database, err = m.postgres.Database(ctx, devDatabase)
 	}
 	if err != nil {
 		return fmt.Errorf("start the private PostgreSQL: %w. If %s is damaged, move it away: everything in it but sessions and the keys of personal data is made again from the events", err, filepath.Join(data, "postgres"))
@@ -175,17 +175,17 @@ func (m *machine) close() error {
 }
 
 // serve runs the product on the machine until the command ends or a part of it fails.
-func (c *DevCmd) serve(app *App, m *machine, siteListener, awsListener net.Listener) error {
+func (c *DevCmd) serve(ctx context.Context, app *App, m *machine, siteListener, awsListener net.Listener) error {
 	secret, err := localSecret(c.Data)
 	if err != nil {
 		return err
 	}
-	core, err := openCore(app.Ctx, app.Log, m.node.ConnectionString(), m.database, secret)
+	core, err := openCore(ctx, app.Log, m.node.ConnectionString(), m.database, secret)
 	if err != nil {
 		return err
 	}
 	defer core.close()
-	if err := core.checkLog(app.Ctx); err != nil {
+	if err := core.checkLog(ctx); err != nil {
 		return fmt.Errorf("%w. Restore the events in %s; or move %s away: everything in it but sessions and the keys of personal data is made again from the events", err, eventsDir(c.Data), filepath.Join(c.Data, "postgres"))
 	}
 
@@ -194,7 +194,7 @@ func (c *DevCmd) serve(app *App, m *machine, siteListener, awsListener net.Liste
 	if err != nil {
 		return err
 	}
-	awsSettings, err := awsconfig.Load(app.Ctx, awsconfig.Settings{
+	awsSettings, err := awsconfig.Load(ctx, awsconfig.Settings{
 		Region: "us-east-1", Endpoint: "http://" + c.AWSAddr, AccessKeyID: "simulated", SecretAccessKey: "simulated",
 	})
 	if err != nil {
@@ -204,7 +204,7 @@ func (c *DevCmd) serve(app *App, m *machine, siteListener, awsListener net.Liste
 	if err != nil {
 		return err
 	}
-	assets, err := m.parts.ConsoleAssets(app.Ctx)
+	assets, err := m.parts.ConsoleAssets(ctx)
 	if err != nil {
 		return err
 	}
@@ -234,9 +234,9 @@ func (c *DevCmd) serve(app *App, m *machine, siteListener, awsListener net.Liste
 	}
 
 	// Requests end first, then what they count, then the workers that still follow from it, and last AWS, which they call.
-	workCtx, stopWork := context.WithCancel(context.WithoutCancel(app.Ctx))
+	workCtx, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
-	awsCtx, stopAWS := context.WithCancel(context.WithoutCancel(app.Ctx))
+	awsCtx, stopAWS := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopAWS()
 	requests := func(ctx context.Context) error {
 		defer stopWork()
@@ -266,7 +266,7 @@ func (c *DevCmd) serve(app *App, m *machine, siteListener, awsListener net.Liste
 			},
 		)
 	}
-	return runAll(app.Ctx, requests,
+	return runAll(ctx, requests,
 		func(context.Context) error {
 			defer stopAWS()
 			return worker.run(workCtx)

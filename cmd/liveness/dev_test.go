@@ -60,10 +60,10 @@ func startDev(t *testing.T, data string) *runningDev {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	out, logs := newNotedOutput(), newNotedOutput()
-	app := &App{Ctx: ctx, Out: out, Err: logs, Log: slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelWarn}))}
+	app := &App{Out: out, Err: logs, Log: slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelWarn}))}
 	command := &DevCmd{Addr: "127.0.0.1:0", AWSAddr: "127.0.0.1:0", NodeAddr: "127.0.0.1:0", Data: data, EngineFlags: EngineFlags{QueueWait: 5 * time.Second}}
 	ended := make(chan error, 1)
-	go func() { ended <- command.Run(app) }()
+	go func() { ended <- command.Run(ctx, app) }()
 	dev := &runningDev{data: data, printed: out}
 	dev.stop = sync.OnceFunc(func() {
 		cancel()
@@ -188,14 +188,14 @@ func TestDevChecksCountsAndKeeps(t *testing.T) {
 
 	var out bytes.Buffer
 	events := &EventsCmd{LogFlags: LogFlags{Data: data, address: "127.0.0.1:1"}, Type: []string{"CheckCompleted"}, JSON: true}
-	if err := events.Run(&App{Ctx: t.Context(), Out: &out, Err: io.Discard, Log: slog.New(slog.DiscardHandler)}); err != nil {
+	if err := events.Run(t.Context(), &App{Out: &out, Err: io.Discard, Log: slog.New(slog.DiscardHandler)}); err != nil {
 		t.Fatal(err)
 	}
 	if lines := strings.Count(out.String(), "\n"); lines != 8 {
 		t.Errorf("the log shows %d checks, want 8:\n%s", lines, out.String())
 	}
 	audit := &AuditCmd{LogFlags: events.LogFlags}
-	if err := audit.Run(&App{Ctx: t.Context(), Out: &out, Err: io.Discard, Log: slog.New(slog.DiscardHandler)}); err != nil || !strings.Contains(out.String(), " 0 findings") {
+	if err := audit.Run(t.Context(), &App{Out: &out, Err: io.Discard, Log: slog.New(slog.DiscardHandler)}); err != nil || !strings.Contains(out.String(), " 0 findings") {
 		t.Errorf("the audit: %v\n%s", err, out.String())
 	}
 }
@@ -211,14 +211,14 @@ func (d *runningDev) erasePersonalData(t *testing.T) {
 		t.Fatalf("no customer or no event store in:\n%s", d.printed)
 	}
 	var out bytes.Buffer
-	app := &App{Ctx: t.Context(), Out: &out, Err: io.Discard, Log: slog.New(slog.DiscardHandler)}
+	app := &App{Out: &out, Err: io.Discard, Log: slog.New(slog.DiscardHandler)}
 	erase := &EraseCmd{ReadModelFlags: ReadModelFlags{LogFlags: LogFlags{Data: d.data, address: address[1]}}, Customer: *customer}
-	if err := erase.Run(app); err == nil || !strings.Contains(err.Error(), "--yes") {
+	if err := erase.Run(t.Context(), app); err == nil || !strings.Contains(err.Error(), "--yes") {
 		t.Errorf("erasing without --yes: %v", err)
 	}
 	for range 2 { // an interrupted erasure is repeated
 		erase.Yes = true
-		if err := erase.Run(app); err != nil {
+		if err := erase.Run(t.Context(), app); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"time"
@@ -37,7 +38,7 @@ func (f EngineFlags) check() error {
 }
 
 // open supplies the native parts and opens an engine, which the caller closes.
-func (f EngineFlags) open(app *App) (*inference.Engine, error) {
+func (f EngineFlags) open(ctx context.Context, app *App) (*inference.Engine, error) {
 	if err := f.check(); err != nil {
 		return nil, &ExitError{Code: exitUsage, Err: err}
 	}
@@ -47,16 +48,16 @@ func (f EngineFlags) open(app *App) (*inference.Engine, error) {
 		wanted = append(wanted, parts.ModelPack)
 	}
 	// Asked for together, so that one message names all that is missing.
-	if err := cache.Ensure(app.Ctx, wanted...); err != nil {
+	if err := cache.Ensure(ctx, wanted...); err != nil {
 		return nil, err
 	}
-	library, err := cache.ONNXRuntime(app.Ctx)
+	library, err := cache.ONNXRuntime(ctx)
 	if err != nil {
 		return nil, err
 	}
 	dir := f.Pack
 	if dir == "" {
-		if dir, err = cache.ModelPack(app.Ctx); err != nil {
+		if dir, err = cache.ModelPack(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -64,14 +65,14 @@ func (f EngineFlags) open(app *App) (*inference.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	decoder, err := f.decoder(app, cache)
+	decoder, err := f.decoder(ctx, app, cache)
 	if err != nil {
 		return nil, err
 	}
 	if err := queueBehindWorkers(); err != nil {
 		app.Log.Debug("threads are scheduled as usual", "error", err) // a container may forbid it; checks only get slower
 	}
-	engine, err := inference.Open(app.Ctx, inference.Config{
+	engine, err := inference.Open(ctx, inference.Config{
 		LibraryPath: library,
 		Pack:        models,
 		Threshold:   f.Threshold,
@@ -92,18 +93,18 @@ func (f EngineFlags) open(app *App) (*inference.Engine, error) {
 
 // decoder opens the chosen decoder. libvips only makes decoding faster, so that
 // without it the product works on.
-func (f EngineFlags) decoder(app *App, cache *parts.Cache) (decode.Decoder, error) {
+func (f EngineFlags) decoder(ctx context.Context, app *App, cache *parts.Cache) (decode.Decoder, error) {
 	if f.Decoder == "go" {
 		return decode.NewStdlib(decode.Limits{}), nil
 	}
-	path, err := cache.Libvips(app.Ctx)
+	path, err := cache.Libvips(ctx)
 	if err == nil {
 		var vips *decode.Vips
 		if vips, err = decode.OpenVips(path, decode.Limits{}); err == nil {
 			return vips, nil
 		}
 	}
-	if f.Decoder == "libvips" || app.Ctx.Err() != nil {
+	if f.Decoder == "libvips" || ctx.Err() != nil {
 		return nil, fmt.Errorf("open the libvips decoder: %w", err)
 	}
 	app.Log.Info("images are decoded without libvips, which is slower", slog.Any("reason", err))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -35,7 +36,7 @@ Examples:
 }
 
 // Run erases.
-func (c *EraseCmd) Run(app *App) error {
+func (c *EraseCmd) Run(ctx context.Context, app *App) error {
 	customer, err := uuid.Parse(c.Customer)
 	if err != nil {
 		return fmt.Errorf("%q is not a customer's id: it is a UUID, shown on the console's account screen", c.Customer)
@@ -50,12 +51,12 @@ func (c *EraseCmd) Run(app *App) error {
 	if err != nil {
 		return err
 	}
-	pool, err := c.connect(app)
+	pool, err := c.connect(ctx, app)
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
-	client, stop, err := c.LogFlags.open(app)
+	client, stop, err := c.LogFlags.open(ctx, app)
 	if err != nil {
 		return err
 	}
@@ -71,12 +72,12 @@ func (c *EraseCmd) Run(app *App) error {
 	if err != nil {
 		return err
 	}
-	if err := application.ErasePersonalData(app.Ctx, commands.ErasePersonalData{
+	if err := application.ErasePersonalData(ctx, commands.ErasePersonalData{
 		By: commands.NewOrigin(domain.ActorOperator), CustomerID: customer,
 	}); err != nil {
 		return err
 	}
-	if _, err := console.NewPostgresSessionGenerations(pool).Raise(app.Ctx, customer); err != nil {
+	if _, err := console.NewPostgresSessionGenerations(pool).Raise(ctx, customer); err != nil {
 		return fmt.Errorf("the data is erased, but open sessions could not be ended; repeat the command: %w", err)
 	}
 	_, err = fmt.Fprintf(app.Out, "The personal data of customer %s is erased.\n", customer)

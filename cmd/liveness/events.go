@@ -65,8 +65,8 @@ type printedEvent struct {
 }
 
 // Run prints the events.
-func (c *EventsCmd) Run(app *App) error {
-	client, stop, err := c.open(app)
+func (c *EventsCmd) Run(ctx context.Context, app *App) error {
+	client, stop, err := c.open(ctx, app)
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (c *EventsCmd) Run(app *App) error {
 	if c.Last > 0 {
 		var last []*esdb.RecordedEvent
 		position := c.From
-		err := client.Follow(app.Ctx, c.From, false, func(event *esdb.RecordedEvent) error {
+		err := client.Follow(ctx, c.From, false, func(event *esdb.RecordedEvent) error {
 			position = event.Position.Commit
 			if c.matches(event) {
 				if len(last) == c.Last {
@@ -86,7 +86,7 @@ func (c *EventsCmd) Run(app *App) error {
 			return nil
 		})
 		if err != nil {
-			return endOfFollowing(app.Ctx, err)
+			return endOfFollowing(ctx, err)
 		}
 		for _, event := range last {
 			if err := c.print(app, event); err != nil {
@@ -98,7 +98,7 @@ func (c *EventsCmd) Run(app *App) error {
 		}
 		c.From = position
 	}
-	return endOfFollowing(app.Ctx, client.Follow(app.Ctx, c.From, c.Follow, func(event *esdb.RecordedEvent) error {
+	return endOfFollowing(ctx, client.Follow(ctx, c.From, c.Follow, func(event *esdb.RecordedEvent) error {
 		if !c.matches(event) {
 			return nil
 		}
@@ -185,12 +185,12 @@ func flatten(prefix string, fields map[string]any) []string {
 
 // open connects to the log. Without an address it asks this machine's node; when that does not run, it opens the node's
 // data for as long as the tool does.
-func (f LogFlags) open(app *App) (client *eventstoredb.Client, stop func(), err error) {
+func (f LogFlags) open(ctx context.Context, app *App) (client *eventstoredb.Client, stop func(), err error) {
 	if f.EventStore != "" {
-		return connectLog(app, f.EventStore, "Start it, or give another address with --eventstore.")
+		return connectLog(ctx, app, f.EventStore, "Start it, or give another address with --eventstore.")
 	}
 	address := cmp.Or(f.address, defaultNodeAddr)
-	client, stop, err = connectLog(app, "esdb://"+address+"?tls=false", "")
+	client, stop, err = connectLog(ctx, app, "esdb://"+address+"?tls=false", "")
 	if err == nil {
 		return client, stop, nil
 	}
@@ -198,11 +198,11 @@ func (f LogFlags) open(app *App) (client *eventstoredb.Client, stop func(), err 
 	if _, statErr := os.Stat(dir); statErr != nil {
 		return nil, nil, fmt.Errorf("no event store answers at %s and there is no data in %s. Start `liveness dev` first, or give --eventstore or --data", address, f.Data)
 	}
-	embedded, err := node.Start(app.Ctx, node.Config{Addr: "127.0.0.1:0", Dir: dir, Logger: app.Log})
+	embedded, err := node.Start(ctx, node.Config{Addr: "127.0.0.1:0", Dir: dir, Logger: app.Log})
 	if err != nil {
 		return nil, nil, explainStore(err)
 	}
-	client, disconnect, err := connectLog(app, embedded.ConnectionString(), "")
+	client, disconnect, err := connectLog(ctx, app, embedded.ConnectionString(), "")
 	if err != nil {
 		return nil, nil, errors.Join(err, embedded.Close())
 	}
@@ -216,12 +216,12 @@ func (f LogFlags) open(app *App) (client *eventstoredb.Client, stop func(), err 
 
 func eventsDir(data string) string { return filepath.Join(data, "events") }
 
-func connectLog(app *App, address, advice string) (*eventstoredb.Client, func(), error) {
+func connectLog(ctx context.Context, app *App, address, advice string) (*eventstoredb.Client, func(), error) {
 	client, err := eventstoredb.Connect(address, app.Log)
 	if err != nil {
 		return nil, nil, err
 	}
-	ctx, cancel := context.WithTimeout(app.Ctx, 3*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	if err := client.Ping(ctx); err != nil {
 		_ = client.Close()

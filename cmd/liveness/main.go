@@ -55,6 +55,7 @@ func run(args []string, out, errOut io.Writer) int {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Writers(out, errOut),
 		kong.Exit(func(code int) { exited = code }),
+		kong.BindTo(ctx, (*context.Context)(nil)),
 	)
 	if err != nil {
 		fmt.Fprintln(errOut, "liveness:", err)
@@ -68,7 +69,7 @@ func run(args []string, out, errOut io.Writer) int {
 		fmt.Fprintf(errOut, "liveness: %v\nRun \"liveness --help\" for the commands.\n", err)
 		return exitUsage
 	}
-	app := &App{Ctx: ctx, Out: out, Err: errOut, Log: newLogger(errOut, commands.LogFormat, commands.LogLevel)}
+	app := &App{Out: out, Err: errOut, Log: newLogger(errOut, commands.LogFormat, commands.LogLevel)}
 	if err := selected.Run(app, parser); err != nil {
 		return report(errOut, err)
 	}

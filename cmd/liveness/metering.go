@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -53,25 +54,25 @@ type meteringStatus struct {
 }
 
 // Run prints the table.
-func (c *MeteringStatusCmd) Run(app *App) error {
+func (c *MeteringStatusCmd) Run(ctx context.Context, app *App) error {
 	subscription, err := parseSubscription(c.Subscription)
 	if err != nil {
 		return err
 	}
-	pool, err := c.connect(app)
+	pool, err := c.connect(ctx, app)
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
 	model := projections.NewMetering(pool)
-	health, err := model.Health(app.Ctx)
+	health, err := model.Health(ctx)
 	if err != nil {
 		return err
 	}
 	status := meteringStatus{
 		SealedHour: health.SealedHour, OldestOpen: health.OldestOpen, Open: health.Open, Quarantined: health.Quarantined, Rejected: health.Rejected,
 	}
-	standings, err := model.Standings(app.Ctx)
+	standings, err := model.Standings(ctx)
 	if err != nil {
 		return err
 	}
@@ -83,7 +84,7 @@ func (c *MeteringStatusCmd) Run(app *App) error {
 		}
 	}
 	from := domain.UsageHour(time.Now()).Add(-time.Duration(c.Hours) * time.Hour)
-	if status.Windows, err = model.Windows(app.Ctx, subscription, from, c.Limit); err != nil {
+	if status.Windows, err = model.Windows(ctx, subscription, from, c.Limit); err != nil {
 		return err
 	}
 	if c.JSON {
@@ -130,12 +131,12 @@ func (*MeteringStatusCmd) print(app *App, status meteringStatus, licences map[uu
 }
 
 // connect opens the database of the read models.
-func (f ReadModelFlags) connect(app *App) (*pgxpool.Pool, error) {
+func (f ReadModelFlags) connect(ctx context.Context, app *App) (*pgxpool.Pool, error) {
 	address, err := f.database()
 	if err != nil {
 		return nil, err
 	}
-	return postgres.Connect(app.Ctx, address)
+	return postgres.Connect(ctx, address)
 }
 
 func parseSubscription(text string) (uuid.UUID, error) {
@@ -171,7 +172,7 @@ Examples:
 }
 
 // Run writes the decision down.
-func (c *MeteringResolveCmd) Run(app *App) error {
+func (c *MeteringResolveCmd) Run(ctx context.Context, app *App) error {
 	subscription, err := parseSubscription(c.Subscription)
 	if err != nil {
 		return err
@@ -180,12 +181,12 @@ func (c *MeteringResolveCmd) Run(app *App) error {
 	if err != nil {
 		return err
 	}
-	client, stop, err := c.open(app)
+	client, stop, err := c.open(ctx, app)
 	if err != nil {
 		return err
 	}
 	defer stop()
-	record, err := resolveUsageRecord(app, client, subscription, hour, *c)
+	record, err := resolveUsageRecord(ctx, app, client, subscription, hour, *c)
 	if refused := (*domain.Error)(nil); errors.As(err, &refused) {
 		return errors.New(strings.TrimSuffix(refused.Message, "."))
 	}

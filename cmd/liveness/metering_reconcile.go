@@ -49,37 +49,37 @@ type reconciliation struct {
 const reconcileAttempts = 5
 
 // Run settles and prints.
-func (c *MeteringReconcileCmd) Run(app *App) error {
-	pool, err := c.connect(app)
+func (c *MeteringReconcileCmd) Run(ctx context.Context, app *App) error {
+	pool, err := c.connect(ctx, app)
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
-	client, stop, err := c.LogFlags.open(app)
+	client, stop, err := c.LogFlags.open(ctx, app)
 	if err != nil {
 		return err
 	}
 	defer stop()
 	var result reconciliation
 	for range reconcileAttempts {
-		before, err := client.Head(app.Ctx)
+		before, err := client.Head(ctx)
 		if err != nil {
 			return err
 		}
-		if result, err = c.settle(app, client, projections.NewMetering(pool)); err != nil {
+		if result, err = c.settle(ctx, app, client, projections.NewMetering(pool)); err != nil {
 			return err
 		}
-		after, err := client.Head(app.Ctx)
+		after, err := client.Head(ctx)
 		if err != nil {
 			return err
 		}
-		if len(result.Findings) == 0 || app.Ctx.Err() != nil {
+		if len(result.Findings) == 0 || ctx.Err() != nil {
 			break
 		}
 		if before == after { // a read model that lags a moment catches up
 			select {
 			case <-time.After(300 * time.Millisecond):
-			case <-app.Ctx.Done():
+			case <-ctx.Done():
 			}
 		}
 	}
@@ -93,10 +93,10 @@ func (c *MeteringReconcileCmd) Run(app *App) error {
 	return errors.Join(result.print(app), different)
 }
 
-func (c *MeteringReconcileCmd) settle(app *App, client *eventstoredb.Client, model *projections.Metering) (reconciliation, error) {
+func (c *MeteringReconcileCmd) settle(ctx context.Context, app *App, client *eventstoredb.Client, model *projections.Metering) (reconciliation, error) {
 	result := reconciliation{Compared: []string{"outcome events"}}
 	audit, reader := domain.NewMeteringAudit(), eventstoredb.NewReader(domain.NewRegistry())
-	err := client.Follow(app.Ctx, 0, false, func(raw *esdb.RecordedEvent) error {
+	err := client.Follow(ctx, 0, false, func(raw *esdb.RecordedEvent) error {
 		recorded, err := reader.Decode(raw)
 		if err != nil {
 			return fmt.Errorf("the log cannot be read: %w", err)
@@ -109,13 +109,13 @@ func (c *MeteringReconcileCmd) settle(app *App, client *eventstoredb.Client, mod
 		return result, err
 	}
 	result.MeteringReport = audit.Report()
-	standings, err := model.Standings(app.Ctx)
+	standings, err := model.Standings(ctx)
 	if err != nil {
 		return result, err
 	}
 	result.Findings = append(result.Findings, compareStandings(result.Accounts, standings)...)
 	result.Compared = append(result.Compared, "read model")
-	billed, asked, err := c.billed(app.Ctx)
+	billed, asked, err := c.billed(ctx)
 	if err != nil {
 		return result, err
 	}
@@ -226,9 +226,9 @@ func (r reconciliation) print(app *App) error {
 }
 
 // resolveUsageRecord runs the command over the log alone.
-func resolveUsageRecord(app *App, client *eventstoredb.Client, subscription uuid.UUID, hour time.Time, c MeteringResolveCmd) (domain.UsageRecord, error) {
+func resolveUsageRecord(ctx context.Context, app *App, client *eventstoredb.Client, subscription uuid.UUID, hour time.Time, c MeteringResolveCmd) (domain.UsageRecord, error) {
 	store := eventstoredb.NewStore(client, domain.NewRegistry())
-	return commands.ResolveUsageRecord(app.Ctx, store, time.Now, commands.ResolveRecord{
+	return commands.ResolveUsageRecord(ctx, store, time.Now, commands.ResolveRecord{
 		By:  commands.NewOrigin(domain.ActorOperator),
 		Key: domain.NewUsageRecordKey(subscription, hour, "", c.Dimension), Resolution: domain.Resolution(c.As), MeteringRecordID: c.RecordID, Reason: c.Reason,
 	})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"fmt"
 	"os"
@@ -30,7 +31,7 @@ Prints one line when it serves and stops on SIGTERM.`
 }
 
 // Run serves until the program is told to stop.
-func (c *NodeCmd) Run(app *App) error {
+func (c *NodeCmd) Run(ctx context.Context, app *App) error {
 	config := node.Config{Addr: c.Addr, Dir: c.Data, Logger: app.Log}
 	if c.TLSCert != "" {
 		certificate, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
@@ -49,12 +50,12 @@ func (c *NodeCmd) Run(app *App) error {
 		}
 		config.Credentials = credentials
 	}
-	n, err := node.Start(app.Ctx, config)
+	n, err := node.Start(ctx, config)
 	if err != nil {
 		return explainStore(explainAddress(err, c.Addr, "--addr"))
 	}
 	fmt.Fprintf(app.Out, "event store node serves %s at %s\n", c.Data, n.ConnectionString())
-	<-app.Ctx.Done()
+	<-ctx.Done()
 	return n.Close()
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"text/tabwriter"
 
@@ -31,26 +32,26 @@ type suppliedPart struct {
 }
 
 // Run fetches the parts that are missing and prints where all of them are.
-func (c *PartsCmd) Run(app *App) error {
+func (c *PartsCmd) Run(ctx context.Context, app *App) error {
 	wanted := []parts.Part{parts.ONNXRuntime, parts.ModelPack, parts.ConsoleAssets}
 	if c.For == "dev" {
 		wanted = append(wanted, parts.SamplePhotos, parts.Postgres)
 	}
 	cache := parts.New(parts.Options{Progress: app.Err, PackagesOnly: c.PackagesOnly})
-	if err := cache.Ensure(app.Ctx, wanted...); err != nil {
+	if err := cache.Ensure(ctx, wanted...); err != nil {
 		return err
 	}
-	switch err := cache.Ensure(app.Ctx, parts.Libvips); {
+	switch err := cache.Ensure(ctx, parts.Libvips); {
 	case err == nil:
 		wanted = append(wanted, parts.Libvips)
-	case app.Ctx.Err() != nil:
+	case ctx.Err() != nil:
 		return err
 	default:
 		app.Log.Warn("libvips is missing; images are decoded without it, which is slower", "reason", err)
 	}
 	supplied := make([]suppliedPart, len(wanted))
 	for i, part := range wanted {
-		path, err := cache.Path(app.Ctx, part)
+		path, err := cache.Path(ctx, part)
 		if err != nil {
 			return err
 		}

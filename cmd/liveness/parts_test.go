@@ -13,8 +13,8 @@ import (
 func TestPartsPrintsWhereTheyAre(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	app := &App{Ctx: t.Context(), Out: &out, Err: os.Stderr, Log: slog.New(slog.DiscardHandler)}
-	if err := (&PartsCmd{For: "dev", JSON: true}).Run(app); err != nil {
+	app := &App{Out: &out, Err: os.Stderr, Log: slog.New(slog.DiscardHandler)}
+	if err := (&PartsCmd{For: "dev", JSON: true}).Run(t.Context(), app); err != nil {
 		t.Fatal(err)
 	}
 	var supplied []suppliedPart
@@ -35,8 +35,8 @@ func TestPartsPrintsWhereTheyAre(t *testing.T) {
 func TestPartsWithoutLibvips(t *testing.T) {
 	t.Setenv("LIVENESS_LIBVIPS", filepath.Join(t.TempDir(), "none.so"))
 	var out, log bytes.Buffer
-	app := &App{Ctx: t.Context(), Out: &out, Err: os.Stderr, Log: slog.New(slog.NewTextHandler(&log, nil))}
-	if err := (&PartsCmd{For: "serve"}).Run(app); err != nil {
+	app := &App{Out: &out, Err: os.Stderr, Log: slog.New(slog.NewTextHandler(&log, nil))}
+	if err := (&PartsCmd{For: "serve"}).Run(t.Context(), app); err != nil {
 		t.Fatal(err)
 	}
 	if strings.Contains(out.String(), "libvips") || !strings.Contains(out.String(), "model-pack") {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -30,20 +31,20 @@ type ReadModelFlags struct {
 }
 
 // open gives an engine that maintains nothing by itself.
-func (f ReadModelFlags) open(app *App) (engine *projections.Engine, stop func(), err error) {
+func (f ReadModelFlags) open(ctx context.Context, app *App) (engine *projections.Engine, stop func(), err error) {
 	address, err := f.database()
 	if err != nil {
 		return nil, nil, err
 	}
-	pool, err := postgres.Connect(app.Ctx, address)
+	pool, err := postgres.Connect(ctx, address)
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := postgres.Migrate(app.Ctx, pool); err != nil {
+	if err := postgres.Migrate(ctx, pool); err != nil {
 		pool.Close()
 		return nil, nil, err
 	}
-	client, disconnect, err := f.LogFlags.open(app)
+	client, disconnect, err := f.LogFlags.open(ctx, app)
 	if err != nil {
 		pool.Close()
 		return nil, nil, err
@@ -87,13 +88,13 @@ Examples:
 }
 
 // Run prints the table.
-func (c *ProjectionsListCmd) Run(app *App) error {
-	engine, stop, err := c.open(app)
+func (c *ProjectionsListCmd) Run(ctx context.Context, app *App) error {
+	engine, stop, err := c.open(ctx, app)
 	if err != nil {
 		return err
 	}
 	defer stop()
-	statuses, err := engine.Statuses(app.Ctx)
+	statuses, err := engine.Statuses(ctx)
 	if err != nil {
 		return err
 	}
@@ -110,7 +111,7 @@ func (c *ProjectionsListCmd) Run(app *App) error {
 		return err
 	}
 	for _, s := range statuses {
-		if err := c.explain(app, engine, s); err != nil {
+		if err := c.explain(ctx, app, engine, s); err != nil {
 			return err
 		}
 	}
@@ -121,14 +122,14 @@ func (c *ProjectionsListCmd) Run(app *App) error {
 const mostParked = 20
 
 // explain prints why a read model does not go on and what it went past.
-func (c *ProjectionsListCmd) explain(app *App, engine *projections.Engine, s projections.Status) error {
+func (c *ProjectionsListCmd) explain(ctx context.Context, app *App, engine *projections.Engine, s projections.Status) error {
 	if s.Error != "" {
 		fmt.Fprintf(app.Out, "\n%s: %s\n", s.Name, s.Error)
 	}
 	if s.Parked == 0 {
 		return nil
 	}
-	parked, err := engine.Parked(app.Ctx, s.Name, mostParked)
+	parked, err := engine.Parked(ctx, s.Name, mostParked)
 	if err != nil {
 		return err
 	}
@@ -155,13 +156,13 @@ Example:
 }
 
 // Run rebuilds.
-func (c *ProjectionsRebuildCmd) Run(app *App) error {
-	engine, stop, err := c.open(app)
+func (c *ProjectionsRebuildCmd) Run(ctx context.Context, app *App) error {
+	engine, stop, err := c.open(ctx, app)
 	if err != nil {
 		return err
 	}
 	defer stop()
-	comparison, err := engine.Rebuild(app.Ctx, c.Name, printProgress(app, c.Name))
+	comparison, err := engine.Rebuild(ctx, c.Name, printProgress(app, c.Name))
 	if err != nil {
 		return err
 	}
@@ -193,13 +194,13 @@ Example:
 const differentExit = 3
 
 // Run compares.
-func (c *ProjectionsCompareCmd) Run(app *App) error {
-	engine, stop, err := c.open(app)
+func (c *ProjectionsCompareCmd) Run(ctx context.Context, app *App) error {
+	engine, stop, err := c.open(ctx, app)
 	if err != nil {
 		return err
 	}
 	defer stop()
-	comparison, err := engine.Compare(app.Ctx, c.Name, printProgress(app, c.Name))
+	comparison, err := engine.Compare(ctx, c.Name, printProgress(app, c.Name))
 	if err != nil {
 		return err
 	}

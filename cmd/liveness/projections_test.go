@@ -156,10 +156,12 @@ func waitUntil(tb testing.TB, what string, holds func() bool) {
 }
 
 // projectionsRun runs a command and gives its output and exit status.
-func projectionsRun(tb testing.TB, command interface{ Run(*App) error }) (out string, code int) {
+func projectionsRun(tb testing.TB, command interface {
+	Run(context.Context, *App) error
+}) (out string, code int) {
 	tb.Helper()
 	var printed bytes.Buffer
-	err := command.Run(&App{Ctx: tb.Context(), Out: &printed, Err: &bytes.Buffer{}, Log: slog.New(slog.DiscardHandler)})
+	err := command.Run(tb.Context(), &App{Out: &printed, Err: &bytes.Buffer{}, Log: slog.New(slog.DiscardHandler)})
 	if exit := (*ExitError)(nil); errors.As(err, &exit) {
 		return printed.String(), exit.Code
 	}

@@ -32,7 +32,7 @@ Examples:
 }
 
 // Run serves until the command is interrupted; requests under way are finished first.
-func (c *ServeCmd) Run(app *App) error {
+func (c *ServeCmd) Run(ctx context.Context, app *App) error {
 	secret, err := c.secret()
 	if err != nil {
 		return err
@@ -41,7 +41,7 @@ func (c *ServeCmd) Run(app *App) error {
 	if err != nil {
 		return err
 	}
-	settings, err := c.load(app.Ctx)
+	settings, err := c.load(ctx)
 	if err != nil {
 		return err
 	}
@@ -50,15 +50,15 @@ func (c *ServeCmd) Run(app *App) error {
 		return err
 	}
 	cache := parts.New(parts.Options{Progress: app.Err})
-	assets, err := cache.ConsoleAssets(app.Ctx)
+	assets, err := cache.ConsoleAssets(ctx)
 	if err != nil {
 		return err
 	}
-	engine, err := c.open(app)
+	engine, err := c.open(ctx, app)
 	if err != nil {
 		return err
 	}
-	core, err := openCore(app.Ctx, app.Log, c.EventStore, c.Postgres, secret)
+	core, err := openCore(ctx, app.Log, c.EventStore, c.Postgres, secret)
 	if err != nil {
 		return errors.Join(err, engine.Close())
 	}
@@ -68,7 +68,7 @@ func (c *ServeCmd) Run(app *App) error {
 			app.Log.Error("inference did not close cleanly", "error", err)
 		}
 	}()
-	observed, err := c.observe(app.Ctx)
+	observed, err := c.observe(ctx)
 	if err != nil {
 		return err
 	}
@@ -81,12 +81,12 @@ func (c *ServeCmd) Run(app *App) error {
 		return err
 	}
 	defer site.counter.Close()
-	listener, err := listen(app.Ctx, c.Addr, "--addr")
+	listener, err := listen(ctx, c.Addr, "--addr")
 	if err != nil {
 		return err
 	}
 	app.Log.Info("serving", "address", listener.Addr().String(), "public_url", publicURL.String())
-	return runAll(app.Ctx,
+	return runAll(ctx,
 		func(ctx context.Context) error { return serveHTTP(ctx, listener, site.handler, app.Log) },
 		func(ctx context.Context) error { return observed.serve(ctx, app.Log) },
 	)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"text/tabwriter"
@@ -22,8 +23,8 @@ type storeFlags struct {
 	JSON bool   `help:"Print JSON." name:"json"`
 }
 
-func (f *storeFlags) inspect(app *App, do func(*store.Inspector) error) error {
-	inspector, err := store.Inspect(app.Ctx, f.Data)
+func (f *storeFlags) inspect(ctx context.Context, app *App, do func(*store.Inspector) error) error {
+	inspector, err := store.Inspect(ctx, f.Data)
 	if err != nil {
 		return err
 	}
@@ -44,17 +45,17 @@ func (*StoreBackupCmd) Help() string {
 }
 
 // Run copies the store and verifies the copy.
-func (c *StoreBackupCmd) Run(app *App) error {
-	return c.inspect(app, func(inspector *store.Inspector) error {
+func (c *StoreBackupCmd) Run(ctx context.Context, app *App) error {
+	return c.inspect(ctx, app, func(inspector *store.Inspector) error {
 		begin := time.Now()
-		if err := inspector.Backup(app.Ctx, c.Dest); err != nil {
+		if err := inspector.Backup(ctx, c.Dest); err != nil {
 			return err
 		}
-		copied, err := store.Inspect(app.Ctx, c.Dest)
+		copied, err := store.Inspect(ctx, c.Dest)
 		if err != nil {
 			return err
 		}
-		stats, err := copied.Stats(app.Ctx)
+		stats, err := copied.Stats(ctx)
 		if err = errors.Join(err, copied.Close()); err != nil {
 			return err
 		}
@@ -83,14 +84,14 @@ Example:
 const damagedExit = 3
 
 // Run examines the store.
-func (c *StoreVerifyCmd) Run(app *App) error {
+func (c *StoreVerifyCmd) Run(ctx context.Context, app *App) error {
 	result := struct {
 		Whole   bool   `json:"whole"`
 		Events  int64  `json:"events"`
 		Finding string `json:"finding,omitempty"`
 	}{}
-	err := c.inspect(app, func(inspector *store.Inspector) (err error) {
-		result.Events, err = inspector.Verify(app.Ctx)
+	err := c.inspect(ctx, app, func(inspector *store.Inspector) (err error) {
+		result.Events, err = inspector.Verify(ctx)
 		return err
 	})
 	if err != nil && !errors.Is(err, store.ErrCorrupt) {
@@ -122,9 +123,9 @@ func (*StoreStatsCmd) Help() string {
 }
 
 // Run prints the numbers.
-func (c *StoreStatsCmd) Run(app *App) error {
-	return c.inspect(app, func(inspector *store.Inspector) error {
-		stats, err := inspector.Stats(app.Ctx)
+func (c *StoreStatsCmd) Run(ctx context.Context, app *App) error {
+	return c.inspect(ctx, app, func(inspector *store.Inspector) error {
+		stats, err := inspector.Stats(ctx)
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -15,7 +16,7 @@ type VersionCmd struct {
 }
 
 // Run prints the versions.
-func (c *VersionCmd) Run(app *App) error {
+func (c *VersionCmd) Run(ctx context.Context, app *App) error {
 	v := struct {
 		API      string `json:"api"`
 		Revision string `json:"revision"`

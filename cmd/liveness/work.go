@@ -33,7 +33,7 @@ Examples:
 }
 
 // Run works until the command is interrupted.
-func (c *WorkCmd) Run(app *App) error {
+func (c *WorkCmd) Run(ctx context.Context, app *App) error {
 	secret, err := c.secret()
 	if err != nil {
 		return err
@@ -42,7 +42,7 @@ func (c *WorkCmd) Run(app *App) error {
 	if err != nil {
 		return err
 	}
-	settings, err := c.load(app.Ctx)
+	settings, err := c.load(ctx)
 	if err != nil {
 		return err
 	}
@@ -50,15 +50,15 @@ func (c *WorkCmd) Run(app *App) error {
 	if err != nil {
 		return err
 	}
-	core, err := openCore(app.Ctx, app.Log, c.EventStore, c.Postgres, secret)
+	core, err := openCore(ctx, app.Log, c.EventStore, c.Postgres, secret)
 	if err != nil {
 		return err
 	}
 	defer core.close()
-	if err := core.checkLog(app.Ctx); err != nil {
+	if err := core.checkLog(ctx); err != nil {
 		return fmt.Errorf("%w. Connect both of the same service; or, after restoring an older log, make the read models anew: `liveness projections rebuild NAME` for each of `liveness projections list`", err)
 	}
-	observed, err := c.observe(app.Ctx)
+	observed, err := c.observe(ctx)
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (c *WorkCmd) Run(app *App) error {
 		return err
 	}
 	app.Log.Info("working")
-	return runAll(app.Ctx, worker.run, func(ctx context.Context) error { return observed.serve(ctx, app.Log) })
+	return runAll(ctx, worker.run, func(ctx context.Context) error { return observed.serve(ctx, app.Log) })
 }
 
 // reporting says how usage is reported.
