@@ -21,14 +21,3 @@ func (a *App) PrintJSON(v any) error {
 	encoder.SetEscapeHTML(false)
 	return encoder.Encode(v)
 }
-
-// ExitError ends the program with Code. A command returns it when its outcome, and not a failure, decides the exit
-// status: a fake among the files of `check`, a difference found by `metering reconcile`.
-type ExitError struct {
-	Code int
-	Err  error
-}
-
-func (e *ExitError) Error() string { return e.Err.Error() }
-
-func (e *ExitError) Unwrap() error { return e.Err }

@@ -14,9 +14,6 @@ import (
 	"github.com/pas-ta/liveness/domain"
 )
 
-// exitFindings is the exit status of an audit that found the log to contradict itself.
-const exitFindings = 3
-
 // AuditCmd replays the log and proves its counts.
 type AuditCmd struct {
 	LogFlags     `embed:""`

@@ -16,12 +16,6 @@ import (
 	"github.com/pas-ta/liveness/inference/decode"
 )
 
-// Exit statuses of `check` besides 0 (all live) and those of every command.
-const (
-	exitFake     = 3
-	exitUnjudged = 4
-)
-
 // CheckCmd judges image files on this machine, without the API.
 type CheckCmd struct {
 	EngineFlags `embed:""`

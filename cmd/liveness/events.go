@@ -22,14 +22,6 @@ import (
 // defaultNodeAddr is where `dev` and `node` listen and the tools look.
 const defaultNodeAddr = "127.0.0.1:2113"
 
-// LogFlags say which log a tool reads.
-type LogFlags struct {
-	EventStore string `name:"eventstore" help:"Address of the event store, as esdb://host:port?tls=false. Without it the node of this machine is asked, or its data directory when it does not run." env:"EVENTSTOREDB_URL" placeholder:"URL"`
-	Data       string `help:"Data directory of dev." default:"./data" type:"path" env:"LIVENESS_DATA"`
-
-	address string // of this machine's node; defaultNodeAddr when empty
-}
-
 // EventsCmd prints the log for people and scripts.
 type EventsCmd struct {
 	LogFlags `embed:""`

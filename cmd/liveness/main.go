@@ -3,7 +3,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -35,9 +34,6 @@ type commandLine struct {
 	Version     VersionCmd     `cmd:"" help:"Print the version of the program and of its API."`
 }
 
-// exitUsage is the exit status of every command that cannot be understood.
-const exitUsage = 2
-
 func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
@@ -59,7 +55,7 @@ func run(args []string, out, errOut io.Writer) int {
 	)
 	if err != nil {
 		fmt.Fprintln(errOut, "liveness:", err)
-		return 1
+		return exitFailure
 	}
 	selected, err := parser.Parse(args)
 	if exited >= 0 {
@@ -74,21 +70,6 @@ func run(args []string, out, errOut io.Writer) int {
 		return report(errOut, err)
 	}
 	return 0
-}
-
-// report prints err once and gives the exit status that it stands for.
-func report(errOut io.Writer, err error) int {
-	if exit := (*ExitError)(nil); errors.As(err, &exit) {
-		if exit.Err != nil {
-			fmt.Fprintln(errOut, "liveness:", exit.Err)
-		}
-		return exit.Code
-	}
-	if errors.Is(err, context.Canceled) {
-		return 130
-	}
-	fmt.Fprintln(errOut, "liveness:", err)
-	return 1
 }
 
 func newLogger(w io.Writer, format, level string) *slog.Logger {

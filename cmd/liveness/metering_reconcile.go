@@ -85,7 +85,7 @@ func (c *MeteringReconcileCmd) Run(ctx context.Context, app *App) error {
 	}
 	var different error
 	if len(result.Findings) > 0 {
-		different = &ExitError{Code: differentExit, Err: fmt.Errorf("%d differences", len(result.Findings))}
+		different = &ExitError{Code: exitFindings, Err: fmt.Errorf("%d differences", len(result.Findings))}
 	}
 	if c.JSON {
 		return errors.Join(app.PrintJSON(result), different)

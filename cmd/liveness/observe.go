@@ -20,11 +20,6 @@ import (
 	"github.com/pas-ta/liveness/projections"
 )
 
-// MetricsFlags say where the operator looks.
-type MetricsFlags struct {
-	MetricsAddr string `help:"Serve Prometheus metrics at /metrics on this address; keep it from the public. Empty serves none." env:"LIVENESS_METRICS_ADDR" placeholder:"ADDR"`
-}
-
 // observation is what this process tells its operator.
 type observation struct {
 	registry *prometheus.Registry

@@ -23,13 +23,6 @@ type ProjectionsCmd struct {
 	Compare ProjectionsCompareCmd `cmd:"" help:"Make a read model anew from the log and compare the running one with it."`
 }
 
-// ReadModelFlags say which read models, made of which log, are meant.
-type ReadModelFlags struct {
-	LogFlags `embed:""`
-	Postgres string `help:"Address of Postgres: postgres://user:password@host:5432/database. Without it the one that dev runs on the data directory." env:"LIVENESS_POSTGRES_URL" placeholder:"URL"`
-	JSON     bool   `help:"Print JSON." name:"json"`
-}
-
 // open gives an engine that maintains nothing by itself.
 func (f ReadModelFlags) open(ctx context.Context, app *App) (engine *projections.Engine, stop func(), err error) {
 	address, err := f.database()
@@ -190,9 +183,6 @@ Example:
   liveness projections compare usage --json`
 }
 
-// differentExit is the exit status for a read model that does not show what the log says.
-const differentExit = 3
-
 // Run compares.
 func (c *ProjectionsCompareCmd) Run(ctx context.Context, app *App) error {
 	engine, stop, err := c.open(ctx, app)
@@ -206,7 +196,7 @@ func (c *ProjectionsCompareCmd) Run(ctx context.Context, app *App) error {
 	}
 	var different error
 	if !comparison.Equal() {
-		different = &ExitError{Code: differentExit, Err: fmt.Errorf("%s does not show what the log says. Run `liveness projections rebuild %s`", c.Name, c.Name)}
+		different = &ExitError{Code: exitDifferent, Err: fmt.Errorf("%s does not show what the log says. Run `liveness projections rebuild %s`", c.Name, c.Name)}
 	}
 	if c.JSON {
 		return errors.Join(app.PrintJSON(comparison), different)

@@ -232,7 +232,7 @@ func TestProjectionsCommands(t *testing.T) {
 	if _, err := r.pool.Exec(t.Context(), "update usage.days set included = included + 1"); err != nil {
 		t.Fatal(err)
 	}
-	if out, code := projectionsRun(t, &ProjectionsCompareCmd{r.flags, "usage"}); code != differentExit || strings.Count(out, "DIFFERENT") != 1 {
+	if out, code := projectionsRun(t, &ProjectionsCompareCmd{r.flags, "usage"}); code != exitDifferent || strings.Count(out, "DIFFERENT") != 1 {
 		t.Errorf("compare with a wrong sum = %d\n%s", code, out)
 	}
 	counted := r.rebuildUnderLoad(t, subscription, 5000)

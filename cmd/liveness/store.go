@@ -17,12 +17,6 @@ type StoreCmd struct {
 	Stats  StoreStatsCmd  `cmd:"" help:"Print how much is in the event store."`
 }
 
-// storeFlags are common to the commands on the event store's files.
-type storeFlags struct {
-	Data string `help:"Directory of the event store." default:"data/events" type:"path" env:"LIVENESS_NODE_DATA"`
-	JSON bool   `help:"Print JSON." name:"json"`
-}
-
 func (f *storeFlags) inspect(ctx context.Context, app *App, do func(*store.Inspector) error) error {
 	inspector, err := store.Inspect(ctx, f.Data)
 	if err != nil {
@@ -80,9 +74,6 @@ Example:
   liveness store verify --data ./data/events`
 }
 
-// damagedExit is the exit status for a store that is damaged, as opposed to one that cannot be examined.
-const damagedExit = 3
-
 // Run examines the store.
 func (c *StoreVerifyCmd) Run(ctx context.Context, app *App) error {
 	result := struct {
@@ -100,7 +91,7 @@ func (c *StoreVerifyCmd) Run(ctx context.Context, app *App) error {
 	result.Whole = err == nil
 	if err != nil {
 		result.Finding = err.Error()
-		err = &ExitError{Code: damagedExit, Err: err}
+		err = &ExitError{Code: exitDamaged, Err: err}
 	}
 	if c.JSON {
 		return errors.Join(app.PrintJSON(result), err)

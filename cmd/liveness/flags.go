@@ -89,5 +89,41 @@ type AWSFlags struct {
 	ZeroUsageHour   bool          `help:"Report sealed hours without overage, with quantity 0." env:"LIVENESS_METER_ZERO_HOURS"`
 }
 
+// EngineFlags are the options of every command that judges images.
+type EngineFlags struct {
+	Pack      string        `help:"Directory of a model pack. Without it the default pack is fetched on first use." placeholder:"DIR" env:"LIVENESS_PACK" type:"path"`
+	Threshold float64       `help:"A fake likelihood above it means fake; 0 takes the pack's own (0.15)." default:"0" env:"LIVENESS_THRESHOLD"`
+	Workers   int           `help:"Checks computed at the same time; 0 means one per processor." default:"0" env:"LIVENESS_WORKERS"`
+	Queue     int           `help:"Checks that may wait for a worker; 0 means 8 per worker." default:"0" env:"LIVENESS_QUEUE"`
+	QueueWait time.Duration `help:"Longest wait for a worker." default:"5s" env:"LIVENESS_QUEUE_WAIT"`
+	Decoder   string        `help:"Image decoder: libvips, go, or auto, which takes libvips where it can be had." enum:"auto,libvips,go" default:"auto" env:"LIVENESS_DECODER"`
+}
+
+// MetricsFlags say where the operator looks.
+type MetricsFlags struct {
+	MetricsAddr string `help:"Serve Prometheus metrics at /metrics on this address; keep it from the public. Empty serves none." env:"LIVENESS_METRICS_ADDR" placeholder:"ADDR"`
+}
+
+// LogFlags say which log a tool reads.
+type LogFlags struct {
+	EventStore string `name:"eventstore" help:"Address of the event store, as esdb://host:port?tls=false. Without it the node of this machine is asked, or its data directory when it does not run." env:"EVENTSTOREDB_URL" placeholder:"URL"`
+	Data       string `help:"Data directory of dev." default:"./data" type:"path" env:"LIVENESS_DATA"`
+
+	address string // of this machine's node; defaultNodeAddr when empty
+}
+
+// storeFlags are common to the commands on the event store's files.
+type storeFlags struct {
+	Data string `help:"Directory of the event store." default:"data/events" type:"path" env:"LIVENESS_NODE_DATA"`
+	JSON bool   `help:"Print JSON." name:"json"`
+}
+
+// ReadModelFlags say which read models, made of which log, are meant.
+type ReadModelFlags struct {
+	LogFlags `embed:""`
+	Postgres string `help:"Address of Postgres: postgres://user:password@host:5432/database. Without it the one that dev runs on the data directory." env:"LIVENESS_POSTGRES_URL" placeholder:"URL"`
+	JSON     bool   `help:"Print JSON." name:"json"`
+}
+
 // catalogue is what is sold. The listing's plans and dimensions are fixed by AWS Marketplace, so they live in code.
 func catalogue() domain.Catalogue { return domain.DefaultCatalogue() }
