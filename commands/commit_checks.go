@@ -100,8 +100,8 @@ func (l *lane) commit(batch []*countRequest) {
 	defer l.unlockState()
 
 	var err error
-	for conflicted := false; ; conflicted = true {
-		if err = l.catchUp(ctx, batch, conflicted); err != nil {
+	for {
+		if err = l.catchUp(ctx, batch, err); err != nil {
 			break
 		}
 		counted := l.decide(batch)
@@ -126,7 +126,8 @@ func (l *lane) commit(batch []*countRequest) {
 // SwitchOverage outlasts; of the month's stream the append itself finds out whether others have written. Both are read
 // when that was the case, or when the batch will not be counted whole: a request may only be refused on the log as it is
 // now, and once it is sure that no other node has counted it. The caller holds stateLock.
-func (l *lane) catchUp(ctx context.Context, batch []*countRequest, conflicted bool) error {
+func (l *lane) catchUp(ctx context.Context, batch []*countRequest, lost error) error {
+	winner, conflicted := ConflictRevision(lost, l.usageRevision)
 	if !conflicted && Fresh(l.subAsked, l.counter.now()) && l.takesWhole(batch) {
 		return nil
 	}
@@ -136,7 +137,37 @@ func (l *lane) catchUp(ctx context.Context, batch []*countRequest, conflicted bo
 	if !conflicted && l.takesWhole(batch) {
 		return nil
 	}
-	return l.catchUpUsage(ctx)
+	if !conflicted {
+		return l.catchUpUsage(ctx)
+	}
+	if winner < l.usageRevision {
+		l.forget()
+		return l.catchUp(ctx, batch, nil)
+	}
+	month := l.month()
+	return AwaitRevision(ctx, winner, func(ctx context.Context) (int64, error) {
+		err := l.catchUpUsage(ctx)
+		if l.month() != month { // the batch counts in another month's stream now
+			return winner, err
+		}
+		return l.usageRevision, err
+	})
+}
+
+// forget makes the lane start over from the log, which has turned out to be older than what was seen of it: restored from
+// a backup, say. The caller holds stateLock.
+func (l *lane) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.standing, l.loaded = Standing{}, false
+	l.subRevision, l.subAsked, l.usageRevision = NoStream, time.Time{}, NoStream
+}
+
+// month returns the month that the state is of.
+func (l *lane) month() domain.Month {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.standing.Usage.Month
 }
 
 // takesWhole says whether all of a batch would be counted as far as is known.
@@ -218,7 +249,12 @@ func (l *lane) adopt(ctx context.Context, stream string, counted []countedReques
 			return nil
 		}
 	}
-	page, err := l.counter.store.Read(ctx, stream, uint64(l.usageRevision+1), len(counted))
+	var page []domain.Recorded
+	err := AwaitRevision(ctx, l.usageRevision+int64(len(counted)), func(ctx context.Context) (int64, error) {
+		var err error
+		page, err = l.counter.store.Read(ctx, stream, uint64(l.usageRevision+1), len(counted))
+		return l.usageRevision + int64(len(page)), err
+	})
 	if err != nil {
 		return fmt.Errorf("read back %d checks of %s: %w", len(counted), stream, err)
 	}

@@ -92,12 +92,47 @@ func ExecuteFrom[S Aggregate[S]](
 			}
 			return Result[S]{State: state, Revision: int64(appended.Revision), Position: appended.Position}, nil
 		}
-		if !errors.Is(appendErr, ErrConflict) || attempt == MaxDecisions {
+		winner, conflicted := ConflictRevision(appendErr, revision)
+		if !conflicted || attempt == MaxDecisions {
 			return Result[S]{State: state}, Unavailable(fmt.Errorf("append to %s: %w", stream, appendErr))
 		}
-		state, revision, err = CatchUp(ctx, x.Store, stream, state, revision)
+		err = AwaitRevision(ctx, winner, func(ctx context.Context) (int64, error) {
+			var err error
+			state, revision, err = CatchUp(ctx, x.Store, stream, state, revision)
+			return revision, err
+		})
 	}
 	return Result[S]{State: state}, Unavailable(err)
+}
+
+// ConflictRevision returns the revision that has to be read before it makes sense to decide again on a stream that was
+// expected at another: how far the store says that the stream has come, or else anything newer.
+func ConflictRevision(err error, expected int64) (revision int64, conflicted bool) {
+	if conflict := (*ConflictError)(nil); errors.As(err, &conflict) {
+		return conflict.Revision, true
+	}
+	return expected + 1, errors.Is(err, ErrConflict)
+}
+
+// winnerTimeout bounds how long the event that won a conflict may stay unreadable.
+const winnerTimeout = 5 * time.Second
+
+// AwaitRevision reads until a stream is known up to a revision. A store answers a conflict as soon as another append is
+// decided, which may be before a read shows it: to decide again at once would lose to the same event again and again.
+func AwaitRevision(ctx context.Context, revision int64, read func(context.Context) (int64, error)) error {
+	policy := backoff.NewExponentialBackOff()
+	policy.InitialInterval, policy.MaxInterval = time.Millisecond, 200*time.Millisecond
+	_, err := backoff.Retry(ctx, func() (int64, error) {
+		reached, err := read(ctx)
+		switch {
+		case err != nil:
+			return reached, backoff.Permanent(err)
+		case reached < revision:
+			return reached, fmt.Errorf("%w: revision %d is decided and cannot be read yet, only up to %d", ErrStoreUnavailable, revision, reached)
+		}
+		return reached, nil
+	}, backoff.WithBackOff(policy), backoff.WithMaxElapsedTime(winnerTimeout))
+	return err
 }
 
 // Propose gives events their ids and metadata. The ids follow from the command, the stream and the place in it: the

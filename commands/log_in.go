@@ -81,22 +81,29 @@ func (a *Application) Account(ctx context.Context, customer uuid.UUID) (domain.A
 
 // recordLogin notes a login. It never fails one: the note is for the activity screen.
 func (a *Application) recordLogin(ctx context.Context, by Origin, customer uuid.UUID, event domain.Event) {
-	stream := domain.LoginsStream(customer)
-	for range MaxDecisions {
-		last, found, err := a.Store.ReadLast(ctx, stream)
-		revision := NoStream
-		if found {
-			revision = int64(last.Revision)
-		}
-		if err == nil {
-			_, err = a.Store.Append(ctx, stream, revision, a.Propose(by, stream, revision, []domain.Event{event}))
-		}
-		if errors.Is(err, ErrConflict) {
-			continue
-		}
-		if err != nil {
-			a.log.WarnContext(ctx, "login is not noted", "customer", customer, "error", err)
-		}
-		return
+	if err := a.appendLogin(ctx, by, domain.LoginsStream(customer), event); err != nil {
+		a.log.WarnContext(ctx, "login is not noted", "customer", customer, "error", err)
 	}
+}
+
+// appendLogin appends behind whatever the stream holds: nothing is decided on it, so that a conflict's revision is all
+// that has to be known of the event that won.
+func (a *Application) appendLogin(ctx context.Context, by Origin, stream string, event domain.Event) error {
+	last, found, err := a.Store.ReadLast(ctx, stream)
+	if err != nil {
+		return err
+	}
+	revision := NoStream
+	if found {
+		revision = int64(last.Revision)
+	}
+	for range MaxDecisions {
+		_, err = a.Store.Append(ctx, stream, revision, a.Propose(by, stream, revision, []domain.Event{event}))
+		next, conflicted := ConflictRevision(err, revision)
+		if !conflicted {
+			return err
+		}
+		revision = next
+	}
+	return err
 }

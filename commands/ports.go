@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/google/uuid"
 
@@ -28,8 +29,9 @@ type Appended struct {
 
 // EventStore is the log.
 //
-// Append writes all events or none. It returns ErrConflict when the stream's revision is not the expected one, and
+// Append writes all events or none. It returns a ConflictError when the stream's revision is not the expected one, and
 // ErrStoreUnavailable when the outcome is not known: repeating the identical append then is safe and gives the answer.
+// A conflict may be answered a moment before the event that won can be read.
 //
 // Read gives at most limit events of a stream from a revision on, oldest first; none when the stream does not exist.
 //
@@ -45,6 +47,19 @@ var (
 	ErrConflict         = errors.New("stream has moved on")
 	ErrStoreUnavailable = errors.New("event store is not available")
 )
+
+// ConflictError is an ErrConflict that knows how far the stream has come.
+type ConflictError struct {
+	Revision int64 // of the stream's last event, NoStream when it has none
+}
+
+// Error implements error.
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("%v to revision %d", ErrConflict, e.Revision)
+}
+
+// Is says that the error is an ErrConflict.
+func (e *ConflictError) Is(target error) bool { return target == ErrConflict }
 
 // Vault seals personal data under a key per customer that is kept outside the log.
 //

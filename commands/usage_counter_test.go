@@ -261,6 +261,27 @@ func TestUnknownOutcome(t *testing.T) {
 	}
 }
 
+// TestOlderLogIsStartedOverFrom counts on a log that was restored from a backup while the node went on running.
+func TestOlderLogIsStartedOverFrom(t *testing.T) {
+	t.Parallel()
+	f, backup := newUsageFixture(t, 10, domain.OverageStop), newUsageFixture(t, 10, domain.OverageStop)
+	store := &hooked{EventStore: f.store}
+	counter := f.nodeOn(store)
+	for range 3 {
+		f.mustCheck(counter, "", 0)
+	}
+	backup.owner = f.owner
+	backup.record(f.owner, domain.SubscriptionStarted{
+		SubscriptionID: f.owner.SubscriptionID, CustomerID: f.owner.CustomerID, Plan: domain.PlanStarter, Limit: 10, Overage: domain.OverageStop,
+	})
+	backup.mustCheck(backup.node(), "", 0)
+	store.EventStore = backup.store
+	if e := f.mustCheck(counter, "", 0); e.Ordinal != 2 {
+		t.Errorf("counted as call %d, want 2", e.Ordinal)
+	}
+	backup.wantCounted(f.owner, november, 2)
+}
+
 func TestStoreThatCannotBeReadRefuses(t *testing.T) {
 	t.Parallel()
 	f := newUsageFixture(t, 10, domain.OverageStop)

@@ -166,7 +166,7 @@ func storeError(err error) error {
 	}
 	switch failure.Code() {
 	case esdb.ErrorCodeWrongExpectedVersion:
-		return fmt.Errorf("%w: %w", commands.ErrConflict, err)
+		return conflictError(failure)
 	case esdb.ErrorCodeStreamDeleted, esdb.ErrorCodeAccessDenied, esdb.ErrorCodeUnauthenticated,
 		esdb.ErrorCodeUnsupportedFeature, esdb.ErrorCodeParsing:
 		return err

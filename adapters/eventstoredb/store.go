@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 
@@ -49,6 +51,22 @@ func expectedRevision(expected int64) esdb.ExpectedRevision {
 		return esdb.NoStream{}
 	}
 	return esdb.Revision(uint64(expected))
+}
+
+// conflictError returns how far the stream has come. The official client gives the revision in its message alone; should
+// it ever word that otherwise, the conflict stays one without a revision.
+func conflictError(failure *esdb.Error) error {
+	current := commands.NoStream
+	if _, after, ok := strings.Cut(failure.Err().Error(), " but got '"); !ok {
+		return fmt.Errorf("%w: %w", commands.ErrConflict, failure)
+	} else if text := strings.TrimSuffix(after, "'"); text != "no_stream" {
+		revision, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return fmt.Errorf("%w: %w", commands.ErrConflict, failure)
+		}
+		current = revision
+	}
+	return &commands.ConflictError{Revision: current}
 }
 
 // Read gives a page of a stream, oldest first.

@@ -167,11 +167,18 @@ func comesBack(t *testing.T, s suite) {
 }
 
 func exactRevision(t *testing.T, s suite) {
-	s.wantConflict(t, 0, propose(1)) // the stream does not exist yet
+	_, err := s.store.Append(s.ctx, s.stream, 0, propose(1))
+	if conflict := (*commands.ConflictError)(nil); !errors.As(err, &conflict) || conflict.Revision != commands.NoStream {
+		t.Errorf("a stream that does not exist: the conflict is %v, want one that says revision -1", err)
+	}
 	first := propose(3)
 	s.mustAppend(t, commands.NoStream, first)
 	for _, wrong := range []int64{commands.NoStream, 0, 1, 3, 100} {
 		s.wantConflict(t, wrong, propose(1))
+	}
+	_, err = s.store.Append(s.ctx, s.stream, 0, propose(1))
+	if conflict := (*commands.ConflictError)(nil); !errors.As(err, &conflict) || conflict.Revision != 2 {
+		t.Errorf("the conflict is %v, want one that says revision 2", err)
 	}
 	second := propose(1)
 	if appended := s.mustAppend(t, 2, second); appended.Revision != 3 {

@@ -104,7 +104,7 @@ func (s *Store) Append(
 	case ctx.Err() != nil:
 		return commands.Appended{}, fmt.Errorf("%w: %w", commands.ErrStoreUnavailable, ctx.Err())
 	case fault == Conflict:
-		return commands.Appended{}, commands.ErrConflict
+		return commands.Appended{}, s.conflict(stream)
 	case fault == UnavailableBefore:
 		return commands.Appended{}, commands.ErrStoreUnavailable
 	}
@@ -134,10 +134,10 @@ func (s *Store) write(stream string, expected int64, records []record) (commands
 	places := s.streams[stream]
 	current := int64(len(places)) - 1
 	if expected > current || expected < commands.NoStream {
-		return commands.Appended{}, commands.ErrConflict
+		return commands.Appended{}, s.conflict(stream)
 	}
 	if expected < current {
-		return s.repeated(places[expected+1:], records)
+		return s.repeated(stream, places[expected+1:], records)
 	}
 	at := s.now().UTC()
 	for i := range records {
@@ -150,17 +150,21 @@ func (s *Store) write(stream string, expected int64, records []record) (commands
 }
 
 // repeated recognises an append that was done before: the same ids in the same order right after the expected revision.
-func (s *Store) repeated(places []int, records []record) (commands.Appended, error) {
+func (s *Store) repeated(stream string, places []int, records []record) (commands.Appended, error) {
 	if len(places) < len(records) {
-		return commands.Appended{}, commands.ErrConflict
+		return commands.Appended{}, s.conflict(stream)
 	}
 	for i := range records {
 		if s.log[places[i]].id != records[i].id {
-			return commands.Appended{}, commands.ErrConflict
+			return commands.Appended{}, s.conflict(stream)
 		}
 	}
 	place := places[len(records)-1]
 	return appendedAt(s.log[place], place), nil
+}
+
+func (s *Store) conflict(stream string) error {
+	return &commands.ConflictError{Revision: int64(len(s.streams[stream])) - 1}
 }
 
 func appendedAt(r record, place int) commands.Appended {
