@@ -17,6 +17,7 @@ import (
 
 	"github.com/pas-ta/liveness/inference/decode"
 	"github.com/pas-ta/liveness/inference/pack"
+	"github.com/pas-ta/liveness/inference/tuning"
 )
 
 // ErrOverloaded refuses a check because all workers are busy and the queue is
@@ -72,7 +73,7 @@ type Engine struct {
 // The caller closes the engine.
 func Open(ctx context.Context, cfg Config) (*Engine, error) {
 	if cfg.Workers <= 0 {
-		cfg.Workers = processors()
+		cfg.Workers = tuning.Processors()
 	}
 	if cfg.Threads <= 0 {
 		cfg.Threads = 1
@@ -111,7 +112,7 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 		for range e.workers {
 			(<-e.idle).close() // waits for the checks that are being computed
 		}
-		reserveProcessors(-e.workers)
+		tuning.ReserveProcessors(-e.workers)
 		release()
 		return nil
 	})
@@ -126,7 +127,7 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 		}
 		e.idle <- w
 		e.workers++
-		reserveProcessors(1)
+		tuning.ReserveProcessors(1)
 	}
 	return e, nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/pas-ta/liveness/inference"
 	"github.com/pas-ta/liveness/inference/decode"
 	"github.com/pas-ta/liveness/inference/pack"
+	"github.com/pas-ta/liveness/inference/tuning"
 )
 
 // check refuses values that would otherwise be taken for "not given", or with which nothing would ever be a fake.
@@ -58,7 +59,7 @@ func (f EngineFlags) open(ctx context.Context, app *App) (*inference.Engine, err
 	if err != nil {
 		return nil, err
 	}
-	if err := queueBehindWorkers(); err != nil {
+	if err := tuning.QueueBehindWorkers(); err != nil {
 		app.Log.Debug("threads are scheduled as usual", "error", err) // a container may forbid it; checks only get slower
 	}
 	engine, err := inference.Open(ctx, inference.Config{

@@ -4,12 +4,13 @@ package decode
 
 import (
 	"fmt"
-	"runtime"
 	"strings"
 	"sync"
 	"unsafe"
 
 	"github.com/ebitengine/purego"
+
+	"github.com/pas-ta/liveness/inference/tuning"
 )
 
 // vipsLibrary holds the addresses of the libvips and GLib functions that the
@@ -94,25 +95,8 @@ func initVips(handle uintptr) (*vipsLibrary, error) {
 	// the operation cache would only keep customers' pictures in memory.
 	call(cacheMax, 0)
 	call(concurrency, 1)
-	keepFreedStrips()
+	tuning.KeepFreedMemory()
 	return l, nil
-}
-
-// keepFreedStrips stops glibc from giving the system back, after each strip of
-// an image, what the next strip needs again: taking it back, page by page, is a
-// quarter of the time that decoding 12 megapixels takes. Up to 16 MB stay in
-// each of glibc's arenas; there are a few for the decoding threads to share,
-// not eight for each processor. Other C libraries lack the function and the
-// habit.
-func keepFreedStrips() {
-	mallopt, err := purego.Dlsym(purego.RTLD_DEFAULT, "mallopt")
-	if err != nil {
-		return
-	}
-	const trimThreshold, mmapThreshold, arenaMax = -1, -3, -8 // M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX of malloc.h
-	for parameter, value := range map[int]int{trimThreshold: 16 << 20, mmapThreshold: 8 << 20, arenaMax: 2 * runtime.NumCPU()} {
-		call(mallopt, uintptr(parameter), uintptr(value))
-	}
 }
 
 // call calls a C function of integers and pointers.

@@ -1,4 +1,4 @@
-package main
+package tuning_test
 
 import (
 	"os"
@@ -6,11 +6,13 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pas-ta/liveness/inference/tuning"
 )
 
 func TestThreadsQueueBehindWorkers(t *testing.T) {
 	t.Parallel()
-	if err := queueBehindWorkers(); err != nil {
+	if err := tuning.QueueBehindWorkers(); err != nil {
 		t.Fatal(err)
 	}
 	threads, err := os.ReadDir("/proc/self/task")
