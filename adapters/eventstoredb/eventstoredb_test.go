@@ -14,6 +14,7 @@ import (
 
 	"github.com/pas-ta/liveness/adapters/eventstoredb"
 	"github.com/pas-ta/liveness/adapters/node"
+	"github.com/pas-ta/liveness/adapters/node/nodetest"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/eventstoretest"
 	"github.com/pas-ta/liveness/domain"
@@ -34,16 +35,7 @@ func address(t *testing.T) string {
 
 func startNode(t *testing.T, dir, addr string) *node.Node {
 	t.Helper()
-	started, err := node.Start(t.Context(), node.Config{Addr: addr, Dir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := started.Close(); err != nil {
-			t.Errorf("close node: %v", err)
-		}
-	})
-	return started
+	return nodetest.Start(t, node.Config{Addr: addr, Dir: dir})
 }
 
 func connect(t *testing.T, uri string) *eventstoredb.Client {
@@ -98,10 +90,7 @@ func appendAll(t *testing.T, store commands.EventStore, stream string, events ..
 func TestClientOutlivesItsNode(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	first, err := node.Start(t.Context(), node.Config{Addr: "127.0.0.1:0", Dir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
+	first := nodetest.Start(t, node.Config{Dir: dir})
 	client := connect(t, first.ConnectionString())
 	store := eventstoredb.NewStore(client, domain.NewRegistry())
 	stream := domain.LoginsStream(uuid.New())

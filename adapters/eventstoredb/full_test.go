@@ -8,6 +8,7 @@ import (
 
 	"github.com/pas-ta/liveness/adapters/eventstoredb"
 	"github.com/pas-ta/liveness/adapters/node"
+	"github.com/pas-ta/liveness/adapters/node/nodetest"
 	nodestore "github.com/pas-ta/liveness/adapters/node/store"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
@@ -16,7 +17,7 @@ import (
 // What a full disk refuses did not happen: repeating it would only keep callers waiting for the same answer.
 func TestFullStoreIsNoUnknownOutcome(t *testing.T) {
 	t.Parallel()
-	full, err := node.Start(t.Context(), node.Config{Addr: "127.0.0.1:0", Dir: t.TempDir(), Store: nodestore.Options{MaxPages: 200}})
+	full, err := node.Start(t.Context(), node.Config{Addr: "127.0.0.1:0", Dir: t.TempDir(), Like: nodetest.Line(t), Store: nodestore.Options{MaxPages: 200}})
 	if err != nil {
 		t.Fatal(err)
 	}

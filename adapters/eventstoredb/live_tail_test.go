@@ -15,6 +15,7 @@ import (
 
 	"github.com/pas-ta/liveness/adapters/eventstoredb"
 	"github.com/pas-ta/liveness/adapters/node"
+	"github.com/pas-ta/liveness/adapters/node/nodetest"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
@@ -269,10 +270,7 @@ func TestStalledSubscriberCatchesUpByItself(t *testing.T) {
 func TestSubscribersShareATailAgainAfterARestart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	first, err := node.Start(t.Context(), node.Config{Addr: "127.0.0.1:0", Dir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
+	first := nodetest.Start(t, node.Config{Dir: dir})
 	client := connect(t, first.ConnectionString())
 	store := eventstoredb.NewStore(client, domain.NewRegistry())
 	source := newSource(client, 4096)

@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/pas-ta/liveness/adapters/node"
+	"github.com/pas-ta/liveness/adapters/node/nodetest"
 )
 
 // body is the size of an event's data; with its metadata and type an event has about 600 bytes.
@@ -31,15 +32,7 @@ func benchEvent() esdb.EventData {
 
 func startForBenchmark(b *testing.B) (*node.Node, *esdb.Client) {
 	b.Helper()
-	n, err := node.Start(b.Context(), node.Config{Addr: "127.0.0.1:0", Dir: b.TempDir()})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		if err := n.Close(); err != nil {
-			b.Error(err)
-		}
-	})
+	n := nodetest.Start(b, node.Config{})
 	return n, connect(b, n.ConnectionString())
 }
 

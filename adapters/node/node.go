@@ -28,6 +28,8 @@ type Config struct {
 	Addr string
 	// Dir is the directory of the log.
 	Dir string
+	// Like is the version line of EventStoreDB that the node behaves like; OwnLine by default.
+	Like Line
 	// TLS makes the node speak TLS; nil = plain text.
 	TLS *tls.Config
 	// Credentials are the users and passwords that are asked for on TLS connections.
@@ -77,6 +79,7 @@ func Start(ctx context.Context, config Config) (_ *Node, err error) {
 	n.address = listener.Addr()
 	n.server = server.Start(listener, n.store, server.Options{
 		Logger: config.Logger, TLS: config.TLS, Credentials: config.Credentials, Persistent: n.persistent,
+		Line: config.Like.server(),
 	})
 	return n, nil
 }
@@ -96,8 +99,11 @@ func firstStart(ctx context.Context, s *store.Store) error {
 	return err
 }
 
-// check refuses to offer the log to other machines in plain text or to anyone.
+// check refuses a line that there is not, and to offer the log to other machines in plain text or to anyone.
 func (c *Config) check(ctx context.Context) error {
+	if _, err := ParseLine(string(c.Like)); err != nil {
+		return err
+	}
 	host, _, err := net.SplitHostPort(c.Addr)
 	if err != nil {
 		return fmt.Errorf("event store address %q: %w", c.Addr, err)

@@ -10,19 +10,12 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 
 	"github.com/pas-ta/liveness/adapters/node"
+	"github.com/pas-ta/liveness/adapters/node/nodetest"
 )
 
 func start(tb testing.TB, dir string) (*node.Node, *esdb.Client) {
 	tb.Helper()
-	n, err := node.Start(tb.Context(), node.Config{Addr: "127.0.0.1:0", Dir: dir})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() {
-		if err := n.Close(); err != nil {
-			tb.Error(err)
-		}
-	})
+	n := nodetest.Start(tb, node.Config{Dir: dir})
 	return n, connect(tb, n.ConnectionString())
 }
 

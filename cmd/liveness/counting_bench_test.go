@@ -16,6 +16,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/eventstoredb"
 	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/adapters/node"
+	"github.com/pas-ta/liveness/adapters/node/nodetest"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
 )
@@ -102,11 +103,7 @@ func (unindexed) FindCheck(context.Context, uuid.UUID, domain.Month, uuid.UUID) 
 func countingSystem(b *testing.B, subscriptions int) (*commands.LivenessChecker, []commands.KeyOwner) {
 	b.Helper()
 	log := slog.New(slog.DiscardHandler)
-	started, err := node.Start(b.Context(), node.Config{Addr: "127.0.0.1:0", Dir: b.TempDir()})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = started.Close() })
+	started := nodetest.Start(b, node.Config{})
 	client, err := eventstoredb.Connect(started.ConnectionString(), log)
 	if err != nil {
 		b.Fatal(err)

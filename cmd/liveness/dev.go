@@ -31,6 +31,7 @@ type DevCmd struct {
 	Addr        string `help:"Address of the API and the console." default:"127.0.0.1:8080" env:"LIVENESS_ADDR"`
 	AWSAddr     string `name:"aws-addr" help:"Address of the AWS simulator: Marketplace page, mailbox, and AWS's protocols." default:"127.0.0.1:8081"`
 	NodeAddr    string `help:"Address of the event store node, for EventStoreDB clients." default:"127.0.0.1:2113"`
+	NodeLike    string `help:"Version line of EventStoreDB that the node behaves like, 23.10 or 24; nothing for the node as it is. For tests." default:"" env:"LIVENESS_NODE_LIKE"`
 	Data        string `help:"Directory of all data; it survives restarts. Remove it to begin anew." default:"./data" type:"path" env:"LIVENESS_DATA"`
 }
 
@@ -113,7 +114,7 @@ func (c *DevCmd) startMachine(ctx context.Context, app *App) (_ *machine, err er
 	var starting errgroup.Group
 	starting.Go(func() error { return m.startPostgres(ctx, app, c.Data) })
 	starting.Go(func() (err error) {
-		m.node, err = node.Start(ctx, node.Config{Addr: c.NodeAddr, Dir: eventsDir(c.Data), Logger: app.Log})
+		m.node, err = node.Start(ctx, node.Config{Addr: c.NodeAddr, Dir: eventsDir(c.Data), Like: node.Line(c.NodeLike), Logger: app.Log})
 		if err = explainStore(explainAddress(err, c.NodeAddr, "--node-addr")); err != nil {
 			return fmt.Errorf("start the event store node: %w", err)
 		}

@@ -26,6 +26,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/eventstoredb"
 	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/adapters/node"
+	"github.com/pas-ta/liveness/adapters/node/nodetest"
 	"github.com/pas-ta/liveness/adapters/node/store"
 	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/commands"
@@ -85,9 +86,7 @@ func newMeteredWorld(t *testing.T, start time.Time, limit int64, change ...func(
 	})
 	w.must(err)
 
-	embedded, err := node.Start(t.Context(), node.Config{Addr: "127.0.0.1:0", Dir: t.TempDir(), Store: store.Options{Now: w.logNow}, Logger: w.log})
-	w.must(err)
-	t.Cleanup(func() { _ = embedded.Close() })
+	embedded := nodetest.Start(t, node.Config{Store: store.Options{Now: w.logNow}, Logger: w.log})
 	w.client, err = eventstoredb.Connect(embedded.ConnectionString(), w.log)
 	w.must(err)
 	t.Cleanup(func() { _ = w.client.Close() })

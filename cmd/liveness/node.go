@@ -16,6 +16,7 @@ import (
 type NodeCmd struct {
 	Addr        string `help:"Address to listen on, host:port; port 0 takes a free one. Beyond loopback it needs TLS and credentials." default:"127.0.0.1:2113" env:"LIVENESS_NODE_ADDR"`
 	Data        string `help:"Directory of the event store; created when missing." default:"data/events" type:"path" env:"LIVENESS_NODE_DATA"`
+	Like        string `help:"Version line of EventStoreDB that the node behaves like, 23.10 or 24; nothing for the node as it is. For tests." default:"" env:"LIVENESS_NODE_LIKE"`
 	TLSCert     string `help:"Certificate chain, PEM." name:"tls-cert" type:"existingfile" and:"tls" env:"LIVENESS_NODE_TLS_CERT"`
 	TLSKey      string `help:"Private key of the certificate, PEM." name:"tls-key" type:"existingfile" and:"tls" env:"LIVENESS_NODE_TLS_KEY"`
 	Credentials string `help:"File with one user:password a line; asked for on TLS connections." type:"existingfile" env:"LIVENESS_NODE_CREDENTIALS_FILE"`
@@ -26,13 +27,14 @@ func (*NodeCmd) Help() string {
 	return `Examples:
   liveness node --addr 127.0.0.1:2113 --data ./data/events
   liveness node --addr 0.0.0.0:2113 --tls-cert node.crt --tls-key node.key --credentials users.txt
+  liveness node --like 24 --data /tmp/events
 
 Prints one line when it serves and stops on SIGTERM.`
 }
 
 // Run serves until the program is told to stop.
 func (c *NodeCmd) Run(ctx context.Context, app *App) error {
-	config := node.Config{Addr: c.Addr, Dir: c.Data, Logger: app.Log}
+	config := node.Config{Addr: c.Addr, Dir: c.Data, Like: node.Line(c.Like), Logger: app.Log}
 	if c.TLSCert != "" {
 		certificate, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
 		if err != nil {

@@ -21,6 +21,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/eventstoredb"
 	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/adapters/node"
+	"github.com/pas-ta/liveness/adapters/node/nodetest"
 	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
@@ -44,15 +45,7 @@ func openReadModels(tb testing.TB, maintained ...projections.Projection) *readMo
 func openReadModelsIn(tb testing.TB, database string, maintained ...projections.Projection) *readModels {
 	tb.Helper()
 	log := slog.New(slog.DiscardHandler)
-	embedded, err := node.Start(tb.Context(), node.Config{Addr: "127.0.0.1:0", Dir: tb.TempDir(), Logger: log})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() {
-		if err := embedded.Close(); err != nil {
-			tb.Error(err)
-		}
-	})
+	embedded := nodetest.Start(tb, node.Config{Logger: log})
 	client, err := eventstoredb.Connect(embedded.ConnectionString(), log)
 	if err != nil {
 		tb.Fatal(err)

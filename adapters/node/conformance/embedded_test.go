@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/pas-ta/liveness/adapters/node"
+	"github.com/pas-ta/liveness/adapters/node/nodetest"
 )
 
 // embedded is a node in this process.
@@ -15,17 +16,10 @@ type embedded struct {
 // startEmbedded runs a node on a directory until the test ends or stop is called.
 func startEmbedded(t *testing.T, dir string) *embedded {
 	t.Helper()
-	n, err := node.Start(t.Context(), node.Config{Addr: "127.0.0.1:0", Dir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	e := &embedded{address: n.ConnectionString()}
-	e.stop = func() {
-		e.stop = func() {}
+	n := nodetest.Start(t, node.Config{Dir: dir})
+	return &embedded{address: n.ConnectionString(), stop: func() {
 		if err := n.Close(); err != nil {
 			t.Error(err)
 		}
-	}
-	t.Cleanup(func() { e.stop() })
-	return e
+	}}
 }

@@ -27,7 +27,11 @@ func TestMain(m *testing.M) {
 
 // serve runs a node until standard input ends, and prints where it listens.
 func serve(dir string) error {
-	n, err := node.Start(context.Background(), node.Config{Addr: "127.0.0.1:0", Dir: dir})
+	like, err := node.ParseLine(os.Getenv("LIVENESS_NODE_LIKE"))
+	if err != nil {
+		return err
+	}
+	n, err := node.Start(context.Background(), node.Config{Addr: "127.0.0.1:0", Dir: dir, Like: like})
 	if err != nil {
 		return err
 	}

@@ -26,12 +26,13 @@ const (
 type features struct {
 	serverfeatures.UnimplementedServerFeaturesServer
 
+	version    string
 	persistent bool
 }
 
 // GetSupportedMethods announces what this node serves, and nothing else.
 func (f *features) GetSupportedMethods(context.Context, *shared.Empty) (*serverfeatures.SupportedMethods, error) {
-	supported := &serverfeatures.SupportedMethods{EventStoreServerVersion: protocolVersion}
+	supported := &serverfeatures.SupportedMethods{EventStoreServerVersion: f.version}
 	add := func(service, method string, features ...string) {
 		supported.Methods = append(supported.Methods, &serverfeatures.SupportedMethod{ServiceName: service, MethodName: method, Features: features})
 	}

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/pas-ta/liveness/adapters/node"
+	"github.com/pas-ta/liveness/adapters/node/nodetest"
 )
 
 // patience bounds every wait; nothing is expected to come near it.
@@ -26,20 +27,11 @@ const patience = 20 * time.Second
 
 func start(tb testing.TB, change func(*node.Config)) *node.Node {
 	tb.Helper()
-	config := node.Config{Addr: "127.0.0.1:0", Dir: tb.TempDir()}
+	config := node.Config{}
 	if change != nil {
 		change(&config)
 	}
-	n, err := node.Start(tb.Context(), config)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() {
-		if err := n.Close(); err != nil {
-			tb.Error(err)
-		}
-	})
-	return n
+	return nodetest.Start(tb, config)
 }
 
 func dial(tb testing.TB, n *node.Node, options ...grpc.DialOption) *grpc.ClientConn {

@@ -19,6 +19,7 @@ type Streams struct {
 	pb.UnimplementedStreamsServer
 
 	store *store.Store
+	line  *Line
 }
 
 var _ pb.StreamsServer = (*Streams)(nil)
@@ -28,10 +29,12 @@ func (s *Streams) Read(request *pb.ReadReq, call pb.Streams_ReadServer) error {
 	ctx := call.Context()
 	r, err := parseRead(request)
 	if err != nil {
-		return answer(ctx, err)
+		return answer(ctx, s.line.refuse(ctx, err))
 	}
-	d := &delivery{store: s.store, request: &r, call: call}
+	d := &delivery{store: s.store, line: s.line, request: &r, call: call}
 	switch {
+	case r.subscribe && s.line != nil:
+		err = d.subscribeLikeLine(ctx)
 	case r.subscribe && r.all():
 		err = d.subscribeAll(ctx)
 	case r.subscribe:
@@ -49,6 +52,7 @@ func (s *Streams) Read(request *pb.ReadReq, call pb.Streams_ReadServer) error {
 // delivery is one read or subscription under way.
 type delivery struct {
 	store   *store.Store
+	line    *Line
 	request *readRequest
 	call    pb.Streams_ReadServer
 }

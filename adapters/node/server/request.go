@@ -9,6 +9,8 @@ import (
 // defaultWindow is the window of a filter that names none, in events.
 const defaultWindow = 32
 
+var errNoIDForm = invalid("the form of ids is missing")
+
 // readRequest is a request to read or subscribe, checked.
 type readRequest struct {
 	stream       string // empty = the whole log
@@ -79,7 +81,7 @@ func parseRead(request *pb.ReadReq) (r readRequest, err error) {
 	case *pb.ReadReq_Options_UUIDOption_String_:
 		r.textIDs = true
 	default:
-		return r, invalid("the form of ids is missing")
+		return r, errNoIDForm
 	}
 	r.resolveLinks = options.GetResolveLinks()
 	if filter, ok := options.GetFilterOption().(*pb.ReadReq_Options_Filter); ok {

@@ -46,6 +46,8 @@ type Options struct {
 	TLS *tls.Config
 	// Credentials, with TLS, are asked for of every call but the first ones of a connection.
 	Credentials Credentials
+	// Line is what the node does as the servers of a version line do; nil = as it does by itself.
+	Line *Line
 	// Persistent serves persistent subscriptions; nil = they are not announced.
 	Persistent persistent.PersistentSubscriptionsServer
 }
@@ -102,8 +104,8 @@ func Start(listener net.Listener, s *store.Store, options Options) *Server {
 			return handler(service, &stoppableCall{ServerStream: call, ctx: ctx})
 		}),
 	)
-	streams.RegisterStreamsServer(server.grpc, &Streams{store: s})
-	serverfeatures.RegisterServerFeaturesServer(server.grpc, &features{persistent: options.Persistent != nil})
+	streams.RegisterStreamsServer(server.grpc, &Streams{store: s, line: options.Line})
+	serverfeatures.RegisterServerFeaturesServer(server.grpc, &features{version: options.Line.serverVersion(), persistent: options.Persistent != nil})
 	gossip.RegisterGossipServer(server.grpc, &gossipService{instance: s.Instance(), address: listener.Addr()})
 	if options.Persistent != nil {
 		persistent.RegisterPersistentSubscriptionsServer(server.grpc, options.Persistent)

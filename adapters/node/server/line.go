@@ -1,0 +1,52 @@
+package server
+
+import (
+	"context"
+	"errors"
+)
+
+// Line is what the servers of a version line do otherwise than this node does by itself. The node as it is has none: nil.
+type Line struct {
+	// version is what the server says it is; clients parse it.
+	version string
+	// checkpointAtEnd sends a checkpoint of the last match or interval when the history is through, and counts towards the
+	// next one from there. When there was neither since the start of the log, the checkpoint has the greatest position there
+	// is and no other follows it.
+	checkpointAtEnd bool
+	// dropsSlowReaders ends a live subscription whose reader does not keep up; otherwise it goes back to catching up.
+	dropsSlowReaders bool
+	// clampsBeyondEnd lets a subscription from behind the end of the log begin at the end; otherwise what comes is withheld
+	// up to where the subscription began.
+	clampsBeyondEnd bool
+	// awaitsStream leaves a subscription to a stream that does not exist without a word until it does.
+	awaitsStream bool
+	// ignoresMissingIDForm leaves a read without a form of ids unanswered.
+	ignoresMissingIDForm bool
+}
+
+// Line23 is the line of 23.10.
+func Line23() *Line {
+	return &Line{version: "23.10.6", dropsSlowReaders: true, clampsBeyondEnd: true, awaitsStream: true, ignoresMissingIDForm: true}
+}
+
+// Line24 is the line of 24.2 to 24.10.
+func Line24() *Line {
+	return &Line{version: "24.6.0", checkpointAtEnd: true}
+}
+
+// serverVersion returns the version that the node announces.
+func (l *Line) serverVersion() string {
+	if l == nil {
+		return protocolVersion
+	}
+	return l.version
+}
+
+// refuse returns the answer to a read that cannot be understood.
+func (l *Line) refuse(ctx context.Context, err error) error {
+	if l != nil && l.ignoresMissingIDForm && errors.Is(err, errNoIDForm) {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return err
+}

@@ -1,0 +1,139 @@
+package server_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/serverfeatures"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pas-ta/liveness/adapters/node"
+)
+
+// startLike starts a node that is like the servers of a line, whatever the tests are run in.
+func startLike(t *testing.T, line node.Line) (*node.Node, streams.StreamsClient) {
+	t.Helper()
+	n := start(t, func(c *node.Config) { c.Like = line })
+	return n, streams.NewStreamsClient(dial(t, n))
+}
+
+func TestUnknownLineIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"23", "24.6", "25", "own"} {
+		n, err := node.Start(t.Context(), node.Config{Addr: "127.0.0.1:0", Dir: t.TempDir(), Like: node.Line(name)})
+		if err == nil {
+			_ = n.Close()
+			t.Fatalf("a node like %q was started", name)
+		}
+		if !strings.Contains(err.Error(), "choose 23.10 or 24") {
+			t.Errorf("%q: %v, want what to choose", name, err)
+		}
+	}
+}
+
+func TestLineAnnouncesItsVersion(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[node.Line]string{node.Line23: "23.10.6", node.Line24: "24.6.0"} {
+		n, _ := startLike(t, line)
+		supported, err := serverfeatures.NewServerFeaturesClient(dial(t, n)).GetSupportedMethods(patient(t), &shared.Empty{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := supported.GetEventStoreServerVersion(); got != want {
+			t.Errorf("like %s the version is %s, want %s", line, got, want)
+		}
+	}
+}
+
+// filtered asks for the events of streams with a prefix, with a checkpoint after that many others.
+func filtered(request *streams.ReadReq, prefix string, every uint32) *streams.ReadReq {
+	request.Options.FilterOption = &streams.ReadReq_Options_Filter{Filter: &streams.ReadReq_Options_FilterOptions{
+		Filter: &streams.ReadReq_Options_FilterOptions_StreamIdentifier{
+			StreamIdentifier: &streams.ReadReq_Options_FilterOptions_Expression{Prefix: []string{prefix}},
+		},
+		Window:                       &streams.ReadReq_Options_FilterOptions_Max{Max: every},
+		CheckpointIntervalMultiplier: 1,
+	}}
+	return request
+}
+
+// told receives messages, by name, until one of them is the last that is asked for.
+func told(t *testing.T, call streams.Streams_ReadClient, until string) []string {
+	t.Helper()
+	var names []string
+	for {
+		message, err := call.Recv()
+		if err != nil {
+			t.Fatalf("after %v: %v", names, err)
+		}
+		name := ""
+		switch content := message.GetContent().(type) {
+		case *streams.ReadResp_Confirmation:
+			name = "confirmed"
+		case *streams.ReadResp_CaughtUp_:
+			name = "caught up"
+		case *streams.ReadResp_Checkpoint_:
+			name = fmt.Sprintf("checkpoint %d", int64(content.Checkpoint.GetCommitPosition()))
+		case *streams.ReadResp_Event:
+			name = fmt.Sprintf("%s/%d", content.Event.GetEvent().GetStreamIdentifier().GetStreamName(), content.Event.GetEvent().GetStreamRevision())
+		default:
+			name = fmt.Sprintf("%T", content)
+		}
+		if names = append(names, name); name == until {
+			return names
+		}
+	}
+}
+
+// On 24 the end of a history without a match and without an interval is a checkpoint that is no place.
+func TestCheckpointThatIsNoPlace(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[node.Line][]string{
+		node.Line23: {"confirmed", "caught up", "ours/0", "checkpoint 42", "ours/1"},
+		node.Line24: {"confirmed", "checkpoint -1", "caught up", "ours/0", "ours/1"},
+	} {
+		n, client := startLike(t, line)
+		call, err := client.Read(patient(t), filtered(subscribeAll(), "ours", 40))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := told(t, call, "caught up")
+		head := n.Store().Head()
+		write(t, client, "ours", 1)
+		for range 41 - head {
+			write(t, client, "theirs", 1)
+		}
+		write(t, client, "ours", 1)
+		got = append(got, told(t, call, "ours/1")...)
+		for i, name := range got {
+			if strings.HasPrefix(name, "checkpoint 4") {
+				got[i] = "checkpoint 42"
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("like %s (-want +got):\n%s", line, diff)
+		}
+	}
+}
+
+// On 23.10 a read without a form of ids is not answered.
+func TestMissingIDFormIsNotAnswered(t *testing.T) {
+	t.Parallel()
+	_, client := startLike(t, node.Line23)
+	request := subscribeAll()
+	request.Options.UuidOption = nil
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	call, err := client.Read(ctx, request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if message, err := call.Recv(); ctx.Err() == nil {
+		t.Errorf("answered %v, %v", message, err)
+	}
+}
