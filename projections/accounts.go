@@ -12,11 +12,12 @@ import (
 
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/projections/engine"
 )
 
 // AccountsProjection keeps every customer's account. Personal data stays sealed in it and is opened when it is shown.
-func AccountsProjection() Projection {
-	return Projection{
+func AccountsProjection() engine.Projection {
+	return engine.Projection{
 		Name:    "accounts",
 		Version: 1,
 		Tables: `

@@ -11,11 +11,12 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/projections/engine"
 )
 
 // ActivityProjection keeps what happened on every account, without personal data.
-func ActivityProjection() Projection {
-	return Projection{
+func ActivityProjection() engine.Projection {
+	return engine.Projection{
 		Name:    "activity",
 		Version: 1,
 		Tables: `

@@ -12,12 +12,13 @@ import (
 
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/projections/engine"
 )
 
 // APIKeysProjection keeps the current keys of every customer, by hash. It stops rather than skip: past a regeneration it
 // had missed, a dead key would go on working.
-func APIKeysProjection() Projection {
-	return Projection{
+func APIKeysProjection() engine.Projection {
+	return engine.Projection{
 		Name:    commands.KeysReadModel,
 		Version: 1,
 		Tables: `

@@ -11,6 +11,9 @@ import (
 	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
+	"github.com/pas-ta/liveness/projections/engine"
+	"github.com/pas-ta/liveness/projections/engine/memorylog"
+	"github.com/pas-ta/liveness/projections/projectionstest"
 )
 
 // benchEvents is how many events benchmarks project; LIVENESS_BENCH_EVENTS sets another number.
@@ -31,16 +34,16 @@ func benchEvents(b *testing.B) int {
 // engine and Postgres, with the log in memory.
 func BenchmarkUsageFromZero(b *testing.B) {
 	n := benchEvents(b)
-	log := newLog()
-	log.batch = 2000
-	customers := make([]*customer, 50)
+	log := memorylog.New()
+	log.BatchSize = 2000
+	customers := make([]*projectionstest.Customer, 50)
 	for i := range customers {
-		customers[i] = newCustomer(b, i)
+		customers[i] = projectionstest.NewCustomer(b, i)
 	}
 	for i := range n {
 		c := customers[i*7%len(customers)]
-		event := c.check(epoch.Add(-time.Duration(n-i) * 90 * 24 * time.Hour / time.Duration(n)))
-		log.append(domain.UsageStream(c.subscription, event.Month), event)
+		event := c.Check(memorylog.Epoch.Add(-time.Duration(n-i) * 90 * 24 * time.Hour / time.Duration(n)))
+		log.Append(domain.UsageStream(c.Subscription, event.Month), event)
 	}
 	last, _ := log.Head(b.Context())
 	for b.Loop() {
@@ -50,13 +53,13 @@ func BenchmarkUsageFromZero(b *testing.B) {
 			b.Fatal(err)
 		}
 		p := projections.UsageProjection()
-		if err := projections.Prepare(b.Context(), pool, p); err != nil {
+		if err := engine.Prepare(b.Context(), pool, p); err != nil {
 			b.Fatal(err)
 		}
-		engine := newEngine(b, pool, log, p)
+		e := projectionstest.NewEngine(b, pool, log, p)
 		b.StartTimer()
-		stop := run(b, engine)
-		if err := projections.NewBarrier(pool, time.Hour).WaitFor(context.WithoutCancel(b.Context()), p.Name, last); err != nil {
+		stop := projectionstest.Run(b, e)
+		if err := engine.NewBarrier(pool, time.Hour).WaitFor(context.WithoutCancel(b.Context()), p.Name, last); err != nil {
 			b.Fatal(err)
 		}
 		b.StopTimer()
@@ -71,7 +74,7 @@ func BenchmarkUsageFromZero(b *testing.B) {
 func BenchmarkFindKey(b *testing.B) {
 	pool := database(b)
 	p := projections.APIKeysProjection()
-	if err := projections.Prepare(b.Context(), pool, p); err != nil {
+	if err := engine.Prepare(b.Context(), pool, p); err != nil {
 		b.Fatal(err)
 	}
 	if _, err := pool.Exec(b.Context(), `

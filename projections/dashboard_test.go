@@ -18,6 +18,7 @@ import (
 
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
+	"github.com/pas-ta/liveness/projections/engine"
 )
 
 // dashboard is a database as full as a service of many customers leaves it: a hundred of them over twelve months, of whom
@@ -34,7 +35,7 @@ func openDashboard(tb testing.TB, checks int) *dashboard {
 	tb.Helper()
 	d := &dashboard{sent: &sentQueries{}}
 	filler := database(tb)
-	if err := projections.Prepare(tb.Context(), filler, projections.UsageProjection(), projections.ActivityProjection(), projections.APIKeysProjection()); err != nil {
+	if err := engine.Prepare(tb.Context(), filler, projections.UsageProjection(), projections.ActivityProjection(), projections.APIKeysProjection()); err != nil {
 		tb.Fatal(err)
 	}
 	const perCustomer = `case customer when 0 then $1::bigint / 24 else $1::bigint / (24 * 99) end`

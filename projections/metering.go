@@ -10,12 +10,13 @@ import (
 
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/projections/engine"
 )
 
 // MeteringProjection keeps what was counted beyond the plans, by metered hour, and what became of it. It stops rather than
 // skip: it is what customers are billed by.
-func MeteringProjection() Projection {
-	return Projection{
+func MeteringProjection() engine.Projection {
+	return engine.Projection{
 		Name:    commands.MeteringReadModel,
 		Version: 1,
 		Tables: `
@@ -225,7 +226,7 @@ func (b *meteringBatch) count(e domain.CheckCompleted, recordedAt time.Time) err
 	case e.OverageTotal <= newest:
 		return nil
 	case e.OverageTotal > newest+1:
-		return fmt.Errorf("%w: overage %d of %s in %s follows overage %d", ErrPoisonous, e.OverageTotal, e.SubscriptionID, e.Month, newest)
+		return fmt.Errorf("%w: overage %d of %s in %s follows overage %d", engine.ErrPoisonous, e.OverageTotal, e.SubscriptionID, e.Month, newest)
 	}
 	b.shown[month], b.grown[month] = e.OverageTotal, true
 	if b.ended[e.SubscriptionID] {

@@ -9,18 +9,21 @@ import (
 
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
+	"github.com/pas-ta/liveness/projections/engine"
+	"github.com/pas-ta/liveness/projections/engine/memorylog"
+	"github.com/pas-ta/liveness/projections/projectionstest"
 )
 
 func TestMeteringAccountsForEveryCall(t *testing.T) {
 	t.Parallel()
 	pool := database(t)
-	log, c := life(t)
+	log, c := projectionstest.Life(t)
 	p := projections.MeteringProjection()
-	if err := projections.Prepare(t.Context(), pool, p); err != nil {
+	if err := engine.Prepare(t.Context(), pool, p); err != nil {
 		t.Fatal(err)
 	}
 	metering := projections.NewMetering(pool)
-	for events := log.all(); len(events) > 0; events = events[1:] {
+	for events := log.All(); len(events) > 0; events = events[1:] {
 		applyAll(t, pool, p, events[:1])
 		if _, ok := events[0].Event.(domain.CheckCompleted); ok && len(events) > 40 {
 			continue // the sums are the same from call to call
@@ -41,7 +44,7 @@ func TestMeteringAccountsForEveryCall(t *testing.T) {
 	}
 	// Five calls were carried to the end and lost there, a sixth came too late.
 	want := projections.LicenceStanding{
-		SubscriptionID: c.subscription, LicenseARN: "arn:aws:license-manager::1:license:l-1", ReportedOverage: projections.ReportedOverage{Counted: 6, WrittenOff: 6},
+		SubscriptionID: c.Subscription, LicenseARN: "arn:aws:license-manager::1:license:l-1", ReportedOverage: projections.ReportedOverage{Counted: 6, WrittenOff: 6},
 	}
 	if diff := cmp.Diff(want, standings[0]); diff != "" {
 		t.Error(diff)
@@ -56,39 +59,39 @@ func TestMeteringFindsWhatThereIsToDo(t *testing.T) {
 	t.Parallel()
 	pool := database(t)
 	p := projections.MeteringProjection()
-	if err := projections.Prepare(t.Context(), pool, p); err != nil {
+	if err := engine.Prepare(t.Context(), pool, p); err != nil {
 		t.Fatal(err)
 	}
 	metering := projections.NewMetering(pool)
-	log, c := newLog(), newCustomer(t, 1)
-	hour := domain.UsageHour(epoch)
+	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
+	hour := domain.UsageHour(memorylog.Epoch)
 	applied := 0
 	apply := func() {
-		events := log.all()
+		events := log.All()
 		applyAll(t, pool, p, events[applied:])
 		applied = len(events)
 	}
-	log.append(domain.SubscriptionStream(c.subscription), c.started())
-	log.append(c.usageStream(epoch), c.checks(epoch, planLimit+3)...)
+	log.Append(domain.SubscriptionStream(c.Subscription), c.Started())
+	log.Append(c.UsageStream(memorylog.Epoch), c.Checks(memorylog.Epoch, projectionstest.PlanLimit+3)...)
 	apply()
 	if open, err := metering.Sealed(t.Context(), 10); err != nil || len(open) > 0 {
 		t.Errorf("a running hour is ready: %+v, %v", open, err)
 	}
-	log.append(domain.SealedHoursStream(domain.MonthOf(hour)), domain.HourSealed{Hour: hour, SealedAt: hour.Add(time.Hour)})
+	log.Append(domain.SealedHoursStream(domain.MonthOf(hour)), domain.HourSealed{Hour: hour, SealedAt: hour.Add(time.Hour)})
 	// Committed behind the seal under an older time: it counts for the next hour.
-	log.append(c.usageStream(epoch), c.check(epoch))
+	log.Append(c.UsageStream(memorylog.Epoch), c.Check(memorylog.Epoch))
 	apply()
 	sealed, err := metering.Sealed(t.Context(), 10)
-	if diff := cmp.Diff([]domain.SealedUsage{{SubscriptionID: c.subscription, Hour: hour, Plan: domain.PlanStarter, Counted: 3}}, sealed); diff != "" || err != nil {
+	if diff := cmp.Diff([]domain.SealedUsage{{SubscriptionID: c.Subscription, Hour: hour, Plan: domain.PlanStarter, Counted: 3}}, sealed); diff != "" || err != nil {
 		t.Errorf("sealed hours: %v%s", err, diff)
 	}
 	if idle, err := metering.Idle(t.Context(), hour); err != nil || len(idle) > 0 {
 		t.Errorf("an hour with usage is idle: %+v, %v", idle, err)
 	}
 
-	key := domain.NewUsageRecordKey(c.subscription, hour, domain.PlanStarter, "starter_over")
-	log.append(key.Stream(), domain.UsageRecordPrepared{UsageRecordKey: key, Quantity: 3, Counted: 3, Region: "us-east-1", Deadline: hour.Add(24 * time.Hour), PreparedAt: hour.Add(time.Hour)})
-	log.append(domain.SubscriptionStream(c.subscription), domain.SubscriptionEnded{SubscriptionID: c.subscription, EndedAt: epoch})
+	key := domain.NewUsageRecordKey(c.Subscription, hour, domain.PlanStarter, "starter_over")
+	log.Append(key.Stream(), domain.UsageRecordPrepared{UsageRecordKey: key, Quantity: 3, Counted: 3, Region: "us-east-1", Deadline: hour.Add(24 * time.Hour), PreparedAt: hour.Add(time.Hour)})
+	log.Append(domain.SubscriptionStream(c.Subscription), domain.SubscriptionEnded{SubscriptionID: c.Subscription, EndedAt: memorylog.Epoch})
 	apply()
 	now := hour.Add(2 * time.Hour)
 	due := func(region string, at time.Time, probe bool) []domain.UsageRecordKey {
@@ -108,7 +111,7 @@ func TestMeteringFindsWhatThereIsToDo(t *testing.T) {
 	if early := due("us-east-1", hour, false); len(early) > 0 {
 		t.Errorf("a record is due before it is prepared: %+v", early)
 	}
-	log.append(key.Stream(), domain.UsageRecordAttempted{UsageRecordKey: key, Attempt: 1, AttemptedAt: now, RetryAt: now.Add(time.Minute)})
+	log.Append(key.Stream(), domain.UsageRecordAttempted{UsageRecordKey: key, Attempt: 1, AttemptedAt: now, RetryAt: now.Add(time.Minute)})
 	apply()
 	if waiting := due("us-east-1", now, false); len(waiting) > 0 {
 		t.Errorf("a record is due in its pause: %+v", waiting)
@@ -123,16 +126,16 @@ func TestMeteringFindsWhatThereIsToDo(t *testing.T) {
 		t.Errorf("late: %+v, %v", late, err)
 	}
 	ended, err := metering.Ended(t.Context())
-	if err != nil || len(ended) != 1 || ended[0].ID != c.subscription {
+	if err != nil || len(ended) != 1 || ended[0].ID != c.Subscription {
 		t.Errorf("ended: %+v, %v", ended, err)
 	}
-	log.append(domain.UsageEndStream(c.subscription), domain.SubscriptionUsageSealed{SubscriptionID: c.subscription, Hour: hour.Add(time.Hour), SealedAt: now})
+	log.Append(domain.UsageEndStream(c.Subscription), domain.SubscriptionUsageSealed{SubscriptionID: c.Subscription, Hour: hour.Add(time.Hour), SealedAt: now})
 	apply()
 	sealed, err = metering.Sealed(t.Context(), 10)
-	if diff := cmp.Diff([]domain.SealedUsage{{SubscriptionID: c.subscription, Hour: hour.Add(time.Hour), Plan: domain.PlanStarter, Counted: 1}}, sealed); diff != "" || err != nil {
+	if diff := cmp.Diff([]domain.SealedUsage{{SubscriptionID: c.Subscription, Hour: hour.Add(time.Hour), Plan: domain.PlanStarter, Counted: 1}}, sealed); diff != "" || err != nil {
 		t.Errorf("the open hour of an ended subscription: %v%s", err, diff)
 	}
-	reported, err := metering.Reported(t.Context(), c.subscription, domain.MonthOf(hour))
+	reported, err := metering.Reported(t.Context(), c.Subscription, domain.MonthOf(hour))
 	if diff := cmp.Diff(projections.ReportedOverage{Counted: 4, Pending: 4}, reported); diff != "" || err != nil {
 		t.Errorf("reported: %v%s", err, diff)
 	}

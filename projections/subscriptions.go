@@ -11,11 +11,12 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/projections/engine"
 )
 
 // SubscriptionsProjection keeps where every subscription stands.
-func SubscriptionsProjection() Projection {
-	return Projection{
+func SubscriptionsProjection() engine.Projection {
+	return engine.Projection{
 		Name:    "subscriptions",
 		Version: 1,
 		Tables: `

@@ -10,12 +10,13 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/projections/engine"
 )
 
 // UsageProjection keeps every counted call and the sums over months, days and hours. It stops rather than skip: its sums
 // are what customers are billed by.
-func UsageProjection() Projection {
-	return Projection{
+func UsageProjection() engine.Projection {
+	return engine.Projection{
 		Name:    "usage",
 		Version: 1,
 		Tables: `
@@ -96,7 +97,7 @@ func applyUsage(ctx context.Context, tx pgx.Tx, batch []domain.Recorded) error {
 		case e.Ordinal <= newest:
 			continue
 		case e.Ordinal > newest+1:
-			return fmt.Errorf("%w: call %d of %s in %s follows call %d", ErrPoisonous, e.Ordinal, e.SubscriptionID, e.Month, newest)
+			return fmt.Errorf("%w: call %d of %s in %s follows call %d", engine.ErrPoisonous, e.Ordinal, e.SubscriptionID, e.Month, newest)
 		}
 		shown[month] = e.Ordinal
 		calls = append(calls, e)

@@ -8,7 +8,7 @@ import (
 
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
-	"github.com/pas-ta/liveness/projections"
+	"github.com/pas-ta/liveness/projections/engine"
 )
 
 // codec turns events into what the log holds and back.
@@ -54,7 +54,7 @@ func (c codec) decode(raw *esdb.RecordedEvent) (domain.Recorded, error) {
 func (c codec) forProjections(raw *esdb.RecordedEvent) domain.Recorded {
 	recorded, err := c.decode(raw)
 	if err != nil {
-		recorded.Event = projections.Undecodable{Type: raw.EventType, Err: err}
+		recorded.Event = engine.Undecodable{Type: raw.EventType, Err: err}
 	}
 	return recorded
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/eventstoretest"
 	"github.com/pas-ta/liveness/domain"
-	"github.com/pas-ta/liveness/projections"
+	"github.com/pas-ta/liveness/projections/engine"
 )
 
 // clusterAddress makes the tests run on a real EventStoreDB instead of an embedded node.
@@ -137,10 +137,10 @@ func TestClientOutlivesItsNode(t *testing.T) {
 type follower struct {
 	mu     sync.Mutex
 	events []domain.Recorded
-	place  projections.Place
+	place  engine.Place
 }
 
-func (f *follower) from(context.Context) (projections.Place, error) {
+func (f *follower) from(context.Context) (engine.Place, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.place, nil
@@ -175,7 +175,7 @@ func TestSubscriberDeliversInOrderAndAgainAfterANack(t *testing.T) {
 		case <-time.After(10 * time.Second):
 			t.Fatalf("only %d events arrived", got)
 		case msg := <-messages:
-			batch, ok := projections.BatchOf(msg)
+			batch, ok := engine.BatchOf(msg)
 			if !ok {
 				t.Fatal("a message without a batch")
 			}
@@ -238,10 +238,10 @@ func TestSubscriberReportsWhatItCannotRead(t *testing.T) {
 		case <-time.After(10 * time.Second):
 			t.Fatal("the event did not arrive")
 		case msg := <-messages:
-			batch, _ := projections.BatchOf(msg)
+			batch, _ := engine.BatchOf(msg)
 			msg.Ack()
 			for _, e := range batch.Events {
-				if unreadable, ok := e.Event.(projections.Undecodable); ok && errors.Is(unreadable, domain.ErrUnknownEvent) {
+				if unreadable, ok := e.Event.(engine.Undecodable); ok && errors.Is(unreadable, domain.ErrUnknownEvent) {
 					return
 				}
 			}

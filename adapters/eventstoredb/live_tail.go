@@ -10,7 +10,7 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 
 	"github.com/pas-ta/liveness/domain"
-	"github.com/pas-ta/liveness/projections"
+	"github.com/pas-ta/liveness/projections/engine"
 )
 
 const (
@@ -210,10 +210,10 @@ func (r *tailReader) notify() {
 
 // next waits until there is something to deliver behind position, and gives it. It fails with errBehindTail when the tail
 // does not reach back that far.
-func (r *tailReader) next(ctx context.Context, position uint64) (projections.Batch, error) {
+func (r *tailReader) next(ctx context.Context, position uint64) (engine.Batch, error) {
 	for {
 		if r.tail.over() {
-			return projections.Batch{}, r.tail.err
+			return engine.Batch{}, r.tail.err
 		}
 		batch, worth, err := r.read(position)
 		if worth || err != nil {
@@ -223,14 +223,14 @@ func (r *tailReader) next(ctx context.Context, position uint64) (projections.Bat
 		case <-r.news:
 		case <-r.tail.ended:
 		case <-ctx.Done():
-			return projections.Batch{}, ctx.Err()
+			return engine.Batch{}, ctx.Err()
 		}
 	}
 }
 
 // read gives what the tail holds behind position. It is worth delivering when it has events, or when so much of the log
 // has gone by without any that the new place should be remembered.
-func (r *tailReader) read(position uint64) (batch projections.Batch, worth bool, err error) {
+func (r *tailReader) read(position uint64) (batch engine.Batch, worth bool, err error) {
 	t := r.tail
 	t.mu.Lock()
 	defer t.mu.Unlock()

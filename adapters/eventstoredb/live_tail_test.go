@@ -18,7 +18,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/node/nodetest"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
-	"github.com/pas-ta/liveness/projections"
+	"github.com/pas-ta/liveness/projections/engine"
 )
 
 var (
@@ -35,11 +35,11 @@ func newSource(client *eventstoredb.Client, tailEvents int) *eventstoredb.Source
 // readModel is a read model in memory: what it has taken, and the checkpoint that moved with it.
 type readModel struct {
 	types  []string
-	refuse func(projections.Batch) bool // may be nil; true gives a batch back
+	refuse func(engine.Batch) bool // may be nil; true gives a batch back
 
 	mu       sync.Mutex
 	taken    []uuid.UUID
-	place    projections.Place
+	place    engine.Place
 	batches  int
 	caughtUp int // batches that said so
 	broken   error
@@ -51,7 +51,7 @@ type readModel struct {
 // follow maintains a read model until its subscriber is closed, at the latest when the test ends.
 func follow(t *testing.T, source *eventstoredb.Source, m *readModel) *readModel {
 	t.Helper()
-	m.subscriber = source.Subscriber("test", m.types, func(context.Context) (projections.Place, error) {
+	m.subscriber = source.Subscriber("test", m.types, func(context.Context) (engine.Place, error) {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		return m.place, nil
@@ -62,7 +62,7 @@ func follow(t *testing.T, source *eventstoredb.Source, m *readModel) *readModel 
 	}
 	m.done.Go(func() {
 		for msg := range messages {
-			batch, _ := projections.BatchOf(msg)
+			batch, _ := engine.BatchOf(msg)
 			if m.refuse != nil && m.refuse(batch) {
 				msg.Nack()
 				continue
@@ -87,7 +87,7 @@ func (m *readModel) close(t *testing.T) {
 	}
 }
 
-func (m *readModel) take(batch projections.Batch) {
+func (m *readModel) take(batch engine.Batch) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if batch.Position < m.place.Position {
@@ -101,7 +101,7 @@ func (m *readModel) take(batch projections.Batch) {
 		before = recorded.Position
 		m.taken = append(m.taken, recorded.ID)
 	}
-	m.place = projections.Place{Position: batch.Position, Started: true}
+	m.place = engine.Place{Position: batch.Position, Started: true}
 	m.batches++
 	if batch.CaughtUp {
 		m.caughtUp++
@@ -181,7 +181,7 @@ func TestSubscribersOfOneSourceShareTheTail(t *testing.T) {
 			refusals := 0
 			models := []*readModel{
 				follow(t, source, &readModel{types: []string{succeededType}}),
-				follow(t, source, &readModel{types: []string{failedType, succeededType}, refuse: func(batch projections.Batch) bool {
+				follow(t, source, &readModel{types: []string{failedType, succeededType}, refuse: func(batch engine.Batch) bool {
 					refusals++
 					return len(batch.Events) > 0 && refusals%3 == 1
 				}}),
@@ -238,7 +238,7 @@ func TestStalledSubscriberCatchesUpByItself(t *testing.T) {
 	source := newSource(client, 20)
 	stalled, goOn := make(chan uint64), make(chan struct{})
 	refused := false
-	slow := follow(t, source, &readModel{types: []string{succeededType}, refuse: func(batch projections.Batch) bool {
+	slow := follow(t, source, &readModel{types: []string{succeededType}, refuse: func(batch engine.Batch) bool {
 		if len(batch.Events) == 0 || refused {
 			return false
 		}
@@ -340,9 +340,9 @@ func TestTailReportsWhatItCannotRead(t *testing.T) {
 	store := eventstoredb.NewStore(client, domain.NewRegistry())
 	source := eventstoredb.NewSource(client, &domain.Registry{}, slog.New(slog.DiscardHandler))
 	unreadable := make(chan error, 10)
-	concerned := follow(t, source, &readModel{types: []string{succeededType}, refuse: func(batch projections.Batch) bool {
+	concerned := follow(t, source, &readModel{types: []string{succeededType}, refuse: func(batch engine.Batch) bool {
 		for _, recorded := range batch.Events {
-			err, _ := recorded.Event.(projections.Undecodable)
+			err, _ := recorded.Event.(engine.Undecodable)
 			unreadable <- err
 		}
 		return false

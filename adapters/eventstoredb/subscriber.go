@@ -12,7 +12,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"github.com/pas-ta/liveness/domain"
-	"github.com/pas-ta/liveness/projections"
+	"github.com/pas-ta/liveness/projections/engine"
 )
 
 // Source is the log as projections follow it, handed on through Watermill: each catches up over a filtered subscription to
@@ -27,7 +27,7 @@ type Source struct {
 	tail *liveTail // nil when nobody follows
 }
 
-var _ projections.Source = (*Source)(nil)
+var _ engine.Source = (*Source)(nil)
 
 // NewSource follows the log through client, decoding the events of registry.
 func NewSource(client *Client, registry *domain.Registry, log *slog.Logger) *Source {
@@ -37,9 +37,9 @@ func NewSource(client *Client, registry *domain.Registry, log *slog.Logger) *Sou
 // Head is the commit position of the newest event in the log.
 func (s *Source) Head(ctx context.Context) (uint64, error) { return s.client.Head(ctx) }
 
-// Subscriber follows eventTypes for the projection called name; see projections.Source.
+// Subscriber follows eventTypes for the projection called name; see engine.Source.
 func (s *Source) Subscriber(
-	name string, eventTypes []string, from func(context.Context) (projections.Place, error),
+	name string, eventTypes []string, from func(context.Context) (engine.Place, error),
 ) message.Subscriber {
 	ctx, stop := context.WithCancel(context.Background())
 	wanted := make(map[string]bool, len(eventTypes))
@@ -56,7 +56,7 @@ type subscriber struct {
 	name       string
 	eventTypes []string
 	wanted     map[string]bool
-	from       func(context.Context) (projections.Place, error)
+	from       func(context.Context) (engine.Place, error)
 
 	ctx     context.Context // ends with Close
 	stop    context.CancelFunc
@@ -212,9 +212,9 @@ func (p *passage) readTail(ctx context.Context) error {
 }
 
 // deliver hands a batch over until it is acknowledged.
-func (p *passage) deliver(ctx context.Context, batch projections.Batch) error {
+func (p *passage) deliver(ctx context.Context, batch engine.Batch) error {
 	batch.Position = max(batch.Position, p.position) // that the end was reached tells no position
-	if !projections.Deliver(ctx, p.messages, batch, redeliveryPause, nil) {
+	if !engine.Deliver(ctx, p.messages, batch, redeliveryPause, nil) {
 		return ctx.Err()
 	}
 	p.position, p.delivered = batch.Position, true
@@ -273,7 +273,7 @@ func (s *subscriber) decode(happened *esdb.SubscriptionEvent) happening {
 }
 
 // collect waits for something to happen and takes along what else has arrived by then.
-func (s *subscriber) collect(ctx context.Context, received <-chan happening) (batch projections.Batch, dropped error) {
+func (s *subscriber) collect(ctx context.Context, received <-chan happening) (batch engine.Batch, dropped error) {
 	add := func(next happening) {
 		batch.Position = max(batch.Position, next.position)
 		batch.CaughtUp = batch.CaughtUp || next.caughtUp

@@ -14,7 +14,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
-	"github.com/pas-ta/liveness/projections"
+	"github.com/pas-ta/liveness/projections/engine"
 )
 
 // EraseCmd erases a customer's personal data on request.
@@ -66,7 +66,7 @@ func (c *EraseCmd) Run(ctx context.Context, app *App) error {
 		return err
 	}
 	application, err := commands.New(commands.Config{
-		Store: eventstoredb.NewStore(client, domain.NewRegistry()), Vault: vault, Barrier: projections.NewBarrier(pool, barrierPatience),
+		Store: eventstoredb.NewStore(client, domain.NewRegistry()), Vault: vault, Barrier: engine.NewBarrier(pool, barrierTimeout),
 		Catalogue: catalogue(), Secret: secret, Now: time.Now, Log: app.Log,
 	})
 	if err != nil {

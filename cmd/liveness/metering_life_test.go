@@ -16,6 +16,7 @@ import (
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
+	"github.com/pas-ta/liveness/projections/lease"
 )
 
 // types gives the types of a stream's events.
@@ -189,8 +190,8 @@ func TestLastHourArrivesBeforeTheEnd(t *testing.T) {
 
 	ctx, stop := context.WithCancel(t.Context())
 	r := w.reporting()
-	r.metering, r.turns, r.every = w.worker(0), projections.NewLeader(w.pool, "usage reporting"), 10*time.Millisecond
-	r.checks = projections.NewLeader(w.pool, "entitlement comparison")
+	r.metering, r.turns, r.every = w.worker(0), lease.NewLeader(w.pool, "usage reporting"), 10*time.Millisecond
+	r.checks = lease.NewLeader(w.pool, "entitlement comparison")
 	var err error
 	r.consumer, err = notifications.NewConsumer(w.settings, notifications.Settings{QueueName: devQueue, DeadLetterName: devQueue + "-dead", Wait: time.Second}, w.log)
 	w.must(err)

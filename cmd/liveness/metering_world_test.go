@@ -32,6 +32,7 @@ import (
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
+	"github.com/pas-ta/liveness/projections/engine"
 )
 
 // settableClock is the time of the log, the program and AWS alike.
@@ -50,7 +51,7 @@ type meteredWorld struct {
 	store     *watchedStore
 	pool      *pgxpool.Pool
 	model     *projections.Metering
-	barrier   *projections.Barrier
+	barrier   *engine.Barrier
 	sim       *awssim.Sim
 	aws       *breakableServer
 	settings  aws.Config
@@ -96,7 +97,7 @@ func newMeteredWorld(t *testing.T, start time.Time, limit int64, change ...func(
 	w.must(err)
 	t.Cleanup(w.pool.Close)
 	w.must(postgres.Migrate(t.Context(), w.pool))
-	w.model, w.barrier = projections.NewMetering(w.pool), projections.NewBarrier(w.pool, time.Minute)
+	w.model, w.barrier = projections.NewMetering(w.pool), engine.NewBarrier(w.pool, time.Minute)
 	w.project()
 
 	simulated := awssim.Config{
@@ -130,15 +131,15 @@ func (w *meteredWorld) must(err error) {
 
 // project runs the two read models that metering needs until the test ends.
 func (w *meteredWorld) project() {
-	engine, err := projections.NewEngine(projections.Config{
+	models, err := engine.New(engine.Config{
 		Pool: w.pool, Source: eventstoredb.NewSource(w.client, domain.NewRegistry(), w.log), Log: w.log, Barrier: w.barrier,
-		Projections: []projections.Projection{projections.MeteringProjection(), projections.SubscriptionsProjection()},
+		Projections: []engine.Projection{projections.MeteringProjection(), projections.SubscriptionsProjection()},
 	})
 	w.must(err)
-	w.must(projections.Prepare(w.t.Context(), w.pool, engine.Projections...))
+	w.must(engine.Prepare(w.t.Context(), w.pool, models.Projections...))
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- engine.Run(ctx) }()
+	go func() { done <- models.Run(ctx) }()
 	w.t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -209,7 +210,7 @@ func (w *meteredWorld) check(c *meteredCustomer, calls int) {
 // settle waits until the read models show everything.
 func (w *meteredWorld) settle() {
 	w.t.Helper()
-	for _, p := range []projections.Projection{projections.MeteringProjection(), projections.SubscriptionsProjection()} {
+	for _, p := range []engine.Projection{projections.MeteringProjection(), projections.SubscriptionsProjection()} {
 		if position := w.store.newestOf(p.Events); position > 0 {
 			w.must(w.barrier.WaitFor(w.t.Context(), p.Name, position))
 		}

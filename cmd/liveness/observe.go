@@ -17,7 +17,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
-	"github.com/pas-ta/liveness/projections"
+	"github.com/pas-ta/liveness/projections/engine"
 )
 
 // observation is what this process tells its operator.
@@ -79,7 +79,7 @@ func (o *observation) close(log *slog.Logger) {
 
 // projectionMetrics tells how far each read model is behind, asked for at every scrape.
 type projectionMetrics struct {
-	engine  *projections.Engine
+	engine  *engine.Engine
 	log     *slog.Logger
 	seconds *prometheus.Desc
 	lag     *prometheus.Desc
@@ -87,12 +87,12 @@ type projectionMetrics struct {
 	stopped *prometheus.Desc
 }
 
-func newProjectionMetrics(engine *projections.Engine, log *slog.Logger) *projectionMetrics {
+func newProjectionMetrics(models *engine.Engine, log *slog.Logger) *projectionMetrics {
 	describe := func(name, help string) *prometheus.Desc {
 		return prometheus.NewDesc("liveness_projection_"+name, help, []string{"projection"}, nil)
 	}
 	return &projectionMetrics{
-		engine: engine, log: log,
+		engine: models, log: log,
 		seconds: describe("lag_seconds", "Age of the newest event applied while the read model is behind the log, 0 when caught up."),
 		lag:     describe("lag_positions", "Distance in commit positions between the end of the log and the read model."),
 		parked:  describe("parked_events", "Events gone past because they could not be applied."),
@@ -118,7 +118,7 @@ func (m *projectionMetrics) Collect(to chan<- prometheus.Metric) {
 	}
 	for _, s := range statuses {
 		stopped := 0.0
-		if s.State == projections.StateStopped {
+		if s.State == engine.StateStopped {
 			stopped = 1
 		}
 		for desc, value := range map[*prometheus.Desc]float64{

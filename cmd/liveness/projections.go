@@ -14,6 +14,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
+	"github.com/pas-ta/liveness/projections/engine"
 )
 
 // ProjectionsCmd looks after the read models.
@@ -23,8 +24,8 @@ type ProjectionsCmd struct {
 	Compare ProjectionsCompareCmd `cmd:"" help:"Make a read model anew from the log and compare the running one with it."`
 }
 
-// open gives an engine that maintains nothing by itself.
-func (f ReadModelFlags) open(ctx context.Context, app *App) (engine *projections.Engine, stop func(), err error) {
+// open returns an engine that maintains nothing by itself.
+func (f ReadModelFlags) open(ctx context.Context, app *App) (models *engine.Engine, stop func(), err error) {
 	address, err := f.database()
 	if err != nil {
 		return nil, nil, err
@@ -42,10 +43,10 @@ func (f ReadModelFlags) open(ctx context.Context, app *App) (engine *projections
 		pool.Close()
 		return nil, nil, err
 	}
-	engine, err = projections.NewEngine(projections.Config{
+	models, err = engine.New(engine.Config{
 		Pool: pool, Source: eventstoredb.NewSource(client, domain.NewRegistry(), app.Log), Projections: projections.All(), Log: app.Log,
 	})
-	return engine, func() {
+	return models, func() {
 		disconnect()
 		pool.Close()
 	}, err
@@ -82,12 +83,12 @@ Examples:
 
 // Run prints the table.
 func (c *ProjectionsListCmd) Run(ctx context.Context, app *App) error {
-	engine, stop, err := c.open(ctx, app)
+	models, stop, err := c.open(ctx, app)
 	if err != nil {
 		return err
 	}
 	defer stop()
-	statuses, err := engine.Statuses(ctx)
+	statuses, err := models.Statuses(ctx)
 	if err != nil {
 		return err
 	}
@@ -104,7 +105,7 @@ func (c *ProjectionsListCmd) Run(ctx context.Context, app *App) error {
 		return err
 	}
 	for _, s := range statuses {
-		if err := c.explain(ctx, app, engine, s); err != nil {
+		if err := c.explain(ctx, app, models, s); err != nil {
 			return err
 		}
 	}
@@ -115,14 +116,14 @@ func (c *ProjectionsListCmd) Run(ctx context.Context, app *App) error {
 const mostParked = 20
 
 // explain prints why a read model does not go on and what it went past.
-func (c *ProjectionsListCmd) explain(ctx context.Context, app *App, engine *projections.Engine, s projections.Status) error {
+func (c *ProjectionsListCmd) explain(ctx context.Context, app *App, models *engine.Engine, s engine.Status) error {
 	if s.Error != "" {
 		fmt.Fprintf(app.Out, "\n%s: %s\n", s.Name, s.Error)
 	}
 	if s.Parked == 0 {
 		return nil
 	}
-	parked, err := engine.Parked(ctx, s.Name, mostParked)
+	parked, err := models.Parked(ctx, s.Name, mostParked)
 	if err != nil {
 		return err
 	}
@@ -150,12 +151,12 @@ Example:
 
 // Run rebuilds.
 func (c *ProjectionsRebuildCmd) Run(ctx context.Context, app *App) error {
-	engine, stop, err := c.open(ctx, app)
+	models, stop, err := c.open(ctx, app)
 	if err != nil {
 		return err
 	}
 	defer stop()
-	comparison, err := engine.Rebuild(ctx, c.Name, printProgress(app, c.Name))
+	comparison, err := models.Rebuild(ctx, c.Name, printProgress(app, c.Name))
 	if err != nil {
 		return err
 	}
@@ -185,12 +186,12 @@ Example:
 
 // Run compares.
 func (c *ProjectionsCompareCmd) Run(ctx context.Context, app *App) error {
-	engine, stop, err := c.open(ctx, app)
+	models, stop, err := c.open(ctx, app)
 	if err != nil {
 		return err
 	}
 	defer stop()
-	comparison, err := engine.Compare(ctx, c.Name, printProgress(app, c.Name))
+	comparison, err := models.Compare(ctx, c.Name, printProgress(app, c.Name))
 	if err != nil {
 		return err
 	}
@@ -204,7 +205,7 @@ func (c *ProjectionsCompareCmd) Run(ctx context.Context, app *App) error {
 	return errors.Join(printComparison(app, comparison), different)
 }
 
-func printComparison(app *App, c projections.Comparison) error {
+func printComparison(app *App, c engine.Comparison) error {
 	if len(c.Tables) == 0 {
 		return nil // the versions differ, so there was nothing to compare
 	}
@@ -221,10 +222,10 @@ func printComparison(app *App, c projections.Comparison) error {
 }
 
 // printProgress tells once a second how far building has come.
-func printProgress(app *App, name string) func(projections.Progress) {
+func printProgress(app *App, name string) func(engine.Progress) {
 	begun := time.Now()
 	last := begun
-	return func(p projections.Progress) {
+	return func(p engine.Progress) {
 		if time.Since(last) < time.Second {
 			return
 		}

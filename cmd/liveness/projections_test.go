@@ -26,6 +26,7 @@ import (
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
+	"github.com/pas-ta/liveness/projections/engine"
 )
 
 // readModels is a log and the read models that are made of it, with the real node, client and Postgres.
@@ -34,15 +35,15 @@ type readModels struct {
 	store  *eventstoredb.Store
 	source *eventstoredb.Source
 	pool   *pgxpool.Pool
-	engine *projections.Engine
+	engine *engine.Engine
 }
 
-func openReadModels(tb testing.TB, maintained ...projections.Projection) *readModels {
+func openReadModels(tb testing.TB, maintained ...engine.Projection) *readModels {
 	tb.Helper()
 	return openReadModelsIn(tb, pgtest.Database(tb), maintained...)
 }
 
-func openReadModelsIn(tb testing.TB, database string, maintained ...projections.Projection) *readModels {
+func openReadModelsIn(tb testing.TB, database string, maintained ...engine.Projection) *readModels {
 	tb.Helper()
 	log := slog.New(slog.DiscardHandler)
 	embedded := nodetest.Start(tb, node.Config{Logger: log})
@@ -61,7 +62,7 @@ func openReadModelsIn(tb testing.TB, database string, maintained ...projections.
 	if err := postgres.Migrate(tb.Context(), r.pool); err != nil {
 		tb.Fatal(err)
 	}
-	r.engine, err = projections.NewEngine(projections.Config{
+	r.engine, err = engine.New(engine.Config{
 		Pool: r.pool, Source: r.source, Projections: maintained, Log: log, LeaseRetry: 20 * time.Millisecond,
 	})
 	if err != nil {
@@ -93,7 +94,7 @@ func (r *readModels) maintain(tb testing.TB) (stop func()) {
 
 func (r *readModels) waitFor(tb testing.TB, readModel string, position uint64) {
 	tb.Helper()
-	barrier := projections.NewBarrier(r.pool, time.Hour)
+	barrier := engine.NewBarrier(r.pool, time.Hour)
 	if err := barrier.WaitFor(tb.Context(), readModel, position); err != nil {
 		tb.Fatal(err)
 	}
@@ -192,12 +193,12 @@ func TestProjectionsCommands(t *testing.T) {
 	stop := r.maintain(t)
 	r.waitFor(t, "usage", r.count(t, subscription, 0, 5000))
 
-	list := func(name string) projections.Status {
+	list := func(name string) engine.Status {
 		t.Helper()
 		flags := r.flags
 		flags.JSON = true
 		out, code := projectionsRun(t, &ProjectionsListCmd{flags})
-		var statuses []projections.Status
+		var statuses []engine.Status
 		if err := json.Unmarshal([]byte(out), &statuses); err != nil || code != 0 {
 			t.Fatalf("list: %v, exit status %d: %s", err, code, out)
 		}
@@ -207,13 +208,13 @@ func TestProjectionsCommands(t *testing.T) {
 			}
 		}
 		t.Fatalf("%s is not listed: %s", name, out)
-		return projections.Status{}
+		return engine.Status{}
 	}
 	waitUntil(t, "every read model being live", func() bool {
 		out, _ := projectionsRun(t, &ProjectionsListCmd{r.flags})
 		return strings.Count(out, "live") == len(projections.All())
 	})
-	if s := list("usage"); s.State != projections.StateLive || s.Lag != 0 {
+	if s := list("usage"); s.State != engine.StateLive || s.Lag != 0 {
 		t.Errorf("usage = %+v", s)
 	}
 	if out, code := projectionsRun(t, &ProjectionsListCmd{r.flags}); code != 0 || !strings.Contains(out, "subscriptions  1        live") {
@@ -239,7 +240,7 @@ func TestProjectionsCommands(t *testing.T) {
 	r.waitFor(t, "usage", r.count(t, subscription, counted, 10))
 	stop()
 	last := r.count(t, subscription, counted+10, 700)
-	if s := list("usage"); s.State != projections.StateIdle || s.Lag == 0 {
+	if s := list("usage"); s.State != engine.StateIdle || s.Lag == 0 {
 		t.Errorf("usage when nobody maintains it = %+v", s)
 	}
 	r.maintain(t)

@@ -16,6 +16,7 @@ import (
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
+	"github.com/pas-ta/liveness/projections/lease"
 )
 
 // reconcileEvery is how often all subscriptions are compared with AWS, because a message can be lost.
@@ -51,7 +52,7 @@ func (c *core) openReporting(cfg reportingConfig, metrics prometheus.Registerer)
 	model := projections.NewMetering(c.pool)
 	r := &reporting{
 		log: c.log, every: cfg.every, counters: newReportingCounters(),
-		turns: projections.NewLeader(c.pool, "usage reporting"), checks: projections.NewLeader(c.pool, "entitlement comparison"),
+		turns: lease.NewLeader(c.pool, "usage reporting"), checks: lease.NewLeader(c.pool, "entitlement comparison"),
 	}
 	r.desk = commands.NewAgreementDesk(c.app, client, projections.NewSubscriptions(c.pool), cfg.productCode, func() { r.metering.Wake() })
 	r.metering, err = commands.NewMetering(c.app, commands.MeteringConfig{

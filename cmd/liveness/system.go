@@ -26,10 +26,11 @@ import (
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/inference"
 	"github.com/pas-ta/liveness/projections"
+	"github.com/pas-ta/liveness/projections/engine"
 )
 
-// barrierPatience is how long a screen waits for its read model, and Regenerate for all nodes.
-const barrierPatience = 10 * time.Second
+// barrierTimeout is how long a screen waits for its read model, and Regenerate for all nodes.
+const barrierTimeout = 10 * time.Second
 
 // core is what every role needs: the log, the database and the commands over them.
 type core struct {
@@ -39,7 +40,7 @@ type core struct {
 	store    *eventstoredb.Store
 	pool     *pgxpool.Pool
 	vault    *postgres.Vault
-	barrier  *projections.Barrier
+	barrier  *engine.Barrier
 	secret   []byte
 	app      *commands.Application
 }
@@ -62,13 +63,13 @@ func openCore(ctx context.Context, log *slog.Logger, eventStore, postgresURL str
 	if err := postgres.Migrate(ctx, c.pool); err != nil {
 		return nil, err
 	}
-	if err := projections.Prepare(ctx, c.pool, projections.All()...); err != nil {
+	if err := engine.Prepare(ctx, c.pool, projections.All()...); err != nil {
 		return nil, fmt.Errorf("prepare the read models: %w", err)
 	}
 	if c.vault, err = postgres.NewVault(c.pool, secret); err != nil {
 		return nil, err
 	}
-	c.barrier = projections.NewBarrier(c.pool, barrierPatience)
+	c.barrier = engine.NewBarrier(c.pool, barrierTimeout)
 	c.app, err = commands.New(commands.Config{
 		Store: c.store, Vault: c.vault, Barrier: c.barrier, Catalogue: catalogue(), Secret: secret, Now: time.Now, Log: log,
 	})
@@ -170,7 +171,7 @@ const accountMailGroup = "account-mails"
 
 // worker is the role that follows the log: read models, and what events call for outside of it.
 type worker struct {
-	projections *projections.Engine
+	projections *engine.Engine
 	mailing     *eventstoredb.Reactor
 	reporting   *reporting // nil when usage is not reported
 }
@@ -196,8 +197,8 @@ func (c *core) openWorker(mails *commands.AccountMails, usage reportingConfig, m
 	return w, err
 }
 
-func (c *core) projectionEngine() (*projections.Engine, error) {
-	return projections.NewEngine(projections.Config{
+func (c *core) projectionEngine() (*engine.Engine, error) {
+	return engine.New(engine.Config{
 		Pool: c.pool, Source: eventstoredb.NewSource(c.client, c.registry, c.log), Projections: projections.All(), Log: c.log, Barrier: c.barrier,
 	})
 }

@@ -10,7 +10,7 @@ import (
 
 	"github.com/pas-ta/liveness/adapters/aws/notifications"
 	"github.com/pas-ta/liveness/commands"
-	"github.com/pas-ta/liveness/projections"
+	"github.com/pas-ta/liveness/projections/engine"
 )
 
 // WorkCmd follows the log: read models, mails, metering. Several nodes may run it; they share the work or stand by.
@@ -95,5 +95,5 @@ func (c *core) checkLog(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the end of the log: %w", err)
 	}
-	return projections.CheckLog(ctx, c.pool, head)
+	return engine.CheckLog(ctx, c.pool, head)
 }

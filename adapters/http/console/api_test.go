@@ -15,6 +15,7 @@ import (
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
+	"github.com/pas-ta/liveness/projections/engine"
 )
 
 // subscription gives the one subscription of the world.
@@ -37,7 +38,7 @@ func (w *world) settled() {
 	head, err := w.store.Head(w.t.Context())
 	must(w.t, err)
 	for _, p := range projections.All() {
-		must(w.t, projections.NewBarrier(w.pool, 20*time.Second).WaitFor(w.t.Context(), p.Name, head))
+		must(w.t, engine.NewBarrier(w.pool, 20*time.Second).WaitFor(w.t.Context(), p.Name, head))
 	}
 }
 

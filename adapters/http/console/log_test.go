@@ -6,10 +6,10 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
-	"github.com/pas-ta/liveness/projections"
+	"github.com/pas-ta/liveness/projections/engine"
 )
 
-// Head implements projections.Source.
+// Head implements engine.Source.
 func (s *followedStore) Head(context.Context) (uint64, error) {
 	all, err := s.All()
 	if err != nil || len(all) == 0 {
@@ -18,8 +18,8 @@ func (s *followedStore) Head(context.Context) (uint64, error) {
 	return all[len(all)-1].Position, nil
 }
 
-// Subscriber implements projections.Source.
-func (s *followedStore) Subscriber(_ string, eventTypes []string, from func(context.Context) (projections.Place, error)) message.Subscriber {
+// Subscriber implements engine.Source.
+func (s *followedStore) Subscriber(_ string, eventTypes []string, from func(context.Context) (engine.Place, error)) message.Subscriber {
 	wanted := map[string]bool{}
 	for _, t := range eventTypes {
 		wanted[t] = true
@@ -30,7 +30,7 @@ func (s *followedStore) Subscriber(_ string, eventTypes []string, from func(cont
 type follower struct {
 	store  *followedStore
 	wanted map[string]bool
-	from   func(context.Context) (projections.Place, error)
+	from   func(context.Context) (engine.Place, error)
 	work   sync.WaitGroup
 }
 
@@ -41,7 +41,7 @@ func (f *follower) Subscribe(ctx context.Context, _ string) (<-chan *message.Mes
 		place, err := f.from(ctx)
 		for err == nil && ctx.Err() == nil {
 			grown := f.store.growth()
-			var batch projections.Batch
+			var batch engine.Batch
 			if batch, err = f.behind(place); err != nil {
 				return
 			}
@@ -52,18 +52,18 @@ func (f *follower) Subscribe(ctx context.Context, _ string) (<-chan *message.Mes
 				}
 				continue
 			}
-			if !projections.Deliver(ctx, messages, batch, 0, nil) {
+			if !engine.Deliver(ctx, messages, batch, 0, nil) {
 				return
 			}
-			place = projections.Place{Position: batch.Position, Started: true}
+			place = engine.Place{Position: batch.Position, Started: true}
 		}
 	})
 	return messages, nil
 }
 
-func (f *follower) behind(place projections.Place) (projections.Batch, error) {
+func (f *follower) behind(place engine.Place) (engine.Batch, error) {
 	all, err := f.store.All()
-	batch := projections.Batch{Position: place.Position, CaughtUp: true}
+	batch := engine.Batch{Position: place.Position, CaughtUp: true}
 	for _, recorded := range all {
 		if place.Started && recorded.Position <= place.Position {
 			continue

@@ -16,6 +16,7 @@ import (
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
+	"github.com/pas-ta/liveness/projections/engine"
 )
 
 // TestWalkInBrowser walks the journey over the console alone: AWS Marketplace is a page with a form, a check is an event.
@@ -145,5 +146,5 @@ func (w *world) fillMonth(subscription uuid.UUID) {
 	w.count(subscription, now.Add(-time.Hour), 130)
 	head, err := w.store.Head(w.t.Context())
 	must(w.t, err)
-	must(w.t, projections.NewBarrier(w.pool, 20*time.Second).WaitFor(w.t.Context(), "usage", head))
+	must(w.t, engine.NewBarrier(w.pool, 20*time.Second).WaitFor(w.t.Context(), "usage", head))
 }

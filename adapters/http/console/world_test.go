@@ -26,6 +26,7 @@ import (
 	"github.com/pas-ta/liveness/commands/memorystore"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
+	"github.com/pas-ta/liveness/projections/engine"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -52,17 +53,17 @@ func newWorld(t testing.TB) *world {
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	vault, err := postgres.NewVault(w.pool, []byte(testSecret))
 	must(t, err)
-	barrier := projections.NewBarrier(w.pool, 20*time.Second)
+	barrier := engine.NewBarrier(w.pool, 20*time.Second)
 	w.app, err = commands.New(commands.Config{
 		Store: w.store, Vault: vault, Barrier: barrier, Catalogue: domain.DefaultCatalogue(), Secret: []byte(testSecret), Now: clock.Now, Log: log,
 	})
 	must(t, err)
-	engine, err := projections.NewEngine(projections.Config{
+	models, err := engine.New(engine.Config{
 		Pool: w.pool, Source: w.store, Projections: projections.All(), Log: log, Barrier: barrier,
 		LeaseRetry: 20 * time.Millisecond, FaultPause: 20 * time.Millisecond,
 	})
 	must(t, err)
-	w.run(engine.Run)
+	w.run(models.Run)
 
 	var handler atomic.Pointer[http.Handler]
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { (*handler.Load()).ServeHTTP(rw, r) }))

@@ -1,4 +1,4 @@
-package projections
+package engine
 
 import (
 	"context"
@@ -19,8 +19,8 @@ import (
 	"github.com/pas-ta/liveness/domain"
 )
 
-// instance is one set of a projection's tables with its checkpoint, being maintained: the running one, or one that is
-// built beside it.
+// instance is one set of a projection's tables with its checkpoint, being maintained: the running one, or a
+// shadow that is built beside it.
 type instance struct {
 	Projection
 	schema  string
@@ -36,7 +36,7 @@ type instance struct {
 	covered time.Time               // when the checkpoint was moved last
 	end     context.CancelCauseFunc // ends the run
 
-	brake brake
+	gate gate
 }
 
 // Why a run ends by itself.
@@ -48,8 +48,8 @@ var (
 // errMoved says that the checkpoint was not where it was expected.
 var errMoved = errors.New("the checkpoint has moved")
 
-// closePatience bounds how long the end of a run waits for the batch in hand.
-const closePatience = 20 * time.Second
+// closeTimeout bounds how long the end of a run waits for the batch in hand.
+const closeTimeout = 20 * time.Second
 
 // run follows the log until ctx ends or something ends the run. The router lives as long as the lease, because a handler
 // that has stopped cannot be started again; a router each lets one read model stop while others go on.
@@ -62,7 +62,7 @@ func (i *instance) run(ctx context.Context) error {
 
 	levels := map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug} // what a router does is no news to an operator
 	logger := watermill.NewSlogLoggerWithLevelMapping(i.log.With("projection", i.schema), levels)
-	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: closePatience}, logger)
+	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: closeTimeout}, logger)
 	if err != nil {
 		return fmt.Errorf("build the router of %s: %w", i.schema, err)
 	}
@@ -171,7 +171,7 @@ func (i *instance) advance(ctx context.Context, batch Batch, change func(context
 		if !worth {
 			return nil
 		}
-		events, release, err := i.brake.admit(ctx, events)
+		events, release, err := i.gate.admit(ctx, events)
 		if err != nil {
 			return err
 		}
@@ -237,8 +237,8 @@ func after(events []domain.Recorded, position int64) []domain.Recorded {
 	return events[n:]
 }
 
-// brake keeps an instance from passing a position. The zero brake is open.
-type brake struct {
+// gate keeps an instance from passing a position. The zero gate is open.
+type gate struct {
 	busy    sync.RWMutex // read-held during a commit, so that setting a limit waits for the one under way
 	mu      sync.Mutex
 	set     bool
@@ -247,24 +247,24 @@ type brake struct {
 }
 
 // admit waits until the first of events may be applied and gives those that may; release says that they were.
-func (b *brake) admit(ctx context.Context, events []domain.Recorded) (admitted []domain.Recorded, release func(), err error) {
+func (g *gate) admit(ctx context.Context, events []domain.Recorded) (admitted []domain.Recorded, release func(), err error) {
 	for {
-		b.busy.RLock()
-		b.mu.Lock()
+		g.busy.RLock()
+		g.mu.Lock()
 		limit := int64(math.MaxInt64)
-		if b.set {
-			limit = b.limit
+		if g.set {
+			limit = g.limit
 		}
-		if b.changed == nil {
-			b.changed = make(chan struct{})
+		if g.changed == nil {
+			g.changed = make(chan struct{})
 		}
-		changed := b.changed
-		b.mu.Unlock()
+		changed := g.changed
+		g.mu.Unlock()
 		within := events[:len(events)-len(after(events, limit))]
 		if len(within) > 0 || len(events) == 0 {
-			return within, b.busy.RUnlock, nil
+			return within, g.busy.RUnlock, nil
 		}
-		b.busy.RUnlock()
+		g.busy.RUnlock()
 		select {
 		case <-changed:
 		case <-ctx.Done():
@@ -274,21 +274,21 @@ func (b *brake) admit(ctx context.Context, events []domain.Recorded) (admitted [
 }
 
 // hold sets the limit and returns when no commit is under way that was admitted under another.
-func (b *brake) hold(limit int64) {
-	b.update(true, limit)
-	b.busy.Lock()
-	b.busy.Unlock() //nolint:staticcheck // the wait itself is the purpose
+func (g *gate) hold(limit int64) {
+	g.update(true, limit)
+	g.busy.Lock()
+	g.busy.Unlock() //nolint:staticcheck // the wait itself is the purpose
 }
 
 // lift removes the limit.
-func (b *brake) lift() { b.update(false, 0) }
+func (g *gate) lift() { g.update(false, 0) }
 
-func (b *brake) update(set bool, limit int64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.set, b.limit = set, limit
-	if b.changed != nil {
-		close(b.changed)
-		b.changed = nil
+func (g *gate) update(set bool, limit int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.set, g.limit = set, limit
+	if g.changed != nil {
+		close(g.changed)
+		g.changed = nil
 	}
 }

@@ -1,4 +1,4 @@
-package projections
+package engine
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/pas-ta/liveness/projections/lease"
 )
 
 // Config is what an Engine is built from.
@@ -28,14 +30,14 @@ type Config struct {
 	StopPause time.Duration
 }
 
-// Engine maintains read models: each on one node at a time, from its checkpoint on, and builds it anew beside the running
-// one when its version has grown.
+// Engine maintains read models: each on one node at a time, from its checkpoint on, and builds a shadow of it
+// beside the running one when its version has grown.
 type Engine struct {
 	Config
 }
 
-// NewEngine checks the configuration.
-func NewEngine(config Config) (*Engine, error) {
+// New returns an engine when the configuration is complete.
+func New(config Config) (*Engine, error) {
 	if config.Pool == nil || config.Source == nil || config.Log == nil {
 		return nil, errors.New("projections need a pool, a source and a log")
 	}
@@ -68,16 +70,16 @@ func (e *Engine) Run(ctx context.Context) error {
 		}
 		return err
 	}
-	held := newLeases(e.Pool, e.LeaseRetry)
-	defer held.close(ctx)
+	leases := lease.NewSession(e.Pool, e.LeaseRetry)
+	defer leases.Close(ctx)
 	var running errgroup.Group
 	running.Go(func() error {
-		held.watch(ctx)
+		leases.Watch(ctx)
 		return nil
 	})
 	for _, p := range e.Projections {
 		running.Go(func() error {
-			e.maintain(ctx, held, p)
+			e.maintain(ctx, leases, p)
 			return nil
 		})
 	}
@@ -85,9 +87,9 @@ func (e *Engine) Run(ctx context.Context) error {
 }
 
 // maintain keeps one read model until ctx ends.
-func (e *Engine) maintain(ctx context.Context, held *leases, p Projection) {
+func (e *Engine) maintain(ctx context.Context, leases *lease.Session, p Projection) {
 	for ctx.Err() == nil {
-		err := e.serve(ctx, held, p)
+		err := e.serve(ctx, leases, p)
 		wait := e.FaultPause
 		switch {
 		case ctx.Err() != nil:
@@ -104,7 +106,7 @@ func (e *Engine) maintain(ctx context.Context, held *leases, p Projection) {
 }
 
 // serve does for a read model what its state asks for, until that changes.
-func (e *Engine) serve(ctx context.Context, held *leases, p Projection) error {
+func (e *Engine) serve(ctx context.Context, leases *lease.Session, p Projection) error {
 	stored, exists, err := readCheckpoint(ctx, e.Pool, p.Name, "")
 	switch {
 	case err != nil:
@@ -115,10 +117,10 @@ func (e *Engine) serve(ctx context.Context, held *leases, p Projection) error {
 		return errSuperseded
 	case stored.version < p.Version:
 		// Not under the read model's own lease: an older program may still maintain the old tables meanwhile.
-		_, err := e.beside(ctx, held, p, rebuildOptions{resume: true, onlyIfOlder: true, swap: true})
+		_, err := e.buildShadow(ctx, leases, p, rebuildOptions{resume: true, onlyIfOlder: true, swap: true})
 		return err
 	}
-	leased, release, err := held.acquire(ctx, p.Name)
+	leased, release, err := leases.Acquire(ctx, p.Name)
 	if err != nil {
 		return err
 	}
@@ -143,4 +145,16 @@ func (e *Engine) projection(name string) (Projection, error) {
 		names[i] = p.Name
 	}
 	return Projection{}, fmt.Errorf("there is no read model %q; there are %s", name, strings.Join(names, ", "))
+}
+
+// pause waits, or returns why ctx ended.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }

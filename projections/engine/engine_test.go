@@ -1,4 +1,4 @@
-package projections_test
+package engine_test
 
 import (
 	"context"
@@ -15,11 +15,14 @@ import (
 
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
+	"github.com/pas-ta/liveness/projections/engine"
+	"github.com/pas-ta/liveness/projections/engine/memorylog"
+	"github.com/pas-ta/liveness/projections/projectionstest"
 )
 
 // ledger is a read model that shows every fault: an event applied twice breaks its primary key, one left out is a gap.
-func ledger(before func(ctx context.Context, tx pgx.Tx, batch []domain.Recorded) error) projections.Projection {
-	return projections.Projection{
+func ledger(before func(ctx context.Context, tx pgx.Tx, batch []domain.Recorded) error) engine.Projection {
+	return engine.Projection{
 		Name: "ledger", Version: 1, StopsOnPoison: true,
 		Tables: "create table entries (position bigint primary key, ordinal bigint not null)",
 		Events: []string{domain.CheckCompleted{}.EventType()},
@@ -63,24 +66,24 @@ func wantAll(tb testing.TB, pool *pgxpool.Pool, n int) {
 func TestEngineFollowsTheLog(t *testing.T) {
 	t.Parallel()
 	pool := database(t)
-	log, c := life(t)
-	engine := newEngine(t, pool, log, projections.All()...)
-	stop := run(t, engine)
-	key := log.append(domain.APIKeysStream(c.id), c.regenerated(domain.SlotSecondary, "b", "e"))
-	waitFor(t, pool, "api_keys", key)
+	log, c := projectionstest.Life(t)
+	e := projectionstest.NewEngine(t, pool, log, projections.All()...)
+	stop := projectionstest.Run(t, e)
+	key := log.Append(domain.APIKeysStream(c.ID), c.Regenerated(domain.SlotSecondary, "b", "e"))
+	projectionstest.WaitFor(t, pool, "api_keys", key)
 	if _, found, err := projections.NewAPIKeys(pool).FindKey(t.Context(), "b"); found || err != nil {
 		t.Errorf("the old key is alive after its read model passed the regeneration: %v, %v", found, err)
 	}
 	head, _ := log.Head(t.Context())
 	for _, p := range projections.All() {
-		waitFor(t, pool, p.Name, head)
-		if s := status(t, engine, p.Name); !s.CaughtUp() || s.Lag != 0 || s.Parked != 0 || s.Position != head {
+		projectionstest.WaitFor(t, pool, p.Name, head)
+		if s := projectionstest.Status(t, e, p.Name); !s.CaughtUp() || s.Lag != 0 || s.Parked != 0 || s.Position != head {
 			t.Errorf("status = %+v", s)
 		}
 	}
 	stop()
-	log.append(c.usageStream(epoch), c.checks(epoch.Add(time.Hour), 3)...)
-	if s := status(t, engine, "usage"); s.State != projections.StateIdle || s.Lag != 30 || s.LagFor <= 0 {
+	log.Append(c.UsageStream(memorylog.Epoch), c.Checks(memorylog.Epoch.Add(time.Hour), 3)...)
+	if s := projectionstest.Status(t, e, "usage"); s.State != engine.StateIdle || s.Lag != 30 || s.LagFor <= 0 {
 		t.Errorf("status when nobody maintains it = %+v", s)
 	}
 }
@@ -90,8 +93,8 @@ func TestEngineFollowsTheLog(t *testing.T) {
 func TestCrashBetweenApplyAndCommit(t *testing.T) {
 	t.Parallel()
 	pool := database(t)
-	log, c := newLog(), newCustomer(t, 1)
-	log.batch = 10
+	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
+	log.BatchSize = 10
 	var breaks atomic.Int32
 	p := ledger(func(ctx context.Context, tx pgx.Tx, _ []domain.Recorded) error {
 		if breaks.Add(1)%3 == 1 {
@@ -100,16 +103,16 @@ func TestCrashBetweenApplyAndCommit(t *testing.T) {
 		}
 		return nil
 	})
-	engine := newEngine(t, pool, log, p)
+	e := projectionstest.NewEngine(t, pool, log, p)
 	var last uint64
 	for range 5 {
-		stop := run(t, engine)
-		last = log.append(c.usageStream(epoch), c.checks(epoch, 20)...)
-		eventually(t, "a batch", func() bool { return status(t, engine, "ledger").Position > 0 })
+		stop := projectionstest.Run(t, e)
+		last = log.Append(c.UsageStream(memorylog.Epoch), c.Checks(memorylog.Epoch, 20)...)
+		projectionstest.Eventually(t, "a batch", func() bool { return projectionstest.Status(t, e, "ledger").Position > 0 })
 		stop() // wherever it is
 	}
-	run(t, engine)
-	waitFor(t, pool, "ledger", last)
+	projectionstest.Run(t, e)
+	projectionstest.WaitFor(t, pool, "ledger", last)
 	wantAll(t, pool, 100)
 	if breaks.Load() < 3 {
 		t.Errorf("the connection broke in %d of the batches", breaks.Load())
@@ -121,8 +124,8 @@ func TestCrashBetweenApplyAndCommit(t *testing.T) {
 func TestTwoRunners(t *testing.T) {
 	t.Parallel()
 	pool := database(t)
-	log, c := newLog(), newCustomer(t, 1)
-	log.batch = 10
+	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
+	log.BatchSize = 10
 	var inside, most atomic.Int32
 	var once sync.Once
 	p := ledger(func(ctx context.Context, tx pgx.Tx, _ []domain.Recorded) error {
@@ -135,44 +138,44 @@ func TestTwoRunners(t *testing.T) {
 		})
 		return err
 	})
-	stopFirst := run(t, newEngine(t, pool, log, p))
-	eventually(t, "the first runner", func() bool {
-		log.append(c.usageStream(epoch), c.check(epoch))
+	stopFirst := projectionstest.Run(t, projectionstest.NewEngine(t, pool, log, p))
+	projectionstest.Eventually(t, "the first runner", func() bool {
+		log.Append(c.UsageStream(memorylog.Epoch), c.Check(memorylog.Epoch))
 		return inside.Load() > 0 || most.Load() > 0
 	})
-	second := newEngine(t, pool, log, p)
-	run(t, second)
+	second := projectionstest.NewEngine(t, pool, log, p)
+	projectionstest.Run(t, second)
 	for range 20 {
-		log.append(c.usageStream(epoch), c.checks(epoch, 10)...)
+		log.Append(c.UsageStream(memorylog.Epoch), c.Checks(memorylog.Epoch, 10)...)
 	}
 	stopFirst()
-	last := log.append(c.usageStream(epoch), c.checks(epoch, 10)...)
-	waitFor(t, pool, "ledger", last)
+	last := log.Append(c.UsageStream(memorylog.Epoch), c.Checks(memorylog.Epoch, 10)...)
+	projectionstest.WaitFor(t, pool, "ledger", last)
 	wantAll(t, pool, int(last/10))
-	eventually(t, "the second runner being live", func() bool { return status(t, second, "ledger").CaughtUp() })
+	projectionstest.Eventually(t, "the second runner being live", func() bool { return projectionstest.Status(t, second, "ledger").CaughtUp() })
 }
 
 // TestRunnersWithoutLease: the checkpoint alone keeps two runners from doubling anything.
 func TestRunnersWithoutLease(t *testing.T) {
 	t.Parallel()
 	pool := database(t)
-	log, c := newLog(), newCustomer(t, 1)
-	log.batch = 3
+	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
+	log.BatchSize = 3
 	p := ledger(nil)
-	if err := projections.Prepare(t.Context(), pool, p); err != nil {
+	if err := engine.Prepare(t.Context(), pool, p); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var runners sync.WaitGroup
 	for range 3 {
-		engine := newEngine(t, pool, log, p)
-		runners.Go(func() { _ = projections.RunUnleased(ctx, engine, p) })
+		e := projectionstest.NewEngine(t, pool, log, p)
+		runners.Go(func() { _ = engine.RunUnleased(ctx, e, p) })
 	}
 	var last uint64
 	for range 50 {
-		last = log.append(c.usageStream(epoch), c.checks(epoch, 5)...)
+		last = log.Append(c.UsageStream(memorylog.Epoch), c.Checks(memorylog.Epoch, 5)...)
 	}
-	waitFor(t, pool, "ledger", last)
+	projectionstest.WaitFor(t, pool, "ledger", last)
 	cancel()
 	runners.Wait()
 	wantAll(t, pool, 250)
@@ -184,7 +187,7 @@ func TestPoison(t *testing.T) {
 	faults := map[string]func(ctx context.Context, tx pgx.Tx) error{
 		"panic":          func(context.Context, pgx.Tx) error { panic("boom") },
 		"data exception": func(ctx context.Context, tx pgx.Tx) error { _, err := tx.Exec(ctx, "select 1/0"); return err },
-		"marked":         func(context.Context, pgx.Tx) error { return fmt.Errorf("bad: %w", projections.ErrPoisonous) },
+		"marked":         func(context.Context, pgx.Tx) error { return fmt.Errorf("bad: %w", engine.ErrPoisonous) },
 	}
 	const bad = 37
 	for name, fault := range faults {
@@ -192,7 +195,7 @@ func TestPoison(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, stops %v", name, stops), func(t *testing.T) {
 				t.Parallel()
 				pool := database(t)
-				log, c := newLog(), newCustomer(t, 1)
+				log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
 				var repaired atomic.Bool
 				p := ledger(func(ctx context.Context, tx pgx.Tx, batch []domain.Recorded) error {
 					for _, r := range batch {
@@ -203,12 +206,12 @@ func TestPoison(t *testing.T) {
 					return nil
 				})
 				p.StopsOnPoison = stops
-				engine := newEngine(t, pool, log, p)
-				run(t, engine)
-				last := log.append(c.usageStream(epoch), c.checks(epoch, 90)...)
+				e := projectionstest.NewEngine(t, pool, log, p)
+				projectionstest.Run(t, e)
+				last := log.Append(c.UsageStream(memorylog.Epoch), c.Checks(memorylog.Epoch, 90)...)
 				if !stops {
-					waitFor(t, pool, "ledger", last)
-					if s := status(t, engine, "ledger"); s.Parked != 1 {
+					projectionstest.WaitFor(t, pool, "ledger", last)
+					if s := projectionstest.Status(t, e, "ledger"); s.Parked != 1 {
 						t.Errorf("status = %+v", s)
 					}
 					if got := entries(t, pool); len(got) != 89 || got[bad-2] != bad-1 || got[bad-1] != bad+1 {
@@ -216,15 +219,15 @@ func TestPoison(t *testing.T) {
 					}
 					return
 				}
-				eventually(t, "stopping", func() bool { return status(t, engine, "ledger").State == projections.StateStopped })
-				if s := status(t, engine, "ledger"); s.Error == "" || s.Position != (bad-1)*10 {
+				projectionstest.Eventually(t, "stopping", func() bool { return projectionstest.Status(t, e, "ledger").State == engine.StateStopped })
+				if s := projectionstest.Status(t, e, "ledger"); s.Error == "" || s.Position != (bad-1)*10 {
 					t.Errorf("status = %+v", s)
 				}
 				wantAll(t, pool, bad-1)
 				repaired.Store(true)
-				waitFor(t, pool, "ledger", last)
+				projectionstest.WaitFor(t, pool, "ledger", last)
 				wantAll(t, pool, 90)
-				if s := status(t, engine, "ledger"); s.Error != "" || s.Parked != 0 {
+				if s := projectionstest.Status(t, e, "ledger"); s.Error != "" || s.Parked != 0 {
 					t.Errorf("status after the repair = %+v", s)
 				}
 			})
@@ -236,17 +239,17 @@ func TestPoison(t *testing.T) {
 func TestUndecodableEvent(t *testing.T) {
 	t.Parallel()
 	pool := database(t)
-	log, c := newLog(), newCustomer(t, 1)
-	key := c.issued(domain.SlotPrimary, "a")
-	log.append(domain.APIKeysStream(c.id), key)
-	last := log.append(domain.APIKeysStream(c.id), projections.Undecodable{Type: key.EventType(), Err: domain.ErrUnknownEvent})
-	engine := newEngine(t, pool, log, projections.All()...)
-	run(t, engine)
-	waitFor(t, pool, "activity", last)
-	if s := status(t, engine, "activity"); s.Parked != 1 {
+	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
+	key := c.Issued(domain.SlotPrimary, "a")
+	log.Append(domain.APIKeysStream(c.ID), key)
+	last := log.Append(domain.APIKeysStream(c.ID), engine.Undecodable{Type: key.EventType(), Err: domain.ErrUnknownEvent})
+	e := projectionstest.NewEngine(t, pool, log, projections.All()...)
+	projectionstest.Run(t, e)
+	projectionstest.WaitFor(t, pool, "activity", last)
+	if s := projectionstest.Status(t, e, "activity"); s.Parked != 1 {
 		t.Errorf("activity = %+v", s)
 	}
-	eventually(t, "stopping", func() bool { return status(t, engine, "api_keys").State == projections.StateStopped })
+	projectionstest.Eventually(t, "stopping", func() bool { return projectionstest.Status(t, e, "api_keys").State == engine.StateStopped })
 	if _, found, err := projections.NewAPIKeys(pool).FindKey(t.Context(), "a"); !found || err != nil {
 		t.Errorf("what came before is not served: %v, %v", found, err)
 	}
@@ -256,7 +259,7 @@ func TestUndecodableEvent(t *testing.T) {
 func TestFailuresOfTheSurroundingsAreNoPoison(t *testing.T) {
 	t.Parallel()
 	pool := database(t)
-	log, c := newLog(), newCustomer(t, 1)
+	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
 	var attempts atomic.Int32
 	var repaired atomic.Bool
 	p := ledger(func(ctx context.Context, tx pgx.Tx, _ []domain.Recorded) error {
@@ -270,14 +273,14 @@ func TestFailuresOfTheSurroundingsAreNoPoison(t *testing.T) {
 		return err
 	})
 	p.StopsOnPoison = false
-	engine := newEngine(t, pool, log, p)
-	run(t, engine)
-	last := log.append(c.usageStream(epoch), c.checks(epoch, 5)...)
-	eventually(t, "giving up once", func() bool { return status(t, engine, "ledger").State == projections.StateFailing })
+	e := projectionstest.NewEngine(t, pool, log, p)
+	projectionstest.Run(t, e)
+	last := log.Append(c.UsageStream(memorylog.Epoch), c.Checks(memorylog.Epoch, 5)...)
+	projectionstest.Eventually(t, "giving up once", func() bool { return projectionstest.Status(t, e, "ledger").State == engine.StateFailing })
 	repaired.Store(true)
-	waitFor(t, pool, "ledger", last)
+	projectionstest.WaitFor(t, pool, "ledger", last)
 	wantAll(t, pool, 5)
-	if s := status(t, engine, "ledger"); s.Parked != 0 || s.Error != "" {
+	if s := projectionstest.Status(t, e, "ledger"); s.Parked != 0 || s.Error != "" {
 		t.Errorf("status = %+v", s)
 	}
 }
@@ -288,7 +291,7 @@ func TestFailuresOfTheSurroundingsAreNoPoison(t *testing.T) {
 func TestMiddlewareOrder(t *testing.T) {
 	t.Parallel()
 	pool := database(t)
-	log, c := newLog(), newCustomer(t, 1)
+	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
 	var calls atomic.Int32
 	p := ledger(func(_ context.Context, _ pgx.Tx, batch []domain.Recorded) error {
 		if calls.Add(1)%2 == 1 {
@@ -302,21 +305,21 @@ func TestMiddlewareOrder(t *testing.T) {
 		return nil
 	})
 	p.StopsOnPoison = false
-	last := log.append(c.usageStream(epoch), c.checks(epoch, 4)...)
-	engine := newEngine(t, pool, log, p)
-	run(t, engine)
-	waitFor(t, pool, "ledger", last)
+	last := log.Append(c.UsageStream(memorylog.Epoch), c.Checks(memorylog.Epoch, 4)...)
+	e := projectionstest.NewEngine(t, pool, log, p)
+	projectionstest.Run(t, e)
+	projectionstest.WaitFor(t, pool, "ledger", last)
 	if got := entries(t, pool); !cmp.Equal(got, []int64{1, 2, 4}) {
 		t.Errorf("entries = %v", got)
 	}
-	if nacks := log.nacks.Load(); nacks != 0 {
+	if nacks := log.Nacks.Load(); nacks != 0 {
 		t.Errorf("the batch was given back %d times", nacks)
 	}
 	// The batch of 4, its halves of 2, and the two events of the second half: each fails once in passing.
 	if got := calls.Load(); got != 10 {
 		t.Errorf("applied %d times", got)
 	}
-	parked, err := engine.Parked(t.Context(), "ledger", 10)
+	parked, err := e.Parked(t.Context(), "ledger", 10)
 	if err != nil || len(parked) != 1 || parked[0].Position != 30 || parked[0].Revision != 2 || parked[0].Error != "panic: poison" {
 		t.Errorf("parked = %+v, %v", parked, err)
 	}
@@ -325,19 +328,19 @@ func TestMiddlewareOrder(t *testing.T) {
 func TestBarrier(t *testing.T) {
 	t.Parallel()
 	pool := database(t)
-	log, c := newLog(), newCustomer(t, 1)
+	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
 	p := ledger(nil)
-	if err := projections.Prepare(t.Context(), pool, p); err != nil {
+	if err := engine.Prepare(t.Context(), pool, p); err != nil {
 		t.Fatal(err)
 	}
-	position := log.append(c.usageStream(epoch), c.check(epoch))
-	hasty := projections.NewBarrier(pool, 30*time.Millisecond)
+	position := log.Append(c.UsageStream(memorylog.Epoch), c.Check(memorylog.Epoch))
+	hasty := engine.NewBarrier(pool, 30*time.Millisecond)
 	if err := hasty.WaitFor(t.Context(), "ledger", position); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("waiting for what nobody maintains = %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	patient := projections.NewBarrier(pool, time.Minute)
+	patient := engine.NewBarrier(pool, time.Minute)
 	if err := patient.WaitFor(ctx, "ledger", position); !errors.Is(err, context.Canceled) {
 		t.Errorf("waiting with an ended context = %v", err)
 	}
@@ -349,7 +352,7 @@ func TestBarrier(t *testing.T) {
 			}
 		})
 	}
-	run(t, newEngine(t, pool, log, p)) // in "another process": nothing tells the barrier
-	log.append(c.usageStream(epoch), c.check(epoch))
+	projectionstest.Run(t, projectionstest.NewEngine(t, pool, log, p)) // in "another process": nothing tells the barrier
+	log.Append(c.UsageStream(memorylog.Epoch), c.Check(memorylog.Epoch))
 	waiting.Wait()
 }

@@ -1,4 +1,4 @@
-package projections
+package engine
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/pas-ta/liveness/projections/lease"
 )
 
 // State is what a read model is doing.
@@ -65,7 +67,7 @@ func (e *Engine) Statuses(ctx context.Context) ([]Status, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the end of the log: %w", err)
 	}
-	held, err := e.heldLeases(ctx)
+	held, err := lease.Held(ctx, e.Pool)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +83,7 @@ func (e *Engine) Statuses(ctx context.Context) ([]Status, error) {
 		var caughtUp, stopped bool
 		err := row.Scan(&s.Name, &s.Version, &position, &eventAt, &now, &caughtUp, &stopped, &s.Error, &s.UpdatedAt, &s.Parked)
 		s.Position, s.Head = uint64(max(position, 0)), head
-		s.State = stateOf(s, held[lockNumber(s.Name)], caughtUp, stopped)
+		s.State = stateOf(s, held(s.Name), caughtUp, stopped)
 		if s.State != StateLive && head > s.Position {
 			s.Lag = head - s.Position
 			if eventAt != nil {
@@ -120,13 +122,13 @@ func (e *Engine) Parked(ctx context.Context, readModel string, limit int) ([]Par
 }
 
 func stateOf(s Status, maintained, caughtUp, stopped bool) State {
-	beside := strings.HasSuffix(s.Name, rebuildSuffix)
+	shadow := strings.HasSuffix(s.Name, rebuildSuffix)
 	switch {
 	case stopped:
 		return StateStopped
-	case beside && maintained:
+	case shadow && maintained:
 		return StateBuilding
-	case beside:
+	case shadow:
 		return StateAbandoned
 	case !maintained:
 		return StateIdle
@@ -136,21 +138,4 @@ func stateOf(s Status, maintained, caughtUp, stopped bool) State {
 		return StateLive
 	}
 	return StateCatchingUp
-}
-
-// heldLeases gives the numbers of the leases that some node holds.
-func (e *Engine) heldLeases(ctx context.Context) (map[int32]bool, error) {
-	rows, _ := e.Pool.Query(ctx, `
-		select objid::bigint from pg_locks
-		where locktype = 'advisory' and granted and objsubid = 2 and classid = $1::bigint::oid
-			and database = (select oid from pg_database where datname = current_database())`, int64(lockClass))
-	numbers, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-	if err != nil {
-		return nil, fmt.Errorf("read who maintains the read models: %w", err)
-	}
-	held := map[int32]bool{}
-	for _, n := range numbers {
-		held[int32(uint32(n))] = true
-	}
-	return held, nil
 }

@@ -1,10 +1,11 @@
-// Package projections keeps read models in Postgres: one file per read model with its tables, the events it follows, what
-// each of them changes, and the queries over it. The engine in the other files runs them.
+// Package engine maintains read models in Postgres, whatever they show: it follows the log through the source port, applies
+// batches of events together with the checkpoint that covers them, builds shadows and swaps them in, and tells how all that
+// stands. What a read model shows belongs to package projections; how a log is followed, to an adapter.
 //
 // A read model is exactly-once in effect: a batch of events and the checkpoint that covers it commit in one transaction,
 // and the checkpoint moves only from where the batch began. Projections write their own tables and nothing else, so
 // replaying never repeats a side effect.
-package projections
+package engine
 
 import (
 	"context"
@@ -35,11 +36,6 @@ type Projection struct {
 	StopsOnPoison bool
 }
 
-// All lists the read models of the product.
-func All() []Projection {
-	return []Projection{APIKeysProjection(), UsageProjection(), SubscriptionsProjection(), AccountsProjection(), ActivityProjection(), MeteringProjection()}
-}
-
 var namePattern = regexp.MustCompile(`^[a-z][a-z_]{0,39}$`)
 
 func (p Projection) validate() error {
@@ -52,34 +48,4 @@ func (p Projection) validate() error {
 		return fmt.Errorf("projection %s needs tables, events and a way to apply them", p.Name)
 	}
 	return nil
-}
-
-// types names the types of events.
-func types(events ...domain.Event) []string {
-	names := make([]string, len(events))
-	for i, e := range events {
-		names[i] = e.EventType()
-	}
-	return names
-}
-
-// statements collects what the events of a batch change, to be sent in one round trip.
-type statements struct {
-	pgx.Batch
-}
-
-func (s *statements) add(sql string, args ...any) { s.Queue(sql, args...) }
-
-// applyEach runs what change adds for every event, in the order of the log. It suits read models of rare events.
-func applyEach(change func(*statements, domain.Recorded)) func(context.Context, pgx.Tx, []domain.Recorded) error {
-	return func(ctx context.Context, tx pgx.Tx, batch []domain.Recorded) error {
-		var all statements
-		for _, recorded := range batch {
-			change(&all, recorded)
-		}
-		if all.Len() == 0 {
-			return nil
-		}
-		return tx.SendBatch(ctx, &all.Batch).Close()
-	}
 }

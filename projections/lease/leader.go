@@ -1,4 +1,4 @@
-package projections
+package lease
 
 import (
 	"context"
@@ -19,26 +19,26 @@ type Leader struct {
 
 var _ commands.Lease = (*Leader)(nil)
 
-// NewLeader names the work; nodes with the same database and name take turns.
+// NewLeader returns the turns at the work called name; nodes with the same database take them.
 func NewLeader(pool *pgxpool.Pool, name string) *Leader {
 	return &Leader{pool: pool, name: name, retry: 2 * time.Second}
 }
 
 // Hold implements commands.Lease.
 func (l *Leader) Hold(ctx context.Context, work func(ctx context.Context) error) error {
-	held := newLeases(l.pool, l.retry)
-	defer held.close(ctx)
+	session := NewSession(l.pool, l.retry)
+	defer session.Close(ctx)
 	watching, stop := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		held.watch(watching)
+		session.Watch(watching)
 	}()
 	defer func() {
 		stop()
 		<-done
 	}()
-	leased, release, err := held.acquire(ctx, l.name)
+	leased, release, err := session.Acquire(ctx, l.name)
 	if err != nil {
 		return fmt.Errorf("wait for the turn of %s: %w", l.name, err)
 	}

@@ -1,4 +1,4 @@
-package projections
+package engine
 
 import (
 	"context"
@@ -21,8 +21,8 @@ const (
 
 // Barrier lets a screen wait until a read model shows what a command has just done, whichever node maintains it.
 type Barrier struct {
-	pool     *pgxpool.Pool
-	patience time.Duration
+	pool    *pgxpool.Pool
+	timeout time.Duration
 
 	mu      sync.Mutex
 	known   map[string]int64 // positions that are reached for certain; they only grow
@@ -40,13 +40,13 @@ type waiter struct {
 
 var _ commands.Barrier = (*Barrier)(nil)
 
-// NewBarrier returns a barrier whose waiters give up after patience.
-func NewBarrier(pool *pgxpool.Pool, patience time.Duration) *Barrier {
-	return &Barrier{pool: pool, patience: patience, known: map[string]int64{}, waiting: map[*waiter]struct{}{}}
+// NewBarrier returns a barrier whose waiters give up after timeout.
+func NewBarrier(pool *pgxpool.Pool, timeout time.Duration) *Barrier {
+	return &Barrier{pool: pool, timeout: timeout, known: map[string]int64{}, waiting: map[*waiter]struct{}{}}
 }
 
 // WaitFor returns once the read model shows everything up to a commit position. It gives an error when that takes longer
-// than the barrier's patience or than ctx lasts. The position should be that of an event the read model follows: others
+// than the barrier's timeout or than ctx lasts. The position should be that of an event the read model follows: others
 // are passed too, but only when the log's reader next tells how far it has come.
 func (b *Barrier) WaitFor(ctx context.Context, readModel string, position uint64) error {
 	w := &waiter{readModel: readModel, position: int64(position), done: make(chan struct{})}
@@ -63,15 +63,15 @@ func (b *Barrier) WaitFor(ctx context.Context, readModel string, position uint64
 	}
 	b.mu.Unlock()
 
-	patience := time.NewTimer(b.patience)
-	defer patience.Stop()
+	timeout := time.NewTimer(b.timeout)
+	defer timeout.Stop()
 	var reason error
 	select {
 	case <-w.done:
 		return nil
 	case <-ctx.Done():
 		reason = context.Cause(ctx)
-	case <-patience.C:
+	case <-timeout.C:
 		reason = context.DeadlineExceeded
 	}
 	b.mu.Lock()
@@ -127,7 +127,7 @@ func (b *Barrier) look(ctx context.Context) {
 }
 
 func (b *Barrier) read(ctx context.Context) (map[string]int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, b.patience)
+	ctx, cancel := context.WithTimeout(ctx, b.timeout)
 	defer cancel()
 	rows, _ := b.pool.Query(ctx, "select name, position from projection_checkpoints")
 	reached := map[string]int64{}

@@ -1,4 +1,4 @@
-package projections_test
+package engine_test
 
 import (
 	"context"
@@ -11,10 +11,13 @@ import (
 
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
+	"github.com/pas-ta/liveness/projections/engine"
+	"github.com/pas-ta/liveness/projections/engine/memorylog"
+	"github.com/pas-ta/liveness/projections/projectionstest"
 )
 
 // load appends to a log until it is stopped.
-func load(log *testLog, one func(n int)) (stop func()) {
+func load(log *memorylog.Log, one func(n int)) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -33,21 +36,21 @@ func load(log *testLog, one func(n int)) (stop func()) {
 func TestRebuildUnderLoad(t *testing.T) {
 	t.Parallel()
 	pool := database(t)
-	log, c := life(t)
-	engine := newEngine(t, pool, log, projections.All()...)
-	run(t, engine)
-	waitFor(t, pool, "api_keys", uint64(len(log.all()))*10)
-	barrier := projections.NewBarrier(pool, time.Minute)
+	log, c := projectionstest.Life(t)
+	e := projectionstest.NewEngine(t, pool, log, projections.All()...)
+	projectionstest.Run(t, e)
+	projectionstest.WaitFor(t, pool, "api_keys", uint64(len(log.All()))*10)
+	barrier := engine.NewBarrier(pool, time.Minute)
 	keys := projections.NewAPIKeys(pool)
 	alive := "d"
 	stop := load(log, func(n int) {
-		log.append(c.usageStream(epoch), c.check(epoch))
+		log.Append(c.UsageStream(memorylog.Epoch), c.Check(memorylog.Epoch))
 		if n%5 != 0 {
 			return
 		}
 		dead := alive
 		alive = fmt.Sprintf("key %d", n)
-		position := log.append(domain.APIKeysStream(c.id), c.regenerated(domain.SlotPrimary, dead, alive))
+		position := log.Append(domain.APIKeysStream(c.ID), c.Regenerated(domain.SlotPrimary, dead, alive))
 		if err := barrier.WaitFor(t.Context(), "api_keys", position); err != nil {
 			t.Errorf("wait: %v", err)
 		}
@@ -59,21 +62,21 @@ func TestRebuildUnderLoad(t *testing.T) {
 	})
 	for range 2 {
 		for _, p := range projections.All() {
-			comparison, err := engine.Rebuild(t.Context(), p.Name, nil)
+			comparison, err := e.Rebuild(t.Context(), p.Name, nil)
 			if err != nil || !comparison.Equal() || len(comparison.Tables) == 0 {
 				t.Errorf("rebuild %s: %v, %+v", p.Name, err, comparison)
 			}
 		}
 	}
 	stop()
-	last := log.append(c.usageStream(epoch), c.check(epoch))
-	waitFor(t, pool, "usage", last)
-	month, err := projections.NewUsage(pool).Month(t.Context(), c.subscription, domain.MonthOf(epoch))
-	if err != nil || month.Counted() != c.counted[month.Month] {
-		t.Errorf("counted %d, shown %d, %v", c.counted[month.Month], month.Counted(), err)
+	last := log.Append(c.UsageStream(memorylog.Epoch), c.Check(memorylog.Epoch))
+	projectionstest.WaitFor(t, pool, "usage", last)
+	month, err := projections.NewUsage(pool).Month(t.Context(), c.Subscription, domain.MonthOf(memorylog.Epoch))
+	if err != nil || month.Counted() != c.Counted[month.Month] {
+		t.Errorf("counted %d, shown %d, %v", c.Counted[month.Month], month.Counted(), err)
 	}
 	for _, p := range projections.All() {
-		comparison, err := engine.Compare(t.Context(), p.Name, nil)
+		comparison, err := e.Compare(t.Context(), p.Name, nil)
 		if err != nil || !comparison.Equal() {
 			t.Errorf("compare %s: %v, %+v", p.Name, err, comparison)
 		}
@@ -83,7 +86,7 @@ func TestRebuildUnderLoad(t *testing.T) {
 
 func wantNoLeftovers(t *testing.T, pool *pgxpool.Pool) {
 	t.Helper()
-	eventually(t, "dropping what rebuilding made", func() bool {
+	projectionstest.Eventually(t, "dropping what rebuilding made", func() bool {
 		var leftovers int
 		if err := pool.QueryRow(t.Context(), `
 			select (select count(*) from information_schema.schemata where schema_name like '%\_\_%')
@@ -98,16 +101,16 @@ func wantNoLeftovers(t *testing.T, pool *pgxpool.Pool) {
 func TestCompareFindsDifferences(t *testing.T) {
 	t.Parallel()
 	pool := database(t)
-	log, c := life(t)
-	engine := newEngine(t, pool, log, projections.UsageProjection())
-	stop := run(t, engine)
-	waitFor(t, pool, "usage", log.append(c.usageStream(epoch), c.check(epoch)))
+	log, c := projectionstest.Life(t)
+	e := projectionstest.NewEngine(t, pool, log, projections.UsageProjection())
+	stop := projectionstest.Run(t, e)
+	projectionstest.WaitFor(t, pool, "usage", log.Append(c.UsageStream(memorylog.Epoch), c.Check(memorylog.Epoch)))
 	stop() // nobody maintains it now; comparing does not need that
 	if _, err := pool.Exec(t.Context(), "update usage.checks set brightness = brightness + 0.001 where ordinal = 500"); err != nil {
 		t.Fatal(err)
 	}
 	told := false
-	comparison, err := engine.Compare(t.Context(), "usage", func(p projections.Progress) { told = told || p.Head > 0 })
+	comparison, err := e.Compare(t.Context(), "usage", func(p engine.Progress) { told = told || p.Head > 0 })
 	if err != nil || comparison.Equal() || !told {
 		t.Errorf("compare = %+v, %v; progress told: %v", comparison, err, told)
 	}
@@ -116,10 +119,10 @@ func TestCompareFindsDifferences(t *testing.T) {
 			t.Errorf("%+v", table)
 		}
 	}
-	if comparison, err = engine.Rebuild(t.Context(), "usage", nil); err != nil || comparison.Equal() {
+	if comparison, err = e.Rebuild(t.Context(), "usage", nil); err != nil || comparison.Equal() {
 		t.Errorf("rebuild = %+v, %v", comparison, err)
 	}
-	if comparison, err = engine.Compare(t.Context(), "usage", nil); err != nil || !comparison.Equal() {
+	if comparison, err = e.Compare(t.Context(), "usage", nil); err != nil || !comparison.Equal() {
 		t.Errorf("compare after the rebuild = %+v, %v", comparison, err)
 	}
 	wantNoLeftovers(t, pool)
@@ -130,29 +133,29 @@ func TestCompareFindsDifferences(t *testing.T) {
 func TestNewVersion(t *testing.T) {
 	t.Parallel()
 	pool := database(t)
-	log, c := newLog(), newCustomer(t, 1)
+	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
 	old := ledger(nil)
-	older := newEngine(t, pool, log, old)
-	run(t, older)
-	waitFor(t, pool, "ledger", log.append(c.usageStream(epoch), c.checks(epoch, 200)...))
+	older := projectionstest.NewEngine(t, pool, log, old)
+	projectionstest.Run(t, older)
+	projectionstest.WaitFor(t, pool, "ledger", log.Append(c.UsageStream(memorylog.Epoch), c.Checks(memorylog.Epoch, 200)...))
 
 	stop := load(log, func(int) {
-		if err := projections.NewBarrier(pool, time.Minute).WaitFor(t.Context(), "ledger", log.append(c.usageStream(epoch), c.check(epoch))); err != nil {
+		if err := engine.NewBarrier(pool, time.Minute).WaitFor(t.Context(), "ledger", log.Append(c.UsageStream(memorylog.Epoch), c.Check(memorylog.Epoch))); err != nil {
 			t.Error(err)
 		}
 	})
 	newer := old
 	newer.Version = 2
 	newer.Tables = "create table entries (position bigint primary key, ordinal bigint not null, added text not null default 'new')"
-	newEngines := []*projections.Engine{newEngine(t, pool, log, newer), newEngine(t, pool, log, newer)}
-	for _, engine := range newEngines {
-		run(t, engine)
+	newEngines := []*engine.Engine{projectionstest.NewEngine(t, pool, log, newer), projectionstest.NewEngine(t, pool, log, newer)}
+	for _, e := range newEngines {
+		projectionstest.Run(t, e)
 	}
-	eventually(t, "the swap", func() bool { return status(t, newEngines[0], "ledger").Version == 2 })
-	eventually(t, "the newer program maintaining it", func() bool { return status(t, newEngines[0], "ledger").CaughtUp() })
+	projectionstest.Eventually(t, "the swap", func() bool { return projectionstest.Status(t, newEngines[0], "ledger").Version == 2 })
+	projectionstest.Eventually(t, "the newer program maintaining it", func() bool { return projectionstest.Status(t, newEngines[0], "ledger").CaughtUp() })
 	stop()
-	last := log.append(c.usageStream(epoch), c.check(epoch))
-	waitFor(t, pool, "ledger", last)
+	last := log.Append(c.UsageStream(memorylog.Epoch), c.Check(memorylog.Epoch))
+	projectionstest.WaitFor(t, pool, "ledger", last)
 	wantAll(t, pool, int(last/10))
 	if _, err := pool.Exec(t.Context(), "select added from ledger.entries"); err != nil {
 		t.Error(err)
@@ -167,12 +170,12 @@ func TestNewVersion(t *testing.T) {
 func TestInterruptedRebuild(t *testing.T) {
 	t.Parallel()
 	pool := database(t)
-	log, c := newLog(), newCustomer(t, 1)
-	engine := newEngine(t, pool, log, ledger(nil))
-	run(t, engine)
-	waitFor(t, pool, "ledger", log.append(c.usageStream(epoch), c.checks(epoch, 500)...))
+	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
+	e := projectionstest.NewEngine(t, pool, log, ledger(nil))
+	projectionstest.Run(t, e)
+	projectionstest.WaitFor(t, pool, "ledger", log.Append(c.UsageStream(memorylog.Epoch), c.Checks(memorylog.Epoch, 500)...))
 	ctx, cancel := context.WithCancel(t.Context())
-	if _, err := engine.Rebuild(ctx, "ledger", func(p projections.Progress) {
+	if _, err := e.Rebuild(ctx, "ledger", func(p engine.Progress) {
 		if p.Position > 1000 {
 			cancel()
 		}
@@ -181,7 +184,7 @@ func TestInterruptedRebuild(t *testing.T) {
 	}
 	wantAll(t, pool, 500)
 	wantNoLeftovers(t, pool)
-	if _, err := engine.Rebuild(t.Context(), "nonsense", nil); err == nil {
+	if _, err := e.Rebuild(t.Context(), "nonsense", nil); err == nil {
 		t.Error("an unknown read model was rebuilt")
 	}
 }

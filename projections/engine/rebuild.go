@@ -1,4 +1,4 @@
-package projections
+package engine
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/pas-ta/liveness/projections/lease"
 )
 
 // Progress says how far a read model that is built beside the running one has come.
@@ -16,20 +18,20 @@ type Progress struct {
 	Head     uint64 // where the log ended when building began
 }
 
-// holdPatience bounds how long the running read model is held still at the end of building, so that the other can reach
+// holdTimeout bounds how long the running read model is held still at the end of building, so that the other can reach
 // the same place. Queries go on meanwhile; what waits for the read model waits as long.
-const holdPatience = 10 * time.Second
+const holdTimeout = 10 * time.Second
 
 // Rebuild makes a read model anew from the start of the log beside the running one, compares the two at the same place of
 // the log, and swaps them; the running one serves and is maintained until then. The comparison is empty when the running
 // one is of another version. It differs when the running one was wrong, and the swap has then put that right.
 func (e *Engine) Rebuild(ctx context.Context, name string, progress func(Progress)) (Comparison, error) {
-	return e.besideAlone(ctx, name, rebuildOptions{progress: progress, compare: true, swap: true})
+	return e.buildShadowAlone(ctx, name, rebuildOptions{progress: progress, compare: true, swap: true})
 }
 
 // Compare makes a read model anew like Rebuild, compares it with the running one and drops it.
 func (e *Engine) Compare(ctx context.Context, name string, progress func(Progress)) (Comparison, error) {
-	return e.besideAlone(ctx, name, rebuildOptions{progress: progress, compare: true})
+	return e.buildShadowAlone(ctx, name, rebuildOptions{progress: progress, compare: true})
 }
 
 type rebuildOptions struct {
@@ -41,8 +43,8 @@ type rebuildOptions struct {
 	progress    func(Progress)
 }
 
-// besideAlone builds under leases of its own, so that it works in any process, whatever else runs in it.
-func (e *Engine) besideAlone(ctx context.Context, name string, options rebuildOptions) (Comparison, error) {
+// buildShadowAlone builds under leases of its own, so that it works in any process, whatever else runs in it.
+func (e *Engine) buildShadowAlone(ctx context.Context, name string, options rebuildOptions) (Comparison, error) {
 	p, err := e.projection(name)
 	if err != nil {
 		return Comparison{}, err
@@ -50,19 +52,19 @@ func (e *Engine) besideAlone(ctx context.Context, name string, options rebuildOp
 	if err := Prepare(ctx, e.Pool, p); err != nil {
 		return Comparison{}, err
 	}
-	held := newLeases(e.Pool, e.LeaseRetry)
-	defer held.close(ctx)
+	leases := lease.NewSession(e.Pool, e.LeaseRetry)
+	defer leases.Close(ctx)
 	watching, stop := context.WithCancel(ctx)
 	var watch sync.WaitGroup
-	watch.Go(func() { held.watch(watching) })
+	watch.Go(func() { leases.Watch(watching) })
 	defer watch.Wait()
 	defer stop()
-	return e.beside(ctx, held, p, options)
+	return e.buildShadow(ctx, leases, p, options)
 }
 
-// beside builds the tables of a read model beside the running ones and does with them what the options say.
-func (e *Engine) beside(ctx context.Context, held *leases, p Projection, options rebuildOptions) (Comparison, error) {
-	leased, release, err := held.acquire(ctx, p.Name+rebuildSuffix)
+// buildShadow builds the tables of a read model beside the running ones and does with them what the options say.
+func (e *Engine) buildShadow(ctx context.Context, leases *lease.Session, p Projection, options rebuildOptions) (Comparison, error) {
+	leased, release, err := leases.Acquire(ctx, p.Name+rebuildSuffix)
 	if err != nil {
 		return Comparison{}, err
 	}
@@ -89,7 +91,7 @@ func (e *Engine) beside(ctx context.Context, held *leases, p Projection, options
 		options.compare, options.otherLog = false, true
 	}
 	i := e.instance(p, p.Name+rebuildSuffix)
-	if err := e.createBeside(leased, i, options.resume); err != nil {
+	if err := e.createShadow(leased, i, options.resume); err != nil {
 		return Comparison{}, err
 	}
 	e.Log.InfoContext(ctx, "building a read model beside the running one", "projection", p.Name, "version", p.Version, "running", running.version)
@@ -103,7 +105,7 @@ func (e *Engine) beside(ctx context.Context, held *leases, p Projection, options
 	return comparison, nil
 }
 
-func (e *Engine) createBeside(ctx context.Context, i *instance, resume bool) error {
+func (e *Engine) createShadow(ctx context.Context, i *instance, resume bool) error {
 	return pgx.BeginFunc(ctx, e.Pool, func(tx pgx.Tx) error {
 		begun, exists, err := readCheckpoint(ctx, tx, i.schema, "")
 		if err != nil || resume && exists && begun.version == i.Version {
@@ -140,7 +142,7 @@ func (e *Engine) build(ctx context.Context, i *instance, compare bool, options r
 	}
 	var running sync.WaitGroup
 	if compare {
-		i.brake.hold(nothingRead) // it may never be ahead of the running one, or the two could not be compared
+		i.gate.hold(nothingRead) // it may never be ahead of the running one, or the two could not be compared
 	}
 	running.Go(func() { end(i.run(building)) })
 	defer running.Wait()
@@ -151,7 +153,7 @@ func (e *Engine) build(ctx context.Context, i *instance, compare bool, options r
 		if comparison, err = e.compare(building, i, track); err != nil {
 			return comparison, err
 		}
-		i.brake.lift()
+		i.gate.lift()
 	}
 	if !options.swap {
 		return comparison, nil
@@ -174,10 +176,10 @@ func (e *Engine) swap(ctx, building context.Context, i *instance, track *track, 
 		if exists && running.version > i.Version {
 			return errSuperseded
 		}
-		err = track.awaitBriefly(building, func(at checkpoint) bool { return otherLog || at.position >= running.eventPosition })
+		err = track.awaitWhileHeld(building, func(at checkpoint) bool { return otherLog || at.position >= running.eventPosition })
 		// An older version may have ended at an event that this one does not follow and is never told of. Then it is enough
 		// to have caught up and to have had nothing to do for long.
-		if err != nil && (building.Err() != nil || !track.idle(holdPatience/2)) {
+		if err != nil && (building.Err() != nil || !track.idle(holdTimeout/2)) {
 			return fmt.Errorf("reach the running read model: %w", err)
 		}
 		if _, exists, err = readCheckpoint(ctx, tx, i.schema, "for update"); err != nil || !exists {
@@ -249,9 +251,9 @@ func (t *track) await(ctx context.Context, wanted func(checkpoint) bool) error {
 	}
 }
 
-// awaitBriefly is await while the running read model is held still.
-func (t *track) awaitBriefly(ctx context.Context, wanted func(checkpoint) bool) error {
-	ctx, cancel := context.WithTimeout(ctx, holdPatience)
+// awaitWhileHeld is await while the running read model is held still.
+func (t *track) awaitWhileHeld(ctx context.Context, wanted func(checkpoint) bool) error {
+	ctx, cancel := context.WithTimeout(ctx, holdTimeout)
 	defer cancel()
 	return t.await(ctx, wanted)
 }

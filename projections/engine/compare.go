@@ -1,4 +1,4 @@
-package projections
+package engine
 
 import (
 	"context"
@@ -48,7 +48,7 @@ const quickRound = time.Second
 // only until a snapshot is taken; the tables are read from that, at leisure.
 func (e *Engine) compare(ctx context.Context, i *instance, track *track) (Comparison, error) {
 	follow := func(ctx context.Context, position int64) error {
-		i.brake.hold(position)
+		i.gate.hold(position)
 		return track.await(ctx, func(at checkpoint) bool { return at.eventPosition >= position })
 	}
 	for quick := false; !quick; {
@@ -73,7 +73,7 @@ func (e *Engine) compare(ctx context.Context, i *instance, track *track) (Compar
 		if err != nil {
 			return err
 		}
-		brief, cancel := context.WithTimeout(ctx, holdPatience)
+		brief, cancel := context.WithTimeout(ctx, holdTimeout)
 		defer cancel()
 		if err := follow(brief, running.eventPosition); err != nil {
 			return fmt.Errorf("reach the running read model: %w", err)

@@ -1,4 +1,4 @@
-package projections
+package engine
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/pas-ta/liveness/projections/lease"
 )
 
 // A read model that is built anew has its schema and its checkpoint under its name with this suffix until it is swapped
@@ -72,7 +74,7 @@ func Prepare(ctx context.Context, pool *pgxpool.Pool, projections ...Projection)
 			return err
 		}
 		err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-			if _, err := tx.Exec(ctx, "select pg_advisory_xact_lock($1, $2)", lockClass, lockNumber(p.Name+" tables")); err != nil {
+			if err := lease.HoldUntilCommit(ctx, tx, p.Name+" tables"); err != nil {
 				return err
 			}
 			_, exists, err := readCheckpoint(ctx, tx, p.Name, "")

@@ -1,0 +1,48 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/pas-ta/liveness/projections/engine"
+	"github.com/pas-ta/liveness/projections/engine/memorylog"
+	"github.com/pas-ta/liveness/projections/projectionstest"
+)
+
+// A log that was restored from an older backup than the database must not be worked with.
+func TestLogOfAnotherTimeIsRefused(t *testing.T) {
+	t.Parallel()
+	pool := database(t)
+	if err := engine.CheckLog(t.Context(), pool, 0); err != nil {
+		t.Fatalf("an empty database: %v", err)
+	}
+	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
+	head := log.Append(c.UsageStream(memorylog.Epoch), c.Checks(memorylog.Epoch, 3)...)
+	stop := projectionstest.Run(t, projectionstest.NewEngine(t, pool, log, ledger(nil)))
+	projectionstest.WaitFor(t, pool, "ledger", head)
+	stop()
+	if err := engine.CheckLog(t.Context(), pool, head); err != nil {
+		t.Errorf("the log that it was made from: %v", err)
+	}
+	if err := engine.CheckLog(t.Context(), pool, head-1); !errors.Is(err, engine.ErrOtherLog) {
+		t.Errorf("an older state of the log: %v, want %v", err, engine.ErrOtherLog)
+	}
+
+	older := memorylog.New()
+	older.Append(c.UsageStream(memorylog.Epoch), log.All()[0].Event, log.All()[1].Event)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	e := projectionstest.NewEngine(t, pool, older, ledger(nil))
+	if _, err := e.Compare(ctx, "ledger", nil); !errors.Is(err, engine.ErrOtherLog) {
+		t.Errorf("compare with the older log: %v, want %v", err, engine.ErrOtherLog)
+	}
+	if _, err := e.Rebuild(ctx, "ledger", nil); err != nil {
+		t.Fatalf("rebuild from the older log: %v", err)
+	}
+	wantAll(t, pool, 2)
+	if err := engine.CheckLog(t.Context(), pool, head-10); err != nil {
+		t.Errorf("after the rebuild: %v", err)
+	}
+}
