@@ -46,41 +46,6 @@ func newRace(t *testing.T, tellRevision bool) *race {
 	return r
 }
 
-// sealing is a read model of metering that names one subscription's last hour.
-type sealing struct {
-	commands.MeteringModel
-	ended  []commands.EndedSubscription
-	sealed []domain.SealedUsage
-}
-
-func (s *sealing) Ended(context.Context) ([]commands.EndedSubscription, error) { return s.ended, nil }
-
-func (s *sealing) Sealed(context.Context, int) ([]domain.SealedUsage, error) {
-	sealed := s.sealed
-	s.sealed = nil
-	return sealed, nil
-}
-
-func (r *race) metering(app *commands.Application) *commands.Metering {
-	r.t.Helper()
-	hour := domain.UsageHour(r.clock.Now().Add(-2 * time.Hour))
-	metering, err := commands.NewMetering(app, commands.MeteringConfig{
-		Region: "us-east-1", Meter: unusedMeter{},
-		Model: &sealing{
-			ended: []commands.EndedSubscription{{ID: r.bought.ID, RecordedAt: hour}},
-			sealed: []domain.SealedUsage{{
-				SubscriptionID: r.bought.ID, Hour: hour, Plan: domain.PlanStarter, Counted: 3,
-			}},
-		},
-	})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return metering
-}
-
-type unusedMeter struct{ commands.UsageMeter }
-
 // TestConflictBeforeItsWinnerCanBeRead lets every family of commands lose to a rival whose event cannot be read at once.
 func TestConflictBeforeItsWinnerCanBeRead(t *testing.T) {
 	t.Parallel()
@@ -170,30 +135,6 @@ func TestConflictBeforeItsWinnerCanBeRead(t *testing.T) {
 				return err
 			},
 			stream: func(r *race) string { return domain.UsageStream(r.bought.ID, november) }, want: 2,
-		},
-		{
-			name: "sealing hours",
-			run: func(r *race, app *commands.Application, _ commands.EventStore) error {
-				return r.metering(app).SealHours(r.t.Context())
-			},
-			stream: func(*race) string { return domain.SealedHoursStream(november) }, want: 1,
-		},
-		{
-			name: "sealing an end",
-			run: func(r *race, app *commands.Application, _ commands.EventStore) error {
-				_, err := r.metering(app).SealEndedUsage(r.t.Context())
-				return err
-			},
-			stream: func(r *race) string { return domain.UsageEndStream(r.bought.ID) }, want: 1,
-		},
-		{
-			name: "preparing a usage record",
-			run: func(r *race, app *commands.Application, _ commands.EventStore) error {
-				return r.metering(app).PrepareUsageRecords(r.t.Context())
-			},
-			stream: func(r *race) string {
-				return domain.MeteringStream(r.bought.ID, domain.UsageHour(r.clock.Now().Add(-2*time.Hour)), "starter_over")
-			}, want: 1,
 		},
 	} {
 		for how, tellRevision := range map[string]bool{"the conflict says the revision": true, "the conflict says nothing": false} {

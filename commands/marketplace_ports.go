@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -39,3 +41,25 @@ var (
 	ErrMarketplaceUnavailable = &domain.Error{Kind: domain.KindUnavailable, Code: "marketplace_unavailable", RetryAfter: 30 * time.Second,
 		Message: "AWS Marketplace does not answer at the moment. Your purchase is safe; try again in a minute."}
 )
+
+// EntitlementSource is what follows agreements asks of AWS Marketplace; see Marketplace for Entitlements.
+//
+// AllEntitlements lists the entitlements of every licence of the product.
+type EntitlementSource interface {
+	Entitlements(ctx context.Context, identity domain.MarketplaceIdentity) ([]ContractEntitlement, error)
+	AllEntitlements(ctx context.Context) ([]LicensedEntitlement, error)
+}
+
+// LicensedEntitlement is an entitlement together with the licence that grants it.
+type LicensedEntitlement struct {
+	Identity domain.MarketplaceIdentity
+	ContractEntitlement
+}
+
+// SubscriptionDirectory finds subscriptions by the names AWS has for them. It may lag behind the log.
+type SubscriptionDirectory interface {
+	ByAgreement(ctx context.Context, agreementID string) ([]uuid.UUID, error)
+	ByAWSAccount(ctx context.Context, accountID string) ([]uuid.UUID, error)
+	ByCustomerIdentifier(ctx context.Context, identifier string) ([]uuid.UUID, error)
+	Serving(ctx context.Context) ([]uuid.UUID, error)
+}

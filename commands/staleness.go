@@ -24,12 +24,5 @@ const speedMargin = 10 * time.Millisecond
 
 // WaitOutStaleness waits until no node acts any more on what was before this moment.
 func WaitOutStaleness(ctx context.Context) error {
-	timer := time.NewTimer(MaxStaleness + speedMargin)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return Sleep(ctx, MaxStaleness+speedMargin)
 }

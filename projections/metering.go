@@ -8,7 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/metering"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections/engine"
 )
@@ -17,7 +17,7 @@ import (
 // skip: it is what customers are billed by.
 func MeteringProjection() engine.Projection {
 	return engine.Projection{
-		Name:    commands.MeteringReadModel,
+		Name:    metering.ReadModelName,
 		Version: 1,
 		Tables: `
 			-- The newest sealed hour. Every hour up to it is closed.

@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/metering"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -18,20 +18,20 @@ type Metering struct {
 	pool *pgxpool.Pool
 }
 
-var _ commands.MeteringModel = (*Metering)(nil)
+var _ metering.ReadModel = (*Metering)(nil)
 
 // NewMetering queries through pool.
 func NewMetering(pool *pgxpool.Pool) *Metering { return &Metering{pool: pool} }
 
-// Ended implements commands.MeteringModel.
-func (m *Metering) Ended(ctx context.Context) ([]commands.EndedSubscription, error) {
+// Ended implements metering.ReadModel.
+func (m *Metering) Ended(ctx context.Context) ([]metering.EndedSubscription, error) {
 	rows, _ := m.pool.Query(ctx, `
 		select subscription_id, end_recorded_at from metering.licences
 		where ended_at is not null and usage_sealed_at is null order by end_recorded_at`)
-	return collected(rows, "ended subscriptions", pgx.RowToStructByPos[commands.EndedSubscription])
+	return collected(rows, "ended subscriptions", pgx.RowToStructByPos[metering.EndedSubscription])
 }
 
-// Sealed implements commands.MeteringModel. An hour counts as sealed where it is in these tables: they are then complete
+// Sealed implements metering.ReadModel. An hour counts as sealed where it is in these tables: they are then complete
 // up to its seal.
 func (m *Metering) Sealed(ctx context.Context, limit int) ([]domain.SealedUsage, error) {
 	rows, _ := m.pool.Query(ctx, `
@@ -56,7 +56,7 @@ func (m *Metering) Sealed(ctx context.Context, limit int) ([]domain.SealedUsage,
 	})
 }
 
-// Idle implements commands.MeteringModel.
+// Idle implements metering.ReadModel.
 func (m *Metering) Idle(ctx context.Context, hour time.Time) ([]domain.SealedUsage, error) {
 	rows, _ := m.pool.Query(ctx, `
 		select l.subscription_id, l.plan from metering.licences l
@@ -78,7 +78,7 @@ func scanKey(row pgx.CollectableRow) (domain.UsageRecordKey, error) {
 	return k, err
 }
 
-// Due implements commands.MeteringModel.
+// Due implements metering.ReadModel.
 func (m *Metering) Due(ctx context.Context, region string, now time.Time, probe bool, limit int) ([]domain.UsageRecordKey, error) {
 	rows, _ := m.pool.Query(ctx, selectKeys+`
 		and region = $1 and (retry_at <= $2 or $3 and unanswered > 0)
@@ -89,13 +89,13 @@ func (m *Metering) Due(ctx context.Context, region string, now time.Time, probe 
 	return collected(rows, "due usage records", scanKey)
 }
 
-// Late implements commands.MeteringModel.
+// Late implements metering.ReadModel.
 func (m *Metering) Late(ctx context.Context, deadline time.Time, limit int) ([]domain.UsageRecordKey, error) {
 	rows, _ := m.pool.Query(ctx, selectKeys+"and deadline <= $1 order by deadline limit $2", deadline, limit)
 	return collected(rows, "late usage records", scanKey)
 }
 
-// NextDue implements commands.MeteringModel.
+// NextDue implements metering.ReadModel.
 func (m *Metering) NextDue(ctx context.Context, region string) (time.Time, error) {
 	var next *time.Time
 	err := m.pool.QueryRow(ctx, "select min(retry_at) from metering.windows where state = 'open' and region = $1", region).Scan(&next)

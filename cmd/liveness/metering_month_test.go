@@ -12,6 +12,7 @@ import (
 
 	"github.com/pas-ta/liveness/adapters/awssim"
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/metering"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -89,7 +90,7 @@ func TestMeteredMonth(t *testing.T) {
 type monthRun struct {
 	*meteredWorld
 	scale    monthScale
-	current  *commands.Metering
+	current  *metering.ProcessManager
 	left     int    // customers who have cancelled
 	broken   bool   // an outage is in force
 	down     string // id of the fault of the outage in force
@@ -251,7 +252,7 @@ func (m *monthRun) operator() {
 				}
 			}
 		}
-		_, err := commands.ResolveUsageRecord(m.t.Context(), m.store, m.clock.now, commands.ResolveRecord{
+		_, err := metering.ResolveUsageRecord(m.t.Context(), commands.Executor{Store: m.store, Now: m.clock.now}, metering.ResolveRecord{
 			By: commands.NewOrigin(domain.ActorOperator), Key: key, Resolution: resolution, MeteringRecordID: id, Reason: "CloudTrail",
 		})
 		m.must(err)

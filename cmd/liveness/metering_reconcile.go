@@ -16,6 +16,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/awssim"
 	"github.com/pas-ta/liveness/adapters/eventstoredb"
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/metering"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
 )
@@ -228,7 +229,7 @@ func (r reconciliation) print(app *App) error {
 // resolveUsageRecord runs the command over the log alone.
 func resolveUsageRecord(ctx context.Context, app *App, client *eventstoredb.Client, subscription uuid.UUID, hour time.Time, c MeteringResolveCmd) (domain.UsageRecord, error) {
 	store := eventstoredb.NewStore(client, domain.NewRegistry())
-	return commands.ResolveUsageRecord(ctx, store, time.Now, commands.ResolveRecord{
+	return metering.ResolveUsageRecord(ctx, commands.Executor{Store: store, Now: time.Now}, metering.ResolveRecord{
 		By:  commands.NewOrigin(domain.ActorOperator),
 		Key: domain.NewUsageRecordKey(subscription, hour, "", c.Dimension), Resolution: domain.Resolution(c.As), MeteringRecordID: c.RecordID, Reason: c.Reason,
 	})

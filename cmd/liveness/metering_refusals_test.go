@@ -8,6 +8,7 @@ import (
 
 	"github.com/pas-ta/liveness/adapters/awssim"
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/metering"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -25,10 +26,10 @@ func (w *meteredWorld) states() map[uuid.UUID]domain.UsageRecordStatus {
 }
 
 // step lets a worker do what it can until nothing is left to do for some minutes.
-func (w *meteredWorld) step(metering *commands.Metering) {
+func (w *meteredWorld) step(manager *metering.ProcessManager) {
 	w.t.Helper()
 	for limit := w.clock.now().Add(3 * time.Minute); ; {
-		next, err := metering.Step(w.t.Context())
+		next, err := manager.Step(w.t.Context())
 		w.must(err)
 		if next.IsZero() || next.After(limit) {
 			return
@@ -101,7 +102,7 @@ func TestAnotherWritersRecordIsNotTakenForOurs(t *testing.T) {
 	c := w.customers[0]
 	stamp, err := domain.UsageTimestamp(refusalsHour, c.subscription.StartedAt)
 	w.must(err)
-	_, err = w.buying.MeterUsage(t.Context(), []commands.UsageReport{{Identity: c.subscription.Marketplace, Dimension: "starter_over", Quantity: 99, Timestamp: stamp}})
+	_, err = w.buying.MeterUsage(t.Context(), []metering.UsageReport{{Identity: c.subscription.Marketplace, Dimension: "starter_over", Quantity: 99, Timestamp: stamp}})
 	w.must(err)
 	w.step(w.worker(0))
 	if got := w.states()[c.subscription.ID]; got != domain.RecordRejected {
@@ -139,11 +140,12 @@ func TestHoursWithoutUsageAreReportedOnRequest(t *testing.T) {
 	w := meteredHour(t)
 	idle := w.subscribe("standard")
 	w.settle()
-	metering, err := commands.NewMetering(w.app, commands.MeteringConfig{Model: w.model, Meter: w.buying, Region: "us-east-1", ZeroHours: true})
-	w.must(err)
-	w.step(metering)
+	config := w.meteringConfig()
+	config.ZeroHours = true
+	manager := w.metering(config)
+	w.step(manager)
 	w.clock.set(refusalsHour.Add(2*time.Hour + time.Minute))
-	w.step(metering)
+	w.step(manager)
 	records, err := w.sim.Records(t.Context(), awssim.RecordFilter{LicenseARN: idle.agreement.LicenseARN})
 	if err != nil || len(records) != 1 || records[0].Quantity != 0 || records[0].Dimension != "standard_over" {
 		t.Errorf("AWS holds %+v, %v", records, err)
@@ -157,10 +159,11 @@ func TestHoursWithoutUsageAreReportedOnRequest(t *testing.T) {
 func TestLegacyListing(t *testing.T) {
 	t.Parallel()
 	w := meteredHour(t, func(c *awssim.Config) { c.Legacy = true })
-	metering, err := commands.NewMetering(w.app, commands.MeteringConfig{Model: w.model, Meter: w.buying, Region: "us-east-1", Legacy: true})
-	w.must(err)
+	config := w.meteringConfig()
+	config.Legacy = true
+	manager := w.metering(config)
 	c := w.customers[0]
-	_, err = w.sim.Cancel(t.Context(), c.agreement.ID)
+	_, err := w.sim.Cancel(t.Context(), c.agreement.ID)
 	w.must(err)
 	w.settle()
 	w.takeAll(w.reporting(), w.messages(c.agreement.ID)...)
@@ -169,7 +172,7 @@ func TestLegacyListing(t *testing.T) {
 		t.Errorf("after the messages of SNS the subscription is %q, %v", subscription.Status, err)
 	}
 	w.clock.set(w.clock.now().Add(5 * time.Second))
-	w.step(metering)
+	w.step(manager)
 	if report := w.audit(); len(report.Findings) > 0 || report.Accepted != 5 {
 		t.Errorf("report: %+v", report)
 	}

@@ -30,6 +30,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/node/store"
 	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/metering"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
 	"github.com/pas-ta/liveness/projections/engine"
@@ -349,15 +350,15 @@ func (s mortalStore) Append(ctx context.Context, stream string, expected int64, 
 }
 
 type mortalMeter struct {
-	commands.UsageMeter
+	metering.UsageMeter
 	*life
 }
 
-// MeterUsage implements commands.UsageMeter. What a killed worker would write down next is refused by its store.
-func (m mortalMeter) MeterUsage(ctx context.Context, reports []commands.UsageReport) ([]commands.UsageAnswer, error) {
+// MeterUsage implements metering.UsageMeter. What a killed worker would write down next is refused by its store.
+func (m mortalMeter) MeterUsage(ctx context.Context, reports []metering.UsageReport) ([]metering.UsageAnswer, error) {
 	done, _ := m.spend()
 	if !done {
-		answers := make([]commands.UsageAnswer, len(reports))
+		answers := make([]metering.UsageAnswer, len(reports))
 		for i := range answers {
 			answers[i].Outcome = domain.MeteringNotSent
 		}
@@ -367,16 +368,29 @@ func (m mortalMeter) MeterUsage(ctx context.Context, reports []commands.UsageRep
 }
 
 // worker starts a worker; with a life of 0 it is not killed.
-func (w *meteredWorld) worker(things int) *commands.Metering {
+func (w *meteredWorld) worker(things int) *metering.ProcessManager {
 	w.t.Helper()
-	app, meter := w.app, commands.UsageMeter(w.buying)
+	config := w.meteringConfig()
 	if things > 0 {
 		life := &life{left: things, after: w.random.IntN(2) == 0}
-		app, meter = w.application(mortalStore{w.store, life}), mortalMeter{w.buying, life}
+		config.Store, config.Meter = mortalStore{w.store, life}, mortalMeter{w.buying, life}
 	}
-	metering, err := commands.NewMetering(app, commands.MeteringConfig{Model: w.model, Meter: meter, Region: "us-east-1"})
+	return w.metering(config)
+}
+
+// meteringConfig is that of a worker that is not killed.
+func (w *meteredWorld) meteringConfig() metering.Config {
+	return metering.Config{
+		Executor: commands.Executor{Store: w.store, Now: w.clock.now}, Barrier: w.barrier, Catalogue: w.catalogue, Log: w.log,
+		Model: w.model, Meter: w.buying, Region: "us-east-1",
+	}
+}
+
+func (w *meteredWorld) metering(config metering.Config) *metering.ProcessManager {
+	w.t.Helper()
+	manager, err := metering.NewProcessManager(config)
 	w.must(err)
-	return metering
+	return manager
 }
 
 func (c *meteredCustomer) String() string { return fmt.Sprint(c.agreement.ID) }

@@ -14,6 +14,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/aws/marketplace"
 	"github.com/pas-ta/liveness/adapters/aws/notifications"
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/metering"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
 	"github.com/pas-ta/liveness/projections/lease"
@@ -35,7 +36,7 @@ type reportingConfig struct {
 // reporting reports usage to AWS and follows what AWS says of agreements.
 type reporting struct {
 	log      *slog.Logger
-	metering *commands.Metering
+	metering *metering.ProcessManager
 	desk     *commands.AgreementDesk
 	consumer *notifications.Consumer // nil without a queue
 	counters *reportingCounters
@@ -55,7 +56,8 @@ func (c *core) openReporting(cfg reportingConfig, metrics prometheus.Registerer)
 		turns: lease.NewLeader(c.pool, "usage reporting"), checks: lease.NewLeader(c.pool, "entitlement comparison"),
 	}
 	r.desk = commands.NewAgreementDesk(c.app, client, projections.NewSubscriptions(c.pool), cfg.productCode, func() { r.metering.Wake() })
-	r.metering, err = commands.NewMetering(c.app, commands.MeteringConfig{
+	r.metering, err = metering.NewProcessManager(metering.Config{
+		Executor: commands.Executor{Store: c.store, Now: time.Now}, Barrier: c.barrier, Catalogue: catalogue(), Log: c.log,
 		Model: model, Meter: r.counters.meter(client), Region: cfg.aws.Region, Legacy: cfg.legacy, ZeroHours: cfg.zeroHours,
 		Reread: func(ctx context.Context, subscription uuid.UUID) {
 			if err := r.desk.RereadEntitlement(ctx, subscription); err != nil {

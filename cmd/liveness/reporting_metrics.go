@@ -8,7 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/metering"
 	"github.com/pas-ta/liveness/projections"
 )
 
@@ -36,17 +36,17 @@ func (c *reportingCounters) collectors() []prometheus.Collector {
 }
 
 // meter counts the calls that pass through.
-func (c *reportingCounters) meter(next commands.UsageMeter) commands.UsageMeter {
+func (c *reportingCounters) meter(next metering.UsageMeter) metering.UsageMeter {
 	return countingMeter{next: next, counters: c}
 }
 
 type countingMeter struct {
-	next     commands.UsageMeter
+	next     metering.UsageMeter
 	counters *reportingCounters
 }
 
-// MeterUsage implements commands.UsageMeter.
-func (m countingMeter) MeterUsage(ctx context.Context, reports []commands.UsageReport) ([]commands.UsageAnswer, error) {
+// MeterUsage implements metering.UsageMeter.
+func (m countingMeter) MeterUsage(ctx context.Context, reports []metering.UsageReport) ([]metering.UsageAnswer, error) {
 	answers, err := m.next.MeterUsage(ctx, reports)
 	m.counters.calls.Inc()
 	for _, answer := range answers {

@@ -14,22 +14,23 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/marketplacemetering/types"
 
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/metering"
 	"github.com/pas-ta/liveness/domain"
 )
 
 // MaxBatch is the largest number of records in one call.
-const MaxBatch = commands.MaxUsageBatch
+const MaxBatch = metering.MaxUsageBatch
 
 var (
-	_ commands.UsageMeter        = (*Client)(nil)
+	_ metering.UsageMeter        = (*Client)(nil)
 	_ commands.EntitlementSource = (*Client)(nil)
 )
 
 // UsageRecord is the usage of one licence and dimension in one hour.
-type UsageRecord = commands.UsageReport
+type UsageRecord = metering.UsageReport
 
 // RecordResult is what one attempt came to for one record.
-type RecordResult = commands.UsageAnswer
+type RecordResult = metering.UsageAnswer
 
 // MeterUsage reports up to MaxBatch records in one call and gives one result per record, in the order of the records,
 // whatever happens. The error, for logs, is what refused or broke the call as a whole; the results already say so.

@@ -1,4 +1,4 @@
-package commands
+package metering
 
 import (
 	"context"
@@ -10,12 +10,18 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
 )
 
-// MeteringConfig is what Metering is built from.
-type MeteringConfig struct {
-	Model  MeteringModel
+// Config is what a ProcessManager is built from. All of it is required but for what says otherwise.
+type Config struct {
+	commands.Executor
+	Barrier   commands.Barrier
+	Catalogue domain.Catalogue
+	Log       *slog.Logger
+
+	Model  ReadModel
 	Meter  UsageMeter
 	Region string // of the meter: AWS knows repetitions per Region
 	Legacy bool   // name buyers by customer identifier: a listing from before 2026
@@ -32,39 +38,38 @@ const (
 	defaultSealGrace = 15 * time.Second
 	// endGrace lets calls that were decided just before the end of a subscription reach the log.
 	endGrace = 2 * time.Second
-	// meteringParallel is how many streams are read or written at the same time.
-	meteringParallel = 8
-	// meteringPage is how many hours or records are taken up at a time.
-	meteringPage = 1000
+	// parallel is how many streams are read or written at the same time.
+	parallel = 8
+	// pageSize is how many hours or records are taken up at a time.
+	pageSize = 1000
 )
 
-// Metering reports usage beyond the plans to AWS: it seals hours, prepares their records and sends them. All it decides
-// on is in the log, so it may be killed at any moment and run on several nodes. One at a time calls its methods.
-type Metering struct {
-	MeteringConfig
-	app *Application
-	log *slog.Logger
+// ProcessManager reports usage beyond the plans to AWS: it seals hours, prepares their records and sends them. All it
+// decides on is in the log, so it may be killed at any moment and run on several nodes. One at a time calls its methods.
+type ProcessManager struct {
+	Config
 
 	newest   time.Time // the newest sealed hour, as far as known
 	position uint64    // of the newest event that the read model must show before it is asked
-	line     meteringLine
+	breaker  circuitBreaker
 
 	wake chan struct{}
 }
 
-// NewMetering checks the configuration.
-func NewMetering(app *Application, config MeteringConfig) (*Metering, error) {
-	if app == nil || config.Model == nil || config.Meter == nil || config.Region == "" {
-		return nil, errors.New("metering needs an application, a read model, a meter and a Region")
+// NewProcessManager checks the configuration.
+func NewProcessManager(config Config) (*ProcessManager, error) {
+	if config.Store == nil || config.Now == nil || config.Barrier == nil || len(config.Catalogue.Plans()) == 0 || config.Log == nil ||
+		config.Model == nil || config.Meter == nil || config.Region == "" {
+		return nil, errors.New("metering needs a store, a clock, a barrier, a catalogue, a log, a read model, a meter and a Region")
 	}
 	if config.Grace == 0 {
 		config.Grace = defaultSealGrace
 	}
-	return &Metering{MeteringConfig: config, app: app, log: app.log, wake: make(chan struct{}, 1)}, nil
+	return &ProcessManager{Config: config, wake: make(chan struct{}, 1)}, nil
 }
 
 // Wake makes Run look at once, because a subscription has ended.
-func (m *Metering) Wake() {
+func (m *ProcessManager) Wake() {
 	select {
 	case m.wake <- struct{}{}:
 	default:
@@ -76,31 +81,24 @@ const endingsCheck = time.Second
 
 // Run works under the lease until ctx ends: a step at least every so often, when something is due, and when a
 // subscription has ended.
-func (m *Metering) Run(ctx context.Context, lease Lease, every time.Duration) error {
-	for ctx.Err() == nil {
-		err := lease.Hold(ctx, func(ctx context.Context) error {
-			m.line = meteringLine{} // what this node knew of AWS is old
-			return m.work(ctx, every)
-		})
-		if ctx.Err() != nil {
-			break
-		}
-		m.log.WarnContext(ctx, "metering has lost its turn and waits for the next", "error", err)
-		m.rest(ctx, time.Second)
-	}
+func (m *ProcessManager) Run(ctx context.Context, lease commands.Lease, every time.Duration) error {
+	commands.RunUnderLease(ctx, lease, m.Log, "metering", func(ctx context.Context) error {
+		m.breaker = circuitBreaker{} // what this node knew of AWS is old
+		return m.work(ctx, every)
+	})
 	return nil
 }
 
-func (m *Metering) work(ctx context.Context, every time.Duration) error {
+func (m *ProcessManager) work(ctx context.Context, every time.Duration) error {
 	for ctx.Err() == nil {
 		next, err := m.Step(ctx)
 		if err != nil && ctx.Err() == nil {
-			m.log.ErrorContext(ctx, "metering failed and will be tried again", "error", err)
+			m.Log.ErrorContext(ctx, "metering failed and will be tried again", "error", err)
 			next = time.Time{}
 		}
 		wait := every
 		if !next.IsZero() {
-			wait = min(wait, max(next.Sub(m.app.Now()), 100*time.Millisecond))
+			wait = min(wait, max(next.Sub(m.Now()), 100*time.Millisecond))
 		}
 		for wait > 0 && ctx.Err() == nil && !m.rest(ctx, min(wait, endingsCheck)) {
 			wait -= endingsCheck
@@ -113,7 +111,7 @@ func (m *Metering) work(ctx context.Context, every time.Duration) error {
 }
 
 // rest waits; it reports true when it was woken.
-func (m *Metering) rest(ctx context.Context, wait time.Duration) bool {
+func (m *ProcessManager) rest(ctx context.Context, wait time.Duration) bool {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
@@ -126,7 +124,7 @@ func (m *Metering) rest(ctx context.Context, wait time.Duration) bool {
 }
 
 // Step does everything that can be done now: it seals, prepares and sends. It tells when there is more to do.
-func (m *Metering) Step(ctx context.Context) (next time.Time, err error) {
+func (m *ProcessManager) Step(ctx context.Context) (next time.Time, err error) {
 	unsealed, err := m.SealEndedUsage(ctx)
 	if err != nil {
 		return next, err
@@ -145,33 +143,33 @@ func (m *Metering) Step(ctx context.Context) (next time.Time, err error) {
 	return next, err
 }
 
-// settleRead waits until the read model shows what was appended here.
-func (m *Metering) settleRead(ctx context.Context) error {
+// awaitReadModel waits until the read model shows what was appended here.
+func (m *ProcessManager) awaitReadModel(ctx context.Context) error {
 	if m.position == 0 {
 		return nil
 	}
-	if err := m.app.barrier.WaitFor(ctx, MeteringReadModel, m.position); err != nil {
+	if err := m.Barrier.WaitFor(ctx, ReadModelName, m.position); err != nil {
 		return fmt.Errorf("wait for the read model of metering: %w", err)
 	}
 	return nil
 }
 
-// saw notes an appended event. Calls may overlap.
-func (m *Metering) saw(mu *sync.Mutex, position uint64) {
+// advance notes an appended event. Calls may overlap.
+func (m *ProcessManager) advance(mu *sync.Mutex, position uint64) {
 	mu.Lock()
 	defer mu.Unlock()
 	m.position = max(m.position, position)
 }
 
 // phase tells where the agreement of a subscription stands.
-func (m *Metering) phase(ctx context.Context, subscription uuid.UUID) (domain.AgreementPhase, error) {
-	s, err := m.app.Subscription(ctx, subscription)
+func (m *ProcessManager) phase(ctx context.Context, subscription uuid.UUID) (domain.AgreementPhase, error) {
+	s, err := commands.Read[domain.Subscription](ctx, m.Store, domain.SubscriptionStream(subscription))
 	return s.AgreementPhase(), err
 }
 
 // alert tells a person. What it says is also in the log as an event, or comes again until it is repaired.
-func (m *Metering) alert(ctx context.Context, what string, key domain.UsageRecordKey, args ...any) {
-	m.log.ErrorContext(ctx, what, append([]any{
+func (m *ProcessManager) alert(ctx context.Context, what string, key domain.UsageRecordKey, args ...any) {
+	m.Log.ErrorContext(ctx, what, append([]any{
 		"subscription", key.SubscriptionID, "hour", domain.UsageHourKey(key.Hour), "dimension", key.Dimension,
 	}, args...)...)
 }

@@ -1,10 +1,11 @@
-package commands
+package metering
 
 import (
 	"context"
 	"fmt"
 	"time"
 
+	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -13,8 +14,8 @@ import (
 const sealedSearch = 13
 
 // SealHours closes the hours that are over. However many nodes try, each hour is sealed once.
-func (m *Metering) SealHours(ctx context.Context) error {
-	now := m.app.Now().UTC()
+func (m *ProcessManager) SealHours(ctx context.Context) error {
+	now := m.Now().UTC()
 	until := now.Add(-m.Grace)
 	if !m.newest.IsZero() && until.Before(m.newest.Add(2*time.Hour)) {
 		return nil
@@ -27,7 +28,7 @@ func (m *Metering) SealHours(ctx context.Context) error {
 		month = domain.MonthOf(m.newest)
 	}
 	for ; month.Start().Before(until); month = month.Next() {
-		done, err := Execute(ctx, m.app.Executor, NewOrigin(domain.ActorSystem), domain.SealedHoursStream(month), func(s domain.SealedHours) ([]domain.Event, error) {
+		done, err := commands.Execute(ctx, m.Executor, commands.NewOrigin(domain.ActorSystem), domain.SealedHoursStream(month), func(s domain.SealedHours) ([]domain.Event, error) {
 			return s.Seal(month, m.newest, until, now), nil
 		})
 		if err != nil {
@@ -42,10 +43,10 @@ func (m *Metering) SealHours(ctx context.Context) error {
 }
 
 // findNewestSealed reads the newest sealed hour from the log.
-func (m *Metering) findNewestSealed(ctx context.Context, until time.Time) error {
+func (m *ProcessManager) findNewestSealed(ctx context.Context, until time.Time) error {
 	month := domain.MonthOf(until)
 	for range sealedSearch {
-		last, found, err := m.app.Store.ReadLast(ctx, domain.SealedHoursStream(month))
+		last, found, err := m.Store.ReadLast(ctx, domain.SealedHoursStream(month))
 		if err != nil {
 			return fmt.Errorf("read sealed hours: %w", err)
 		}

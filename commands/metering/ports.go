@@ -1,4 +1,4 @@
-package commands
+package metering
 
 import (
 	"context"
@@ -39,10 +39,10 @@ type UsageMeter interface {
 	MeterUsage(ctx context.Context, reports []UsageReport) ([]UsageAnswer, error)
 }
 
-// MeteringReadModel is the name of the read model behind MeteringModel.
-const MeteringReadModel = "metering"
+// ReadModelName is the name of the read model behind ReadModel.
+const ReadModelName = "metering"
 
-// MeteringModel finds what metering has to work on. It may lag behind the log: what it names is decided on the log.
+// ReadModel finds what metering has to work on. It may lag behind the log: what it names is decided on the log.
 //
 // Ended lists subscriptions that have ended and whose usage is not sealed.
 //
@@ -56,7 +56,7 @@ const MeteringReadModel = "metering"
 // Late lists open records of all Regions whose deadline is at or before a time.
 //
 // NextDue tells when the next open record of a Region may be sent; the zero time when none is open.
-type MeteringModel interface {
+type ReadModel interface {
 	Ended(ctx context.Context) ([]EndedSubscription, error)
 	Sealed(ctx context.Context, limit int) ([]domain.SealedUsage, error)
 	Idle(ctx context.Context, hour time.Time) ([]domain.SealedUsage, error)
@@ -69,32 +69,4 @@ type MeteringModel interface {
 type EndedSubscription struct {
 	ID         uuid.UUID
 	RecordedAt time.Time
-}
-
-// EntitlementSource is what follows agreements asks of AWS Marketplace; see Marketplace for Entitlements.
-//
-// AllEntitlements lists the entitlements of every licence of the product.
-type EntitlementSource interface {
-	Entitlements(ctx context.Context, identity domain.MarketplaceIdentity) ([]ContractEntitlement, error)
-	AllEntitlements(ctx context.Context) ([]LicensedEntitlement, error)
-}
-
-// LicensedEntitlement is an entitlement together with the licence that grants it.
-type LicensedEntitlement struct {
-	Identity domain.MarketplaceIdentity
-	ContractEntitlement
-}
-
-// SubscriptionDirectory finds subscriptions by the names AWS has for them. It may lag behind the log.
-type SubscriptionDirectory interface {
-	ByAgreement(ctx context.Context, agreementID string) ([]uuid.UUID, error)
-	ByAWSAccount(ctx context.Context, accountID string) ([]uuid.UUID, error)
-	ByCustomerIdentifier(ctx context.Context, identifier string) ([]uuid.UUID, error)
-	Serving(ctx context.Context) ([]uuid.UUID, error)
-}
-
-// Lease lets one node at a time do a piece of work. Hold waits for it, works under a context that ends when the lease is
-// lost, and returns what work returned. It spares double work; nothing relies on it.
-type Lease interface {
-	Hold(ctx context.Context, work func(ctx context.Context) error) error
 }

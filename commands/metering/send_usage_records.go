@@ -1,4 +1,4 @@
-package commands
+package metering
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -21,16 +22,16 @@ type openRecord struct {
 
 // SendUsageRecords reports what is due, call by call, the nearest deadline first, and decides on what is too late. It
 // tells when something is due next; the zero time when no record is open.
-func (m *Metering) SendUsageRecords(ctx context.Context) (next time.Time, err error) {
+func (m *ProcessManager) SendUsageRecords(ctx context.Context) (next time.Time, err error) {
 	if err := m.expireUsageRecords(ctx); err != nil {
 		return next, err
 	}
 	tried := map[uuid.UUID]bool{} // once in a step, so that a step ends
-	for !m.app.Now().Before(m.line.until) {
-		if err := m.settleRead(ctx); err != nil {
+	for !m.breaker.open(m.Now()) {
+		if err := m.awaitReadModel(ctx); err != nil {
 			return next, err
 		}
-		due, err := m.Model.Due(ctx, m.Region, m.app.Now(), !m.line.trusted, meteringPage)
+		due, err := m.Model.Due(ctx, m.Region, m.Now(), !m.breaker.closed, pageSize)
 		if err != nil {
 			return next, err
 		}
@@ -45,17 +46,17 @@ func (m *Metering) SendUsageRecords(ctx context.Context) (next time.Time, err er
 	if next, err = m.Model.NextDue(ctx, m.Region); err != nil || next.IsZero() {
 		return next, err
 	}
-	if next.Before(m.line.until) {
-		next = m.line.until
+	if next.Before(m.breaker.openUntil) {
+		next = m.breaker.openUntil
 	}
 	return next, nil
 }
 
-// sendDue sends a page of due records. It ends early when the line turns out to be down, or proves good: more may then
-// be sent at once.
-func (m *Metering) sendDue(ctx context.Context, due []domain.UsageRecordKey, tried map[uuid.UUID]bool) (sent int, err error) {
-	trusted := m.line.trusted
-	for len(due) > 0 && m.line.trusted == trusted && !m.app.Now().Before(m.line.until) && ctx.Err() == nil {
+// sendDue sends a page of due records. It ends early when the circuit breaker opens, or closes: more may then be sent at
+// once.
+func (m *ProcessManager) sendDue(ctx context.Context, due []domain.UsageRecordKey, tried map[uuid.UUID]bool) (sent int, err error) {
+	closed := m.breaker.closed
+	for len(due) > 0 && m.breaker.closed == closed && !m.breaker.open(m.Now()) && ctx.Err() == nil {
 		var batch []openRecord
 		if batch, due, err = m.takeBatch(ctx, due, tried); err != nil {
 			return sent, err
@@ -64,7 +65,7 @@ func (m *Metering) sendDue(ctx context.Context, due []domain.UsageRecordKey, tri
 			continue
 		}
 		// A call that has begun is brought to its end, so that a stopping worker leaves no answer behind.
-		calling, cancel := context.WithTimeout(context.WithoutCancel(ctx), callPatience)
+		calling, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 		err = m.sendBatch(calling, batch)
 		cancel()
 		sent += len(batch)
@@ -75,15 +76,15 @@ func (m *Metering) sendDue(ctx context.Context, due []domain.UsageRecordKey, tri
 	return sent, ctx.Err()
 }
 
-// callPatience bounds a call with the events around it.
-const callPatience = 2 * time.Minute
+// callTimeout bounds a call with the events around it.
+const callTimeout = 2 * time.Minute
 
 // takeBatch reads the next records from the log until a call is full, and gives the keys that are left. One call has
 // records of one product that name their buyers the same way.
-func (m *Metering) takeBatch(ctx context.Context, due []domain.UsageRecordKey, tried map[uuid.UUID]bool) ([]openRecord, []domain.UsageRecordKey, error) {
+func (m *ProcessManager) takeBatch(ctx context.Context, due []domain.UsageRecordKey, tried map[uuid.UUID]bool) ([]openRecord, []domain.UsageRecordKey, error) {
 	var batch []openRecord
 	var left []domain.UsageRecordKey
-	size, now := m.line.batch(), m.app.Now()
+	size, now := m.breaker.batchSize(), m.Now()
 	for len(due) > 0 && len(batch) < size {
 		page := due[:min(size-len(batch), len(due))]
 		due = due[len(page):]
@@ -112,13 +113,13 @@ func sameCall(a, b openRecord) bool {
 	return a.ProductCode == b.ProductCode && (a.LicenseARN == "") == (b.LicenseARN == "")
 }
 
-func (m *Metering) readRecords(ctx context.Context, keys []domain.UsageRecordKey) ([]openRecord, error) {
+func (m *ProcessManager) readRecords(ctx context.Context, keys []domain.UsageRecordKey) ([]openRecord, error) {
 	records := make([]openRecord, len(keys))
 	var group errgroup.Group
-	group.SetLimit(meteringParallel)
+	group.SetLimit(parallel)
 	for i, key := range keys {
 		group.Go(func() (err error) {
-			records[i].UsageRecord, records[i].revision, err = Load[domain.UsageRecord](ctx, m.app.Store, key.Stream())
+			records[i].UsageRecord, records[i].revision, err = commands.Load[domain.UsageRecord](ctx, m.Store, key.Stream())
 			return err
 		})
 	}
@@ -127,7 +128,7 @@ func (m *Metering) readRecords(ctx context.Context, keys []domain.UsageRecordKey
 
 // sendBatch sends records in one call and settles each. A batch that is refused for one of its records is halved until
 // that one is found.
-func (m *Metering) sendBatch(ctx context.Context, batch []openRecord) error {
+func (m *ProcessManager) sendBatch(ctx context.Context, batch []openRecord) error {
 	attempt := uuid.New()
 	batch, err := m.noteAttempt(ctx, attempt, batch)
 	if err != nil || len(batch) == 0 {
@@ -139,13 +140,13 @@ func (m *Metering) sendBatch(ctx context.Context, batch []openRecord) error {
 	}
 	answers, callErr := m.Meter.MeterUsage(ctx, reports)
 	if callErr != nil {
-		m.line.heard(answers[0].Outcome, m.app.Now())
-		m.log.WarnContext(ctx, "a metering call failed", "records", len(batch), "outcome", answers[0].Outcome, "error", callErr)
+		m.breaker.record(answers[0].Outcome, m.Now())
+		m.Log.WarnContext(ctx, "a metering call failed", "records", len(batch), "outcome", answers[0].Outcome, "error", callErr)
 		if answers[0].Outcome == domain.MeteringAccessRefused {
-			m.log.ErrorContext(ctx, "metering is paused: the Region or the permissions do not allow it", "retry_at", m.line.until)
+			m.Log.ErrorContext(ctx, "metering is paused: the Region or the permissions do not allow it", "retry_at", m.breaker.openUntil)
 		}
 	} else {
-		m.line.heard(domain.MeteringSuccess, m.app.Now())
+		m.breaker.record(domain.MeteringSuccess, m.Now())
 	}
 	actions, err := m.settleAll(ctx, attempt, batch, answers)
 	if err != nil {
@@ -163,24 +164,24 @@ func (m *Metering) sendBatch(ctx context.Context, batch []openRecord) error {
 
 // noteAttempt writes down that records are about to be sent and gives those for which that succeeded: of nodes that try
 // the same, one does.
-func (m *Metering) noteAttempt(ctx context.Context, attempt uuid.UUID, batch []openRecord) ([]openRecord, error) {
+func (m *ProcessManager) noteAttempt(ctx context.Context, attempt uuid.UUID, batch []openRecord) ([]openRecord, error) {
 	noted := make([]bool, len(batch))
 	err := m.eachRecord(batch, func(mu *sync.Mutex, i int) error {
 		r := &batch[i]
-		events := r.Attempt(attempt, m.app.Now())
+		events := r.Attempt(attempt, m.Now())
 		if len(events) == 0 {
 			return nil
 		}
-		by := NewOrigin(domain.ActorSystem)
-		appended, err := AppendUntilKnown(ctx, m.app.Store, r.Stream(), r.revision, m.app.Propose(by, r.Stream(), r.revision, events))
-		if errors.Is(err, ErrConflict) {
+		by := commands.NewOrigin(domain.ActorSystem)
+		appended, err := commands.AppendUntilKnown(ctx, m.Store, r.Stream(), r.revision, m.Propose(by, r.Stream(), r.revision, events))
+		if errors.Is(err, commands.ErrConflict) {
 			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("note an attempt in %s: %w", r.Stream(), err)
 		}
 		r.UsageRecord, r.revision, noted[i] = r.Fold(events[0]), int64(appended.Revision), true
-		m.saw(mu, appended.Position)
+		m.advance(mu, appended.Position)
 		return nil
 	})
 	var ready []openRecord
@@ -202,7 +203,7 @@ func (m *Metering) noteAttempt(ctx context.Context, attempt uuid.UUID, batch []o
 }
 
 // settleAll writes down what became of an attempt and gives the action for each record.
-func (m *Metering) settleAll(ctx context.Context, attempt uuid.UUID, batch []openRecord, answers []UsageAnswer) ([]domain.MeteringAction, error) {
+func (m *ProcessManager) settleAll(ctx context.Context, attempt uuid.UUID, batch []openRecord, answers []UsageAnswer) ([]domain.MeteringAction, error) {
 	actions := make([]domain.MeteringAction, len(batch))
 	err := m.eachRecord(batch, func(mu *sync.Mutex, i int) error {
 		r := &batch[i]
@@ -216,9 +217,9 @@ func (m *Metering) settleAll(ctx context.Context, attempt uuid.UUID, batch []ope
 			}
 		}
 		var decision domain.MeteringDecision
-		done, err := ExecuteFrom(ctx, m.app.Executor, NewOrigin(domain.ActorSystem), r.Stream(), r.UsageRecord, r.revision, func(s domain.UsageRecord) ([]domain.Event, error) {
+		done, err := commands.ExecuteFrom(ctx, m.Executor, commands.NewOrigin(domain.ActorSystem), r.Stream(), r.UsageRecord, r.revision, func(s domain.UsageRecord) ([]domain.Event, error) {
 			var events []domain.Event
-			events, decision = s.Settle(answer, m.app.Now())
+			events, decision = s.Settle(answer, m.Now())
 			return events, nil
 		})
 		if err != nil {
@@ -226,16 +227,16 @@ func (m *Metering) settleAll(ctx context.Context, attempt uuid.UUID, batch []ope
 		}
 		actions[i], r.UsageRecord, r.revision = decision.Action, done.State, done.Revision
 		if done.Position > 0 {
-			m.saw(mu, done.Position)
-			m.tell(ctx, r.UsageRecord, answer.Outcome, decision)
+			m.advance(mu, done.Position)
+			m.followUp(ctx, r.UsageRecord, answer.Outcome, decision)
 		}
 		return nil
 	})
 	return actions, err
 }
 
-// tell alerts a person where the decision asks for it, and looks at AWS again.
-func (m *Metering) tell(ctx context.Context, r domain.UsageRecord, outcome domain.MeteringOutcome, decision domain.MeteringDecision) {
+// followUp alerts a person where the decision asks for it, and looks at AWS again.
+func (m *ProcessManager) followUp(ctx context.Context, r domain.UsageRecord, outcome domain.MeteringOutcome, decision domain.MeteringDecision) {
 	if decision.Alert && decision.Action != domain.MeteringPause {
 		m.alert(ctx, "a usage record needs attention", r.UsageRecordKey,
 			"outcome", outcome, "action", decision.Action, "reason", decision.Reason, "quantity", r.Quantity)
@@ -249,8 +250,8 @@ func (m *Metering) tell(ctx context.Context, r domain.UsageRecord, outcome domai
 const lateMargin = 10 * time.Minute
 
 // expireUsageRecords decides on open records that AWS takes no more, whether it can be reached or not.
-func (m *Metering) expireUsageRecords(ctx context.Context) error {
-	late, err := m.Model.Late(ctx, m.app.Now().Add(lateMargin), meteringPage)
+func (m *ProcessManager) expireUsageRecords(ctx context.Context) error {
+	late, err := m.Model.Late(ctx, m.Now().Add(lateMargin), pageSize)
 	if err != nil || len(late) == 0 {
 		return err
 	}
@@ -260,7 +261,7 @@ func (m *Metering) expireUsageRecords(ctx context.Context) error {
 	}
 	return m.eachRecord(records, func(mu *sync.Mutex, i int) error {
 		r := &records[i]
-		if !r.Expired(m.app.Now()) {
+		if !r.Expired(m.Now()) {
 			return nil
 		}
 		phase, err := m.phase(ctx, r.SubscriptionID)
@@ -268,27 +269,27 @@ func (m *Metering) expireUsageRecords(ctx context.Context) error {
 			return err
 		}
 		var decision domain.MeteringDecision
-		done, err := ExecuteFrom(ctx, m.app.Executor, NewOrigin(domain.ActorSystem), r.Stream(), r.UsageRecord, r.revision, func(s domain.UsageRecord) ([]domain.Event, error) {
+		done, err := commands.ExecuteFrom(ctx, m.Executor, commands.NewOrigin(domain.ActorSystem), r.Stream(), r.UsageRecord, r.revision, func(s domain.UsageRecord) ([]domain.Event, error) {
 			var events []domain.Event
-			events, decision = s.Expire(phase, m.app.Now())
+			events, decision = s.Expire(phase, m.Now())
 			return events, nil
 		})
 		if err != nil {
 			return fmt.Errorf("close %s, which is too late: %w", r.Stream(), err)
 		}
 		if done.Position > 0 {
-			m.saw(mu, done.Position)
-			m.tell(ctx, done.State, "", decision)
+			m.advance(mu, done.Position)
+			m.followUp(ctx, done.State, "", decision)
 		}
 		return nil
 	})
 }
 
 // eachRecord works on several records at the same time and waits for all.
-func (m *Metering) eachRecord(records []openRecord, work func(mu *sync.Mutex, i int) error) error {
+func (m *ProcessManager) eachRecord(records []openRecord, work func(mu *sync.Mutex, i int) error) error {
 	var mu sync.Mutex
 	var group errgroup.Group
-	group.SetLimit(meteringParallel)
+	group.SetLimit(parallel)
 	for i := range records {
 		group.Go(func() error { return work(&mu, i) })
 	}

@@ -1,27 +1,28 @@
-package commands
+package metering
 
 import (
 	"context"
 	"fmt"
 	"time"
 
+	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
 )
 
 // SealEndedUsage closes the open hour of every subscription that has ended, so that it is reported at once: AWS takes it
 // for an hour only. It tells when the next one may be closed; the zero time when none waits.
-func (m *Metering) SealEndedUsage(ctx context.Context) (next time.Time, err error) {
+func (m *ProcessManager) SealEndedUsage(ctx context.Context) (next time.Time, err error) {
 	ended, err := m.Model.Ended(ctx)
 	if err != nil {
 		return next, err
 	}
 	for _, subscription := range ended {
-		now := m.app.Now()
+		now := m.Now()
 		if calm := subscription.RecordedAt.Add(endGrace); now.Before(calm) {
 			next = earlier(next, calm)
 			continue
 		}
-		done, err := Execute(ctx, m.app.Executor, NewOrigin(domain.ActorSystem), domain.UsageEndStream(subscription.ID), func(u domain.UsageEnd) ([]domain.Event, error) {
+		done, err := commands.Execute(ctx, m.Executor, commands.NewOrigin(domain.ActorSystem), domain.UsageEndStream(subscription.ID), func(u domain.UsageEnd) ([]domain.Event, error) {
 			return u.Seal(subscription.ID, now), nil
 		})
 		if err != nil {

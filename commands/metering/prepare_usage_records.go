@@ -1,4 +1,4 @@
-package commands
+package metering
 
 import (
 	"context"
@@ -9,21 +9,22 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
 )
 
 // PrepareUsageRecords fixes what is reported of sealed hours. A record's stream must not exist before, so it is prepared
 // once on however many nodes; its quantity follows from the log alone, so it does not matter by which.
-func (m *Metering) PrepareUsageRecords(ctx context.Context) error {
+func (m *ProcessManager) PrepareUsageRecords(ctx context.Context) error {
 	for {
-		if err := m.settleRead(ctx); err != nil {
+		if err := m.awaitReadModel(ctx); err != nil {
 			return err
 		}
-		sealed, err := m.Model.Sealed(ctx, meteringPage)
+		sealed, err := m.Model.Sealed(ctx, pageSize)
 		if err != nil {
 			return err
 		}
-		if m.ZeroHours && !m.newest.IsZero() && len(sealed) < meteringPage {
+		if m.ZeroHours && !m.newest.IsZero() && len(sealed) < pageSize {
 			idle, err := m.Model.Idle(ctx, m.newest)
 			if err != nil {
 				return err
@@ -34,17 +35,17 @@ func (m *Metering) PrepareUsageRecords(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if prepared == 0 || len(sealed) < meteringPage {
-			return m.settleRead(ctx)
+		if prepared == 0 || len(sealed) < pageSize {
+			return m.awaitReadModel(ctx)
 		}
 	}
 }
 
-func (m *Metering) prepareAll(ctx context.Context, sealed []domain.SealedUsage) (prepared int64, err error) {
+func (m *ProcessManager) prepareAll(ctx context.Context, sealed []domain.SealedUsage) (prepared int64, err error) {
 	var mu sync.Mutex
 	var count atomic.Int64
 	var group errgroup.Group
-	group.SetLimit(meteringParallel)
+	group.SetLimit(parallel)
 	for _, usage := range sealed {
 		group.Go(func() error {
 			position, err := m.prepare(ctx, usage)
@@ -56,7 +57,7 @@ func (m *Metering) prepareAll(ctx context.Context, sealed []domain.SealedUsage) 
 				return fmt.Errorf("prepare the usage record of %s, %s: %w", usage.SubscriptionID, domain.UsageHourKey(usage.Hour), err)
 			case position > 0:
 				count.Add(1)
-				m.saw(&mu, position)
+				m.advance(&mu, position)
 			}
 			return nil
 		})
@@ -69,12 +70,12 @@ func (m *Metering) prepareAll(ctx context.Context, sealed []domain.SealedUsage) 
 var errNotReportable = errors.New("not reportable")
 
 // prepare fixes one record. The position is 0 when it was prepared before.
-func (m *Metering) prepare(ctx context.Context, usage domain.SealedUsage) (position uint64, err error) {
-	plan, err := m.app.catalogue.Plan(usage.Plan)
+func (m *ProcessManager) prepare(ctx context.Context, usage domain.SealedUsage) (position uint64, err error) {
+	plan, err := m.Catalogue.Plan(usage.Plan)
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", errNotReportable, err)
 	}
-	subscription, err := m.app.Subscription(ctx, usage.SubscriptionID)
+	subscription, err := commands.Read[domain.Subscription](ctx, m.Store, domain.SubscriptionStream(usage.SubscriptionID))
 	if err != nil {
 		return 0, err
 	}
@@ -83,8 +84,8 @@ func (m *Metering) prepare(ctx context.Context, usage domain.SealedUsage) (posit
 	}
 	to := domain.MeteringTarget{Region: m.Region, Dimension: plan.OverageDimension, Legacy: m.Legacy}
 	stream := domain.MeteringStream(usage.SubscriptionID, usage.Hour, plan.OverageDimension)
-	done, err := ExecuteFrom(ctx, m.app.Executor, NewOrigin(domain.ActorSystem), stream, domain.UsageRecord{}, NoStream, func(r domain.UsageRecord) ([]domain.Event, error) {
-		events, err := r.Prepare(subscription, usage, to, m.app.Now())
+	done, err := commands.ExecuteFrom(ctx, m.Executor, commands.NewOrigin(domain.ActorSystem), stream, domain.UsageRecord{}, commands.NoStream, func(r domain.UsageRecord) ([]domain.Event, error) {
+		events, err := r.Prepare(subscription, usage, to, m.Now())
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", errNotReportable, err)
 		}

@@ -1,0 +1,82 @@
+// Package commandstest is what tests of commands share: a clock that they move, a store that they interrupt, and a read
+// model that is behind when it is told to be. The log itself is a memorystore.
+package commandstest
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/domain"
+)
+
+// Clock is a time that tests move.
+type Clock struct{ now atomic.Pointer[time.Time] }
+
+// NewClock returns a clock that stands at start.
+func NewClock(start time.Time) *Clock {
+	c := &Clock{}
+	c.Set(start)
+	return c
+}
+
+// Now returns the time that the clock stands at.
+func (c *Clock) Now() time.Time { return *c.now.Load() }
+
+// Set moves the clock to a time.
+func (c *Clock) Set(to time.Time) { c.now.Store(&to) }
+
+// Advance moves the clock on.
+func (c *Clock) Advance(d time.Duration) { c.Set(c.Now().Add(d)) }
+
+// HookedStore runs something right before a call of the store; what is nil does nothing.
+type HookedStore struct {
+	commands.EventStore
+	BeforeAppend, BeforeRead, BeforeReadLast func(stream string)
+}
+
+// Append implements commands.EventStore.
+func (h *HookedStore) Append(ctx context.Context, stream string, expected int64, events []commands.Proposed) (commands.Appended, error) {
+	if h.BeforeAppend != nil {
+		h.BeforeAppend(stream)
+	}
+	return h.EventStore.Append(ctx, stream, expected, events)
+}
+
+// Read implements commands.EventStore.
+func (h *HookedStore) Read(ctx context.Context, stream string, from uint64, limit int) ([]domain.Recorded, error) {
+	if h.BeforeRead != nil {
+		h.BeforeRead(stream)
+	}
+	return h.EventStore.Read(ctx, stream, from, limit)
+}
+
+// ReadLast implements commands.EventStore.
+func (h *HookedStore) ReadLast(ctx context.Context, stream string) (domain.Recorded, bool, error) {
+	if h.BeforeReadLast != nil {
+		h.BeforeReadLast(stream)
+	}
+	return h.EventStore.ReadLast(ctx, stream)
+}
+
+// Barrier is a read model that is behind while Err says so.
+type Barrier struct{ Err error }
+
+// WaitFor implements commands.Barrier.
+func (b *Barrier) WaitFor(context.Context, string, uint64) error { return b.Err }
+
+// Types returns the types of the events in a stream, oldest first.
+func Types(t testing.TB, store commands.EventStore, stream string) []string {
+	t.Helper()
+	page, err := store.Read(context.Background(), stream, 0, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var types []string
+	for _, recorded := range page {
+		types = append(types, recorded.Event.EventType())
+	}
+	return types
+}
