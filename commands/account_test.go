@@ -16,6 +16,7 @@ import (
 
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/memorystore"
+	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -90,14 +91,14 @@ func newDesk(t *testing.T) *desk {
 
 func (d *desk) buy(license string) domain.Subscription {
 	d.t.Helper()
-	standing, err := d.StartSubscription(d.t.Context(), commands.StartSubscription{
+	started, err := subscriptions.Commands{Executor: d.Executor}.StartSubscription(d.t.Context(), subscriptions.StartSubscription{
 		By: commands.NewOrigin(domain.ActorBuyer), Identity: domain.MarketplaceIdentity{AWSAccountID: "123456789012", LicenseARN: license},
 		Entitled: domain.Entitlement{Plan: domain.PlanStarter, Limit: 1000},
 	})
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	return standing.Subscription
+	return started.State
 }
 
 var ada = commands.Person{FirstName: "Ada", LastName: "Lovelace", Email: "Ada@Example.com", Company: "Engines", Website: "https://example.com"}

@@ -61,12 +61,6 @@ func TestWhatHoldsOnEveryNodeOutlastsStaleness(t *testing.T) {
 			})
 			return err
 		},
-		"SwitchOverage": func(d *desk) error {
-			_, err := d.SwitchOverage(d.t.Context(), commands.SwitchOverage{
-				By: commands.NewOrigin(domain.ActorUser), SubscriptionID: d.bought.ID, To: domain.OverageStop,
-			})
-			return err
-		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

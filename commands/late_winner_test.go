@@ -1,13 +1,11 @@
 package commands_test
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/eventstoretest"
@@ -50,13 +48,6 @@ func newRace(t *testing.T, tellRevision bool) *race {
 func TestConflictBeforeItsWinnerCanBeRead(t *testing.T) {
 	t.Parallel()
 	byBuyer := func() commands.Origin { return commands.NewOrigin(domain.ActorBuyer) }
-	starts := func(r *race, app *commands.Application) error {
-		_, err := app.StartSubscription(r.t.Context(), commands.StartSubscription{
-			By: byBuyer(), Identity: domain.MarketplaceIdentity{AWSAccountID: "123456789012", LicenseARN: "l-second"},
-			Entitled: domain.Entitlement{Plan: domain.PlanStarter, Limit: 1000},
-		})
-		return err
-	}
 	for _, family := range []struct {
 		name    string
 		prepare func(r *race)
@@ -65,11 +56,6 @@ func TestConflictBeforeItsWinnerCanBeRead(t *testing.T) {
 		stream  func(r *race) string
 		want    int // events in the stream
 	}{
-		{
-			name:   "subscription",
-			run:    func(r *race, app *commands.Application, _ commands.EventStore) error { return starts(r, app) },
-			stream: func(*race) string { return domain.SubscriptionStream(domain.SubscriptionIDForLicense("l-second")) }, want: 1,
-		},
 		{
 			name: "account",
 			run: func(r *race, app *commands.Application, _ commands.EventStore) error {
@@ -113,15 +99,6 @@ func TestConflictBeforeItsWinnerCanBeRead(t *testing.T) {
 			stream: func(r *race) string { return domain.APIKeysStream(r.bought.CustomerID) }, want: 4,
 		},
 		{
-			name: "message of AWS",
-			run: func(r *race, app *commands.Application, _ commands.EventStore) error {
-				return commands.NewAgreementDesk(app, nil, nil, "", nil).FollowMarketplaceEvent(r.t.Context(), commands.FollowMarketplaceEvent{
-					By: byBuyer(), Message: domain.MarketplaceNotified{NotificationID: "n-1", LicenseID: "l-first", HappenedAt: r.clock.Now()},
-				})
-			},
-			stream: func(*race) string { return domain.NotificationStream("l-first") }, want: 1,
-		},
-		{
 			name: "counting",
 			run: func(r *race, _ *commands.Application, store commands.EventStore) error {
 				counter := commands.NewUsageCounter(store, &logIndex{store: r.desk.store}, r.clock.Now, slog.New(slog.DiscardHandler))
@@ -158,26 +135,4 @@ func TestConflictBeforeItsWinnerCanBeRead(t *testing.T) {
 			})
 		}
 	}
-}
-
-// TestWinnerThatStaysUnreadable ends with the caller's context, and says that the service is at fault.
-func TestWinnerThatStaysUnreadable(t *testing.T) {
-	t.Parallel()
-	d := newDesk(t)
-	store := eventstoretest.LateWinner(d.store, 1<<30, true)
-	loser, err := commands.New(commands.Config{
-		Store: &hooked{EventStore: store, beforeAppend: func(string) { d.buy("l-second") }},
-		Vault: d.vault, Barrier: d.barrier, Catalogue: domain.DefaultCatalogue(),
-		Secret: []byte(strings.Repeat("s", 32)), Now: d.clock.Now, Log: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	_, err = loser.StartSubscription(ctx, commands.StartSubscription{
-		By: commands.NewOrigin(domain.ActorBuyer), Identity: domain.MarketplaceIdentity{AWSAccountID: "123456789012", LicenseARN: "l-second"},
-		Entitled: domain.Entitlement{Plan: domain.PlanStarter, Limit: 1000},
-	})
-	wantError(t, "a winner that cannot be read", err, domain.ErrUnavailable)
 }

@@ -29,7 +29,7 @@ func (a *Application) RegisterAccount(ctx context.Context, cmd RegisterAccount) 
 	if err := person.Validate(); err != nil {
 		return Registration{}, err
 	}
-	subscription, err := a.Subscription(ctx, cmd.SubscriptionID)
+	subscription, err := Read[domain.Subscription](ctx, a.Store, domain.SubscriptionStream(cmd.SubscriptionID))
 	if err != nil {
 		return Registration{}, err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/memorystore"
+	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -80,12 +81,12 @@ func newMailing(t *testing.T) *mailing {
 	m.must(err)
 	m.handler, err = commands.NewAccountMails(m.app, m.box, site, "support@liveness.example")
 	m.must(err)
-	started, err := m.app.StartSubscription(t.Context(), commands.StartSubscription{
+	started, err := subscriptions.Commands{Executor: m.app.Executor}.StartSubscription(t.Context(), subscriptions.StartSubscription{
 		By: commands.NewOrigin(domain.ActorBuyer), Identity: domain.MarketplaceIdentity{AWSAccountID: "123456789012", LicenseARN: "arn:aws:license:l-1"},
 		Entitled: domain.Entitlement{Plan: domain.PlanStarter, Limit: 1000},
 	})
 	m.must(err)
-	m.id = started.Subscription.ID
+	m.id = started.State.ID
 	m.register()
 	return m
 }

@@ -6,28 +6,28 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
 )
 
-var _ commands.SubscriptionDirectory = (*Subscriptions)(nil)
+var _ subscriptions.SubscriptionDirectory = (*Subscriptions)(nil)
 
-// ByAgreement implements commands.SubscriptionDirectory.
+// ByAgreement implements subscriptions.SubscriptionDirectory.
 func (s *Subscriptions) ByAgreement(ctx context.Context, agreementID string) ([]uuid.UUID, error) {
 	return s.ids(ctx, "agreement_id = $1", agreementID)
 }
 
-// ByAWSAccount implements commands.SubscriptionDirectory.
+// ByAWSAccount implements subscriptions.SubscriptionDirectory.
 func (s *Subscriptions) ByAWSAccount(ctx context.Context, accountID string) ([]uuid.UUID, error) {
 	return s.ids(ctx, "aws_account_id = $1", accountID)
 }
 
-// ByCustomerIdentifier implements commands.SubscriptionDirectory.
+// ByCustomerIdentifier implements subscriptions.SubscriptionDirectory.
 func (s *Subscriptions) ByCustomerIdentifier(ctx context.Context, identifier string) ([]uuid.UUID, error) {
 	return s.ids(ctx, "customer_identifier = $1", identifier)
 }
 
-// Serving implements commands.SubscriptionDirectory.
+// Serving implements subscriptions.SubscriptionDirectory.
 func (s *Subscriptions) Serving(ctx context.Context) ([]uuid.UUID, error) {
 	return s.ids(ctx, "status <> $1", string(domain.StatusEnded))
 }

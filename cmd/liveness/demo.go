@@ -14,6 +14,7 @@ import (
 
 	"github.com/pas-ta/liveness/adapters/awssim"
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
 )
@@ -34,7 +35,7 @@ const demoFile = "demo-customer.json"
 
 // seedDemo makes the demo customer by the way of every customer: bought on the Marketplace, registered, activated. Each
 // step is written down before the next, so an interrupted start goes on where it ended.
-func seedDemo(ctx context.Context, c *core, sim *awssim.Sim, marketplace commands.Marketplace, data string) (demoCustomer, error) {
+func seedDemo(ctx context.Context, c *core, sim *awssim.Sim, marketplace subscriptions.Marketplace, data string) (demoCustomer, error) {
 	file := filepath.Join(data, demoFile)
 	demo := demoCustomer{Email: "demo@example.com", Password: "Liveness-Demo-1"}
 	content, err := os.ReadFile(file)
@@ -72,13 +73,12 @@ func seedDemo(ctx context.Context, c *core, sim *awssim.Sim, marketplace command
 }
 
 // activate walks the customer's way from the Marketplace to the keys.
-func (d *demoCustomer) activate(ctx context.Context, c *core, sim *awssim.Sim, marketplace commands.Marketplace) error {
+func (d *demoCustomer) activate(ctx context.Context, c *core, sim *awssim.Sim, marketplace subscriptions.Marketplace) error {
 	token, err := sim.Token(ctx, d.AgreementID)
 	if err != nil {
 		return err
 	}
-	desk := commands.NewBuyerDesk(c.app, marketplace, devProductCode)
-	buyer, err := desk.RegisterBuyer(ctx, commands.RegisterBuyer{By: commands.NewOrigin(domain.ActorBuyer), Token: token})
+	buyer, err := c.registration(marketplace, devProductCode).RegisterBuyer(ctx, subscriptions.RegisterBuyer{By: commands.NewOrigin(domain.ActorBuyer), Token: token})
 	if err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func (d *demoCustomer) activate(ctx context.Context, c *core, sim *awssim.Sim, m
 	return nil
 }
 
-func (d *demoCustomer) regenerateKeys(ctx context.Context, c *core, buyer commands.Buyer) error {
+func (d *demoCustomer) regenerateKeys(ctx context.Context, c *core, buyer subscriptions.Buyer) error {
 	for _, slot := range []domain.KeySlot{domain.SlotPrimary, domain.SlotSecondary} {
 		key, err := c.app.RegenerateKey(ctx, commands.RegenerateKey{
 			By: commands.NewOrigin(domain.ActorOperator), CustomerID: buyer.CustomerID, SubscriptionID: buyer.Subscription.ID, Slot: slot,

@@ -137,7 +137,7 @@ func TestLifeOfASubscription(t *testing.T) {
 		w.settle()
 		cancel(c.agreement)
 		for range 2 {
-			w.must(r.desk.ReconcileEntitlements(t.Context()))
+			w.must(r.sync.ReconcileEntitlements(t.Context()))
 		}
 		if got := w.types(domain.SubscriptionStream(c.subscription.ID)); !sameTypes([]string{started, ended}, got) {
 			t.Errorf("the subscription went through %v", got)

@@ -9,6 +9,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/awssim"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/metering"
+	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -55,13 +56,13 @@ func TestOneBadRecordDoesNotHoldTheOthers(t *testing.T) {
 	t.Parallel()
 	w := meteredHour(t)
 	w.clock.set(refusalsHour.Add(30 * time.Minute))
-	strange, err := w.app.StartSubscription(t.Context(), commands.StartSubscription{
+	strange, err := w.subscriptions().StartSubscription(t.Context(), subscriptions.StartSubscription{
 		By:       commands.NewOrigin(domain.ActorBuyer),
 		Identity: domain.MarketplaceIdentity{AWSAccountID: "123456789012", LicenseARN: "arn:aws:license-manager:us-east-1:1:license:l-unknown", ProductCode: devProductCode},
 		Entitled: domain.Entitlement{Plan: domain.PlanStarter, Limit: 10},
 	})
 	w.must(err)
-	w.check(&meteredCustomer{subscription: strange.Subscription, revision: commands.NoStream}, 12)
+	w.check(&meteredCustomer{subscription: strange.State, revision: commands.NoStream}, 12)
 	w.clock.set(refusalsHour.Add(time.Hour + time.Minute))
 	w.step(w.worker(0))
 	states := w.states()
@@ -70,7 +71,7 @@ func TestOneBadRecordDoesNotHoldTheOthers(t *testing.T) {
 			t.Errorf("a good record is %s", states[c.subscription.ID])
 		}
 	}
-	if got := states[strange.Subscription.ID]; got != domain.RecordQuarantined {
+	if got := states[strange.State.ID]; got != domain.RecordQuarantined {
 		t.Errorf("the bad record is %s", got)
 	}
 	if report := w.audit(); len(report.Findings) > 0 || report.Quarantined != 1 {
@@ -167,7 +168,7 @@ func TestLegacyListing(t *testing.T) {
 	w.must(err)
 	w.settle()
 	w.takeAll(w.reporting(), w.messages(c.agreement.ID)...)
-	subscription, err := w.app.Subscription(t.Context(), c.subscription.ID)
+	subscription, err := w.subscriptions().Subscription(t.Context(), c.subscription.ID)
 	if err != nil || subscription.Status != domain.StatusEnded {
 		t.Errorf("after the messages of SNS the subscription is %q, %v", subscription.Status, err)
 	}

@@ -31,6 +31,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/metering"
+	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
 	"github.com/pas-ta/liveness/projections/engine"
@@ -57,7 +58,6 @@ type meteredWorld struct {
 	aws       *breakableServer
 	settings  aws.Config
 	buying    *marketplace.Client
-	app       *commands.Application
 	catalogue domain.Catalogue
 	log       *slog.Logger
 	customers []*meteredCustomer
@@ -116,7 +116,6 @@ func newMeteredWorld(t *testing.T, start time.Time, limit int64, change ...func(
 	w.must(err)
 	w.buying, err = marketplace.New(w.settings, marketplace.Settings{ProductCode: devProductCode})
 	w.must(err)
-	w.app = w.application(w.store)
 	return w
 }
 
@@ -149,21 +148,24 @@ func (w *meteredWorld) project() {
 	})
 }
 
-func (w *meteredWorld) application(over commands.EventStore) *commands.Application {
-	vault, err := postgres.NewVault(w.pool, make([]byte, 32))
-	w.must(err)
-	app, err := commands.New(commands.Config{
-		Store: over, Vault: vault, Barrier: w.barrier, Catalogue: w.catalogue, Secret: make([]byte, 32), Now: w.clock.now, Log: w.log,
-	})
-	w.must(err)
-	return app
-}
-
 // reporting is the worker's part that takes messages.
 func (w *meteredWorld) reporting() *reporting {
-	r := &reporting{log: w.log, counters: newReportingCounters()}
-	r.desk = commands.NewAgreementDesk(w.app, w.buying, projections.NewSubscriptions(w.pool), devProductCode, nil)
+	r := &reporting{counters: newReportingCounters()}
+	var err error
+	r.sync, err = subscriptions.NewEntitlementSync(subscriptions.EntitlementSyncConfig{
+		Executor: w.executor(), Catalogue: w.catalogue, Log: w.log,
+		Source: w.buying, Directory: projections.NewSubscriptions(w.pool), ProductCode: devProductCode,
+	})
+	w.must(err)
 	return r
+}
+
+func (w *meteredWorld) executor() commands.Executor {
+	return commands.Executor{Store: w.store, Now: w.clock.now}
+}
+
+func (w *meteredWorld) subscriptions() subscriptions.Commands {
+	return subscriptions.Commands{Executor: w.executor()}
 }
 
 // subscribe buys and registers as a buyer does.
@@ -178,8 +180,8 @@ func (w *meteredWorld) register(agreement awssim.Agreement) *meteredCustomer {
 	w.t.Helper()
 	token, err := w.sim.Token(w.t.Context(), agreement.ID)
 	w.must(err)
-	desk := commands.NewBuyerDesk(w.app, w.buying, devProductCode)
-	buyer, err := desk.RegisterBuyer(w.t.Context(), commands.RegisterBuyer{By: commands.NewOrigin(domain.ActorBuyer), Token: token})
+	registration := subscriptions.Registration{Commands: w.subscriptions(), Catalogue: w.catalogue, Marketplace: w.buying, ProductCode: devProductCode}
+	buyer, err := registration.RegisterBuyer(w.t.Context(), subscriptions.RegisterBuyer{By: commands.NewOrigin(domain.ActorBuyer), Token: token})
 	w.must(err)
 	c := &meteredCustomer{subscription: buyer.Subscription, agreement: agreement, revision: commands.NoStream}
 	w.customers = append(w.customers, c)
@@ -271,7 +273,7 @@ func (w *meteredWorld) audit() domain.MeteringReport {
 // take hands a message to the worker as the queue does.
 func take(t *testing.T, r *reporting, body string) error {
 	t.Helper()
-	return r.take(t.Context(), notifications.Message{ID: uuid.NewString(), Body: body, Receives: 1})
+	return r.take()(t.Context(), notifications.Message{ID: uuid.NewString(), Body: body, Receives: 1})
 }
 
 // breakableServer serves HTTP, or refuses connections, at one address.
@@ -381,7 +383,7 @@ func (w *meteredWorld) worker(things int) *metering.ProcessManager {
 // meteringConfig is that of a worker that is not killed.
 func (w *meteredWorld) meteringConfig() metering.Config {
 	return metering.Config{
-		Executor: commands.Executor{Store: w.store, Now: w.clock.now}, Barrier: w.barrier, Catalogue: w.catalogue, Log: w.log,
+		Executor: w.executor(), Barrier: w.barrier, Catalogue: w.catalogue, Log: w.log,
 		Model: w.model, Meter: w.buying, Region: "us-east-1",
 	}
 }

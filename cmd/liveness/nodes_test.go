@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
 )
@@ -22,7 +23,7 @@ func TestNodesStopTogetherAtTheLimit(t *testing.T) {
 	c := startCluster(t, 3)
 	body := smallFace(t)
 	subscription := c.subscription(t)
-	if _, err := c.core.app.SwitchOverage(t.Context(), commands.SwitchOverage{
+	if _, err := (subscriptions.Commands{Executor: c.core.executor()}).SwitchOverage(t.Context(), subscriptions.SwitchOverage{
 		By: commands.NewOrigin(domain.ActorUser), SubscriptionID: subscription, To: domain.OverageStop,
 	}); err != nil {
 		t.Fatal(err)

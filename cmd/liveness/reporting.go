@@ -2,26 +2,20 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/pas-ta/liveness/adapters/aws/marketplace"
 	"github.com/pas-ta/liveness/adapters/aws/notifications"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/metering"
-	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/projections"
 	"github.com/pas-ta/liveness/projections/lease"
 )
-
-// reconcileEvery is how often all subscriptions are compared with AWS, because a message can be lost.
-const reconcileEvery = 30 * time.Minute
 
 // reportingConfig says how usage and agreements are followed on AWS.
 type reportingConfig struct {
@@ -35,9 +29,8 @@ type reportingConfig struct {
 
 // reporting reports usage to AWS and follows what AWS says of agreements.
 type reporting struct {
-	log      *slog.Logger
 	metering *metering.ProcessManager
-	desk     *commands.AgreementDesk
+	sync     *subscriptions.EntitlementSync
 	consumer *notifications.Consumer // nil without a queue
 	counters *reportingCounters
 	turns    commands.Lease // of metering
@@ -52,18 +45,20 @@ func (c *core) openReporting(cfg reportingConfig, metrics prometheus.Registerer)
 	}
 	model := projections.NewMetering(c.pool)
 	r := &reporting{
-		log: c.log, every: cfg.every, counters: newReportingCounters(),
+		every: cfg.every, counters: newReportingCounters(),
 		turns: lease.NewLeader(c.pool, "usage reporting"), checks: lease.NewLeader(c.pool, "entitlement comparison"),
 	}
-	r.desk = commands.NewAgreementDesk(c.app, client, projections.NewSubscriptions(c.pool), cfg.productCode, func() { r.metering.Wake() })
+	r.sync, err = subscriptions.NewEntitlementSync(subscriptions.EntitlementSyncConfig{
+		Executor: c.executor(), Catalogue: catalogue(), Log: c.log,
+		Source: client, Directory: projections.NewSubscriptions(c.pool), ProductCode: cfg.productCode, Ended: func() { r.metering.Wake() },
+	})
+	if err != nil {
+		return nil, err
+	}
 	r.metering, err = metering.NewProcessManager(metering.Config{
-		Executor: commands.Executor{Store: c.store, Now: time.Now}, Barrier: c.barrier, Catalogue: catalogue(), Log: c.log,
+		Executor: c.executor(), Barrier: c.barrier, Catalogue: catalogue(), Log: c.log,
 		Model: model, Meter: r.counters.meter(client), Region: cfg.aws.Region, Legacy: cfg.legacy, ZeroHours: cfg.zeroHours,
-		Reread: func(ctx context.Context, subscription uuid.UUID) {
-			if err := r.desk.RereadEntitlement(ctx, subscription); err != nil {
-				c.log.WarnContext(ctx, "an entitlement could not be read again", "subscription", subscription, "error", err)
-			}
-		},
+		Reread: r.sync.RereadEntitlement,
 	})
 	if err != nil {
 		return nil, err
@@ -87,61 +82,15 @@ func (c *core) openReporting(cfg reportingConfig, metrics prometheus.Registerer)
 func (r *reporting) run(ctx context.Context) error {
 	tasks := []func(context.Context) error{
 		func(ctx context.Context) error { return r.metering.Run(ctx, r.turns, r.every) },
-		r.compare,
+		func(ctx context.Context) error { return r.sync.Run(ctx, r.checks) },
 	}
 	if r.consumer != nil {
-		tasks = append(tasks, func(ctx context.Context) error { return r.consumer.Run(ctx, r.take) })
+		tasks = append(tasks, func(ctx context.Context) error { return r.consumer.Run(ctx, r.take()) })
 	}
 	return runAll(ctx, tasks...)
 }
 
-// take handles one message of the queue. It is deleted after nil, comes again after an error, and goes to the dead
-// letters when no repetition can help.
-func (r *reporting) take(ctx context.Context, message notifications.Message) error {
-	n, err := notifications.Parse(message.Body)
-	if err != nil {
-		r.counters.messages.WithLabelValues("malformed").Inc()
-		r.log.ErrorContext(ctx, "a message in the queue is no marketplace notification", "message", message.ID, "error", err)
-		return fmt.Errorf("%w: %w", notifications.ErrDeadLetter, err)
-	}
-	err = r.desk.FollowMarketplaceEvent(ctx, commands.FollowMarketplaceEvent{
-		By: commands.NewOrigin(domain.ActorMarketplace), Kind: commands.MarketplaceEventKind(n.Kind),
-		Message: domain.MarketplaceNotified{
-			NotificationID: n.ID, Type: n.Type, AgreementID: n.AgreementID, AgreementStatus: n.AgreementStatus, PreviousAgreement: n.PreviousAgreementID,
-			LicenseID: n.LicenseID, ProductCode: n.ProductCode, AWSAccountID: n.AWSAccountID, CustomerIdentifier: n.CustomerIdentifier, HappenedAt: n.Time,
-		},
-	})
-	if err != nil {
-		r.counters.messages.WithLabelValues("failed").Inc()
-		return err
-	}
-	r.counters.messages.WithLabelValues("handled").Inc()
-	r.log.InfoContext(ctx, "marketplace message", "type", n.Type, "agreement", n.AgreementID, "license", n.LicenseID, "status", n.AgreementStatus)
-	return nil
-}
-
-// compare reconciles entitlements on a timer, on one node at a time.
-func (r *reporting) compare(ctx context.Context) error {
-	for ctx.Err() == nil {
-		err := r.checks.Hold(ctx, func(ctx context.Context) error {
-			for {
-				select {
-				case <-ctx.Done():
-					return context.Cause(ctx)
-				case <-time.After(reconcileEvery):
-				}
-				if err := r.desk.ReconcileEntitlements(ctx); err != nil && ctx.Err() == nil {
-					r.log.ErrorContext(ctx, "entitlements could not be compared with AWS", "error", err)
-				}
-			}
-		})
-		if ctx.Err() == nil && !errors.Is(err, context.Canceled) {
-			r.log.WarnContext(ctx, "comparing entitlements waits for its turn again", "error", err)
-			select {
-			case <-ctx.Done():
-			case <-time.After(time.Second):
-			}
-		}
-	}
-	return nil
+// take returns what handles a message of the queue.
+func (r *reporting) take() func(context.Context, notifications.Message) error {
+	return r.counters.counted(notifications.Handler(r.sync.Receive))
 }

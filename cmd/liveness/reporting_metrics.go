@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/pas-ta/liveness/adapters/aws/notifications"
 	"github.com/pas-ta/liveness/commands/metering"
 	"github.com/pas-ta/liveness/projections"
 )
@@ -33,6 +35,21 @@ func newReportingCounters() *reportingCounters {
 
 func (c *reportingCounters) collectors() []prometheus.Collector {
 	return []prometheus.Collector{c.messages, c.records, c.calls}
+}
+
+// counted counts the messages of the queue by what became of them.
+func (c *reportingCounters) counted(handle func(context.Context, notifications.Message) error) func(context.Context, notifications.Message) error {
+	return func(ctx context.Context, message notifications.Message) error {
+		err, result := handle(ctx, message), "handled"
+		switch {
+		case errors.Is(err, notifications.ErrDeadLetter):
+			result = "malformed"
+		case err != nil:
+			result = "failed"
+		}
+		c.messages.WithLabelValues(result).Inc()
+		return err
+	}
 }
 
 // meter counts the calls that pass through.

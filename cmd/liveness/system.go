@@ -23,6 +23,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/judge"
 	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/inference"
 	"github.com/pas-ta/liveness/projections"
@@ -76,6 +77,15 @@ func openCore(ctx context.Context, log *slog.Logger, eventStore, postgresURL str
 	return c, err
 }
 
+// executor is what commands run with.
+func (c *core) executor() commands.Executor { return commands.Executor{Store: c.store, Now: time.Now} }
+
+func (c *core) registration(marketplace subscriptions.Marketplace, productCode string) *subscriptions.Registration {
+	return &subscriptions.Registration{
+		Commands: subscriptions.Commands{Executor: c.executor()}, Catalogue: catalogue(), Marketplace: marketplace, ProductCode: productCode,
+	}
+}
+
 func (c *core) close() {
 	if c.client != nil {
 		if err := c.client.Close(); err != nil {
@@ -98,7 +108,7 @@ type siteConfig struct {
 	flags       SiteFlags
 	publicURL   *url.URL
 	engine      *inference.Engine
-	marketplace commands.Marketplace
+	marketplace subscriptions.Marketplace
 	productCode string
 	listingURL  string
 	assetsDir   string
@@ -135,10 +145,11 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 		return nil, err
 	}
 	screens, err := console.New(console.Config{
-		Application: c.app,
-		Buyers:      commands.NewBuyerDesk(c.app, cfg.marketplace, cfg.productCode),
-		Barrier:     c.barrier,
-		Catalogue:   catalogue(),
+		Application:   c.app,
+		Subscriptions: subscriptions.Commands{Executor: c.executor()},
+		Registration:  c.registration(cfg.marketplace, cfg.productCode),
+		Barrier:       c.barrier,
+		Catalogue:     catalogue(),
 		Models: console.ReadModels{
 			Usage: usage, Keys: keys, Subscriptions: projections.NewSubscriptions(c.pool),
 			Accounts: projections.NewAccounts(c.pool, c.vault), Activity: projections.NewActivity(c.pool), Metering: projections.NewMetering(c.pool),

@@ -31,7 +31,7 @@ type Config struct {
 	// for the next when the clocks of store and worker differ.
 	Grace time.Duration
 	// Reread looks at AWS again for a subscription whose licence AWS does not know as active; may be nil.
-	Reread func(ctx context.Context, subscription uuid.UUID)
+	Reread func(ctx context.Context, subscription uuid.UUID) error
 }
 
 const (

@@ -242,7 +242,9 @@ func (m *ProcessManager) followUp(ctx context.Context, r domain.UsageRecord, out
 			"outcome", outcome, "action", decision.Action, "reason", decision.Reason, "quantity", r.Quantity)
 	}
 	if decision.RereadEntitlement && m.Reread != nil {
-		m.Reread(ctx, r.SubscriptionID)
+		if err := m.Reread(ctx, r.SubscriptionID); err != nil {
+			m.Log.WarnContext(ctx, "an entitlement could not be read again", "subscription", r.SubscriptionID, "error", err)
+		}
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"github.com/aws/smithy-go/transport/http/protocol/awsjson"
 
-	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/subscriptions"
 )
 
 // entitlementRegion is the only Region that serves entitlements.
@@ -46,7 +46,7 @@ type Client struct {
 	timeout     time.Duration
 }
 
-var _ commands.Marketplace = (*Client)(nil)
+var _ subscriptions.Marketplace = (*Client)(nil)
 
 // New makes a client of the shared configuration. All usage goes to the configuration's one Region: AWS recognises a
 // repeated record only within a Region, so that a second one would bill twice.

@@ -17,7 +17,7 @@ import (
 
 	"github.com/pas-ta/liveness/adapters/aws/marketplace"
 	"github.com/pas-ta/liveness/adapters/awssim"
-	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -105,12 +105,12 @@ func TestResolveBuyer(t *testing.T) {
 		t.Error(diff)
 	}
 	for _, bad := range []string{"forged", token[:20], "<script>", strings.Repeat("x", 8<<10), "日本"} {
-		if _, err := w.client.ResolveBuyer(t.Context(), bad); !errors.Is(err, commands.ErrTokenInvalid) {
+		if _, err := w.client.ResolveBuyer(t.Context(), bad); !errors.Is(err, subscriptions.ErrTokenInvalid) {
 			t.Errorf("token %.20q: %v", bad, err)
 		}
 	}
 	w.now = w.now.Add(5 * time.Hour)
-	if _, err := w.client.ResolveBuyer(t.Context(), token); !errors.Is(err, commands.ErrTokenExpired) {
+	if _, err := w.client.ResolveBuyer(t.Context(), token); !errors.Is(err, subscriptions.ErrTokenExpired) {
 		t.Errorf("old token: %v", err)
 	}
 }
@@ -176,7 +176,7 @@ func TestEntitlements(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff([]commands.ContractEntitlement{{Dimension: "enterprise", Quantity: 300_000, ExpiresAt: a.EndsAt}}, got); diff != "" {
+			if diff := cmp.Diff([]subscriptions.ContractEntitlement{{Dimension: "enterprise", Quantity: 300_000, ExpiresAt: a.EndsAt}}, got); diff != "" {
 				t.Error(diff)
 			}
 			all, err := w.client.AllEntitlements(t.Context())

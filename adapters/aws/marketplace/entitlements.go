@@ -8,7 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/marketplaceentitlementservice"
 	"github.com/aws/aws-sdk-go-v2/service/marketplaceentitlementservice/types"
 
-	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -16,7 +16,7 @@ import (
 const maxPages = 10_000
 
 // Entitlements lists what a licence entitles to now. None means that its contract has ended, or has not started.
-func (c *Client) Entitlements(ctx context.Context, identity domain.MarketplaceIdentity) ([]commands.ContractEntitlement, error) {
+func (c *Client) Entitlements(ctx context.Context, identity domain.MarketplaceIdentity) ([]subscriptions.ContractEntitlement, error) {
 	filter := map[string][]string{string(types.GetEntitlementFilterNameLicenseArn): {identity.LicenseARN}}
 	if identity.LicenseARN == "" {
 		if identity.CustomerIdentifier == "" {
@@ -24,13 +24,13 @@ func (c *Client) Entitlements(ctx context.Context, identity domain.MarketplaceId
 		}
 		filter = map[string][]string{string(types.GetEntitlementFilterNameCustomerIdentifier): {identity.CustomerIdentifier}}
 	}
-	var list []commands.ContractEntitlement
+	var list []subscriptions.ContractEntitlement
 	err := c.eachEntitlement(ctx, filter, func(e types.Entitlement) { list = append(list, contractEntitlement(e)) })
 	return list, err
 }
 
 // LicensedEntitlement is an entitlement together with the licence that grants it.
-type LicensedEntitlement = commands.LicensedEntitlement
+type LicensedEntitlement = subscriptions.LicensedEntitlement
 
 // AllEntitlements lists the entitlements of every licence of the product, to find what no notification told.
 func (c *Client) AllEntitlements(ctx context.Context) ([]LicensedEntitlement, error) {
@@ -76,8 +76,8 @@ func (c *Client) entitlementPage(ctx context.Context, in *marketplaceentitlement
 	return out, nil
 }
 
-func contractEntitlement(e types.Entitlement) commands.ContractEntitlement {
-	return commands.ContractEntitlement{Dimension: aws.ToString(e.Dimension), Quantity: quantity(e.Value), ExpiresAt: aws.ToTime(e.ExpirationDate)}
+func contractEntitlement(e types.Entitlement) subscriptions.ContractEntitlement {
+	return subscriptions.ContractEntitlement{Dimension: aws.ToString(e.Dimension), Quantity: quantity(e.Value), ExpiresAt: aws.ToTime(e.ExpirationDate)}
 }
 
 // quantity reads the number of an entitlement. A value that is no number counts one unit.

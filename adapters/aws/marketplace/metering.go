@@ -13,8 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/marketplacemetering"
 	"github.com/aws/aws-sdk-go-v2/service/marketplacemetering/types"
 
-	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/metering"
+	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -22,8 +22,8 @@ import (
 const MaxBatch = metering.MaxUsageBatch
 
 var (
-	_ metering.UsageMeter        = (*Client)(nil)
-	_ commands.EntitlementSource = (*Client)(nil)
+	_ metering.UsageMeter             = (*Client)(nil)
+	_ subscriptions.EntitlementSource = (*Client)(nil)
 )
 
 // UsageRecord is the usage of one licence and dimension in one hour.

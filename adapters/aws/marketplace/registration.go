@@ -8,12 +8,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/marketplacemetering"
 	"github.com/aws/aws-sdk-go-v2/service/marketplacemetering/types"
 
-	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
 )
 
-// ResolveBuyer tells whom a registration token stands for. It fails with commands.ErrTokenExpired or
-// commands.ErrTokenInvalid when the buyer must come again, and with a *Failure when AWS did not answer. Fields that AWS left
+// ResolveBuyer tells whom a registration token stands for. It fails with subscriptions.ErrTokenExpired or
+// subscriptions.ErrTokenInvalid when the buyer must come again, and with a *Failure when AWS did not answer. Fields that AWS left
 // out are empty: the caller checks those it needs.
 func (c *Client) ResolveBuyer(ctx context.Context, token string) (domain.MarketplaceIdentity, error) {
 	ctx, cancel := c.bounded(ctx)
@@ -26,9 +26,9 @@ func (c *Client) ResolveBuyer(ctx context.Context, token string) (domain.Marketp
 		case accessRefused(err): // temporary credentials that ran out have the name of an expired registration token
 			return domain.MarketplaceIdentity{}, failure("ResolveCustomer", err)
 		case errors.As(err, &expired):
-			return domain.MarketplaceIdentity{}, commands.ErrTokenExpired.Because(err)
+			return domain.MarketplaceIdentity{}, subscriptions.ErrTokenExpired.Because(err)
 		case errors.As(err, &invalid), errorCode(err) == "ValidationException": // the token is all there is to validate
-			return domain.MarketplaceIdentity{}, commands.ErrTokenInvalid.Because(err)
+			return domain.MarketplaceIdentity{}, subscriptions.ErrTokenInvalid.Because(err)
 		}
 		return domain.MarketplaceIdentity{}, failure("ResolveCustomer", err)
 	}

@@ -2,53 +2,16 @@
 package notifications
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/pas-ta/liveness/commands/subscriptions"
+	"github.com/pas-ta/liveness/domain"
 )
-
-// Kind is what a notification means for a subscription. A message is a reason to look at AWS again, not itself the state.
-type Kind string
-
-// The kinds of notification.
-const (
-	// Changed means that an entitlement began, changed or was renewed: read it again.
-	Changed Kind = "changed"
-	// Ending means that the agreement ended without a successor: usage must be reported within the hour.
-	Ending Kind = "ending"
-	// Ended means that the licence is no longer valid.
-	Ended Kind = "ended"
-	// Refused means that the purchase failed after the buyer may have reached us.
-	Refused Kind = "refused"
-	// Noted is anything that changes no access by itself, and any type that is not known.
-	Noted Kind = "noted"
-)
-
-// Notification is an event of the marketplace, from EventBridge or, for listings from before 2026, from SNS. Fields that a
-// message does not have are empty.
-type Notification struct {
-	// ID is the event's own id, the same in every copy of it.
-	ID string
-	// Type is AWS's name of the event, without the suffix that tells the role of its reader.
-	Type string
-	Kind Kind
-	// Time is when it happened; notifications arrive in any order.
-	Time time.Time
-
-	AgreementID         string
-	AgreementStatus     string
-	Intent              string
-	PreviousAgreementID string
-	// LicenseID is the l-… part of the licence's ARN. Events print the ARN in another form than metering demands.
-	LicenseID   string
-	ProductCode string
-	// AWSAccountID is the buyer's account.
-	AWSAccountID string
-	// CustomerIdentifier names the buyer in SNS messages.
-	CustomerIdentifier string
-}
 
 // ErrMalformed says that a message is not a notification and never will be.
 var ErrMalformed = errors.New("not a marketplace notification")
@@ -65,7 +28,6 @@ type event struct {
 		Agreement struct {
 			ID                  string `json:"id"`
 			Status              string `json:"status"`
-			Intent              string `json:"intent"`
 			PreviousAgreementID string `json:"previousAgreementId"`
 		} `json:"agreement"`
 		Product struct {
@@ -94,11 +56,23 @@ type snsMessage struct {
 	ProductCode        string `json:"product-code"`
 }
 
-// Parse reads the body of a queue message. Unknown types are Noted; what is no notification at all is ErrMalformed.
-func Parse(body string) (Notification, error) {
+// Handler returns a handler for Consumer.Run that hands every notification to receive. What is none is a dead letter.
+func Handler(receive func(context.Context, subscriptions.MarketplaceEvent) error) func(context.Context, Message) error {
+	return func(ctx context.Context, message Message) error {
+		event, err := Parse(message.Body)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrDeadLetter, err)
+		}
+		return receive(ctx, event)
+	}
+}
+
+// Parse reads the body of a queue message: an event of EventBridge or, for listings from before 2026, of SNS. Fields that a
+// message does not have are empty. Types that are not known change nothing; what is no notification at all is ErrMalformed.
+func Parse(body string) (subscriptions.MarketplaceEvent, error) {
 	var e event
 	if err := json.Unmarshal([]byte(body), &e); err != nil {
-		return Notification{}, fmt.Errorf("%w: %w", ErrMalformed, err)
+		return subscriptions.MarketplaceEvent{}, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	if e.Source == eventSource && e.ID != "" && e.DetailType != "" {
 		return e.notification(), nil
@@ -107,33 +81,33 @@ func Parse(body string) (Notification, error) {
 	if err := json.Unmarshal([]byte(body), &sns); err == nil && sns.Type == "Notification" && sns.MessageID != "" {
 		return sns.notification()
 	}
-	return Notification{}, fmt.Errorf("%w: source %q, type %q", ErrMalformed, e.Source, e.DetailType)
+	return subscriptions.MarketplaceEvent{}, fmt.Errorf("%w: source %q, type %q", ErrMalformed, e.Source, e.DetailType)
 }
 
-func (e event) notification() Notification {
-	n := Notification{
-		ID: e.ID, Type: eventType(e.DetailType), Time: e.Time.UTC(),
-		AgreementID: e.Detail.Agreement.ID, AgreementStatus: e.Detail.Agreement.Status, Intent: e.Detail.Agreement.Intent,
-		PreviousAgreementID: e.Detail.Agreement.PreviousAgreementID, LicenseID: licenseID(e.Detail.License.ARN),
-		ProductCode: e.Detail.Product.Code, AWSAccountID: e.Detail.Acceptor.AccountID,
-	}
-	switch n.Type {
+func (e event) notification() subscriptions.MarketplaceEvent {
+	n := subscriptions.MarketplaceEvent{Message: domain.MarketplaceNotified{
+		NotificationID: e.ID, Type: eventType(e.DetailType), HappenedAt: e.Time.UTC(),
+		AgreementID: e.Detail.Agreement.ID, AgreementStatus: e.Detail.Agreement.Status, PreviousAgreement: e.Detail.Agreement.PreviousAgreementID,
+		// Events print the licence's ARN in another form than metering demands.
+		LicenseID: licenseID(e.Detail.License.ARN), ProductCode: e.Detail.Product.Code, AWSAccountID: e.Detail.Acceptor.AccountID,
+	}}
+	switch n.Message.Type {
 	case "License Updated", "Purchase Agreement Amended":
-		n.Kind = Changed
+		n.Kind = subscriptions.EntitlementChanged
 	case "Purchase Agreement Ended":
-		n.Kind = Ending
-		if n.AgreementStatus == "RENEWED" || n.AgreementStatus == "REPLACED" {
-			n.Kind = Changed // a successor carries on
+		n.Kind = subscriptions.AgreementEnding
+		if n.Message.AgreementStatus == "RENEWED" || n.Message.AgreementStatus == "REPLACED" {
+			n.Kind = subscriptions.EntitlementChanged // a successor carries on
 		}
 	case "License Deprovisioned":
-		n.Kind = Ended
+		n.Kind = subscriptions.LicenceEnded
 	default:
-		n.Kind = Noted
+		n.Kind = subscriptions.NothingChanged
 	}
 	return n
 }
 
-func (s envelope) notification() (Notification, error) {
+func (s envelope) notification() (subscriptions.MarketplaceEvent, error) {
 	// AWS's own examples have blanks around and a comma after the last member.
 	text := strings.TrimSpace(s.Message)
 	if inner, ok := strings.CutSuffix(text, "}"); ok {
@@ -141,19 +115,21 @@ func (s envelope) notification() (Notification, error) {
 	}
 	var m snsMessage
 	if err := json.Unmarshal([]byte(text), &m); err != nil {
-		return Notification{}, fmt.Errorf("%w: message of SNS: %w", ErrMalformed, err)
+		return subscriptions.MarketplaceEvent{}, fmt.Errorf("%w: message of SNS: %w", ErrMalformed, err)
 	}
 	if m.Action == "" || m.CustomerIdentifier == "" {
-		return Notification{}, fmt.Errorf("%w: message of SNS without action or customer", ErrMalformed)
+		return subscriptions.MarketplaceEvent{}, fmt.Errorf("%w: message of SNS without action or customer", ErrMalformed)
 	}
 	at, err := time.Parse(time.RFC3339, s.Timestamp)
 	if err != nil {
-		return Notification{}, fmt.Errorf("%w: time of SNS: %w", ErrMalformed, err)
+		return subscriptions.MarketplaceEvent{}, fmt.Errorf("%w: time of SNS: %w", ErrMalformed, err)
 	}
-	kinds := map[string]Kind{
-		"subscribe-success": Changed, "entitlement-updated": Changed, "unsubscribe-pending": Ending, "unsubscribe-success": Ended, "subscribe-fail": Refused,
+	kinds := map[string]subscriptions.MarketplaceEventKind{
+		"subscribe-success": subscriptions.EntitlementChanged, "entitlement-updated": subscriptions.EntitlementChanged, "unsubscribe-pending": subscriptions.AgreementEnding, "unsubscribe-success": subscriptions.LicenceEnded, "subscribe-fail": subscriptions.PurchaseRefused,
 	}
-	n := Notification{ID: s.MessageID, Type: m.Action, Kind: Noted, Time: at.UTC(), ProductCode: m.ProductCode, CustomerIdentifier: m.CustomerIdentifier}
+	n := subscriptions.MarketplaceEvent{Kind: subscriptions.NothingChanged, Message: domain.MarketplaceNotified{
+		NotificationID: s.MessageID, Type: m.Action, HappenedAt: at.UTC(), ProductCode: m.ProductCode, CustomerIdentifier: m.CustomerIdentifier,
+	}}
 	if kind, known := kinds[m.Action]; known {
 		n.Kind = kind
 	}

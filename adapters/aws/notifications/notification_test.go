@@ -11,6 +11,8 @@ import (
 
 	"github.com/pas-ta/liveness/adapters/aws/notifications"
 	"github.com/pas-ta/liveness/adapters/awssim"
+	"github.com/pas-ta/liveness/commands/subscriptions"
+	"github.com/pas-ta/liveness/domain"
 )
 
 func TestParseEventBridge(t *testing.T) {
@@ -22,10 +24,10 @@ func TestParseEventBridge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := notifications.Notification{
-		ID: "e-1", Type: "License Updated", Kind: notifications.Changed, Time: time.Date(2026, 11, 10, 13, 20, 0, 0, time.UTC),
+	want := subscriptions.MarketplaceEvent{Kind: subscriptions.EntitlementChanged, Message: domain.MarketplaceNotified{
+		NotificationID: "e-1", Type: "License Updated", HappenedAt: time.Date(2026, 11, 10, 13, 20, 0, 0, time.UTC),
 		AgreementID: "agmt-1", LicenseID: "l-7", ProductCode: "n0123", AWSAccountID: "123456789012",
-	}
+	}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -35,18 +37,18 @@ func TestKinds(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		detailType, status string
-		want               notifications.Kind
+		want               subscriptions.MarketplaceEventKind
 	}{
-		{"Purchase Agreement Created - Proposer", "ACTIVE", notifications.Noted},
-		{"License Updated - Manufacturer", "", notifications.Changed},
-		{"Purchase Agreement Amended - Proposer", "ACTIVE", notifications.Changed},
-		{"Purchase Agreement Ended - Proposer", "CANCELLED", notifications.Ending},
-		{"Purchase Agreement Ended - Manufacturer", "EXPIRED", notifications.Ending},
-		{"Purchase Agreement Ended - Proposer", "RENEWED", notifications.Changed},
-		{"Purchase Agreement Ended - Proposer", "REPLACED", notifications.Changed},
-		{"License Deprovisioned - Manufacturer", "", notifications.Ended},
-		{"Advisory Issued - Proposer", "", notifications.Noted},
-		{"Something Of Tomorrow", "", notifications.Noted},
+		{"Purchase Agreement Created - Proposer", "ACTIVE", subscriptions.NothingChanged},
+		{"License Updated - Manufacturer", "", subscriptions.EntitlementChanged},
+		{"Purchase Agreement Amended - Proposer", "ACTIVE", subscriptions.EntitlementChanged},
+		{"Purchase Agreement Ended - Proposer", "CANCELLED", subscriptions.AgreementEnding},
+		{"Purchase Agreement Ended - Manufacturer", "EXPIRED", subscriptions.AgreementEnding},
+		{"Purchase Agreement Ended - Proposer", "RENEWED", subscriptions.EntitlementChanged},
+		{"Purchase Agreement Ended - Proposer", "REPLACED", subscriptions.EntitlementChanged},
+		{"License Deprovisioned - Manufacturer", "", subscriptions.LicenceEnded},
+		{"Advisory Issued - Proposer", "", subscriptions.NothingChanged},
+		{"Something Of Tomorrow", "", subscriptions.NothingChanged},
 	} {
 		body, err := json.Marshal(map[string]any{"id": "1", "source": "aws.agreement-marketplace", "detail-type": tt.detailType, "detail": map[string]any{"agreement": map[string]string{"status": tt.status}}})
 		if err != nil {
@@ -60,9 +62,9 @@ func TestKinds(t *testing.T) {
 
 func TestParseSNS(t *testing.T) {
 	t.Parallel()
-	for action, want := range map[string]notifications.Kind{
-		"subscribe-success": notifications.Changed, "entitlement-updated": notifications.Changed, "unsubscribe-pending": notifications.Ending,
-		"unsubscribe-success": notifications.Ended, "subscribe-fail": notifications.Refused, "new-action": notifications.Noted,
+	for action, want := range map[string]subscriptions.MarketplaceEventKind{
+		"subscribe-success": subscriptions.EntitlementChanged, "entitlement-updated": subscriptions.EntitlementChanged, "unsubscribe-pending": subscriptions.AgreementEnding,
+		"unsubscribe-success": subscriptions.LicenceEnded, "subscribe-fail": subscriptions.PurchaseRefused, "new-action": subscriptions.NothingChanged,
 	} {
 		for _, message := range []string{
 			`{"action":"` + action + `","customer-identifier":"X01","product-code":"n0123"}`,
@@ -73,7 +75,8 @@ func TestParseSNS(t *testing.T) {
 				t.Fatal(err)
 			}
 			got, err := notifications.Parse(string(body))
-			if err != nil || got.Kind != want || got.ID != "m-1" || got.CustomerIdentifier != "X01" || got.ProductCode != "n0123" || got.Time.IsZero() {
+			if err != nil || got.Kind != want || got.Message.NotificationID != "m-1" || got.Message.CustomerIdentifier != "X01" ||
+				got.Message.ProductCode != "n0123" || got.Message.HappenedAt.IsZero() {
 				t.Errorf("%s: %+v, %v", message, got, err)
 			}
 		}
@@ -111,18 +114,18 @@ func TestParseWhatTheMarketplaceSends(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			kinds := map[notifications.Kind]bool{}
+			kinds := map[subscriptions.MarketplaceEventKind]bool{}
 			for _, e := range events {
 				n, err := notifications.Parse(e.Body)
 				if err != nil {
 					t.Fatal(err)
 				}
 				kinds[n.Kind] = true
-				if n.LicenseID != "" && !strings.HasSuffix(a.LicenseARN, ":"+n.LicenseID) || legacy && n.CustomerIdentifier != a.CustomerIdentifier {
+				if n.Message.LicenseID != "" && !strings.HasSuffix(a.LicenseARN, ":"+n.Message.LicenseID) || legacy && n.Message.CustomerIdentifier != a.CustomerIdentifier {
 					t.Errorf("notification %+v of %+v", n, a)
 				}
 			}
-			for _, kind := range []notifications.Kind{notifications.Changed, notifications.Ending, notifications.Ended} {
+			for _, kind := range []subscriptions.MarketplaceEventKind{subscriptions.EntitlementChanged, subscriptions.AgreementEnding, subscriptions.LicenceEnded} {
 				if !kinds[kind] {
 					t.Errorf("no notification is %s", kind)
 				}
@@ -139,7 +142,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil && !errors.Is(err, notifications.ErrMalformed) {
 			t.Errorf("error %v is not ErrMalformed", err)
 		}
-		if err == nil && (n.ID == "" || n.Type == "" && n.CustomerIdentifier == "" || n.Kind == "") {
+		if err == nil && (n.Message.NotificationID == "" || n.Message.Type == "" && n.Message.CustomerIdentifier == "" || n.Kind == "") {
 			t.Errorf("incomplete notification %+v", n)
 		}
 	})

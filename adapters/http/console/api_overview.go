@@ -52,7 +52,7 @@ func (c *console) subscription(r *http.Request, user visitor) (projections.Subsc
 	if err != nil || known {
 		return row, err
 	}
-	s, err := c.Application.Subscription(r.Context(), user.subscription)
+	s, err := c.Subscriptions.Subscription(r.Context(), user.subscription)
 	return projections.SubscriptionRow{
 		ID: s.ID, CustomerID: s.CustomerID, Marketplace: s.Marketplace, Plan: s.Plan, Limit: s.Limit, Overage: s.Overage,
 		Status: s.Status, StartedAt: s.StartedAt, ExpiresAt: s.ExpiresAt,

@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
 )
@@ -73,11 +73,11 @@ func (c *console) switchOverage(r *http.Request, user visitor) (any, error) {
 	if err := readJSON(r, &body); err != nil {
 		return nil, err
 	}
-	standing, err := c.Application.SwitchOverage(r.Context(), commands.SwitchOverage{
+	switched, err := c.Subscriptions.SwitchOverage(r.Context(), subscriptions.SwitchOverage{
 		By: by(domain.ActorUser), SubscriptionID: user.subscription, To: body.To,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return done{standing.Position}, nil
+	return done{switched.Position}, nil
 }

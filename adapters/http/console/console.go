@@ -24,22 +24,24 @@ import (
 	"github.com/gorilla/mux"
 
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
 )
 
 // Config is what the console is built from. All of it is required unless it says otherwise.
 type Config struct {
-	Application *commands.Application
-	Buyers      *commands.BuyerDesk
-	Barrier     commands.Barrier
-	Catalogue   domain.Catalogue
-	Models      ReadModels
-	Sessions    scs.Store // where sessions are kept, shared by all nodes
-	Attempts    AttemptLimiter
-	Generations SessionGenerations
-	AssetsDir   string   // directory of the third-party browser files
-	PublicURL   *url.URL // address that customers see; https except on one machine
-	Secret      []byte   // at least 32 bytes; names of whose attempts are counted are keyed with it
+	Application   *commands.Application
+	Subscriptions subscriptions.Commands
+	Registration  *subscriptions.Registration
+	Barrier       commands.Barrier
+	Catalogue     domain.Catalogue
+	Models        ReadModels
+	Sessions      scs.Store // where sessions are kept, shared by all nodes
+	Attempts      AttemptLimiter
+	Generations   SessionGenerations
+	AssetsDir     string   // directory of the third-party browser files
+	PublicURL     *url.URL // address that customers see; https except on one machine
+	Secret        []byte   // at least 32 bytes; names of whose attempts are counted are keyed with it
 
 	SupportMail    string         // optional: shown wherever a person may be stuck
 	MarketplaceURL string         // optional: product page on AWS Marketplace, for people without a subscription
@@ -88,7 +90,7 @@ func New(cfg Config) (http.Handler, error) {
 func (cfg Config) check() error {
 	var missing []error
 	for name, absent := range map[string]bool{
-		"Application": cfg.Application == nil, "Buyers": cfg.Buyers == nil, "Barrier": cfg.Barrier == nil,
+		"Application": cfg.Application == nil, "Subscriptions": cfg.Subscriptions.Store == nil, "Registration": cfg.Registration == nil, "Barrier": cfg.Barrier == nil,
 		"Catalogue": len(cfg.Catalogue.Plans()) == 0, "Models": !cfg.Models.complete(), "Sessions": cfg.Sessions == nil,
 		"Attempts": cfg.Attempts == nil, "Generations": cfg.Generations == nil, "AssetsDir": cfg.AssetsDir == "", "Now": cfg.Now == nil, "Log": cfg.Log == nil,
 		"PublicURL": cfg.PublicURL == nil || cfg.PublicURL.Host == "",

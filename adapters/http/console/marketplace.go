@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -31,7 +32,7 @@ func (c *console) receiveBuyer(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, err)
 		return
 	}
-	buyer, err := c.Buyers.RegisterBuyer(r.Context(), commands.RegisterBuyer{By: by(domain.ActorBuyer), Token: token})
+	buyer, err := c.Registration.RegisterBuyer(r.Context(), subscriptions.RegisterBuyer{By: by(domain.ActorBuyer), Token: token})
 	if err != nil {
 		c.refuseBuyer(w, r, token, err)
 		return
@@ -85,16 +86,16 @@ func (c *console) refuseBuyer(w http.ResponseWriter, r *http.Request, token stri
 	again := action{Label: "Try again", Post: registerPath, Fields: map[string]string{tokenField: token}}
 	e := explanation{Heading: "We could not register you yet", Text: []string{p.Message}, Actions: []action{again}}
 	switch {
-	case errors.Is(err, commands.ErrTokenExpired):
+	case errors.Is(err, subscriptions.ErrTokenExpired):
 		e = explanation{Heading: "Your registration link has expired", Steps: backToAWS(),
 			Text: []string{"AWS Marketplace gives your browser a link that is valid for a few hours. Your subscription is not affected; get a fresh link:"}}
-	case errors.Is(err, commands.ErrTokenInvalid):
+	case errors.Is(err, subscriptions.ErrTokenInvalid):
 		e = explanation{Heading: "This registration link is not valid", Steps: backToAWS(),
 			Text: []string{"AWS Marketplace does not know the link that your browser brought. Get a fresh one:"}}
-	case errors.Is(err, commands.ErrForeignProduct):
+	case errors.Is(err, subscriptions.ErrForeignProduct):
 		e = explanation{Heading: "This link belongs to another product", Steps: backToAWS(),
 			Text: []string{"The registration link is one of another product on AWS Marketplace. For the Liveness Detection API:"}}
-	case errors.Is(err, commands.ErrNoEntitlement):
+	case errors.Is(err, subscriptions.ErrNoEntitlement):
 		e.Heading = "AWS has not confirmed your contract yet"
 		e.Text = []string{"This usually takes less than a minute after you subscribe. Nothing is lost; try again shortly.",
 			"If you have cancelled the subscription, subscribe again on AWS Marketplace."}
@@ -109,7 +110,7 @@ func (c *console) refuseBuyer(w http.ResponseWriter, r *http.Request, token stri
 		if c.MarketplaceURL != "" {
 			e.Actions = append([]action{{Label: "Subscribe on AWS Marketplace", Link: c.MarketplaceURL}}, e.Actions...)
 		}
-	case errors.Is(err, commands.ErrMarketplaceUnavailable):
+	case errors.Is(err, subscriptions.ErrMarketplaceUnavailable):
 		e.Heading = "AWS Marketplace does not answer"
 		e.Text = []string{"Your purchase is safe. AWS Marketplace, which tells us what you bought, does not answer at the moment. Try again in a minute."}
 	}

@@ -29,7 +29,7 @@ func (c *console) purchase(r *http.Request) (uuid.UUID, *purchase, error) {
 	if id == uuid.Nil {
 		return id, nil, errOnboardingLost
 	}
-	s, err := c.Application.Subscription(r.Context(), id)
+	s, err := c.Subscriptions.Subscription(r.Context(), id)
 	if err != nil {
 		return id, nil, err
 	}

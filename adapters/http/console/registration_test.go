@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -79,7 +80,7 @@ func TestReturningBuyers(t *testing.T) {
 	b.activate()
 	w.browser().post("/marketplace/register", tokenField, token).is(200).at("/console/login").says("already has an account")
 
-	_, err = w.app.SwitchOverage(t.Context(), commands.SwitchOverage{By: commands.NewOrigin("test"), SubscriptionID: started[0].Event.(domain.SubscriptionStarted).SubscriptionID, To: domain.OverageStop})
+	_, err = w.subscriptions().SwitchOverage(t.Context(), subscriptions.SwitchOverage{By: commands.NewOrigin("test"), SubscriptionID: started[0].Event.(domain.SubscriptionStarted).SubscriptionID, To: domain.OverageStop})
 	must(t, err)
 }
 

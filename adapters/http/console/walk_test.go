@@ -98,7 +98,7 @@ func useOnPhone(b *browsertest.Browser) {
 func (w *world) count(subscription uuid.UUID, at time.Time, calls int) {
 	w.t.Helper()
 	ctx := context.WithoutCancel(w.t.Context())
-	s, err := w.app.Subscription(ctx, subscription)
+	s, err := w.subscriptions().Subscription(ctx, subscription)
 	must(w.t, err)
 	stream := domain.UsageStream(subscription, domain.MonthOf(at))
 	usage, revision := domain.UsageMonth{Month: domain.MonthOf(at)}, commands.NoStream

@@ -24,6 +24,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/memorystore"
+	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
 	"github.com/pas-ta/liveness/projections/engine"
@@ -74,7 +75,11 @@ func newWorld(t testing.TB) *world {
 	assets, err := parts.New(parts.Options{}).ConsoleAssets(t.Context())
 	must(t, err)
 	site, err := console.New(console.Config{
-		Application: w.app, Buyers: commands.NewBuyerDesk(w.app, w.market, productCode), Barrier: barrier, Catalogue: domain.DefaultCatalogue(),
+		Application: w.app, Subscriptions: w.subscriptions(),
+		Registration: &subscriptions.Registration{
+			Commands: w.subscriptions(), Catalogue: domain.DefaultCatalogue(), Marketplace: w.market, ProductCode: productCode,
+		},
+		Barrier: barrier, Catalogue: domain.DefaultCatalogue(),
 		Models: console.ReadModels{
 			Usage: projections.NewUsage(w.pool), Keys: projections.NewAPIKeys(w.pool), Subscriptions: projections.NewSubscriptions(w.pool),
 			Accounts: projections.NewAccounts(w.pool, vault), Activity: projections.NewActivity(w.pool), Metering: projections.NewMetering(w.pool),
@@ -91,6 +96,8 @@ func newWorld(t testing.TB) *world {
 	must(t, err)
 	return w
 }
+
+func (w *world) subscriptions() subscriptions.Commands { return subscriptions.Commands{Executor: w.app.Executor} }
 
 // run keeps work going until the test ends.
 func (w *world) run(work func(context.Context) error) {
@@ -150,12 +157,12 @@ const productCode = "prod-liveness"
 type marketplace struct {
 	mu      sync.Mutex
 	buyers  map[string]domain.MarketplaceIdentity
-	bought  map[string][]commands.ContractEntitlement // by licence
+	bought  map[string][]subscriptions.ContractEntitlement // by licence
 	failure error
 }
 
 func newMarketplace() *marketplace {
-	return &marketplace{buyers: map[string]domain.MarketplaceIdentity{}, bought: map[string][]commands.ContractEntitlement{}}
+	return &marketplace{buyers: map[string]domain.MarketplaceIdentity{}, bought: map[string][]subscriptions.ContractEntitlement{}}
 }
 
 // sell makes a token of somebody who has bought a plan.
@@ -168,7 +175,7 @@ func (m *marketplace) sell(dimension string, quantity int64) (token string, iden
 	}
 	token = "token-" + licence
 	m.buyers[token] = identity
-	m.bought[identity.LicenseARN] = []commands.ContractEntitlement{{Dimension: dimension, Quantity: quantity}}
+	m.bought[identity.LicenseARN] = []subscriptions.ContractEntitlement{{Dimension: dimension, Quantity: quantity}}
 	return token, identity
 }
 
@@ -186,14 +193,14 @@ func (m *marketplace) ResolveBuyer(_ context.Context, token string) (domain.Mark
 	case m.failure != nil:
 		return identity, m.failure
 	case strings.HasPrefix(token, "expired"):
-		return identity, commands.ErrTokenExpired
+		return identity, subscriptions.ErrTokenExpired
 	case !known:
-		return identity, commands.ErrTokenInvalid
+		return identity, subscriptions.ErrTokenInvalid
 	}
 	return identity, nil
 }
 
-func (m *marketplace) Entitlements(_ context.Context, identity domain.MarketplaceIdentity) ([]commands.ContractEntitlement, error) {
+func (m *marketplace) Entitlements(_ context.Context, identity domain.MarketplaceIdentity) ([]subscriptions.ContractEntitlement, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.bought[identity.LicenseARN], m.failure

@@ -21,6 +21,7 @@ import (
 	v1 "github.com/pas-ta/liveness/adapters/http/v1"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/memorystore"
+	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -180,14 +181,14 @@ func newFixture(t testing.TB, change ...func(*v1.Config)) *fixture {
 func (f *fixture) subscribe() {
 	f.t.Helper()
 	ctx, by := context.Background(), commands.NewOrigin(domain.ActorMarketplace)
-	started, err := f.app.StartSubscription(ctx, commands.StartSubscription{
+	started, err := (subscriptions.Commands{Executor: f.app.Executor}).StartSubscription(ctx, subscriptions.StartSubscription{
 		By: by, Identity: domain.MarketplaceIdentity{LicenseARN: "arn:aws:license-manager:::license:l-" + uuid.NewString()},
 		Entitled: domain.Entitlement{Plan: domain.PlanStarter, Limit: 1000},
 	})
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	f.customer, f.id = started.Subscription.CustomerID, started.Subscription.ID
+	f.customer, f.id = started.State.CustomerID, started.State.ID
 	f.key = f.regenerate()
 }
 

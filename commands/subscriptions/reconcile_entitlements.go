@@ -1,4 +1,4 @@
-package commands
+package subscriptions
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -16,8 +17,8 @@ const endAfterMissing = 2
 
 // ReconcileEntitlements compares every subscription with what AWS says of its licence, because a message can be lost. It
 // goes on after a failure and gives all of them together.
-func (d *AgreementDesk) ReconcileEntitlements(ctx context.Context) error {
-	listed, err := d.source.AllEntitlements(ctx)
+func (s *EntitlementSync) ReconcileEntitlements(ctx context.Context) error {
+	listed, err := s.Source.AllEntitlements(ctx)
 	if err != nil {
 		return fmt.Errorf("read all entitlements: %w", err)
 	}
@@ -26,7 +27,7 @@ func (d *AgreementDesk) ReconcileEntitlements(ctx context.Context) error {
 		id := domain.SubscriptionIDForLicense(e.Identity.LicenseARN)
 		contracts[id] = append(contracts[id], e.ContractEntitlement)
 	}
-	serving, err := d.directory.Serving(ctx)
+	serving, err := s.Directory.Serving(ctx)
 	if err != nil {
 		return err
 	}
@@ -36,67 +37,67 @@ func (d *AgreementDesk) ReconcileEntitlements(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		found, err := d.reconcile(ctx, id, contracts[id])
+		found, err := s.reconcile(ctx, id, contracts[id])
 		if err != nil {
 			errs = append(errs, fmt.Errorf("reconcile subscription %s: %w", id, err))
 		}
 		if !found {
-			missing[id] = d.missing[id] + 1
+			missing[id] = s.missing[id] + 1
 		}
 	}
-	d.missing = missing
+	s.missing = missing
 	return errors.Join(errs...)
 }
 
 // RereadEntitlement compares one subscription with what AWS says of its licence, and ends nothing.
-func (d *AgreementDesk) RereadEntitlement(ctx context.Context, id uuid.UUID) error {
-	subscription, err := d.app.Subscription(ctx, id)
+func (s *EntitlementSync) RereadEntitlement(ctx context.Context, id uuid.UUID) error {
+	subscription, err := s.subscription(ctx, id)
 	if err != nil || !subscription.Serves() {
 		return err
 	}
-	entitled, err := d.entitlement(ctx, subscription)
+	entitled, err := s.entitlement(ctx, subscription)
 	if errors.Is(err, ErrNoEntitlement) {
-		d.app.log.WarnContext(ctx, "AWS lists no entitlement of a subscription that is served", "subscription", id)
+		s.Log.WarnContext(ctx, "AWS lists no entitlement of a subscription that is served", "subscription", id)
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return d.take(ctx, subscription, entitled)
+	return s.take(ctx, subscription, entitled)
 }
 
 // reconcile brings one subscription up to a listed contract. It reports false when AWS lists none; the licence is then
 // asked for by itself, and the second time in a row the subscription ends.
-func (d *AgreementDesk) reconcile(ctx context.Context, id uuid.UUID, contract []ContractEntitlement) (found bool, err error) {
-	subscription, err := d.app.Subscription(ctx, id)
+func (s *EntitlementSync) reconcile(ctx context.Context, id uuid.UUID, contract []ContractEntitlement) (found bool, err error) {
+	subscription, err := s.subscription(ctx, id)
 	if err != nil || !subscription.Serves() {
 		return true, err
 	}
-	entitled, err := EntitlementOf(d.app.catalogue, contract)
+	entitled, err := EntitlementOf(s.Catalogue, contract)
 	if errors.Is(err, ErrNoEntitlement) {
-		entitled, err = d.entitlement(ctx, subscription)
+		entitled, err = s.entitlement(ctx, subscription)
 	}
 	if errors.Is(err, ErrNoEntitlement) {
-		if d.missing[id]+1 < endAfterMissing {
+		if s.missing[id]+1 < endAfterMissing {
 			return false, nil
 		}
-		d.app.log.WarnContext(ctx, "a subscription ends because AWS lists no entitlement of it; no message has told", "subscription", id)
-		return false, d.end(ctx, NewOrigin(domain.ActorSystem), id, "no entitlement", endedAt(subscription.ExpiresAt, d.app.Now()))
+		s.Log.WarnContext(ctx, "a subscription ends because AWS lists no entitlement of it; no message has told", "subscription", id)
+		return false, s.end(ctx, commands.NewOrigin(domain.ActorSystem), id, "no entitlement", endedAt(subscription.ExpiresAt, s.Now()))
 	}
 	if err != nil {
 		return true, err
 	}
-	return true, d.take(ctx, subscription, entitled)
+	return true, s.take(ctx, subscription, entitled)
 }
 
 // take follows an entitlement. A subscription whose end is announced goes on only with a later term: the entitlement may
 // merely not have gone yet.
-func (d *AgreementDesk) take(ctx context.Context, subscription domain.Subscription, entitled domain.Entitlement) error {
+func (s *EntitlementSync) take(ctx context.Context, subscription domain.Subscription, entitled domain.Entitlement) error {
 	if subscription.Status == domain.StatusEnding && !entitled.ExpiresAt.After(subscription.ExpiresAt) {
 		return nil
 	}
-	now := d.app.Now()
-	return d.change(ctx, NewOrigin(domain.ActorSystem), subscription.ID, func(s domain.Subscription) []domain.Event {
-		return s.FollowEntitlement(entitled, now)
+	now := s.Now()
+	return s.change(ctx, commands.NewOrigin(domain.ActorSystem), subscription.ID, func(sub domain.Subscription) []domain.Event {
+		return sub.FollowEntitlement(entitled, now)
 	})
 }

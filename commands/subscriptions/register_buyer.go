@@ -1,4 +1,4 @@
-package commands
+package subscriptions
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -15,7 +16,7 @@ const maxTokenLength = 8 << 10
 
 // RegisterBuyer takes the token that AWS Marketplace gave a buyer's browser.
 type RegisterBuyer struct {
-	By    Origin
+	By    commands.Origin
 	Token string
 }
 
@@ -28,26 +29,21 @@ type Buyer struct {
 	Position     uint64
 }
 
-// BuyerDesk receives buyers from AWS Marketplace.
-type BuyerDesk struct {
-	app         *Application
-	marketplace Marketplace
-	productCode string
-}
-
-// NewBuyerDesk receives the buyers of one product. An empty product code accepts whichever product the seller's
-// credentials resolve.
-func NewBuyerDesk(app *Application, marketplace Marketplace, productCode string) *BuyerDesk {
-	return &BuyerDesk{app: app, marketplace: marketplace, productCode: productCode}
+// Registration receives buyers from AWS Marketplace.
+type Registration struct {
+	Commands
+	Catalogue   domain.Catalogue
+	Marketplace Marketplace
+	ProductCode string // of the listing; empty accepts whichever product the seller's credentials resolve
 }
 
 // RegisterBuyer resolves the token, reads what was bought and starts the subscription. It may be repeated: the
 // subscription of a licence starts once, and a plan that AWS states anew is followed.
-func (d *BuyerDesk) RegisterBuyer(ctx context.Context, cmd RegisterBuyer) (Buyer, error) {
+func (r *Registration) RegisterBuyer(ctx context.Context, cmd RegisterBuyer) (Buyer, error) {
 	if cmd.Token == "" || len(cmd.Token) > maxTokenLength {
 		return Buyer{}, ErrTokenInvalid
 	}
-	identity, err := d.marketplace.ResolveBuyer(ctx, cmd.Token)
+	identity, err := r.Marketplace.ResolveBuyer(ctx, cmd.Token)
 	if err != nil {
 		return Buyer{}, marketplaceUnavailable(fmt.Errorf("resolve buyer: %w", err))
 	}
@@ -55,28 +51,28 @@ func (d *BuyerDesk) RegisterBuyer(ctx context.Context, cmd RegisterBuyer) (Buyer
 	if identity.AWSAccountID == "" || identity.LicenseARN == "" {
 		return Buyer{}, ErrMarketplaceUnavailable.Because(errors.New("AWS resolved a buyer without account or licence"))
 	}
-	if d.productCode != "" && identity.ProductCode != d.productCode {
+	if r.ProductCode != "" && identity.ProductCode != r.ProductCode {
 		return Buyer{}, ErrForeignProduct.Because(fmt.Errorf("product code %q", identity.ProductCode))
 	}
-	contract, err := d.marketplace.Entitlements(ctx, identity)
+	contract, err := r.Marketplace.Entitlements(ctx, identity)
 	if err != nil {
 		return Buyer{}, marketplaceUnavailable(fmt.Errorf("read entitlements: %w", err))
 	}
-	entitled, err := EntitlementOf(d.app.catalogue, contract)
+	entitled, err := EntitlementOf(r.Catalogue, contract)
 	if err != nil {
 		return Buyer{}, err
 	}
-	standing, err := d.app.StartSubscription(ctx, StartSubscription{By: cmd.By, Identity: identity, Entitled: entitled})
+	started, err := r.StartSubscription(ctx, StartSubscription{By: cmd.By, Identity: identity, Entitled: entitled})
 	if err != nil {
 		return Buyer{}, err
 	}
-	account, err := d.app.Account(ctx, standing.Subscription.CustomerID)
+	account, err := commands.Read[domain.Account](ctx, r.Store, domain.AccountStream(started.State.CustomerID))
 	if err != nil {
 		return Buyer{}, err
 	}
 	return Buyer{
-		CustomerID: standing.Subscription.CustomerID, Subscription: standing.Subscription,
-		Registered: account.Registered(), Active: account.Active || account.Erased, Position: standing.Position,
+		CustomerID: started.State.CustomerID, Subscription: started.State,
+		Registered: account.Registered(), Active: account.Active || account.Erased, Position: started.Position,
 	}, nil
 }
 

@@ -1,0 +1,28 @@
+package subscriptions
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/domain"
+)
+
+// SwitchOverage chooses what happens to calls beyond the plan's limit. Once it has returned it holds for the next call on
+// every node.
+type SwitchOverage struct {
+	By             commands.Origin
+	SubscriptionID uuid.UUID
+	To             domain.OveragePolicy
+}
+
+// SwitchOverage runs the command.
+func (c Commands) SwitchOverage(ctx context.Context, cmd SwitchOverage) (commands.Result[domain.Subscription], error) {
+	done, err := commands.Execute(ctx, c.Executor, cmd.By, domain.SubscriptionStream(cmd.SubscriptionID),
+		func(s domain.Subscription) ([]domain.Event, error) { return s.SwitchOverage(cmd.To, c.Now()) })
+	if err != nil {
+		return done, err
+	}
+	return done, commands.Unavailable(commands.WaitOutStaleness(ctx))
+}
