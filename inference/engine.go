@@ -3,9 +3,9 @@
 // knows nothing of customers, quotas or HTTP.
 //
 // An Engine owns a fixed number of workers, each with its own ONNX Runtime
-// sessions of one thread, and admits a bounded number of checks: what cannot
-// be done soon is refused at once, so that overload shows as a clear error and
-// not as growing memory and latency.
+// sessions of one thread, and a queue before them, the only one on the way of
+// a check: what cannot be done soon is refused at once, so that overload shows
+// as a clear error and not as growing memory and latency.
 package inference
 
 import (
@@ -44,8 +44,8 @@ type Config struct {
 	// More answer a single check sooner and all checks together later: see
 	// BenchmarkSessionsAndThreads.
 	Threads int
-	// Queue is how many more checks may wait for a worker, 8 per worker by
-	// default. Negative means none.
+	// Queue is how many more checks may wait for a worker, QueuePerWorker for
+	// each by default. Negative means none.
 	Queue int
 	// Deadline is how long a check may wait for a worker, 5 seconds by default.
 	Deadline time.Duration
@@ -54,6 +54,11 @@ type Config struct {
 	// Limits are those of the default decoder.
 	Limits decode.Limits
 }
+
+// QueuePerWorker is the default length of the queue for each worker: about what
+// one judges within the default deadline. A longer queue would only refuse
+// later what it refuses anyway.
+const QueuePerWorker = 64
 
 // Engine judges images. It is safe for concurrent use.
 type Engine struct {
@@ -79,7 +84,7 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 		cfg.Threads = 1
 	}
 	if cfg.Queue == 0 {
-		cfg.Queue = 8 * cfg.Workers
+		cfg.Queue = QueuePerWorker * cfg.Workers
 	}
 	if cfg.Deadline <= 0 {
 		cfg.Deadline = 5 * time.Second
@@ -144,44 +149,24 @@ func (e *Engine) Decoder() string { return e.decoder.Name() }
 // Workers returns how many checks are computed at the same time.
 func (e *Engine) Workers() int { return e.workers }
 
-// Admitted returns how many checks are admitted and not yet done, and how many
-// may be at most.
+// Admitted returns how many checks wait or are being computed, and how many may
+// at most: one more is refused.
 func (e *Engine) Admitted() (now, most int) { return len(e.places), cap(e.places) }
 
 // Close refuses new checks, waits for those being computed and frees all
 // native memory. Calling it again does nothing.
 func (e *Engine) Close() error { return e.close() }
 
-// Slot is an admitted place in the engine, for one check.
-type Slot struct {
-	engine  *Engine
-	release func()
-}
-
-// Admit takes a place without waiting, or returns ErrOverloaded or ErrClosed.
-// A server asks for it before it reads a body of megabytes that it could not
-// process. The caller calls Release in any case.
-func (e *Engine) Admit() (*Slot, error) {
-	select {
-	case <-e.closing:
-		return nil, ErrClosed
-	default:
-	}
+// Check judges the largest face of an image. It returns a *decode.Error when
+// the image is at fault (ErrNoFace is one), ErrOverloaded, ErrClosed, or the
+// error of ctx. The image is not kept.
+func (e *Engine) Check(ctx context.Context, data []byte, format decode.Format) (Result, error) {
 	select {
 	case e.places <- struct{}{}:
-		return &Slot{engine: e, release: sync.OnceFunc(func() { <-e.places })}, nil
+		defer func() { <-e.places }()
 	default:
-		return nil, ErrOverloaded
+		return Result{}, ErrOverloaded
 	}
-}
-
-// Release gives the place back. Calling it again does nothing.
-func (s *Slot) Release() { s.release() }
-
-// Check judges one image in the admitted place. The errors are those of
-// Engine.Check.
-func (s *Slot) Check(ctx context.Context, data []byte, format decode.Format) (Result, error) {
-	e := s.engine
 	start := time.Now()
 	w, err := e.take(ctx)
 	if err != nil {
@@ -224,16 +209,4 @@ func (e *Engine) take(ctx context.Context) (*worker, error) {
 	case <-e.closing:
 		return nil, ErrClosed
 	}
-}
-
-// Check judges the largest face of an image. It returns a *decode.Error when
-// the image is at fault (ErrNoFace is one), ErrOverloaded, ErrClosed, or the
-// error of ctx. The image is not kept.
-func (e *Engine) Check(ctx context.Context, data []byte, format decode.Format) (Result, error) {
-	slot, err := e.Admit()
-	if err != nil {
-		return Result{}, err
-	}
-	defer slot.Release()
-	return slot.Check(ctx, data, format)
 }

@@ -20,7 +20,7 @@ func (f EngineFlags) check() error {
 	case f.Workers < 0:
 		return fmt.Errorf("--workers %d: give a number of workers, or 0 for one per processor", f.Workers)
 	case f.Queue < 0:
-		return fmt.Errorf("--queue %d: give a number of checks, or 0 for 8 per worker", f.Queue)
+		return fmt.Errorf("--queue %d: give a number of checks, or 0 for %d per worker", f.Queue, inference.QueuePerWorker)
 	case f.QueueWait < 0:
 		return fmt.Errorf("--queue-wait %v is in the past: give a time above 0", f.QueueWait)
 	}

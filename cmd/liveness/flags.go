@@ -94,8 +94,8 @@ type EngineFlags struct {
 	Pack      string        `help:"Directory of a model pack. Without it the default pack is fetched on first use." placeholder:"DIR" env:"LIVENESS_PACK" type:"path"`
 	Threshold float64       `help:"A fake likelihood above it means fake; 0 takes the pack's own (0.15)." default:"0" env:"LIVENESS_THRESHOLD"`
 	Workers   int           `help:"Checks computed at the same time; 0 means one per processor." default:"0" env:"LIVENESS_WORKERS"`
-	Queue     int           `help:"Checks that may wait for a worker; 0 means 8 per worker." default:"0" env:"LIVENESS_QUEUE"`
-	QueueWait time.Duration `help:"Longest wait for a worker." default:"5s" env:"LIVENESS_QUEUE_WAIT"`
+	Queue     int           `help:"Checks that may wait for a worker, others are answered 503 overloaded; 0 means 64 per worker." default:"0" env:"LIVENESS_QUEUE"`
+	QueueWait time.Duration `help:"Longest wait for a worker, then a check is answered 503 overloaded." default:"5s" env:"LIVENESS_QUEUE_WAIT"`
 	Decoder   string        `help:"Image decoder: libvips, go, or auto, which takes libvips where it can be had." enum:"auto,libvips,go" default:"auto" env:"LIVENESS_DECODER"`
 }
 

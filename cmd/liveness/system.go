@@ -124,19 +124,13 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 		Keys:      commands.NewKeyAuthenticator(keys, c.secret, time.Now),
 		Checks:    commands.NewLivenessChecker(counter, judge.New(cfg.engine), c.secret, time.Now),
 		Catalogue: catalogue(),
+		Queue:     cfg.engine,
 		Components: []v1.Component{
 			{Name: "event_store", Probe: c.client.Ping},
 			{Name: "database", Probe: c.pool.Ping},
-			{Name: "inference", Probe: func(context.Context) error {
-				if now, most := cfg.engine.Admitted(); now >= most {
-					return inference.ErrOverloaded
-				}
-				return nil
-			}},
 		},
 		Limits: v1.Limits{
 			KeyRate: cfg.flags.KeyRate, KeyBurst: cfg.flags.KeyBurst, AddressRate: cfg.flags.AddrRate, AddressBurst: cfg.flags.AddrBurst,
-			Concurrency: 8 * cfg.engine.Workers(),
 		},
 		TrustedProxies: cfg.flags.Proxies,
 		Now:            time.Now, Log: c.log, Registerer: cfg.metrics, Tracing: cfg.tracing,

@@ -1,7 +1,8 @@
 // Package v1 is the HTTP API that customers call: POST /v1/check/liveness, GET /v1/usage and GET /v1/health.
 //
 // The order of work on a check is the order of what it costs: the bucket of the address, the key, the bucket of the key,
-// the headers, a place, the quota; only then is the body read, and only a whole image waits for its turn to be judged.
+// the headers, whether the queue has room, the quota; only then is the body read, and only a whole image takes a place in
+// the queue: a slow upload keeps nobody else waiting.
 package v1
 
 import (
@@ -10,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -50,7 +52,8 @@ type Config struct {
 	Keys           Authenticator
 	Checks         Checker
 	Catalogue      domain.Catalogue // names of the plans
-	Components     []Component      // what health reports; may be empty
+	Queue          Queue            // health reports it as the component inference: down while it is full
+	Components     []Component      // what health reports besides; may be empty
 	Limits         Limits           // zero fields get their defaults
 	TrustedProxies []netip.Prefix   // whose X-Forwarded-For is believed; none by default
 	Now            func() time.Time
@@ -79,19 +82,20 @@ type API struct {
 
 // New builds the API, or says what is missing.
 func New(c Config) (*API, error) {
-	if c.Version == "" || c.Keys == nil || c.Checks == nil || c.Now == nil || c.Log == nil {
-		return nil, errors.New("the API needs Version, Keys, Checks, Now and Log")
+	if c.Version == "" || c.Keys == nil || c.Checks == nil || c.Queue == nil || c.Now == nil || c.Log == nil {
+		return nil, errors.New("the API needs Version, Keys, Checks, Queue, Now and Log")
 	}
 	if c.Tracing == nil {
 		c.Tracing = noop.NewTracerProvider()
 	}
-	limits := c.Limits.withDefaults()
+	_, places := c.Queue.Admitted()
+	limits := c.Limits.withDefaults(places)
 	throttle, err := newThrottle(limits, c.TrustedProxies, c.Now)
 	if err != nil {
 		return nil, err
 	}
 	memory := checkbody.NewMemory(limits.MaxImage, limits.ImageMemory)
-	gate := newGate(limits)
+	gate := newGate(c.Queue, limits.InFlight)
 	metrics, err := newMetrics(c.Registerer, gate, memory)
 	if err != nil {
 		return nil, err
@@ -99,7 +103,7 @@ func New(c Config) (*API, error) {
 	a := &API{
 		version: c.Version, keys: c.Keys, checks: c.Checks, plans: c.Catalogue, limits: limits, now: c.Now, log: c.Log,
 		bodies: checkbody.NewReader(memory), throttle: throttle, gate: gate, metrics: metrics,
-		health: newHealth(c.Version, c.Components, c.Now), tracer: c.Tracing.Tracer("github.com/pas-ta/liveness/adapters/http/v1"),
+		health: newHealth(c.Version, append(slices.Clip(c.Components), gate.component()), c.Now), tracer: c.Tracing.Tracer("github.com/pas-ta/liveness/adapters/http/v1"),
 	}
 	a.router = a.routes()
 	return a, nil

@@ -1,15 +1,17 @@
 package v1_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -312,45 +314,89 @@ func TestLogHoldsNoSecrets(t *testing.T) {
 	}
 }
 
-func TestTurnsAreBounded(t *testing.T) {
+// A check that would find no place is refused before its photo is sent, and component inference is down for as long.
+func TestFullQueueRefusesBeforeTheUpload(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, func(c *v1.Config) {
-		c.Limits = v1.Limits{InFlight: 3, Concurrency: 1, QueueWait: time.Millisecond}
-	})
-	judging, proceed := make(chan struct{}), make(chan struct{})
-	var once sync.Once
-	f.judge.does(func(context.Context, []byte, string) (domain.Judgement, error) {
-		once.Do(func() { close(judging) })
-		<-proceed
-		return domain.Judgement{}, nil
-	})
-	first := make(chan reply)
-	go func() { first <- f.check("1") }()
-	<-judging
-	waited := f.check("2") // has a place, but no turn
-	f.want(waited, 503, "overloaded")
-	if waited.Header.Get("Retry-After") == "" {
-		t.Error("overloaded without Retry-After")
+	f := newFixture(t)
+	f.want(f.check("1"), 200, "")
+	refused := func() {
+		t.Helper()
+		r := f.request(unreadable{t})
+		r.Header.Set("Expect", "100-continue") // so that nothing is drained either
+		got := f.do(r)
+		f.want(got, 503, "overloaded")
+		if got.Header.Get("Retry-After") != "1" || got.Metadata.RemainingCalls == nil || *got.Metadata.RemainingCalls != 999 {
+			t.Errorf("Retry-After %q: %s", got.Header.Get("Retry-After"), got.Raw)
+		}
 	}
+	component := func(want string) {
+		t.Helper()
+		f.clock.advance(2 * time.Second) // a report stands for a moment
+		got := f.do(httptest.NewRequest(http.MethodGet, v1.PathHealth, nil))
+		if !strings.Contains(got.Raw, `"inference":{"status":"`+want+`"}`) {
+			t.Errorf("%s, want inference to be %s", got.Raw, want)
+		}
+	}
+	component("up")
+	f.queue.now.Store(queuePlaces)
+	refused()
+	component("down")
+	f.queue.now.Store(queuePlaces - 1)
+	f.want(f.check("2"), 200, "")
+	component("up")
+	if n := len(f.counted()); n != 2 {
+		t.Errorf("%d calls are counted, want 2", n)
+	}
+}
 
-	sources := make([]*io.PipeWriter, 2)
-	uploads := make(chan reply, 2)
+// The answer leaves before the photo has arrived.
+func TestOverloadIsAnsweredBeforeTheUploadEnds(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.queue.now.Store(queuePlaces)
+	server := httptest.NewServer(f.api)
+	defer server.Close()
+	connection, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = connection.Close() }()
+	fmt.Fprintf(connection, "POST %s HTTP/1.1\r\nHost: x\r\nX-API-Key: %s\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n{", v1.PathCheck, f.key)
+	if err := connection.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil { // less than what is left of the body is waited for
+		t.Fatal(err)
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(connection), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer.StatusCode != 503 || answer.Header.Get("Retry-After") != "1" {
+		t.Errorf("%s, Retry-After %q", answer.Status, answer.Header.Get("Retry-After"))
+	}
+	_ = answer.Body.Close()
+}
+
+// Uploads are bounded by themselves and take no place in the queue.
+func TestUploadsAreBounded(t *testing.T) {
+	t.Parallel()
+	const uploads = 3
+	f := newFixture(t, func(c *v1.Config) { c.Limits = v1.Limits{InFlight: uploads} })
+	f.queue.now.Store(queuePlaces - 1)
+	sources := make([]*io.PipeWriter, queuePlaces+uploads)
+	replies := make(chan reply, len(sources))
 	for i := range sources {
 		source, client := io.Pipe()
 		sources[i] = client
-		go func() { uploads <- f.do(f.request(source)) }()
-		if _, err := client.Write([]byte("{")); err != nil { // returns once the upload is read: it has its place
+		go func() { replies <- f.do(f.request(source)) }()
+		if _, err := client.Write([]byte("{")); err != nil { // returns once the upload is read: it is admitted
 			t.Fatal(err)
 		}
 	}
-	f.want(f.check("3"), 503, "overloaded") // two uploads and one check are under way
+	f.want(f.check("1"), 503, "overloaded")
 	for _, source := range sources {
 		source.CloseWithError(errors.New("gone"))
-		f.want(<-uploads, 400, "invalid_request")
+		f.want(<-replies, 400, "invalid_request")
 	}
-	close(proceed)
-	f.want(<-first, 200, "")
-	f.want(f.check("4"), 200, "")
+	f.want(f.check("2"), 200, "")
 }
 
 // slowUpload takes an hour of the fixture's clock to arrive.

@@ -120,19 +120,20 @@ func (x *exchange) run(work handler) (data answer, err error) {
 func (x *exchange) refuse(err error) {
 	x.failed = err
 	p := problem.Of(err)
-	if !x.known {
+	if x.known && x.standing == nil {
+		x.standing = x.findStanding()
+	}
+	// Who is told to come back later shall not have to send a photo of megabytes first.
+	if !x.known || errors.Is(err, domain.ErrOverloaded) && !x.body.touched {
 		x.refuseAtOnce(p)
 		return
-	}
-	if x.standing == nil {
-		x.standing = x.findStanding()
 	}
 	x.drain()
 	x.writeProblem(p)
 }
 
-// refuseAtOnce answers a caller that is not known before anything of the body is read. Only then is the rest taken in:
-// most clients send all of it before they look for an answer.
+// refuseAtOnce answers before anything of the body is read. Only then is it taken in: most clients send all of it before
+// they look for an answer.
 func (x *exchange) refuseAtOnce(p problem.Problem) {
 	if x.request.ContentLength == 0 {
 		x.writeProblem(p)

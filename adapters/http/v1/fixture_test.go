@@ -33,6 +33,7 @@ type fixture struct {
 	api      *v1.API
 	keys     *keyDirectory
 	judge    *judge
+	queue    *queue
 	clock    *clock
 	logged   *lockedBuffer
 	registry *prometheus.Registry
@@ -93,6 +94,14 @@ func (j *judge) does(work func(ctx context.Context, image []byte, format string)
 	j.work.Store(&work)
 }
 
+// queue is the one before the judge, as full as a test wants it.
+type queue struct{ now atomic.Int64 }
+
+const queueWorkers, queuePlaces = 2, 5
+
+func (q *queue) Workers() int              { return queueWorkers }
+func (q *queue) Admitted() (now, most int) { return int(q.now.Load()), queuePlaces }
+
 // keyDirectory finds keys in the log itself, which takes its time, or knows one owner of every key.
 type keyDirectory struct {
 	store *memorystore.Store
@@ -148,7 +157,7 @@ var secret = []byte("a secret of 32 bytes, for tests.")
 func newFixture(t testing.TB, change ...func(*v1.Config)) *fixture {
 	t.Helper()
 	f := &fixture{
-		t: t, clock: newClock(time.Date(2026, 11, 22, 12, 34, 56, 789_400_000, time.UTC)), judge: &judge{}, logged: &lockedBuffer{},
+		t: t, clock: newClock(time.Date(2026, 11, 22, 12, 34, 56, 789_400_000, time.UTC)), judge: &judge{}, queue: &queue{}, logged: &lockedBuffer{},
 		registry: prometheus.NewRegistry(),
 	}
 	f.store = memorystore.New(f.clock.Now)
@@ -166,6 +175,7 @@ func newFixture(t testing.TB, change ...func(*v1.Config)) *fixture {
 	config := v1.Config{
 		Version: "1.0.1", Keys: commands.NewKeyAuthenticator(f.keys, secret, f.clock.Now),
 		Checks:    commands.NewLivenessChecker(counter, f.judge, secret, f.clock.Now),
+		Queue:     f.queue,
 		Catalogue: domain.DefaultCatalogue(), Now: f.clock.Now, Log: log, Registerer: f.registry,
 	}
 	for _, c := range change {

@@ -12,21 +12,19 @@ type Limits struct {
 	AddressRate  float64 // the same for a network address, known key or not; 200
 	AddressBurst int     // 400
 
-	InFlight    int           // checks between their admission and their answer, uploads included; 512
-	Concurrency int           // checks that are judged at the same time or wait in the judge's queue; 8
-	QueueWait   time.Duration // how long an uploaded image waits for its turn; 5 s
-	BeginWait   time.Duration // how long a request waits for its quota, or for another with its Idempotency-Key; 30 s
+	InFlight  int           // checks between their admission and their answer besides those in the queue: uploads, mostly; 512
+	BeginWait time.Duration // how long a request waits for its quota, or for another with its Idempotency-Key; 30 s
 
 	MaxImage    int   // bytes of a decoded image; 10 MiB
-	ImageMemory int64 // bytes of all images that are uploaded, wait or are judged; 256 MiB
+	ImageMemory int64 // bytes of all images that are uploaded, wait or are judged; 256 MiB, or 1 MiB for each place in the queue
 }
 
-func (l Limits) withDefaults() Limits {
+// withDefaults fills in what is zero, for a queue of that many places.
+func (l Limits) withDefaults(places int) Limits {
 	return Limits{
 		KeyRate: cmp.Or(l.KeyRate, 100), KeyBurst: cmp.Or(l.KeyBurst, 200),
 		AddressRate: cmp.Or(l.AddressRate, 200), AddressBurst: cmp.Or(l.AddressBurst, 400),
-		InFlight: cmp.Or(l.InFlight, 512), Concurrency: cmp.Or(l.Concurrency, 8),
-		QueueWait: cmp.Or(l.QueueWait, 5*time.Second), BeginWait: cmp.Or(l.BeginWait, 30*time.Second),
-		MaxImage: cmp.Or(l.MaxImage, 10<<20), ImageMemory: cmp.Or(l.ImageMemory, 256<<20),
+		InFlight: cmp.Or(l.InFlight, 512), BeginWait: cmp.Or(l.BeginWait, 30*time.Second),
+		MaxImage: cmp.Or(l.MaxImage, 10<<20), ImageMemory: cmp.Or(l.ImageMemory, max(256<<20, int64(places)<<20)),
 	}
 }

@@ -40,8 +40,8 @@ func newMetrics(registerer prometheus.Registerer, g *gate, memory *checkbody.Mem
 	for _, collector := range []prometheus.Collector{
 		m.requests, m.duration, m.inFlight,
 		gauge("liveness_api_checks_admitted", "Checks between their admission and their answer.", g.admitted.Load),
-		gauge("liveness_api_checks_waiting", "Checks whose image is read and waits for its turn.", g.waiting.Load),
-		gauge("liveness_api_checks_judging", "Checks that are being judged and counted.", g.judged.Load),
+		gauge("liveness_api_checks_waiting", "Checks whose image is read and waits for a worker.", g.waiting),
+		gauge("liveness_api_checks_judging", "Checks whose image is being judged.", g.judged),
 		gauge("liveness_api_image_memory_bytes", "Memory that holds images, in bytes.", memory.Taken),
 	} {
 		if err := registerer.Register(collector); err != nil {

@@ -66,7 +66,6 @@ func TestHealth(t *testing.T) {
 				}
 				return nil
 			}},
-			{Name: "inference", Probe: func(context.Context) error { return nil }},
 		}
 	})
 	health := func() reply { return f.do(httptest.NewRequest(http.MethodGet, v1.PathHealth, nil)) }

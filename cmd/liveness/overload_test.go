@@ -1,0 +1,238 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	v1 "github.com/pas-ta/liveness/adapters/http/v1"
+	"github.com/pas-ta/liveness/adapters/judge"
+	"github.com/pas-ta/liveness/adapters/parts"
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/memorystore"
+	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/inference"
+	"github.com/pas-ta/liveness/inference/decode"
+	"github.com/pas-ta/liveness/inference/pack"
+	"github.com/pas-ta/liveness/inference/pixels"
+)
+
+// heldDecoder says when a worker has taken an image and keeps it there until it is released, or the test is over.
+type heldDecoder struct {
+	decode.Decoder
+	taken, release, over chan struct{}
+}
+
+func (d heldDecoder) Decode(ctx context.Context, data []byte, format decode.Format) (*pixels.Image, error) {
+	select {
+	case d.taken <- struct{}{}:
+	case <-d.over:
+	}
+	select {
+	case <-d.release:
+	case <-d.over:
+	}
+	return d.Decoder.Decode(ctx, data, format)
+}
+
+type anyKey struct{ owner commands.KeyOwner }
+
+func (k anyKey) AuthenticateKey(context.Context, string) (commands.KeyOwner, error) {
+	return k.owner, nil
+}
+
+// overloadable is the API before an engine of one worker.
+type overloadable struct {
+	api    http.Handler
+	engine *inference.Engine
+	images heldDecoder
+	store  *memorystore.Store
+	owner  commands.KeyOwner
+	body   []byte
+
+	seconds atomic.Int64 // of the API's clock
+}
+
+func newOverloadable(t *testing.T, queue int, wait time.Duration) *overloadable {
+	t.Helper()
+	cache := parts.New(parts.Options{})
+	library, err := cache.ONNXRuntime(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := cache.ModelPack(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	models, err := pack.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := &overloadable{
+		images: heldDecoder{decode.NewStdlib(decode.Limits{}), make(chan struct{}), make(chan struct{}), make(chan struct{})},
+		owner:  commands.KeyOwner{CustomerID: uuid.New(), SubscriptionID: uuid.New(), Slot: domain.SlotPrimary},
+		body:   smallFace(t),
+	}
+	if o.engine, err = inference.Open(t.Context(), inference.Config{
+		LibraryPath: library, Pack: models, Workers: 1, Queue: queue, Deadline: wait, Decoder: o.images,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := o.engine.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	start := time.Now()
+	now := func() time.Time { return start.Add(time.Duration(o.seconds.Load()) * time.Second) }
+	o.store = memorystore.New(time.Now)
+	if _, err := o.store.Append(t.Context(), domain.SubscriptionStream(o.owner.SubscriptionID), commands.NoStream, []commands.Proposed{{ID: uuid.New(), Event: domain.SubscriptionStarted{
+		SubscriptionID: o.owner.SubscriptionID, CustomerID: o.owner.CustomerID, Plan: domain.PlanStarter, Limit: 1000, Overage: domain.OverageContinue, StartedAt: start,
+	}}}); err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.DiscardHandler)
+	counter := commands.NewUsageCounter(o.store, unindexed{}, now, log)
+	t.Cleanup(counter.Close)
+	t.Cleanup(func() { close(o.images.over) }) // first: the others wait for the checks under way
+	if o.api, err = v1.New(v1.Config{
+		Version: apiVersion, Keys: anyKey{o.owner}, Catalogue: catalogue(), Now: now, Log: log, Queue: o.engine,
+		Checks: commands.NewLivenessChecker(counter, judge.New(o.engine), make([]byte, 32), now),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+func (o *overloadable) check() *httptest.ResponseRecorder {
+	return o.send(http.MethodPost, v1.PathCheck, o.body)
+}
+
+func (o *overloadable) send(method, path string, body []byte) *httptest.ResponseRecorder {
+	request := httptest.NewRequest(method, path, bytes.NewReader(body))
+	request.Header.Set("X-API-Key", "any")
+	request.Header.Set("Content-Type", "application/json")
+	answer := httptest.NewRecorder()
+	o.api.ServeHTTP(answer, request)
+	return answer
+}
+
+func (o *overloadable) wantInference(t *testing.T, want string) {
+	t.Helper()
+	o.seconds.Add(2) // a report stands for one
+	var health struct {
+		Status     string
+		Components map[string]struct{ Status string }
+	}
+	if err := json.Unmarshal(o.send(http.MethodGet, v1.PathHealth, nil).Body.Bytes(), &health); err != nil {
+		t.Fatal(err)
+	}
+	if got := health.Components["inference"].Status; got != want || (health.Status == "ok") != (want == "up") {
+		t.Errorf("inference is %q and all is %q, want inference to be %q", got, health.Status, want)
+	}
+}
+
+func (o *overloadable) counted(t *testing.T) int {
+	t.Helper()
+	calls, err := o.store.Read(t.Context(), domain.UsageStream(o.owner.SubscriptionID, domain.MonthOf(time.Now())), 0, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(calls)
+}
+
+func wantOverloaded(t *testing.T, answer *httptest.ResponseRecorder) {
+	t.Helper()
+	if answer.Code != http.StatusServiceUnavailable || answer.Header().Get("Retry-After") == "" || !strings.Contains(answer.Body.String(), `"overloaded"`) {
+		t.Errorf("%d %s, Retry-After %q; want 503 overloaded", answer.Code, answer.Body, answer.Header().Get("Retry-After"))
+	}
+}
+
+// One check is judged and as many wait as --queue says. One more is refused, component inference is down meanwhile, and
+// all is well again when they are answered.
+func TestFullQueueTakesInferenceDown(t *testing.T) {
+	t.Parallel()
+	for _, queue := range []int{1, 12} {
+		t.Run(fmt.Sprintf("queue=%d", queue), func(t *testing.T) {
+			t.Parallel()
+			o := newOverloadable(t, queue, time.Hour)
+			o.wantInference(t, "up")
+			answers := make(chan *httptest.ResponseRecorder, 1+queue)
+			go func() { answers <- o.check() }()
+			<-o.images.taken
+			o.wantInference(t, "up")
+			for range queue {
+				go func() { answers <- o.check() }()
+			}
+			eventually(t, "a full queue", func() error {
+				if now, most := o.engine.Admitted(); now < most {
+					return fmt.Errorf("%d of %d places are taken", now, most)
+				}
+				return nil
+			})
+			o.wantInference(t, "down")
+			wantOverloaded(t, o.check())
+
+			o.images.release <- struct{}{}
+			for range queue {
+				<-o.images.taken
+				o.images.release <- struct{}{}
+			}
+			for range 1 + queue {
+				if answer := <-answers; answer.Code != http.StatusOK {
+					t.Errorf("%d %s", answer.Code, answer.Body)
+				}
+			}
+			o.wantInference(t, "up")
+			if n := o.counted(t); n != 1+queue {
+				t.Errorf("%d calls are counted, want %d", n, 1+queue)
+			}
+		})
+	}
+}
+
+func TestNoCheckWaitsLongerThanQueueWait(t *testing.T) {
+	t.Parallel()
+	o := newOverloadable(t, 1, time.Millisecond)
+	first := make(chan *httptest.ResponseRecorder)
+	go func() { first <- o.check() }()
+	<-o.images.taken
+	wantOverloaded(t, o.check())
+	o.images.release <- struct{}{}
+	if answer := <-first; answer.Code != http.StatusOK {
+		t.Errorf("%d %s", answer.Code, answer.Body)
+	}
+	if n := o.counted(t); n != 1 {
+		t.Errorf("%d calls are counted, want 1", n)
+	}
+}
+
+func TestQueueFlagsReachTheEngine(t *testing.T) {
+	t.Parallel()
+	for flags, want := range map[EngineFlags]int{
+		{Workers: 1, Queue: 3, Decoder: "go"}: 4,
+		{Workers: 1, Decoder: "go"}:           1 + inference.QueuePerWorker,
+	} {
+		engine, err := flags.open(t.Context(), &App{Err: io.Discard, Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, most := engine.Admitted(); most != want {
+			t.Errorf("%+v: %d places, want %d", flags, most, want)
+		}
+		if err := engine.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
