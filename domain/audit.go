@@ -20,6 +20,7 @@ type Audit struct {
 	changes       []AuditedChange
 	findings      []AuditFinding
 	events        int64
+	others        int64
 }
 
 type auditKey struct {
@@ -77,7 +78,7 @@ func NewAudit() *Audit {
 	}
 }
 
-// Observe takes the next event of the log.
+// Observe takes the next event of ours in the log.
 func (a *Audit) Observe(r Recorded) {
 	a.events++
 	if r.Position <= a.position {
@@ -104,12 +105,22 @@ func (a *Audit) Observe(r Recorded) {
 	}
 }
 
-// Unreadable takes an event that cannot be decoded.
+// Unreadable takes an event of ours that cannot be decoded.
 func (a *Audit) Unreadable(r Recorded, err error) {
 	a.events++
 	a.position = r.Position
 	a.streams[r.Stream] = r.Revision + 1
 	a.find(r, "it cannot be read: %v", err)
+}
+
+// PassOver takes an event of another program, which says nothing of ours. In a stream of ours, though, it has taken a place
+// that no event of ours can have: the length of a usage stream is a count.
+func (a *Audit) PassOver(r Recorded, eventType string) {
+	a.others++
+	if _, known := a.streams[r.Stream]; known {
+		a.find(r, "%s, which is none of this program's events, stands in a stream of ours", eventType)
+		a.streams[r.Stream] = r.Revision + 1
+	}
 }
 
 func (a *Audit) subscription(r Recorded) {
@@ -234,8 +245,11 @@ func (a *Audit) find(r Recorded, format string, args ...any) {
 	a.findings = append(a.findings, AuditFinding{Position: r.Position, Stream: r.Stream, Revision: r.Revision, Problem: fmt.Sprintf(format, args...)})
 }
 
-// Events is how many events were observed.
+// Events returns how many events of ours were observed.
 func (a *Audit) Events() int64 { return a.events }
+
+// Others returns how many events of other programs were passed over.
+func (a *Audit) Others() int64 { return a.others }
 
 // Months lists what was counted, by subscription and month.
 func (a *Audit) Months() []AuditedMonth {

@@ -119,3 +119,21 @@ func TestAuditFindsTampering(t *testing.T) {
 		}
 	}
 }
+
+func TestAuditPassesOverEventsOfOthers(t *testing.T) {
+	t.Parallel()
+	log, id := honestLog(t)
+	audit := domain.NewAudit()
+	for _, recorded := range log.events {
+		audit.Observe(recorded)
+		audit.PassOver(domain.Recorded{Stream: "crm-1", Revision: 7, Position: recorded.Position + 1}, "KeyIssued")
+	}
+	if n := int64(len(log.events)); audit.Events() != n || audit.Others() != n || len(audit.Findings()) != 0 {
+		t.Errorf("%d events, %d others, findings %v; want %d, %d, none", audit.Events(), audit.Others(), audit.Findings(), n, n)
+	}
+	stream := domain.UsageStream(id, domain.MonthOf(noon))
+	audit.PassOver(domain.Recorded{Stream: stream, Revision: log.revisions[stream], Position: log.position + 2}, "KeyIssued")
+	if findings := audit.Findings(); len(findings) != 1 || findings[0].Stream != stream || !strings.Contains(findings[0].Problem, "KeyIssued") {
+		t.Errorf("an event of another program in a stream of ours: %v", findings)
+	}
+}

@@ -35,10 +35,7 @@ func (c codec) encode(proposed commands.Proposed) (esdb.EventData, error) {
 // decode gives the recorded event. On an error everything but the event itself is filled in, so that who finds a
 // poisonous event can say where it stands.
 func (c codec) decode(raw *esdb.RecordedEvent) (domain.Recorded, error) {
-	recorded := domain.Recorded{
-		ID: raw.EventID, Stream: raw.StreamID, Revision: raw.EventNumber, Position: raw.Position.Commit,
-		RecordedAt: raw.CreatedDate.UTC(),
-	}
+	recorded := located(raw)
 	if err := json.Unmarshal(raw.UserMetadata, &recorded.Meta); err != nil {
 		return recorded, fmt.Errorf("%s %d: decode metadata of %s: %w", raw.StreamID, raw.EventNumber, raw.EventType, err)
 	}
@@ -48,6 +45,19 @@ func (c codec) decode(raw *esdb.RecordedEvent) (domain.Recorded, error) {
 	}
 	recorded.Event = event
 	return recorded, nil
+}
+
+// located returns where an event stands, without the event itself.
+func located(raw *esdb.RecordedEvent) domain.Recorded {
+	return domain.Recorded{
+		ID: raw.EventID, Stream: raw.StreamID, Revision: raw.EventNumber, Position: raw.Position.Commit,
+		RecordedAt: raw.CreatedDate.UTC(),
+	}
+}
+
+// owns returns whether an event is ours. One of another program is not, whatever its type is called.
+func (c codec) owns(raw *esdb.RecordedEvent) bool {
+	return c.registry.Owns(raw.StreamID, raw.EventType)
 }
 
 // forProjections gives the recorded event, as Undecodable when this program cannot read it.
@@ -69,3 +79,9 @@ func NewReader(registry *domain.Registry) Reader { return Reader{codec: codec{re
 
 // Decode gives the event. On an error everything but the event itself is filled in.
 func (r Reader) Decode(raw *esdb.RecordedEvent) (domain.Recorded, error) { return r.codec.decode(raw) }
+
+// Owns returns whether an event is ours; those of other programs need not be decodable.
+func (r Reader) Owns(raw *esdb.RecordedEvent) bool { return r.codec.owns(raw) }
+
+// Locate returns where an event stands, without the event itself.
+func (r Reader) Locate(raw *esdb.RecordedEvent) domain.Recorded { return located(raw) }

@@ -26,7 +26,7 @@ type AuditCmd struct {
 // Help is shown below the options.
 func (c *AuditCmd) Help() string {
 	return `Reads the whole log and decides every counted call again on the state it was decided on: ordinals, billing classes,
-totals, limits, streams without gaps. It writes nothing. That read models agree with the log is what "projections compare"
+totals, limits, streams without gaps. Events of other programs that share the log are counted and passed over. It writes nothing. That read models agree with the log is what "projections compare"
 says, that AWS does, "metering reconcile".
 
 Exit status: 0 the log proves its counts, 1 the command failed, 3 something contradicts the rules.
@@ -38,7 +38,8 @@ Examples:
 
 // auditReport is what --json prints.
 type auditReport struct {
-	Events   int64                  `json:"events"`
+	Events   int64                  `json:"events"` // ours
+	Others   int64                  `json:"others"` // of programs that share the log
 	Months   []domain.AuditedMonth  `json:"months"`
 	Changes  []domain.AuditedChange `json:"changes"`
 	Findings []domain.AuditFinding  `json:"findings"`
@@ -57,6 +58,10 @@ func (c *AuditCmd) Run(ctx context.Context, app *App) error {
 	defer stop()
 	audit, reader := domain.NewAudit(), eventstoredb.NewReader(domain.NewRegistry())
 	if err := client.Follow(ctx, 0, false, func(raw *esdb.RecordedEvent) error {
+		if !reader.Owns(raw) {
+			audit.PassOver(reader.Locate(raw), raw.EventType)
+			return nil
+		}
 		recorded, err := reader.Decode(raw)
 		if err != nil {
 			audit.Unreadable(recorded, err)
@@ -67,7 +72,7 @@ func (c *AuditCmd) Run(ctx context.Context, app *App) error {
 	}); err != nil {
 		return err
 	}
-	report := auditReport{Events: audit.Events(), Months: []domain.AuditedMonth{}, Changes: []domain.AuditedChange{}, Findings: audit.Findings()}
+	report := auditReport{Events: audit.Events(), Others: audit.Others(), Months: []domain.AuditedMonth{}, Changes: []domain.AuditedChange{}, Findings: audit.Findings()}
 	for _, month := range audit.Months() {
 		if wanted(month.SubscriptionID, month.Month) {
 			report.Months = append(report.Months, month)
@@ -127,6 +132,6 @@ func (c *AuditCmd) print(app *App, report auditReport) error {
 	for _, f := range report.Findings {
 		fmt.Fprintf(app.Out, "\n%s@%d (position %d): %s", f.Stream, f.Revision, f.Position, f.Problem)
 	}
-	_, err := fmt.Fprintf(app.Out, "\n%d events read, %d findings\n", report.Events, len(report.Findings))
+	_, err := fmt.Fprintf(app.Out, "\n%d events of ours read, %d of others passed over, %d findings\n", report.Events, report.Others, len(report.Findings))
 	return err
 }

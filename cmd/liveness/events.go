@@ -17,6 +17,7 @@ import (
 
 	"github.com/pas-ta/liveness/adapters/eventstoredb"
 	"github.com/pas-ta/liveness/adapters/node"
+	"github.com/pas-ta/liveness/domain"
 )
 
 // defaultNodeAddr is where `dev` and `node` listen and the tools look.
@@ -29,8 +30,11 @@ type EventsCmd struct {
 	Last     int      `short:"n" help:"Print the last N of the events that match; 0 prints all." default:"0"`
 	Type     []string `help:"Only these event types." placeholder:"TYPE"`
 	Stream   string   `help:"Only streams whose name begins so." placeholder:"PREFIX"`
+	Ours     bool     `help:"Leave out the events of other programs that share the log."`
 	From     uint64   `help:"Only events behind this commit position." default:"0" placeholder:"POSITION"`
 	JSON     bool     `help:"Print a JSON object per line, with data and metadata as they stand in the log." name:"json"`
+
+	registry *domain.Registry
 }
 
 // Help is shown below the options.
@@ -41,6 +45,7 @@ Examples:
   liveness events                                  the whole log
   liveness events -f --type CheckCompleted         checks as they are counted
   liveness events -n 5 --stream usage-             the last five counted calls
+  liveness events --ours                           without the events of programs that share the log
   liveness events --json --stream subscription- | jq .data`
 }
 
@@ -58,6 +63,7 @@ type printedEvent struct {
 
 // Run prints the events.
 func (c *EventsCmd) Run(ctx context.Context, app *App) error {
+	c.registry = domain.NewRegistry()
 	client, stop, err := c.open(ctx, app)
 	if err != nil {
 		return err
@@ -107,7 +113,8 @@ func endOfFollowing(ctx context.Context, err error) error {
 }
 
 func (c *EventsCmd) matches(event *esdb.RecordedEvent) bool {
-	return strings.HasPrefix(event.StreamID, c.Stream) && (len(c.Type) == 0 || slices.Contains(c.Type, event.EventType))
+	return strings.HasPrefix(event.StreamID, c.Stream) && (len(c.Type) == 0 || slices.Contains(c.Type, event.EventType)) &&
+		(!c.Ours || c.registry.Owns(event.StreamID, event.EventType))
 }
 
 func (c *EventsCmd) print(app *App, event *esdb.RecordedEvent) error {

@@ -98,6 +98,9 @@ func (c *MeteringReconcileCmd) settle(ctx context.Context, app *App, client *eve
 	result := reconciliation{Compared: []string{"outcome events"}}
 	audit, reader := domain.NewMeteringAudit(), eventstoredb.NewReader(domain.NewRegistry())
 	err := client.Follow(ctx, 0, false, func(raw *esdb.RecordedEvent) error {
+		if !reader.Owns(raw) {
+			return nil
+		}
 		recorded, err := reader.Decode(raw)
 		if err != nil {
 			return fmt.Errorf("the log cannot be read: %w", err)

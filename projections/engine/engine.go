@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections/lease"
 )
 
@@ -34,6 +35,7 @@ type Config struct {
 // beside the running one when its version has grown.
 type Engine struct {
 	Config
+	registry *domain.Registry
 }
 
 // New returns an engine when the configuration is complete.
@@ -58,7 +60,7 @@ func New(config Config) (*Engine, error) {
 			*setting = fallback
 		}
 	}
-	return &Engine{Config: config}, nil
+	return &Engine{Config: config, registry: domain.NewRegistry()}, nil
 }
 
 // Run maintains the read models until ctx ends, and returns nil then. It makes their tables first; when that fails it
@@ -129,7 +131,7 @@ func (e *Engine) serve(ctx context.Context, leases *lease.Session, p Projection)
 }
 
 func (e *Engine) instance(p Projection, schema string) *instance {
-	i := &instance{Projection: p, schema: schema, pool: e.Pool, source: e.Source, log: e.Log}
+	i := &instance{Projection: p, schema: schema, pool: e.Pool, source: e.Source, registry: e.registry, log: e.Log}
 	if e.Barrier != nil && schema == p.Name {
 		i.reached = func(at checkpoint) { e.Barrier.advance(schema, at.position) }
 	}

@@ -255,6 +255,34 @@ func TestUndecodableEvent(t *testing.T) {
 	}
 }
 
+// TestForeignEventsArePassedOver: a source that delivers an event of another program neither stops a read model nor makes it
+// show anything.
+func TestForeignEventsArePassedOver(t *testing.T) {
+	t.Parallel()
+	pool := database(t)
+	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
+	log.Append("crm-1", engine.Undecodable{Type: "CheckCompleted", Err: domain.ErrUnknownEvent})
+	log.Append(c.UsageStream(memorylog.Epoch), c.Checks(memorylog.Epoch, 2)...)
+	other := projectionstest.NewCustomer(t, 2)
+	log.Append("crm-1", other.Check(memorylog.Epoch), engine.Undecodable{Type: "CheckCompleted", Err: domain.ErrUnknownEvent})
+	last := log.Append("crm-1", engine.Undecodable{Type: "CheckCompleted", Err: domain.ErrUnknownEvent})
+	for _, stops := range []bool{true, false} {
+		p := ledger(nil)
+		p.StopsOnPoison = stops
+		if !stops {
+			p.Name = "other"
+		}
+		e := projectionstest.NewEngine(t, pool, log, p)
+		stop := projectionstest.Run(t, e)
+		projectionstest.WaitFor(t, pool, p.Name, last)
+		if s := projectionstest.Status(t, e, p.Name); !s.CaughtUp() || s.Parked != 0 || s.Error != "" {
+			t.Errorf("status = %+v", s)
+		}
+		stop()
+	}
+	wantAll(t, pool, 2)
+}
+
 // TestFailuresOfTheSurroundingsAreNoPoison: however long they last, nothing is parked, skipped or stopped for good.
 func TestFailuresOfTheSurroundingsAreNoPoison(t *testing.T) {
 	t.Parallel()

@@ -23,11 +23,12 @@ import (
 // shadow that is built beside it.
 type instance struct {
 	Projection
-	schema  string
-	pool    *pgxpool.Pool
-	source  Source
-	log     *slog.Logger
-	reached func(checkpoint) // told of every commit; may be nil
+	schema   string
+	pool     *pgxpool.Pool
+	source   Source
+	registry *domain.Registry
+	log      *slog.Logger
+	reached  func(checkpoint) // told of every commit; may be nil
 
 	mu      sync.Mutex
 	at      checkpoint              // as last seen
@@ -77,16 +78,29 @@ func (i *instance) run(ctx context.Context) error {
 	return fmt.Errorf("the subscription of %s ended", i.schema)
 }
 
-// middleware, outermost first. The order is what makes them right: a panic becomes an error before it is judged whether
-// trying again may help; only what no retry can help reaches the isolation of poison; and the halves it makes of a batch
-// pass through the other two again.
+// middleware, outermost first. The order is what makes them right: what is not ours is gone before anything is judged by it;
+// a panic becomes an error before it is judged whether trying again may help; only what no retry can help reaches the
+// isolation of poison; and the halves it makes of a batch pass through the other two again.
 func (i *instance) middleware() []message.HandlerMiddleware {
 	retry := middleware.Retry{
 		MaxRetries: 3, InitialInterval: 50 * time.Millisecond, MaxInterval: 500 * time.Millisecond, Multiplier: 2, RandomizationFactor: 0.2,
 		ResetContextOnRetry: true,
 		ShouldRetry:         func(p middleware.RetryParams) bool { return worthRetrying(p.Err) },
 	}
-	return []message.HandlerMiddleware{i.isolatePoison, retry.Middleware, middleware.Recoverer}
+	return []message.HandlerMiddleware{i.passOverOthers, i.isolatePoison, retry.Middleware, middleware.Recoverer}
+}
+
+// passOverOthers leaves out events of other programs. A source does not deliver them; one that does must not make a read
+// model believe them, or stop at them.
+func (i *instance) passOverOthers(next message.HandlerFunc) message.HandlerFunc {
+	foreign := func(r domain.Recorded) bool { return !i.registry.Owns(r.Stream, r.Event.EventType()) }
+	return func(msg *message.Message) ([]*message.Message, error) {
+		if batch, ok := BatchOf(msg); ok && slices.ContainsFunc(batch.Events, foreign) {
+			batch.Events = slices.DeleteFunc(slices.Clone(batch.Events), foreign)
+			WithBatch(msg, batch)
+		}
+		return next(msg)
+	}
 }
 
 // from tells the subscription where to begin.
