@@ -77,6 +77,16 @@ func (r *Registry) Owns(stream, eventType string) bool {
 	return ok && schema.Category.Holds(stream)
 }
 
+// OwnsStream returns whether a stream is named as the product names its streams.
+func (r *Registry) OwnsStream(stream string) bool {
+	for _, schema := range r.schemas {
+		if schema.Category.Holds(stream) {
+			return true
+		}
+	}
+	return false
+}
+
 // Encode gives the JSON of an event and the version of its shape.
 func (r *Registry) Encode(event Event) (data []byte, version int, err error) {
 	schema, ok := r.schemas[event.EventType()]

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
@@ -24,6 +25,8 @@ type Client struct {
 	mu      sync.Mutex
 	current *esdb.Client
 	closed  bool
+
+	copied atomic.Pointer[Copied] // what the log says of having been copied; nil before it was asked
 }
 
 // Discovery of the official client: long enough to sit out a restart of the node, short enough that a client that gave
@@ -81,7 +84,7 @@ func (c *Client) Head(ctx context.Context) (uint64, error) {
 		defer stream.Close()
 		event, err := stream.Recv()
 		if err != nil {
-			if isEnd(err) {
+			if IsEnd(err) {
 				return 0, nil
 			}
 			return 0, err
@@ -114,6 +117,11 @@ func (c *Client) replace(dead *esdb.Client) {
 	c.current = fresh
 	// Callers that wait inside the dead client wait on its channel for ever; closing it frees them.
 	_ = dead.Close()
+}
+
+// Do runs one operation of the official client; errors are those of commands.EventStore.
+func Do[T any](ctx context.Context, c *Client, operation func(context.Context, *esdb.Client) (T, error)) (T, error) {
+	return call(ctx, c, operation)
 }
 
 // call runs one operation of the official client and honours the context, which the client itself does not while it

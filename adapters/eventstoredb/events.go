@@ -14,6 +14,7 @@ import (
 // codec turns events into what the log holds and back.
 type codec struct {
 	registry *domain.Registry
+	client   *Client // knows whether the log was copied from another
 }
 
 func (c codec) encode(proposed commands.Proposed) (esdb.EventData, error) {
@@ -39,6 +40,7 @@ func (c codec) decode(raw *esdb.RecordedEvent) (domain.Recorded, error) {
 	if err := json.Unmarshal(raw.UserMetadata, &recorded.Meta); err != nil {
 		return recorded, fmt.Errorf("%s %d: decode metadata of %s: %w", raw.StreamID, raw.EventNumber, raw.EventType, err)
 	}
+	recorded.RecordedAt = c.client.copied.Load().recordedAt(raw, recorded.Meta)
 	event, err := c.registry.Decode(raw.EventType, recorded.Meta.SchemaVersion, raw.Data)
 	if err != nil {
 		return recorded, fmt.Errorf("%s %d: %w", raw.StreamID, raw.EventNumber, err)
@@ -74,8 +76,10 @@ type Reader struct {
 	codec codec
 }
 
-// NewReader reads the events of registry.
-func NewReader(registry *domain.Registry) Reader { return Reader{codec: codec{registry}} }
+// NewReader reads the events of registry that came through client.
+func NewReader(client *Client, registry *domain.Registry) Reader {
+	return Reader{codec: codec{registry, client}}
+}
 
 // Decode gives the event. On an error everything but the event itself is filled in.
 func (r Reader) Decode(raw *esdb.RecordedEvent) (domain.Recorded, error) { return r.codec.decode(raw) }

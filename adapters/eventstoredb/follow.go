@@ -26,6 +26,9 @@ const (
 
 // subscribe opens a filtered catch-up subscription to $all behind a position.
 func (c *Client) subscribe(ctx context.Context, position uint64, filter *esdb.SubscriptionFilter) (*esdb.Subscription, error) {
+	if err := c.ensureWhole(ctx); err != nil {
+		return nil, err
+	}
 	return call(ctx, c, func(ctx context.Context, client *esdb.Client) (*esdb.Subscription, error) {
 		return client.SubscribeToAll(ctx, esdb.SubscribeToAllOptions{
 			From: behind(position), Filter: filter, MaxSearchWindow: searchWindow, CheckpointInterval: checkpointInterval,
@@ -47,6 +50,9 @@ func (c *Client) Follow(ctx context.Context, position uint64, live bool, handle 
 		happened := subscription.Recv()
 		switch {
 		case happened.EventAppeared != nil:
+			if happened.EventAppeared.OriginalEvent().StreamID == CopyStream {
+				continue // about the log, not in it
+			}
 			if err := handle(happened.EventAppeared.OriginalEvent()); err != nil {
 				return err
 			}

@@ -32,7 +32,7 @@ type Reactor struct {
 
 // NewReactor handles events of registry. Group, Events and Handle are the caller's to set.
 func NewReactor(client *Client, registry *domain.Registry, log *slog.Logger) *Reactor {
-	return &Reactor{client: client, codec: codec{registry}, log: log}
+	return &Reactor{client: client, codec: codec{registry, client}, log: log}
 }
 
 const (
@@ -124,21 +124,27 @@ func (r *Reactor) handle(ctx context.Context, answers *answers, appeared *esdb.E
 
 // ensureGroup creates the subscription at the start of the log, once for all nodes.
 func (r *Reactor) ensureGroup(ctx context.Context) error {
+	err := r.client.CreateGroup(ctx, r.Group, r.Events, esdb.Start{})
+	if exists := (*esdb.Error)(nil); errors.As(err, &exists) && exists.Code() == esdb.ErrorCodeResourceAlreadyExists {
+		return nil
+	}
+	return err
+}
+
+// CreateGroup creates a reactor's persistent subscription. The event at from is the first one that it delivers.
+func (c *Client) CreateGroup(ctx context.Context, group string, events []string, from esdb.AllPosition) error {
 	settings := esdb.SubscriptionSettingsDefault()
 	settings.MaxRetryCount = reactorMaxRetries
 	settings.MessageTimeout = int32(reactorTimeout.Milliseconds())
 	settings.CheckpointLowerBound, settings.CheckpointAfter = 1, 1000
-	_, err := call(ctx, r.client, func(ctx context.Context, client *esdb.Client) (struct{}, error) {
-		return struct{}{}, client.CreatePersistentSubscriptionToAll(ctx, r.Group, esdb.PersistentAllSubscriptionOptions{
-			Settings: &settings, StartFrom: esdb.Start{},
-			Filter: &esdb.SubscriptionFilter{Type: esdb.EventFilterType, Prefixes: r.Events},
+	_, err := call(ctx, c, func(ctx context.Context, client *esdb.Client) (struct{}, error) {
+		return struct{}{}, client.CreatePersistentSubscriptionToAll(ctx, group, esdb.PersistentAllSubscriptionOptions{
+			Settings: &settings, StartFrom: from,
+			Filter: &esdb.SubscriptionFilter{Type: esdb.EventFilterType, Prefixes: events},
 		})
 	})
-	if exists := (*esdb.Error)(nil); errors.As(err, &exists) && exists.Code() == esdb.ErrorCodeResourceAlreadyExists {
-		return nil
-	}
 	if err != nil {
-		return fmt.Errorf("create persistent subscription %s: %w", r.Group, err)
+		return fmt.Errorf("create persistent subscription %s: %w", group, err)
 	}
 	return nil
 }

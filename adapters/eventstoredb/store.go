@@ -24,7 +24,7 @@ var _ commands.EventStore = (*Store)(nil)
 
 // NewStore reads and writes the events of registry.
 func NewStore(client *Client, registry *domain.Registry) *Store {
-	return &Store{client: client, codec: codec{registry}}
+	return &Store{client: client, codec: codec{registry, client}}
 }
 
 // Append writes events at the expected revision; see commands.EventStore.
@@ -95,7 +95,7 @@ func (s *Store) read(ctx context.Context, stream string, options esdb.ReadStream
 		var page []*esdb.RecordedEvent
 		for {
 			event, err := reading.Recv()
-			if isEnd(err) {
+			if IsEnd(err) {
 				return page, nil
 			}
 			if err != nil {
@@ -116,8 +116,8 @@ func (s *Store) read(ctx context.Context, stream string, options esdb.ReadStream
 	return page, nil
 }
 
-// isEnd says whether a read is through. A stream that does not exist has nothing to read.
-func isEnd(err error) bool {
+// IsEnd returns whether a read is through. A stream that does not exist has nothing to read.
+func IsEnd(err error) bool {
 	missing := (*esdb.Error)(nil)
 	return errors.Is(err, io.EOF) || errors.As(err, &missing) && missing.Code() == esdb.ErrorCodeResourceNotFound
 }

@@ -31,7 +31,7 @@ var _ engine.Source = (*Source)(nil)
 
 // NewSource follows the log through client, decoding the events of registry.
 func NewSource(client *Client, registry *domain.Registry, log *slog.Logger) *Source {
-	return &Source{client: client, codec: codec{registry}, log: log, tailEvents: tailEvents}
+	return &Source{client: client, codec: codec{registry, client}, log: log, tailEvents: tailEvents}
 }
 
 // Head is the commit position of the newest event in the log.

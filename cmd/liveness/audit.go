@@ -56,7 +56,7 @@ func (c *AuditCmd) Run(ctx context.Context, app *App) error {
 		return err
 	}
 	defer stop()
-	audit, reader := domain.NewAudit(), eventstoredb.NewReader(domain.NewRegistry())
+	audit, reader := domain.NewAudit(), eventstoredb.NewReader(client, domain.NewRegistry())
 	if err := client.Follow(ctx, 0, false, func(raw *esdb.RecordedEvent) error {
 		if !reader.Owns(raw) {
 			audit.PassOver(reader.Locate(raw), raw.EventType)

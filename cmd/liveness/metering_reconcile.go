@@ -96,7 +96,7 @@ func (c *MeteringReconcileCmd) Run(ctx context.Context, app *App) error {
 
 func (c *MeteringReconcileCmd) settle(ctx context.Context, app *App, client *eventstoredb.Client, model *projections.Metering) (reconciliation, error) {
 	result := reconciliation{Compared: []string{"outcome events"}}
-	audit, reader := domain.NewMeteringAudit(), eventstoredb.NewReader(domain.NewRegistry())
+	audit, reader := domain.NewMeteringAudit(), eventstoredb.NewReader(client, domain.NewRegistry())
 	err := client.Follow(ctx, 0, false, func(raw *esdb.RecordedEvent) error {
 		if !reader.Owns(raw) {
 			return nil

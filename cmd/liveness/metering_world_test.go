@@ -254,7 +254,7 @@ func (s *watchedStore) newestOf(eventTypes []string) (position uint64) {
 func (w *meteredWorld) audit() domain.MeteringReport {
 	w.t.Helper()
 	w.settle()
-	audit, reader := domain.NewMeteringAudit(), eventstoredb.NewReader(domain.NewRegistry())
+	audit, reader := domain.NewMeteringAudit(), eventstoredb.NewReader(w.client, domain.NewRegistry())
 	w.must(w.client.Follow(w.t.Context(), 0, false, func(raw *esdb.RecordedEvent) error {
 		recorded, err := reader.Decode(raw)
 		audit.Add(recorded)

@@ -15,6 +15,7 @@ type StoreCmd struct {
 	Backup StoreBackupCmd `cmd:"" help:"Copy the event store into a new directory, also while it is served."`
 	Verify StoreVerifyCmd `cmd:"" help:"Examine every event and index of the event store."`
 	Stats  StoreStatsCmd  `cmd:"" help:"Print how much is in the event store."`
+	Copy   StoreCopyCmd   `cmd:"" help:"Move the log to another event store: from the embedded node to a cluster, or back."`
 }
 
 func (f *storeFlags) inspect(ctx context.Context, app *App, do func(*store.Inspector) error) error {

@@ -29,6 +29,13 @@ func (e *Engine) Rebuild(ctx context.Context, name string, progress func(Progres
 	return e.buildShadowAlone(ctx, name, rebuildOptions{progress: progress, compare: true, swap: true})
 }
 
+// RebuildFromOtherLog makes a read model anew from a log that is not the one that the running one was made from: there is no
+// place at which the two could be compared, and none of the running one's to reach.
+func (e *Engine) RebuildFromOtherLog(ctx context.Context, name string, progress func(Progress)) error {
+	_, err := e.buildShadowAlone(ctx, name, rebuildOptions{progress: progress, swap: true, otherLog: true})
+	return err
+}
+
 // Compare makes a read model anew like Rebuild, compares it with the running one and drops it.
 func (e *Engine) Compare(ctx context.Context, name string, progress func(Progress)) (Comparison, error) {
 	return e.buildShadowAlone(ctx, name, rebuildOptions{progress: progress, compare: true})
