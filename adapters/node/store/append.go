@@ -43,28 +43,33 @@ func judge(expected Expected, last int64, softDeleted, hasMetadata bool) verdict
 	return unmet
 }
 
-// check refuses writes that no state of the store would accept.
-func (w *Write) check(limit int) (size int, err error) {
+// check refuses writes that no state of the store would accept; it returns their size.
+func (w *Write) check(o *Options) (size int, err error) {
 	if err := checkName("stream name", w.Stream); err != nil {
 		return 0, err
 	}
 	switch {
 	case w.Stream == "$all" || w.Stream == MetadataPrefix:
 		return 0, fmt.Errorf("%w: %q cannot be written to", ErrInvalid, w.Stream)
-	case isIndexStream(w.Stream):
+	case o.isIndex(w.Stream):
 		return 0, fmt.Errorf("%w: %q is kept by the store itself", ErrInvalid, w.Stream)
 	case w.Expected < 0 && w.Expected != ExpectNoStream && w.Expected != ExpectAny && w.Expected != ExpectStreamExists:
 		return 0, fmt.Errorf("%w: unknown expected revision %d", ErrInvalid, w.Expected)
 	}
+	counted := 0
 	for i := range w.Events {
 		e := &w.Events[i]
 		if err := checkName("event type", e.Type); err != nil {
 			return 0, err
 		}
 		size += len(e.Type) + len(e.Data) + len(e.Metadata)
+		counted += len(e.Data)
 	}
-	if size > limit {
-		return 0, &TooLargeError{Size: size, Limit: limit}
+	if !o.LimitDataOnly {
+		counted = size
+	}
+	if limit := o.MaxAppendBytes; counted > limit {
+		return 0, &TooLargeError{Size: counted, Limit: limit}
 	}
 	return size, nil
 }

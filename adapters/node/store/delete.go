@@ -44,6 +44,6 @@ func checkDeletable(stream string, expected Expected) error {
 	if isMetadataStream(stream) {
 		return fmt.Errorf("%w: %q holds metadata; delete the stream it describes instead", ErrInvalid, stream)
 	}
-	_, err := (&Write{Stream: stream, Expected: expected}).check(0)
+	_, err := (&Write{Stream: stream, Expected: expected}).check(&Options{})
 	return err
 }

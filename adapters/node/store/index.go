@@ -27,6 +27,9 @@ func isIndexStream(stream string) bool {
 	return strings.HasPrefix(stream, categoryPrefix) || strings.HasPrefix(stream, typePrefix)
 }
 
+// isIndex tells whether a stream is read from an index of the log.
+func (o *Options) isIndex(stream string) bool { return !o.LinksInLog && isIndexStream(stream) }
+
 // indexColumn returns the column of events and the name that an index stream stands for.
 func indexColumn(stream string) (column, name string) {
 	if name, ok := strings.CutPrefix(stream, categoryPrefix); ok {

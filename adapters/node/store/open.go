@@ -69,6 +69,7 @@ func Open(ctx context.Context, dir string, options Options) (_ *Store, err error
 	w := &writer{
 		transaction: transaction{c: s.writeDB, heads: heads, position: position, created: created},
 		queue:       s.queue, now: s.options.Now, marker: s.marker, log: s.options.Logger, publish: s.tail.publish, release: s.room.Release,
+		holdCommit: s.options.HoldCommit,
 	}
 	go func() {
 		defer close(s.written)

@@ -26,6 +26,15 @@ type Options struct {
 	Now func() time.Time
 	// MaxAppendBytes limits data, metadata and types of one append; 1 MiB by default.
 	MaxAppendBytes int
+	// LimitDataOnly leaves metadata and types out of that limit.
+	LimitDataOnly bool
+	// LinksInLog makes the streams $ce-… and $et-… ordinary ones that somebody writes to, instead of an index of the log.
+	LinksInLog bool
+	// HoldCommit is asked before every commit, with whether a write has lost against another one of the same transaction.
+	// While the channel it returns is open, nothing of the transaction can be read, writes that come join it, and those
+	// that lose are answered at once: before their winner can be read. Nothing is held by a nil channel, or without the
+	// function.
+	HoldCommit func(conflict bool) <-chan struct{}
 	// MaxPages limits the database file, in pages; 0 = as large as the disk allows.
 	MaxPages int64
 	// OpenCheck is how long Open may examine the database beyond its newest part; 5 s by default. What it does not reach is
@@ -101,7 +110,7 @@ func (s *Store) Close() error {
 // transaction. When the context ends first the outcome is unknown; the same append may be repeated. Errors:
 // WrongExpectedError, StreamDeletedError, TooLargeError, ErrInvalid, ErrFull, ErrClosed.
 func (s *Store) Append(ctx context.Context, w Write) (Result, error) {
-	size, err := w.check(s.options.MaxAppendBytes)
+	size, err := w.check(&s.options)
 	if err != nil {
 		return Result{}, err
 	}
@@ -111,7 +120,7 @@ func (s *Store) Append(ctx context.Context, w Write) (Result, error) {
 // AppendAsync queues an append and returns once it has its place in the order of writes; done is called exactly once, from
 // the writer, and must not block. It waits while the queue is full; an error means that done will not be called.
 func (s *Store) AppendAsync(ctx context.Context, w Write, done func(Result, error)) error {
-	size, err := w.check(s.options.MaxAppendBytes)
+	size, err := w.check(&s.options)
 	if err != nil {
 		return err
 	}
@@ -185,7 +194,7 @@ func (s *Store) ReadStream(ctx context.Context, stream string, direction Directi
 			return &StreamDeletedError{Stream: stream}
 		case state.Missing():
 			return ErrStreamNotFound
-		case isIndexStream(stream):
+		case s.options.isIndex(stream):
 			slice, err = s.marks.read(ctx, c, stream, state, direction, from, limit)
 		default:
 			slice, err = c.readStream(ctx, state, direction, from, limit)
@@ -217,7 +226,7 @@ func (s *Store) ReadEvent(ctx context.Context, stream string, revision uint64) (
 		if err != nil {
 			return err
 		}
-		if isIndexStream(stream) {
+		if s.options.isIndex(stream) {
 			if state.Last < 0 || revision > uint64(state.Last) {
 				return nil
 			}
@@ -243,7 +252,7 @@ func (s *Store) StreamState(ctx context.Context, stream string) (state StreamSta
 }
 
 func (s *Store) state(ctx context.Context, c *conn, stream string) (StreamState, error) {
-	if isIndexStream(stream) {
+	if s.options.isIndex(stream) {
 		return s.marks.state(ctx, c, stream)
 	}
 	return c.state(ctx, stream, s.options.Now())

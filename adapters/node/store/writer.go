@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 )
 
@@ -48,6 +49,8 @@ type writer struct {
 	log     *slog.Logger
 	publish func(events []Event)
 	release func(size int64)
+	// holdCommit is Options.HoldCommit.
+	holdCommit func(conflict bool) <-chan struct{}
 }
 
 // run works until the queue is closed and empty.
@@ -69,53 +72,113 @@ func (w *writer) run() {
 				break gather
 			}
 		}
-		w.commit(group)
+		group = w.commit(group)
 		for i, j := range group {
-			w.release(j.size)
-			j.done(j.result, j.err)
+			w.answer(j)
 			group[i] = nil
 		}
 	}
 }
 
-// commit carries out a group and decides the outcome of each of its writes.
-func (w *writer) commit(group []*job) {
+// answer tells the outcome of a write, once.
+func (w *writer) answer(j *job) {
+	if j.done != nil {
+		w.release(j.size)
+		j.done(j.result, j.err)
+		j.done = nil
+	}
+}
+
+// commit carries out a group and decides the outcome of each of its writes. It returns the group with what has joined it.
+func (w *writer) commit(group []*job) []*job {
 	position, created := w.position, w.created
-	if err := w.attempt(group); err != nil {
+	group, err := w.attempt(group)
+	if err != nil {
 		w.position, w.created = position, created
 		w.rollback()
 		for _, j := range group {
 			j.result, j.err = Result{}, err
 		}
 		w.log.Error("event store: write failed", "writes", len(group), "error", err)
-		return
+		return group
 	}
 	if len(w.fresh) == 0 {
-		return
+		return group
 	}
 	if err := w.marker.write(w.position); err != nil {
 		// The events are durable; what suffers is the next start's chance to notice that they were lost later.
 		w.log.Warn("event store: head marker", "error", err)
 	}
 	w.publish(w.fresh)
+	return group
 }
 
-func (w *writer) attempt(group []*job) error {
+func (w *writer) attempt(group []*job) ([]*job, error) {
 	w.fresh = nil
 	if err := w.c.exec("BEGIN IMMEDIATE"); err != nil {
-		return err
+		return group, err
 	}
 	for _, j := range group {
-		if j.err = j.ctx.Err(); j.err != nil {
-			continue
-		}
-		w.created = max(w.created, ticks(w.now()))
-		j.result, j.err = j.apply(&w.transaction)
-		if j.err != nil && !refusal(j.err) {
-			return j.err
+		if err := w.carryOut(j); err != nil {
+			return group, err
 		}
 	}
-	return w.c.exec("COMMIT")
+	if w.holdCommit != nil {
+		var err error
+		if group, err = w.hold(group); err != nil {
+			return group, err
+		}
+	}
+	return group, w.c.exec("COMMIT")
+}
+
+// carryOut does one write of the transaction. An error is one of the transaction as a whole.
+func (w *writer) carryOut(j *job) error {
+	if j.err = j.ctx.Err(); j.err != nil {
+		return nil
+	}
+	w.created = max(w.created, ticks(w.now()))
+	j.result, j.err = j.apply(&w.transaction)
+	if j.err != nil && !refusal(j.err) {
+		return j.err
+	}
+	return nil
+}
+
+// hold keeps the transaction open as long as holdCommit says.
+func (w *writer) hold(group []*job) ([]*job, error) {
+	held := w.holdCommit(slices.ContainsFunc(group, w.lost))
+	if held == nil {
+		return group, nil
+	}
+	for _, j := range group {
+		if w.lost(j) {
+			w.answer(j)
+		}
+	}
+	for {
+		select {
+		case <-held:
+			return group, nil
+		case j, open := <-w.queue:
+			if !open {
+				return group, nil
+			}
+			group = append(group, j)
+			if err := w.carryOut(j); err != nil {
+				return group, err
+			}
+			if w.lost(j) {
+				w.answer(j)
+			}
+		}
+	}
+}
+
+// lost tells whether a write was refused because of another one of the same transaction.
+func (w *writer) lost(j *job) bool {
+	var wrong *WrongExpectedError
+	return errors.As(j.err, &wrong) && slices.ContainsFunc(w.fresh, func(e Event) bool { return e.Stream == wrong.Stream })
 }
 
 func (w *writer) rollback() {
