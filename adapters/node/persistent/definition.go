@@ -29,6 +29,8 @@ func (id identity) key() string { return id.source + "::" + id.group }
 
 func (id identity) parkedStream() string { return bookkeepingPrefix + id.key() + "-parked" }
 
+func (id identity) checkpointStream() string { return bookkeepingPrefix + id.key() + "-checkpoint" }
+
 // filterDefinition is the durable form of a filter on the log.
 type filterDefinition struct {
 	ByType   bool     `json:"byType"`

@@ -46,7 +46,7 @@ func (h *host) start() {
 	if err != nil {
 		h.tb.Fatal(err)
 	}
-	service, err := persistent.NewService(ctx, opened, slog.New(slog.DiscardHandler))
+	service, err := persistent.NewService(ctx, opened, persistent.Options{})
 	if err != nil {
 		h.tb.Fatal(err)
 	}

@@ -21,12 +21,21 @@ import (
 	"github.com/pas-ta/liveness/adapters/node/store"
 )
 
+// Options of a service; the zero value logs nothing and keeps the groups' state out of the log.
+type Options struct {
+	Logger *slog.Logger
+	// CheckpointsInLog writes every checkpoint as an event of the group's checkpoint stream too.
+	CheckpointsInLog bool
+	// RedeliversAfterUpdate makes a group go on with the event of its checkpoint, not behind it, when it was updated.
+	RedeliversAfterUpdate bool
+}
+
 // Service is the PersistentSubscriptions service of the protocol.
 type Service struct {
 	pb.UnimplementedPersistentSubscriptionsServer
 
-	store  *store.Store
-	logger *slog.Logger
+	store   *store.Store
+	options Options
 
 	admin  sync.Mutex // one change to the set of groups at a time, without holding up the rest
 	mu     sync.RWMutex
@@ -38,8 +47,11 @@ type Service struct {
 var _ pb.PersistentSubscriptionsServer = (*Service)(nil)
 
 // NewService loads the groups of a store and starts them. The caller closes the service before the store.
-func NewService(ctx context.Context, s *store.Store, logger *slog.Logger) (*Service, error) {
-	service := &Service{store: s, logger: logger, groups: make(map[string]*worker)}
+func NewService(ctx context.Context, s *store.Store, options Options) (*Service, error) {
+	if options.Logger == nil {
+		options.Logger = slog.New(slog.DiscardHandler)
+	}
+	service := &Service{store: s, options: options, groups: make(map[string]*worker)}
 	definitions, err := loadDefinitions(ctx, s)
 	if err != nil {
 		return nil, err
@@ -53,7 +65,7 @@ func NewService(ctx context.Context, s *store.Store, logger *slog.Logger) (*Serv
 		if !ok {
 			done = d.From
 		}
-		w, err := startWorker(ctx, s, logger, d, done)
+		w, err := startWorker(ctx, s, options, d, done)
 		if err != nil {
 			return nil, errors.Join(err, service.Close(ctx))
 		}
@@ -173,7 +185,7 @@ func (s *Service) create(ctx context.Context, o *pb.CreateReq_Options) error {
 
 // start runs a group and makes it known.
 func (s *Service) start(ctx context.Context, d definition, done Point) error {
-	w, err := startWorker(ctx, s.store, s.logger, d, done)
+	w, err := startWorker(ctx, s.store, s.options, d, done)
 	if err != nil {
 		return err
 	}
@@ -218,6 +230,9 @@ func (s *Service) update(ctx context.Context, o *pb.UpdateReq_Options) error {
 	done := d.From
 	if reached, moved := w.progress(); moved {
 		done = reached
+		if s.options.RedeliversAfterUpdate {
+			done--
+		}
 	}
 	if err := s.start(ctx, d, done); err != nil {
 		s.set(id, nil)
@@ -250,6 +265,9 @@ func (s *Service) delete(ctx context.Context, id identity) error {
 	}
 	w.stop(ctx, missing(id))
 	err = w.parked.remove(ctx)
+	if err == nil {
+		err = s.removeCheckpoints(ctx, id)
+	}
 	if err == nil {
 		err = deleteDefinition(ctx, s.store, id)
 	}

@@ -19,8 +19,10 @@ type worker struct {
 	definition
 	store  *store.Store
 	logger *slog.Logger
-	now    func() time.Time
-	source *source
+	// checkpointsInLog is Options.CheckpointsInLog.
+	checkpointsInLog bool
+	now              func() time.Time
+	source           *source
 
 	mu          sync.Mutex
 	group       *Group
@@ -40,7 +42,7 @@ type worker struct {
 }
 
 // startWorker loads a group that is settled up to a point and starts to run it. The caller ends it with stop.
-func startWorker(ctx context.Context, s *store.Store, logger *slog.Logger, d definition, done Point) (*worker, error) {
+func startWorker(ctx context.Context, s *store.Store, options Options, d definition, done Point) (*worker, error) {
 	parked, err := openParked(ctx, s, d.identity().parkedStream())
 	if err != nil {
 		return nil, err
@@ -50,7 +52,7 @@ func startWorker(ctx context.Context, s *store.Store, logger *slog.Logger, d def
 		return nil, err
 	}
 	w := &worker{
-		definition: d, store: s, logger: logger.With("stream", d.Source, "group", d.Group), now: time.Now,
+		definition: d, store: s, checkpointsInLog: options.CheckpointsInLog, logger: options.Logger.With("stream", d.Source, "group", d.Group), now: time.Now,
 		source: src, parked: parked, stopped: make(chan struct{}),
 	}
 	w.since = w.now()
@@ -242,6 +244,12 @@ func (w *worker) writeCheckpoint(ctx context.Context, mark Mark) {
 	if err := saveCheckpoint(ctx, w.store, w.identity(), mark.Point); err != nil {
 		w.postpone(ctx, "write the checkpoint", err)
 		return
+	}
+	if w.checkpointsInLog {
+		if err := w.logCheckpoint(ctx, mark.Point); err != nil {
+			w.postpone(ctx, "write the checkpoint into the log", err)
+			return
+		}
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
