@@ -2,10 +2,14 @@ package node
 
 import (
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/pas-ta/liveness/adapters/node/persistent"
 	"github.com/pas-ta/liveness/adapters/node/server"
+	"github.com/pas-ta/liveness/adapters/node/store"
 )
 
 // Line is a version line of EventStoreDB that the node behaves like, down to what a client would rather not meet.
@@ -43,3 +47,39 @@ func (l Line) server() *server.Line {
 	}
 	return nil
 }
+
+// lateWinners is how many conflicts are answered before the next one whose winner cannot be read for lateWinner.
+const (
+	lateWinners = 4
+	lateWinner  = 25 * time.Millisecond
+)
+
+// tune sets what the log does otherwise in a line.
+func (l Line) tune(o *store.Options) {
+	if l == OwnLine {
+		return
+	}
+	o.LimitDataOnly, o.LinksInLog = true, true
+	at := make(chan struct{})
+	close(at)
+	conflicts := 0
+	o.HoldCommit = func(conflict bool) <-chan struct{} {
+		if !conflict {
+			return nil
+		}
+		if conflicts++; conflicts%lateWinners != 0 {
+			return at
+		}
+		late := make(chan struct{})
+		time.AfterFunc(lateWinner, func() { close(late) })
+		return late
+	}
+}
+
+// persistent returns what persistent subscriptions do otherwise in a line.
+func (l Line) persistent(logger *slog.Logger) persistent.Options {
+	return persistent.Options{Logger: logger, CheckpointsInLog: l != OwnLine, RedeliversAfterUpdate: l != OwnLine}
+}
+
+// writesSystemEvents tells whether the log has events of the store itself between those of its clients.
+func (l Line) writesSystemEvents() bool { return l != OwnLine }

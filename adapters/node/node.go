@@ -44,8 +44,9 @@ type Node struct {
 	store      *store.Store
 	persistent *persistent.Service
 	server     *server.Server
-	address    net.Addr
-	secure     bool
+	system     *systemEvents // nil = none are written
+	faults     Faults
+	config     Config
 
 	closing  sync.Once
 	closeErr error
@@ -62,26 +63,39 @@ func Start(ctx context.Context, config Config) (_ *Node, err error) {
 	if err := config.check(ctx); err != nil {
 		return nil, err
 	}
-	n := &Node{secure: config.TLS != nil}
+	n := &Node{config: config}
+	n.faults.node = n
+	config.Like.tune(&config.Store)
+	config.Store.HoldCommit = n.faults.holdCommit(config.Store.HoldCommit)
 	if n.store, err = store.Open(ctx, config.Dir, config.Store); err != nil {
 		return nil, err
 	}
 	if err := firstStart(ctx, n.store); err != nil {
 		return nil, errors.Join(err, n.store.Close())
 	}
-	if n.persistent, err = persistent.NewService(ctx, n.store, config.Logger); err != nil {
+	if n.persistent, err = persistent.NewService(ctx, n.store, config.Like.persistent(config.Logger)); err != nil {
 		return nil, errors.Join(err, n.store.Close())
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", config.Addr)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("listen for event store clients: %w", err), n.persistent.Close(ctx), n.store.Close())
+	if n.server, err = n.listen(ctx, config.Addr); err != nil {
+		return nil, errors.Join(err, n.persistent.Close(ctx), n.store.Close())
 	}
-	n.address = listener.Addr()
-	n.server = server.Start(listener, n.store, server.Options{
-		Logger: config.Logger, TLS: config.TLS, Credentials: config.Credentials, Persistent: n.persistent,
-		Line: config.Like.server(),
-	})
+	n.faults.servers = append(n.faults.servers, n.server)
+	if config.Like.writesSystemEvents() {
+		n.system = startSystemEvents(n.store, config.Logger, n.Addr())
+	}
 	return n, nil
+}
+
+// listen serves the log at an address.
+func (n *Node) listen(ctx context.Context, addr string) (*server.Server, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen for event store clients: %w", err)
+	}
+	return server.Start(listener, n.store, server.Options{
+		Logger: n.config.Logger, TLS: n.config.TLS, Credentials: n.config.Credentials, Persistent: n.persistent,
+		Line: n.config.Like.server(),
+	}), nil
 }
 
 // firstStart writes what a new log begins with: clients that wait for a fresh server look for an event in $users.
@@ -128,11 +142,11 @@ func (c *Config) check(ctx context.Context) error {
 }
 
 // Addr is where the node listens.
-func (n *Node) Addr() string { return n.address.String() }
+func (n *Node) Addr() string { return n.server.Addr() }
 
 // ConnectionString is what clients connect with, without credentials.
 func (n *Node) ConnectionString() string {
-	return fmt.Sprintf("esdb://%s?tls=%t", n.Addr(), n.secure)
+	return fmt.Sprintf("esdb://%s?tls=%t", n.Addr(), n.config.TLS != nil)
 }
 
 // Store is the node's log, for what is done to it beside the protocol, such as a backup.
@@ -146,7 +160,8 @@ func (n *Node) Close() error {
 		// The two wait for each other: calls end when their groups do, groups when their calls do.
 		ended := make(chan error, 1)
 		go func() { ended <- n.persistent.Close(ctx) }()
-		n.closeErr = errors.Join(n.server.Stop(ctx), <-ended, n.store.Close())
+		n.system.close()
+		n.closeErr = errors.Join(n.faults.stop(ctx), <-ended, n.store.Close())
 	})
 	return n.closeErr
 }

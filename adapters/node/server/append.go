@@ -22,21 +22,25 @@ const (
 // proposals collects the events of one append within its bounds.
 type proposals struct {
 	limit  int
+	line   *Line
 	events []store.NewEvent
 	size   int
-	err    error // why the append is refused; no events are kept then
+	// counted is the part of the size that the limit is about.
+	counted int
+	err     error // why the append is refused; no events are kept then
 }
 
 func (c *proposals) add(p proposal) {
 	c.size += proposalSize(p)
+	c.counted += c.line.countedSize(p)
 	if c.err != nil {
 		return
 	}
 	event, err := newEvent(p)
 	switch {
 	case err != nil:
-	case c.size > c.limit:
-		err = &store.TooLargeError{Size: c.size, Limit: c.limit}
+	case c.counted > c.limit:
+		err = &store.TooLargeError{Size: c.counted, Limit: c.limit}
 	case len(c.events) >= maxAppendEvents:
 		err = invalid("an append holds at most %d events", maxAppendEvents)
 	}
@@ -70,7 +74,7 @@ func (s *Streams) append(call pb.Streams_AppendServer) (*pb.AppendResp, error) {
 		return nil, invalid("an append begins with its options")
 	}
 	write := store.Write{Stream: string(options.GetStreamIdentifier().GetStreamName())}
-	collected := proposals{limit: s.store.MaxAppendBytes()}
+	collected := proposals{limit: s.store.MaxAppendBytes(), line: s.line}
 	write.Expected, collected.err = expectedOfAppend(options)
 	for {
 		request, err := call.Recv()
@@ -92,7 +96,13 @@ func (s *Streams) append(call pb.Streams_AppendServer) (*pb.AppendResp, error) {
 		return nil, collected.err
 	}
 	write.Events = collected.events
-	result, err := s.store.Append(call.Context(), write)
+	err = s.faults.staleAppend(call.Context(), s.store, &write)
+	var result store.Result
+	if err == nil {
+		if result, err = s.store.Append(call.Context(), write); err == nil {
+			err = s.faults.loseAnswer(call.Context())
+		}
+	}
 	var wrong *store.WrongExpectedError
 	if errors.As(err, &wrong) {
 		return wrongExpectedReply(wrong), nil

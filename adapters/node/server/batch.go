@@ -24,11 +24,14 @@ const (
 	// batchOpen and batchOpenBytes bound what one call may hold of writes whose last chunk has not come.
 	batchOpen      = 256
 	batchOpenBytes = 32 << 20
+	// batchMethod is the call's name.
+	batchMethod = "/" + streamsService + "/BatchAppend"
 )
 
 // batch is one BatchAppend call. One goroutine receives, the caller's sends.
 type batch struct {
-	store   *store.Store
+	*Streams
+
 	call    pb.Streams_BatchAppendServer
 	open    map[uuid.UUID]*batchWrite
 	bytes   int
@@ -50,7 +53,7 @@ type batchWrite struct {
 func (s *Streams) BatchAppend(call pb.Streams_BatchAppendServer) error {
 	ctx := call.Context()
 	b := &batch{
-		store: s.store, call: call, open: make(map[uuid.UUID]*batchWrite),
+		Streams: s, call: call, open: make(map[uuid.UUID]*batchWrite),
 		slots: make(chan struct{}, batchInFlight), replies: make(chan *pb.BatchAppendResp, batchInFlight),
 	}
 	received := make(chan error, 1)
@@ -66,7 +69,10 @@ func (s *Streams) BatchAppend(call pb.Streams_BatchAppendServer) error {
 			if err != nil {
 				return answer(ctx, err)
 			}
-			return answer(ctx, b.finish(ctx))
+			if err := b.finish(ctx); err != nil {
+				return answer(ctx, err)
+			}
+			return answer(ctx, s.line.endBatch(ctx))
 		case <-ctx.Done():
 			return answer(ctx, ctx.Err())
 		}
@@ -115,6 +121,9 @@ func (b *batch) receive(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+		if err := b.faults.admit(ctx, batchMethod); err != nil {
+			return err
+		}
 		b.write(ctx, write)
 	}
 }
@@ -127,7 +136,7 @@ func (b *batch) collect(request *pb.BatchAppendReq) (*batchWrite, error) {
 	}
 	write, known := b.open[id]
 	if !known {
-		write = newBatchWrite(request, b.store.MaxAppendBytes())
+		write = newBatchWrite(request, proposals{limit: b.store.MaxAppendBytes(), line: b.line})
 		b.open[id] = write
 	}
 	before := len(write.events)
@@ -153,10 +162,10 @@ func (b *batch) collect(request *pb.BatchAppendReq) (*batchWrite, error) {
 	return write, nil
 }
 
-func newBatchWrite(request *pb.BatchAppendReq, limit int) *batchWrite {
+func newBatchWrite(request *pb.BatchAppendReq, collected proposals) *batchWrite {
 	options := request.GetOptions()
 	write := &batchWrite{
-		correlation: request.GetCorrelationId(), stream: options.GetStreamIdentifier(), proposals: proposals{limit: limit},
+		correlation: request.GetCorrelationId(), stream: options.GetStreamIdentifier(), proposals: collected,
 	}
 	if write.stream == nil {
 		write.stream = &shared.StreamIdentifier{}
@@ -194,10 +203,16 @@ func (b *batch) write(ctx context.Context, w *batchWrite) {
 		ctx, release = timed, cancel
 	}
 	err := ctx.Err()
+	write := store.Write{Stream: string(w.stream.GetStreamName()), Expected: w.expected, Events: w.events}
 	if err == nil {
-		write := store.Write{Stream: string(w.stream.GetStreamName()), Expected: w.expected, Events: w.events}
+		err = b.faults.staleAppend(ctx, b.store, &write)
+	}
+	if err == nil {
 		err = b.store.AppendAsync(ctx, write, func(result store.Result, err error) {
 			release()
+			if err == nil {
+				err = b.faults.loseAnswer(ctx)
+			}
 			b.replies <- w.reply(result, err)
 		})
 	}
@@ -247,7 +262,7 @@ func (w *batchWrite) status(err error) *rpc.Status {
 		detail, code = &shared.MaximumAppendSizeExceeded{MaxAppendSize: uint32(large.Limit)}, codes.InvalidArgument
 	case errors.Is(err, store.ErrInvalid), errors.Is(err, errMissingProperty):
 		detail, code = &shared.BadRequest{Message: err.Error()}, codes.InvalidArgument
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, errAppendTimeout):
 		detail, code = &shared.Timeout{}, codes.DeadlineExceeded
 	case errors.Is(err, store.ErrFull):
 		code = codes.ResourceExhausted

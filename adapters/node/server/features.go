@@ -55,6 +55,7 @@ type gossipService struct {
 
 	instance uuid.UUID
 	address  net.Addr
+	faults   *Faults
 }
 
 // Read names this node. Its address is the one the client has dialled, since that can be dialled.
@@ -67,7 +68,7 @@ func (g *gossipService) Read(ctx context.Context, _ *shared.Empty) (*gossip.Clus
 			}
 		}
 	}
-	return &gossip.ClusterInfo{Members: []*gossip.MemberInfo{{
+	this := &gossip.MemberInfo{
 		InstanceId: &shared.UUID{Value: &shared.UUID_Structured_{Structured: &shared.UUID_Structured{
 			MostSignificantBits:  int64(binary.BigEndian.Uint64(g.instance[:8])),
 			LeastSignificantBits: int64(binary.BigEndian.Uint64(g.instance[8:])),
@@ -76,7 +77,17 @@ func (g *gossipService) Read(ctx context.Context, _ *shared.Empty) (*gossip.Clus
 		State:        gossip.MemberInfo_Leader,
 		IsAlive:      true,
 		HttpEndPoint: &gossip.EndPoint{Address: host, Port: port},
-	}}}, nil
+	}
+	if resigned := g.faults.resigned.Load(); resigned != nil {
+		this.State = gossip.MemberInfo_Follower
+		leader := &gossip.MemberInfo{
+			InstanceId: &shared.UUID{Value: &shared.UUID_String_{String_: uuid.NewSHA1(g.instance, []byte("leader")).String()}},
+			TimeStamp:  this.GetTimeStamp(), State: gossip.MemberInfo_Leader, IsAlive: true,
+			HttpEndPoint: &gossip.EndPoint{Address: resigned.host, Port: resigned.port},
+		}
+		return &gossip.ClusterInfo{Members: []*gossip.MemberInfo{this, leader}}, nil
+	}
+	return &gossip.ClusterInfo{Members: []*gossip.MemberInfo{this}}, nil
 }
 
 func splitAddress(address string) (host string, port uint32) {

@@ -21,6 +21,7 @@ const (
 type splitter struct {
 	listener net.Listener
 	tls      *tls.Config // nil = plain text
+	faults   *Faults
 	grpc     *branch
 	plain    *branch
 }
@@ -34,11 +35,11 @@ type branch struct {
 	once     sync.Once
 }
 
-func newSplitter(listener net.Listener, config *tls.Config) *splitter {
+func newSplitter(listener net.Listener, config *tls.Config, faults *Faults) *splitter {
 	newBranch := func() *branch {
 		return &branch{Listener: listener, accepted: make(chan net.Conn), closed: make(chan struct{})}
 	}
-	return &splitter{listener: listener, tls: config, grpc: newBranch(), plain: newBranch()}
+	return &splitter{listener: listener, tls: config, faults: faults, grpc: newBranch(), plain: newBranch()}
 }
 
 // run accepts until the listener is closed, and returns when no connection is in its greeting any more.
@@ -78,6 +79,7 @@ func (s *splitter) run(ctx context.Context) error {
 }
 
 func (s *splitter) greet(ctx context.Context, conn net.Conn) {
+	conn = s.faults.track(conn)
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	deadline := time.Now().Add(greetingTimeout)

@@ -18,8 +18,9 @@ const pageSize = 256
 type Streams struct {
 	pb.UnimplementedStreamsServer
 
-	store *store.Store
-	line  *Line
+	store  *store.Store
+	line   *Line
+	faults *Faults
 }
 
 var _ pb.StreamsServer = (*Streams)(nil)
@@ -40,11 +41,11 @@ func (s *Streams) Read(request *pb.ReadReq, call pb.Streams_ReadServer) error {
 	case r.subscribe:
 		err = d.subscribeStream(ctx)
 	case r.all():
-		err = d.read(ctx, s.store.ReadAll)
+		err = d.read(ctx, s.faults.stale(s.store, "", s.store.ReadAll))
 	default:
-		err = d.read(ctx, func(ctx context.Context, direction store.Direction, from uint64, limit int) (store.Slice, error) {
+		err = d.read(ctx, s.faults.stale(s.store, r.stream, func(ctx context.Context, direction store.Direction, from uint64, limit int) (store.Slice, error) {
 			return s.store.ReadStream(ctx, r.stream, direction, from, limit)
-		})
+		}))
 	}
 	return answer(ctx, err)
 }
@@ -58,7 +59,7 @@ type delivery struct {
 }
 
 // read sends what is asked for of what there is at the beginning: a read ends also where writers are faster.
-func (d *delivery) read(ctx context.Context, page func(context.Context, store.Direction, uint64, int) (store.Slice, error)) error {
+func (d *delivery) read(ctx context.Context, page pages) error {
 	head := d.store.Head()
 	from, remaining := d.request.from, d.request.count
 	for begun := false; remaining > 0 || !begun; begun = true {
@@ -70,6 +71,9 @@ func (d *delivery) read(ctx context.Context, page func(context.Context, store.Di
 		if errors.Is(err, store.ErrStreamNotFound) {
 			if begun {
 				return nil // deleted meanwhile
+			}
+			if err := d.line.refuseMissing(d.request); err != nil {
+				return err
 			}
 			return d.call.Send(streamNotFoundMessage(d.request.stream))
 		}

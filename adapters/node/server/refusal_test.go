@@ -11,6 +11,9 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+
+	"github.com/pas-ta/liveness/adapters/node"
+	"github.com/pas-ta/liveness/adapters/node/nodetest"
 )
 
 func TestRefusals(t *testing.T) {
@@ -50,7 +53,7 @@ func TestRefusals(t *testing.T) {
 		"no name":          {[]*streams.AppendReq{appendAny(""), proposed(1)}, "", "stream name"},
 		"no type":          {[]*streams.AppendReq{appendAny("s"), noType}, "missing-required-metadata-property", "type"},
 		"bad id":           {[]*streams.AppendReq{appendAny("s"), badID}, "", "no id"},
-		"one too large":    {[]*streams.AppendReq{appendAny("s"), proposed(1 << 20)}, "maximum-append-size-exceeded", "1048576"},
+		"one too large":    {[]*streams.AppendReq{appendAny("s"), proposed(1<<20 + 1)}, "maximum-append-size-exceeded", "1048576"},
 		"together too big": {[]*streams.AppendReq{appendAny("s"), proposed(600_000), proposed(600_000), proposed(1)}, "maximum-append-size-exceeded", "1048576"},
 		"beyond 4 MiB":     {[]*streams.AppendReq{appendAny("s"), proposed(6 << 20)}, "maximum-append-size-exceeded", "1048576"},
 	} {
@@ -62,8 +65,8 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%s: exception %q, want %q", name, got, test.exception)
 		}
 	}
-	if head := n.Store().Head(); head != 1 {
-		t.Errorf("refused appends moved the head to %d", head)
+	if state, err := n.Store().StreamState(t.Context(), "s"); err != nil || state.Last != -1 {
+		t.Errorf("refused appends left the stream at %d, %v", state.Last, err)
 	}
 	for name, change := range map[string]func(*streams.ReadReq_Options){
 		"no source":   func(o *streams.ReadReq_Options) { o.StreamOption = nil },
@@ -81,6 +84,9 @@ func TestRefusals(t *testing.T) {
 	} {
 		request := subscribeAll()
 		change(request.GetOptions())
+		if request.GetOptions().GetUuidOption() == nil && nodetest.Line(t) == node.Line23 {
+			continue // not answered at all: TestMissingIDFormIsNotAnswered
+		}
 		call, err := client.Read(patient(t), request)
 		if err == nil {
 			_, err = call.Recv()

@@ -55,9 +55,11 @@ type Options struct {
 // Server serves one store on one listener.
 type Server struct {
 	log      *slog.Logger
+	address  net.Addr
 	grpc     *grpc.Server
 	plain    *http.Server
 	splitter *splitter
+	faults   Faults
 	stopping context.Context
 	stop     context.CancelCauseFunc
 	running  errgroup.Group
@@ -65,7 +67,7 @@ type Server struct {
 
 // Start serves the store on a listener, which it closes when it stops.
 func Start(listener net.Listener, s *store.Store, options Options) *Server {
-	server := &Server{log: options.Logger}
+	server := &Server{log: options.Logger, address: listener.Addr()}
 	server.stopping, server.stop = context.WithCancelCause(context.Background())
 	gate := &gate{}
 	var config *tls.Config
@@ -74,7 +76,13 @@ func Start(listener net.Listener, s *store.Store, options Options) *Server {
 		config = options.TLS.Clone()
 		config.NextProtos = []string{"h2", "http/1.1"}
 	}
-	server.splitter = newSplitter(listener, config)
+	server.splitter = newSplitter(listener, config, &server.faults)
+	admit := func(ctx context.Context, method string) error {
+		if err := gate.check(ctx, method); err != nil {
+			return err
+		}
+		return server.faults.admit(ctx, method)
+	}
 	server.grpc = grpc.NewServer(
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxConcurrentStreams(maxCalls),
@@ -87,14 +95,14 @@ func Start(listener net.Listener, s *store.Store, options Options) *Server {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 100 * time.Millisecond, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 20 * time.Second}),
 		grpc.UnaryInterceptor(func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (response any, err error) {
-			if err := gate.check(ctx, info.FullMethod); err != nil {
+			if err := admit(ctx, info.FullMethod); err != nil {
 				return nil, err
 			}
 			defer server.recover(info.FullMethod, &err)
 			return handler(ctx, request)
 		}),
 		grpc.StreamInterceptor(func(service any, call grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
-			if err := gate.check(call.Context(), info.FullMethod); err != nil {
+			if err := admit(call.Context(), info.FullMethod); err != nil {
 				return err
 			}
 			defer server.recover(info.FullMethod, &err)
@@ -104,9 +112,9 @@ func Start(listener net.Listener, s *store.Store, options Options) *Server {
 			return handler(service, &stoppableCall{ServerStream: call, ctx: ctx})
 		}),
 	)
-	streams.RegisterStreamsServer(server.grpc, &Streams{store: s, line: options.Line})
+	streams.RegisterStreamsServer(server.grpc, &Streams{store: s, line: options.Line, faults: &server.faults})
 	serverfeatures.RegisterServerFeaturesServer(server.grpc, &features{version: options.Line.serverVersion(), persistent: options.Persistent != nil})
-	gossip.RegisterGossipServer(server.grpc, &gossipService{instance: s.Instance(), address: listener.Addr()})
+	gossip.RegisterGossipServer(server.grpc, &gossipService{instance: s.Instance(), address: listener.Addr(), faults: &server.faults})
 	if options.Persistent != nil {
 		persistent.RegisterPersistentSubscriptionsServer(server.grpc, options.Persistent)
 	}
@@ -126,6 +134,12 @@ func Start(listener net.Listener, s *store.Store, options Options) *Server {
 	})
 	return server
 }
+
+// Addr is where the server listens.
+func (s *Server) Addr() string { return s.address.String() }
+
+// Faults are the server's, to be used by tests.
+func (s *Server) Faults() *Faults { return &s.faults }
 
 // run keeps a part of the server going until Stop.
 func (s *Server) run(part string, serve func() error) {
@@ -159,6 +173,7 @@ func (s *Server) recover(method string, err *error) {
 // Stop ends open calls with UNAVAILABLE, gives the rest a moment and returns when nothing runs any more. The caller closes the
 // store afterwards.
 func (s *Server) Stop(ctx context.Context) error {
+	s.faults.resume()
 	listenErr := s.splitter.listener.Close()
 	s.stop(errStopping)
 	done := make(chan struct{})

@@ -20,6 +20,7 @@ const (
 	exceptionStreamDeleted   = "stream-deleted"
 	exceptionWrongExpected   = "wrong-expected-version"
 	exceptionAppendTooLarge  = "maximum-append-size-exceeded"
+	exceptionNotLeader       = "not-leader"
 	exceptionMissingProperty = "missing-required-metadata-property"
 )
 
