@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/commandstest"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -111,11 +112,11 @@ func TestAKeyIsFreeAfterADay(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.mustCheck(a, "k", 0.25)
-	f.clock.advance(24*time.Hour - time.Nanosecond)
+	f.clock.Advance(24*time.Hour - time.Nanosecond)
 	if e := f.mustCheck(a, "k", 0.25); e.Ordinal != 1 {
 		t.Errorf("within the day it is call %d, want 1", e.Ordinal)
 	}
-	f.clock.advance(time.Nanosecond)
+	f.clock.Advance(time.Nanosecond)
 	// This node comes across the old call only when its append conflicts.
 	if e := f.mustCheck(idle, "k", 0.5); e.Ordinal != 2 || e.Judgement.FakeLikelihood != 0.5 {
 		t.Errorf("after the day it is %+v, want call 2", e)
@@ -134,16 +135,16 @@ func TestAKeyOutlivesItsMonth(t *testing.T) {
 			f := newUsageFixture(t, 10, domain.OverageStop)
 			f.index.lag = lag
 			a, b := f.node(), f.node()
-			f.clock.set(november.End().Add(-time.Hour))
+			f.clock.Set(november.End().Add(-time.Hour))
 			first := f.mustCheck(a, "k", 0.25)
-			f.clock.advance(2 * time.Hour)
+			f.clock.Advance(2 * time.Hour)
 			f.mustCheck(b, "", 0)
 			for _, counter := range []*commands.UsageCounter{a, b} {
 				if diff := cmp.Diff(first, f.mustCheck(counter, "k", 0.25)); diff != "" {
 					t.Errorf("(-first +again):\n%s", diff)
 				}
 			}
-			f.clock.advance(22 * time.Hour)
+			f.clock.Advance(22 * time.Hour)
 			f.mustCheck(b, "k", 0.5)
 			f.wantCounted(f.owner, november, 1)
 			f.wantCounted(f.owner, november.Next(), 2)
@@ -213,15 +214,15 @@ func TestTwoNodesOneKeyAtTheSameRevision(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newUsageFixture(t, 10, domain.OverageStop)
-			store := &hooked{EventStore: f.store}
+			store := &commandstest.HookedStore{EventStore: f.store}
 			a, b := f.nodeOn(store), f.node()
 			onA, onB := f.begin(a, "k"), f.begin(b, "k")
 			var first domain.CheckCompleted
 			var once sync.Once
 			// The store takes A's append, with the same event id at the same revision, for B's repeated.
-			store.beforeAppend = func(string) {
+			store.BeforeAppend = func(string) {
 				once.Do(func() {
-					f.clock.advance(time.Second)
+					f.clock.Advance(time.Second)
 					var err error
 					if first, err = count(onB, 0.25); err != nil {
 						t.Error(err)
@@ -248,11 +249,11 @@ func TestTwoNodesOneKeyBeforeTheFirstLook(t *testing.T) {
 	t.Parallel()
 	f := newUsageFixture(t, 10, domain.OverageStop)
 	f.index.lag = 100
-	store := &hooked{EventStore: f.store}
+	store := &commandstest.HookedStore{EventStore: f.store}
 	a, b := f.nodeOn(store), f.node()
 	var once sync.Once
 	// A has looked for the key and not found it; when it reads how much is counted, B has counted the call.
-	store.beforeReadLast = func(string) { once.Do(func() { f.mustCheck(b, "k", 0.25) }) }
+	store.BeforeReadLast = func(string) { once.Do(func() { f.mustCheck(b, "k", 0.25) }) }
 	if e := f.mustCheck(a, "k", 0.25); e.Ordinal != 1 {
 		t.Errorf("call %d, want 1", e.Ordinal)
 	}
@@ -263,7 +264,7 @@ func TestTwoNodesOneKeyOverTheMonthsEnd(t *testing.T) {
 	t.Parallel()
 	f := newUsageFixture(t, 10, domain.OverageStop)
 	a, b := f.node(), f.node()
-	f.clock.set(november.End().Add(-time.Second))
+	f.clock.Set(november.End().Add(-time.Second))
 	f.mustCheck(a, "", 0)
 	f.mustCheck(b, "", 0)
 	onA, onB := f.begin(a, "k"), f.begin(b, "k")
@@ -271,7 +272,7 @@ func TestTwoNodesOneKeyOverTheMonthsEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.clock.advance(2 * time.Second)
+	f.clock.Advance(2 * time.Second)
 	again, err := count(onB, 0.25)
 	if diff := cmp.Diff(first, again); err != nil || diff != "" {
 		t.Errorf("%v (-first +again):\n%s", err, diff)

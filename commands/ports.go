@@ -61,18 +61,6 @@ func (e *ConflictError) Error() string {
 // Is says that the error is an ErrConflict.
 func (e *ConflictError) Is(target error) bool { return target == ErrConflict }
 
-// Vault seals personal data under a key per customer that is kept outside the log.
-//
-// Open returns ErrErased once the customer's key is destroyed. Destroy may be repeated.
-type Vault interface {
-	Seal(ctx context.Context, customer uuid.UUID, plaintext []byte) (domain.Sealed, error)
-	Open(ctx context.Context, customer uuid.UUID, sealed domain.Sealed) ([]byte, error)
-	Destroy(ctx context.Context, customer uuid.UUID) error
-}
-
-// ErrErased says that the key of the personal data no longer exists.
-var ErrErased = errors.New("personal data is erased")
-
 // Barrier waits until a read model shows everything up to a commit position, on whichever node it is maintained.
 type Barrier interface {
 	WaitFor(ctx context.Context, readModel string, position uint64) error

@@ -39,7 +39,7 @@ func TestCounterAgainstModel(t *testing.T) {
 				"switch":      m.switchOverage,
 				"plan":        m.changePlan,
 				"end":         m.end,
-				"moment":      func(*rapid.T) { m.clock.advance(time.Second) },
+				"moment":      func(*rapid.T) { m.clock.Advance(time.Second) },
 				"hours":       m.hours,
 				"month's end": m.monthsEnd,
 				"crash":       m.crash,
@@ -326,14 +326,14 @@ func (m *model) change(event domain.Event) {
 // hours let time pass between requests; none is under way for that long.
 func (m *model) hours(*rapid.T) {
 	m.releaseAll()
-	m.clock.advance(7 * time.Hour)
+	m.clock.Advance(7 * time.Hour)
 }
 
 // monthsEnd brings the clock to a second before the month ends. Requests may be under way when it does.
 func (m *model) monthsEnd(*rapid.T) {
 	m.releaseAll()
 	if last := m.month().End().Add(-time.Second); m.clock.Now().Before(last) { // clocks only go forward: see commands.MaxStaleness
-		m.clock.set(last)
+		m.clock.Set(last)
 	}
 }
 
@@ -359,7 +359,7 @@ func (m *model) crash(rt *rapid.T) {
 
 // compare checks the log against the model.
 func (m *model) compare(rt *rapid.T) {
-	m.clock.advance(time.Millisecond)
+	m.clock.Advance(time.Millisecond)
 	for month, calls := range m.months {
 		for i, e := range m.wantCounted(m.owner, month, len(calls)) {
 			if want := calls[i]; e.CheckID != want.id || e.Judgement.FakeLikelihood != want.likelihood || !e.CompletedAt.Equal(want.at) {

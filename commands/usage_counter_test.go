@@ -11,6 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/commandstest"
+	"github.com/pas-ta/liveness/commands/eventstoretest"
 	"github.com/pas-ta/liveness/commands/memorystore"
 	"github.com/pas-ta/liveness/domain"
 )
@@ -21,7 +23,7 @@ func TestChecksThatWaitTogetherShareAnAppend(t *testing.T) {
 	first, proceed := make(chan struct{}), make(chan struct{})
 	var appends atomic.Int64
 	var once sync.Once
-	counter := f.nodeOn(&hooked{EventStore: f.store, beforeAppend: func(string) {
+	counter := f.nodeOn(&commandstest.HookedStore{EventStore: f.store, BeforeAppend: func(string) {
 		appends.Add(1)
 		once.Do(func() {
 			close(first)
@@ -175,16 +177,16 @@ func TestAStaleNodeCountsAndNeverRefuses(t *testing.T) {
 	f.mustCheck(counter, "", 0)
 	seen := f.clock.Now()
 	f.record(f.owner, domain.OverageSwitched{SubscriptionID: f.owner.SubscriptionID, To: domain.OverageStop})
-	f.clock.set(seen.Add(commands.MaxStaleness - 1))
+	f.clock.Set(seen.Add(commands.MaxStaleness - 1))
 	if e := f.mustCheck(counter, "", 0); e.SubscriptionRevision != 0 || e.Billing != domain.BillingOverage {
 		t.Errorf("counted on revision %d as %s, want what was seen last", e.SubscriptionRevision, e.Billing)
 	}
-	f.clock.set(seen.Add(commands.MaxStaleness))
+	f.clock.Set(seen.Add(commands.MaxStaleness))
 	if _, err := f.check(counter, "", 0); !errors.Is(err, domain.ErrQuotaExceeded) {
 		t.Errorf("counted on what is too old: %v, want quota exceeded", err)
 	}
 	f.record(f.owner, domain.PlanChanged{SubscriptionID: f.owner.SubscriptionID, Plan: domain.PlanStandard, Limit: 3})
-	f.clock.advance(-commands.MaxStaleness)
+	f.clock.Advance(-commands.MaxStaleness)
 	if e := f.mustCheck(counter, "", 0); e.SubscriptionRevision != 2 {
 		t.Errorf("counted on revision %d, want what is, after a refusal on what was", e.SubscriptionRevision)
 	}
@@ -194,11 +196,11 @@ func TestMonthChangesUnderWay(t *testing.T) {
 	t.Parallel()
 	f := newUsageFixture(t, 1, domain.OverageStop)
 	counter := f.node()
-	f.clock.set(time.Date(2026, 11, 30, 23, 59, 59, 0, time.UTC))
+	f.clock.Set(time.Date(2026, 11, 30, 23, 59, 59, 0, time.UTC))
 	f.mustCheck(counter, "", 0)
 	f.record(f.owner, domain.PlanChanged{SubscriptionID: f.owner.SubscriptionID, Plan: domain.PlanStarter, Limit: 2})
 	admitted := f.begin(counter, "") // in November, with one call left
-	f.clock.set(time.Date(2026, 12, 1, 0, 0, 0, 1, time.UTC))
+	f.clock.Set(time.Date(2026, 12, 1, 0, 0, 0, 1, time.UTC))
 	if e, err := count(admitted, 0); err != nil || e.Month != november.Next() || e.Ordinal != 1 {
 		t.Errorf("admitted in November, counted in December: %+v, %v", e, err)
 	}
@@ -216,13 +218,13 @@ func TestACallIsCompletedInTheMonthItCountsIn(t *testing.T) {
 	t.Parallel()
 	f := newUsageFixture(t, 10, domain.OverageContinue)
 	midnight := november.End()
-	f.clock.set(midnight.Add(-time.Second))
-	store := &hooked{EventStore: f.store}
+	f.clock.Set(midnight.Add(-time.Second))
+	store := &commandstest.HookedStore{EventStore: f.store}
 	counter := f.nodeOn(store)
 	ticket := f.begin(counter, "")
-	f.clock.advance(commands.MaxStaleness)
+	f.clock.Advance(commands.MaxStaleness)
 	// The month ends after the call was handed over and before it is decided on.
-	store.beforeRead = func(stream string) { f.clock.set(midnight.Add(time.Second)) }
+	store.BeforeRead = func(stream string) { f.clock.Set(midnight.Add(time.Second)) }
 	if e, err := count(ticket, 0); err != nil || e.Month != november.Next() || !e.CompletedAt.Equal(midnight) {
 		t.Errorf("counted in %s, completed at %s, %v; want the first instant of December", e.Month, e.CompletedAt, err)
 	}
@@ -265,7 +267,7 @@ func TestUnknownOutcome(t *testing.T) {
 func TestOlderLogIsStartedOverFrom(t *testing.T) {
 	t.Parallel()
 	f, backup := newUsageFixture(t, 10, domain.OverageStop), newUsageFixture(t, 10, domain.OverageStop)
-	store := &hooked{EventStore: f.store}
+	store := &commandstest.HookedStore{EventStore: f.store}
 	counter := f.nodeOn(store)
 	for range 3 {
 		f.mustCheck(counter, "", 0)
@@ -302,7 +304,7 @@ func TestStoreThatCannotBeReadRefuses(t *testing.T) {
 		}
 		return memorystore.None
 	})
-	f.clock.advance(commands.MaxStaleness)
+	f.clock.Advance(commands.MaxStaleness)
 	if _, err := count(admitted, 0); !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("%v, want unavailable", err)
 	}
@@ -364,5 +366,24 @@ func TestStandingIsReadFromTheLog(t *testing.T) {
 	}
 	if last, ok := a.LastStanding(f.owner.SubscriptionID); !ok || last != standing {
 		t.Errorf("last standing %+v, %t; want %+v", last, ok, standing)
+	}
+}
+
+// TestConflictBeforeItsWinnerCanBeRead lets a node lose to another whose check cannot be read at once.
+func TestConflictBeforeItsWinnerCanBeRead(t *testing.T) {
+	t.Parallel()
+	const hiddenReads = 15 // beyond the number of times that a command decides again
+	for name, tellRevision := range map[string]bool{"the conflict says the revision": true, "the conflict says nothing": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newUsageFixture(t, 10, domain.OverageStop)
+			rival := f.node()
+			var once sync.Once
+			node := f.nodeOn(eventstoretest.LateWinner(&commandstest.HookedStore{EventStore: f.store, BeforeAppend: func(string) {
+				once.Do(func() { f.mustCheck(rival, "", 0) })
+			}}, hiddenReads, tellRevision))
+			f.mustCheck(node, "", 0)
+			f.wantCounted(f.owner, november, 2)
+		})
 	}
 }

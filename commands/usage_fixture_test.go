@@ -3,13 +3,13 @@ package commands_test
 import (
 	"context"
 	"log/slog"
-	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
 	"pgregory.net/rapid"
 
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/commandstest"
 	"github.com/pas-ta/liveness/commands/memorystore"
 	"github.com/pas-ta/liveness/domain"
 )
@@ -17,7 +17,7 @@ import (
 // usageFixture is one subscription in a log that several counters, as on several nodes, share.
 type usageFixture struct {
 	t     tester
-	clock *testClock
+	clock *commandstest.Clock
 	store *memorystore.Store
 	owner commands.KeyOwner
 	index *logIndex
@@ -29,24 +29,11 @@ type tester interface {
 	Cleanup(func())
 }
 
-// testClock is a time that tests move.
-type testClock struct{ now atomic.Pointer[time.Time] }
-
-func newTestClock(start time.Time) *testClock {
-	c := &testClock{}
-	c.set(start)
-	return c
-}
-
-func (c *testClock) Now() time.Time          { return *c.now.Load() }
-func (c *testClock) set(to time.Time)        { c.now.Store(&to) }
-func (c *testClock) advance(d time.Duration) { c.set(c.Now().Add(d)) }
-
 var november = domain.Month{Year: 2026, Month: time.November}
 
 func newUsageFixture(t tester, limit int64, beyond domain.OveragePolicy) *usageFixture {
 	t.Helper()
-	f := &usageFixture{t: t, clock: newTestClock(time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC))}
+	f := &usageFixture{t: t, clock: commandstest.NewClock(time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC))}
 	f.store = memorystore.New(f.clock.Now)
 	f.index = &logIndex{store: f.store}
 	f.owner = f.subscription(limit, beyond)
@@ -79,7 +66,7 @@ func (f *usageFixture) record(owner commands.KeyOwner, events ...domain.Event) {
 	if _, err := f.store.Append(ctx, stream, expected, proposed); err != nil {
 		f.t.Fatal(err)
 	}
-	f.clock.advance(commands.MaxStaleness)
+	f.clock.Advance(commands.MaxStaleness)
 }
 
 // node is one more process: a counter of its own on the shared log.
@@ -120,33 +107,6 @@ func (i *logIndex) FindCheck(
 		}
 	}
 	return ordinal, found, indexed, nil
-}
-
-// hooked runs something right before a call of the store.
-type hooked struct {
-	commands.EventStore
-	beforeAppend, beforeRead, beforeReadLast func(stream string)
-}
-
-func (h *hooked) Append(ctx context.Context, stream string, expected int64, events []commands.Proposed) (commands.Appended, error) {
-	if h.beforeAppend != nil {
-		h.beforeAppend(stream)
-	}
-	return h.EventStore.Append(ctx, stream, expected, events)
-}
-
-func (h *hooked) Read(ctx context.Context, stream string, from uint64, limit int) ([]domain.Recorded, error) {
-	if h.beforeRead != nil {
-		h.beforeRead(stream)
-	}
-	return h.EventStore.Read(ctx, stream, from, limit)
-}
-
-func (h *hooked) ReadLast(ctx context.Context, stream string) (domain.Recorded, bool, error) {
-	if h.beforeReadLast != nil {
-		h.beforeReadLast(stream)
-	}
-	return h.EventStore.ReadLast(ctx, stream)
 }
 
 var by = commands.Origin{Actor: domain.ActorAPIClient}

@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections/engine"
 )
@@ -79,7 +79,7 @@ type AccountView struct {
 	CustomerID            uuid.UUID
 	SubscriptionID        uuid.UUID
 	Status                AccountStatus
-	Person                commands.Person
+	Person                accounts.Person
 	RegisteredAt          time.Time
 	VerificationExpiresAt time.Time
 	ActivatedAt           time.Time
@@ -90,11 +90,11 @@ type AccountView struct {
 // Accounts answers questions about accounts.
 type Accounts struct {
 	pool  *pgxpool.Pool
-	vault commands.Vault
+	vault accounts.Vault
 }
 
 // NewAccounts queries through pool and opens personal data with vault.
-func NewAccounts(pool *pgxpool.Pool, vault commands.Vault) *Accounts {
+func NewAccounts(pool *pgxpool.Pool, vault accounts.Vault) *Accounts {
 	return &Accounts{pool: pool, vault: vault}
 }
 
@@ -118,8 +118,8 @@ func (a *Accounts) Account(ctx context.Context, customer uuid.UUID) (AccountView
 	if v.Status == AccountErased {
 		return v, true, nil
 	}
-	v.Person, err = commands.OpenPerson(ctx, a.vault, customer, sealed)
-	if errors.Is(err, commands.ErrErased) { // the key is already destroyed, the event not yet here
+	v.Person, err = accounts.OpenPerson(ctx, a.vault, customer, sealed)
+	if errors.Is(err, accounts.ErrErased) { // the key is already destroyed, the event not yet here
 		v.Status = AccountErased
 		return v, true, nil
 	}

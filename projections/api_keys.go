@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections/engine"
 )
@@ -19,7 +20,7 @@ import (
 // had missed, a dead key would go on working.
 func APIKeysProjection() engine.Projection {
 	return engine.Projection{
-		Name:    commands.KeysReadModel,
+		Name:    accounts.KeysReadModel,
 		Version: 1,
 		Tables: `
 			create table keys (

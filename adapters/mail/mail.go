@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/net/idna"
 
-	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/accounts"
 )
 
 // Class says what a failure means for the mail.
@@ -41,6 +41,11 @@ func (e *Error) Error() string {
 		return fmt.Sprintf("mail not sent (%s): %s: %v", e.Class, e.Reason, e.Err)
 	}
 	return fmt.Sprintf("mail not sent (%s): %s", e.Class, e.Reason)
+}
+
+// Is says that a mail which will never be taken is accounts.ErrUndeliverable.
+func (e *Error) Is(target error) bool {
+	return target == accounts.ErrUndeliverable && e.Class == Permanent
 }
 
 // Unwrap gives what broke the connection.
@@ -125,7 +130,7 @@ func subjectLine(text string) string {
 }
 
 // check finds what no delivery service would take.
-func check(m commands.Mail) (to string, err error) {
+func check(m accounts.Mail) (to string, err error) {
 	if m.Text == "" && m.HTML == "" {
 		return "", failed(Permanent, "the mail is empty")
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/pas-ta/liveness/adapters/mail"
-	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/accounts"
 )
 
 // delivered is a mail as its reader sees it.
@@ -21,7 +21,7 @@ type delivered struct {
 // service is a delivery service that the suite can look into and disturb.
 type service interface {
 	// mailer makes a mailer that sends as sender.
-	mailer(t *testing.T, sender mail.Sender) (commands.Mailer, error)
+	mailer(t *testing.T, sender mail.Sender) (accounts.Mailer, error)
 	// delivered lists what arrived, oldest first.
 	delivered(t *testing.T) []delivered
 	// fail makes the next attempts fail in the way of a class until succeed.
@@ -42,7 +42,7 @@ func eachService(t *testing.T, test func(*testing.T, service)) {
 	}
 }
 
-func mailerOf(t *testing.T, s service) commands.Mailer {
+func mailerOf(t *testing.T, s service) accounts.Mailer {
 	t.Helper()
 	m, err := s.mailer(t, mail.Sender{From: "Liveness – Prüfung <no-reply@prüfung.example>", ReplyTo: "support@example.com"})
 	if err != nil {
@@ -51,14 +51,17 @@ func mailerOf(t *testing.T, s service) commands.Mailer {
 	return m
 }
 
-func letter(to string) commands.Mail {
-	return commands.Mail{ID: uuid.New(), To: to, Subject: "Verify", Text: "text\n", HTML: "<p>html</p>\n"}
+func letter(to string) accounts.Mail {
+	return accounts.Mail{ID: uuid.New(), To: to, Subject: "Verify", Text: "text\n", HTML: "<p>html</p>\n"}
 }
 
 // class is the class of a failure, or "" when the error is none of ours.
 func class(err error) mail.Class {
 	var e *mail.Error
 	if errors.As(err, &e) {
+		if (e.Class == mail.Permanent) != errors.Is(err, accounts.ErrUndeliverable) {
+			return "permanent but not accounts.ErrUndeliverable, or the other way round"
+		}
 		return e.Class
 	}
 	return ""
@@ -68,17 +71,17 @@ func TestMailsArriveAsWritten(t *testing.T) {
 	t.Parallel()
 	long := "Größe" + strings.Repeat(" 日本語", 60)
 	tests := map[string]struct {
-		mail commands.Mail
+		mail accounts.Mail
 		want delivered
 	}{
 		"plain": {
-			commands.Mail{To: "Ada@example.com", Subject: "Verify", Text: "Open https://example.com/?t=" + strings.Repeat("a", 300) + "\n.\nEnd", HTML: "<p>Grüße = 日本</p>"},
+			accounts.Mail{To: "Ada@example.com", Subject: "Verify", Text: "Open https://example.com/?t=" + strings.Repeat("a", 300) + "\n.\nEnd", HTML: "<p>Grüße = 日本</p>"},
 			delivered{To: "ada@example.com", Subject: "Verify", Text: "Open https://example.com/?t=" + strings.Repeat("a", 300) + "\n.\nEnd", HTML: "<p>Grüße = 日本</p>"},
 		},
-		"not ASCII":             {commands.Mail{To: "ada@müller.example", Subject: long, Text: long}, delivered{To: "ada@xn--mller-kva.example", Subject: long, Text: long}},
-		"HTML alone":            {commands.Mail{To: "ada@example.com", Subject: "s", HTML: "<p>x</p>"}, delivered{To: "ada@example.com", Subject: "s", HTML: "<p>x</p>"}},
-		"header in the subject": {commands.Mail{To: "ada@example.com", Subject: "Hello\r\nBcc: eve@example.com\r\n\r\nbody", Text: "t"}, delivered{To: "ada@example.com", Subject: "Hello Bcc: eve@example.com body", Text: "t"}},
-		"broken UTF-8 subject":  {commands.Mail{To: "ada@example.com", Subject: "a\xffb\u2028c\x00", Text: "t"}, delivered{To: "ada@example.com", Subject: "a\ufffdb c", Text: "t"}},
+		"not ASCII":             {accounts.Mail{To: "ada@müller.example", Subject: long, Text: long}, delivered{To: "ada@xn--mller-kva.example", Subject: long, Text: long}},
+		"HTML alone":            {accounts.Mail{To: "ada@example.com", Subject: "s", HTML: "<p>x</p>"}, delivered{To: "ada@example.com", Subject: "s", HTML: "<p>x</p>"}},
+		"header in the subject": {accounts.Mail{To: "ada@example.com", Subject: "Hello\r\nBcc: eve@example.com\r\n\r\nbody", Text: "t"}, delivered{To: "ada@example.com", Subject: "Hello Bcc: eve@example.com body", Text: "t"}},
+		"broken UTF-8 subject":  {accounts.Mail{To: "ada@example.com", Subject: "a\xffb\u2028c\x00", Text: "t"}, delivered{To: "ada@example.com", Subject: "a\ufffdb c", Text: "t"}},
 	}
 	eachService(t, func(t *testing.T, s service) {
 		mailer := mailerOf(t, s)

@@ -13,7 +13,7 @@ import (
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
-	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/accounts"
 )
 
 // SESSettings say how Amazon SES is used.
@@ -36,7 +36,7 @@ type SES struct {
 	sender   parsedSender
 }
 
-var _ commands.Mailer = (*SES)(nil)
+var _ accounts.Mailer = (*SES)(nil)
 
 // NewSES makes a mailer of the shared AWS configuration.
 func NewSES(cfg aws.Config, s SESSettings) (*SES, error) {
@@ -56,7 +56,7 @@ func NewSES(cfg aws.Config, s SESSettings) (*SES, error) {
 }
 
 // Send hands one mail to SES. A failure is an *Error.
-func (s *SES) Send(ctx context.Context, m commands.Mail) error {
+func (s *SES) Send(ctx context.Context, m accounts.Mail) error {
 	to, err := check(m)
 	if err != nil {
 		return err

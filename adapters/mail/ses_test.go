@@ -12,7 +12,7 @@ import (
 
 	"github.com/pas-ta/liveness/adapters/awssim"
 	"github.com/pas-ta/liveness/adapters/mail"
-	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/accounts"
 )
 
 // sesService is Amazon SES as the simulator plays it.
@@ -39,7 +39,7 @@ func startSES(t *testing.T) *sesService {
 	return &sesService{sim, server.URL}
 }
 
-func (s *sesService) mailer(_ *testing.T, sender mail.Sender) (commands.Mailer, error) {
+func (s *sesService) mailer(_ *testing.T, sender mail.Sender) (accounts.Mailer, error) {
 	cfg := aws.Config{Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("AKID", "secret", ""), Retryer: func() aws.Retryer {
 		return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxBackoff = 10 * time.Millisecond })
 	}}

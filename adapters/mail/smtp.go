@@ -15,7 +15,7 @@ import (
 
 	gomail "github.com/wneessen/go-mail"
 
-	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/accounts"
 )
 
 // TLSMode is how the connection to an SMTP server is protected.
@@ -59,7 +59,7 @@ type SMTP struct {
 	sender   parsedSender
 }
 
-var _ commands.Mailer = (*SMTP)(nil)
+var _ accounts.Mailer = (*SMTP)(nil)
 
 // NewSMTP makes a mailer. It does not connect yet.
 func NewSMTP(s SMTPSettings) (*SMTP, error) {
@@ -118,7 +118,7 @@ func (s *SMTP) tlsConfig() *tls.Config {
 }
 
 // Send hands one mail to the server. A failure is an *Error.
-func (s *SMTP) Send(ctx context.Context, m commands.Mail) error {
+func (s *SMTP) Send(ctx context.Context, m accounts.Mail) error {
 	to, err := check(m)
 	if err != nil {
 		return err
@@ -162,7 +162,7 @@ func (s *SMTP) dial(ctx context.Context, network, address string) (net.Conn, err
 	return (&net.Dialer{}).DialContext(ctx, network, address)
 }
 
-func (s *SMTP) message(m commands.Mail, to string) (*gomail.Msg, error) {
+func (s *SMTP) message(m accounts.Mail, to string) (*gomail.Msg, error) {
 	message := gomail.NewMsg()
 	message.FromMailAddress(s.sender.from)
 	if s.sender.replyTo != nil {

@@ -21,7 +21,7 @@ import (
 	"github.com/emersion/go-smtp"
 
 	"github.com/pas-ta/liveness/adapters/mail"
-	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/accounts"
 )
 
 const user, password = "robot", "correct horse"
@@ -98,7 +98,7 @@ func testCertificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
 	return server.TLS.Certificates[0], roots
 }
 
-func (s *smtpService) mailer(_ *testing.T, sender mail.Sender) (commands.Mailer, error) {
+func (s *smtpService) mailer(_ *testing.T, sender mail.Sender) (accounts.Mailer, error) {
 	settings := s.settings
 	settings.Sender = sender
 	return mail.NewSMTP(settings)

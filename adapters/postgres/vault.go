@@ -16,7 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -39,7 +39,7 @@ type Vault struct {
 	wrap cipher.AEAD
 }
 
-var _ commands.Vault = (*Vault)(nil)
+var _ accounts.Vault = (*Vault)(nil)
 
 // NewVault returns the vault over pool. The secret has at least 32 bytes; with another one nothing sealed before opens.
 func NewVault(pool *pgxpool.Pool, secret []byte) (*Vault, error) {
@@ -128,7 +128,7 @@ func (v *Vault) key(ctx context.Context, customer uuid.UUID) (cipher.AEAD, error
 		return nil, fmt.Errorf("read the personal-data key of customer %s: %w", customer, err)
 	}
 	if wrapped == nil {
-		return nil, commands.ErrErased
+		return nil, accounts.ErrErased
 	}
 	key, err := decrypt(v.wrap, wrapped, customer)
 	if err != nil {

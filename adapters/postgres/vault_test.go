@@ -12,7 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/pas-ta/liveness/adapters/postgres"
-	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -80,7 +80,7 @@ func TestVaultRefuses(t *testing.T) {
 		"prefix only":        {customer, "v1."},
 	} {
 		opened, err := vault.Open(t.Context(), try.customer, try.sealed)
-		if err == nil || errors.Is(err, commands.ErrErased) {
+		if err == nil || errors.Is(err, accounts.ErrErased) {
 			t.Errorf("%s: Open = %q, %v", name, opened, err)
 		}
 	}
@@ -115,11 +115,11 @@ func TestVaultDestroys(t *testing.T) {
 			if err := elsewhere.Destroy(t.Context(), customer); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := vault.Seal(t.Context(), customer, []byte("again")); !errors.Is(err, commands.ErrErased) {
+			if _, err := vault.Seal(t.Context(), customer, []byte("again")); !errors.Is(err, accounts.ErrErased) {
 				t.Errorf("Seal after the erasure = %v", err)
 			}
 		}
-		if _, err := vault.Open(t.Context(), known, sealed); !errors.Is(err, commands.ErrErased) {
+		if _, err := vault.Open(t.Context(), known, sealed); !errors.Is(err, accounts.ErrErased) {
 			t.Errorf("Open after the erasure = %v", err)
 		}
 	}

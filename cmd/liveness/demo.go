@@ -14,6 +14,7 @@ import (
 
 	"github.com/pas-ta/liveness/adapters/awssim"
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
@@ -85,19 +86,19 @@ func (d *demoCustomer) activate(ctx context.Context, c *core, sim *awssim.Sim, m
 	if buyer.Active { // the keys of an earlier, interrupted start were not written down: replace them
 		return d.regenerateKeys(ctx, c, buyer)
 	}
-	if _, err := c.app.RegisterAccount(ctx, commands.RegisterAccount{
+	if _, err := c.accounts.RegisterAccount(ctx, accounts.RegisterAccount{
 		By: commands.NewOrigin(domain.ActorBuyer), SubscriptionID: buyer.Subscription.ID,
-		Person: commands.Person{FirstName: "Demo", LastName: "Customer", Email: d.Email, Company: "Example Inc.", Website: "https://example.com"},
+		Person: accounts.Person{FirstName: "Demo", LastName: "Customer", Email: d.Email, Company: "Example Inc.", Website: "https://example.com"},
 	}); err != nil {
 		return err
 	}
-	account, err := c.app.Account(ctx, buyer.CustomerID)
+	account, err := c.accounts.Account(ctx, buyer.CustomerID)
 	if err != nil {
 		return err
 	}
-	activation, err := c.app.ActivateAccount(ctx, commands.ActivateAccount{
+	activation, err := c.accounts.ActivateAccount(ctx, accounts.ActivateAccount{
 		By: commands.NewOrigin(domain.ActorBuyer), Password: d.Password,
-		Token: c.app.LinkToken(commands.LinkVerification, commands.Link{CustomerID: buyer.CustomerID, RequestID: account.VerificationID}),
+		Token: c.accounts.LinkToken(accounts.LinkVerification, accounts.Link{CustomerID: buyer.CustomerID, RequestID: account.VerificationID}),
 	})
 	if err != nil {
 		return err
@@ -113,7 +114,7 @@ func (d *demoCustomer) activate(ctx context.Context, c *core, sim *awssim.Sim, m
 
 func (d *demoCustomer) regenerateKeys(ctx context.Context, c *core, buyer subscriptions.Buyer) error {
 	for _, slot := range []domain.KeySlot{domain.SlotPrimary, domain.SlotSecondary} {
-		key, err := c.app.RegenerateKey(ctx, commands.RegenerateKey{
+		key, err := c.accounts.RegenerateKey(ctx, accounts.RegenerateKey{
 			By: commands.NewOrigin(domain.ActorOperator), CustomerID: buyer.CustomerID, SubscriptionID: buyer.Subscription.ID, Slot: slot,
 		})
 		if err != nil {
@@ -124,7 +125,7 @@ func (d *demoCustomer) regenerateKeys(ctx context.Context, c *core, buyer subscr
 	return nil
 }
 
-func (d *demoCustomer) remember(key commands.IssuedKey) {
+func (d *demoCustomer) remember(key accounts.IssuedKey) {
 	if key.Slot == domain.SlotPrimary {
 		d.Primary = key.Reveal()
 	} else {

@@ -13,6 +13,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/http/console"
 	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections/engine"
 )
@@ -65,14 +66,14 @@ func (c *EraseCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
-	application, err := commands.New(commands.Config{
-		Store: eventstoredb.NewStore(client, domain.NewRegistry()), Vault: vault, Barrier: engine.NewBarrier(pool, barrierTimeout),
-		Catalogue: catalogue(), Secret: secret, Now: time.Now, Log: app.Log,
+	erasing, err := accounts.New(accounts.Config{
+		Executor: commands.Executor{Store: eventstoredb.NewStore(client, domain.NewRegistry()), Now: time.Now},
+		Vault:    vault, Barrier: engine.NewBarrier(pool, barrierTimeout), Secret: secret, Log: app.Log,
 	})
 	if err != nil {
 		return err
 	}
-	if err := application.ErasePersonalData(ctx, commands.ErasePersonalData{
+	if err := erasing.ErasePersonalData(ctx, accounts.ErasePersonalData{
 		By: commands.NewOrigin(domain.ActorOperator), CustomerID: customer,
 	}); err != nil {
 		return err

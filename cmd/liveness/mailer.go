@@ -9,11 +9,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/pas-ta/liveness/adapters/mail"
-	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/accounts"
 )
 
 // newMailer sends through the SMTP server that was named, else through SES.
-func newMailer(cfg aws.Config, flags AWSFlags) (commands.Mailer, error) {
+func newMailer(cfg aws.Config, flags AWSFlags) (accounts.Mailer, error) {
 	sender := mail.Sender{From: flags.MailFrom, ReplyTo: flags.MailReplyTo}
 	if flags.SMTP == "" {
 		return mail.NewSES(cfg, mail.SESSettings{Sender: sender, ConfigurationSet: flags.SESSet})
@@ -34,10 +34,4 @@ func newMailer(cfg aws.Config, flags AWSFlags) (commands.Mailer, error) {
 		settings.TLS = mail.TLSImplicit
 	}
 	return mail.NewSMTP(settings)
-}
-
-// undeliverable says that sending the same mail again is pointless.
-func undeliverable(err error) bool {
-	failure := (*mail.Error)(nil)
-	return errors.As(err, &failure) && failure.Class == mail.Permanent
 }

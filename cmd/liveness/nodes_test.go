@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
@@ -128,7 +129,7 @@ func TestRegeneratedKeyIsDeadOnEveryNode(t *testing.T) {
 			}
 			return nil
 		})
-		issued, err := c.core.app.RegenerateKey(t.Context(), commands.RegenerateKey{
+		issued, err := c.core.accounts.RegenerateKey(t.Context(), accounts.RegenerateKey{
 			By: commands.NewOrigin(domain.ActorUser), CustomerID: owner.CustomerID, SubscriptionID: owner.SubscriptionID, Slot: owner.Slot,
 		})
 		if err != nil {

@@ -23,6 +23,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/judge"
 	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/inference"
@@ -43,7 +44,7 @@ type core struct {
 	vault    *postgres.Vault
 	barrier  *engine.Barrier
 	secret   []byte
-	app      *commands.Application
+	accounts *accounts.Commands
 }
 
 // openCore connects to the log and the database and migrates the latter. Close releases both.
@@ -71,8 +72,8 @@ func openCore(ctx context.Context, log *slog.Logger, eventStore, postgresURL str
 		return nil, err
 	}
 	c.barrier = engine.NewBarrier(c.pool, barrierTimeout)
-	c.app, err = commands.New(commands.Config{
-		Store: c.store, Vault: c.vault, Barrier: c.barrier, Catalogue: catalogue(), Secret: secret, Now: time.Now, Log: log,
+	c.accounts, err = accounts.New(accounts.Config{
+		Executor: c.executor(), Vault: c.vault, Barrier: c.barrier, Secret: secret, Log: log,
 	})
 	return c, err
 }
@@ -139,7 +140,7 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 		return nil, err
 	}
 	screens, err := console.New(console.Config{
-		Application:   c.app,
+		Accounts:      c.accounts,
 		Subscriptions: subscriptions.Commands{Executor: c.executor()},
 		Registration:  c.registration(cfg.marketplace, cfg.productCode),
 		Barrier:       c.barrier,
@@ -171,9 +172,6 @@ func routes(api, screens http.Handler) http.Handler {
 	return router
 }
 
-// accountMailGroup names the persistent subscription that mails compete for.
-const accountMailGroup = "account-mails"
-
 // worker is the role that follows the log: read models, and what events call for outside of it.
 type worker struct {
 	projections *engine.Engine
@@ -182,7 +180,7 @@ type worker struct {
 }
 
 // openWorker prepares the worker. Without a product code nothing is reported to AWS, and a warning says so.
-func (c *core) openWorker(mails *commands.AccountMails, usage reportingConfig, metrics prometheus.Registerer) (*worker, error) {
+func (c *core) openWorker(mails *accounts.Mails, usage reportingConfig, metrics prometheus.Registerer) (*worker, error) {
 	engine, err := c.projectionEngine()
 	if err != nil {
 		return nil, err
@@ -191,8 +189,8 @@ func (c *core) openWorker(mails *commands.AccountMails, usage reportingConfig, m
 		return nil, fmt.Errorf("register the metrics of read models: %w", err)
 	}
 	mailing := eventstoredb.NewReactor(c.client, c.registry, c.log)
-	mailing.Group, mailing.Events, mailing.Handle = accountMailGroup, commands.AccountMailEvents(), mails.HandleRecorded
-	mailing.Hopeless = undeliverable
+	mailing.Group, mailing.Events, mailing.Handle = accounts.MailGroup, accounts.MailEvents(), mails.HandleRecorded
+	mailing.Hopeless = accounts.Undeliverable
 	w := &worker{projections: engine, mailing: mailing}
 	if usage.productCode == "" {
 		c.log.Warn("no product code is configured: usage is not reported to AWS and agreements are not followed")

@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -23,7 +23,7 @@ func (c *console) activationPage(r *http.Request, token string) page {
 // showActivation asks for a password. Opening the link uses nothing up: mail scanners open links too.
 func (c *console) showActivation(w http.ResponseWriter, r *http.Request) {
 	token := r.URL.Query().Get("token")
-	link, err := c.Application.CheckVerificationLink(r.Context(), token)
+	link, err := c.Accounts.CheckVerificationLink(r.Context(), token)
 	if err != nil {
 		c.refuseLink(w, r, link, token, err)
 		return
@@ -51,9 +51,9 @@ func (c *console) activate(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	token := values["token"]
-	var done commands.Activation
+	var done accounts.Activation
 	err = c.hash(r.Context(), func() (err error) {
-		done, err = c.Application.ActivateAccount(r.Context(), commands.ActivateAccount{By: by(domain.ActorBuyer), Token: token, Password: values["password"]})
+		done, err = c.Accounts.ActivateAccount(r.Context(), accounts.ActivateAccount{By: by(domain.ActorBuyer), Token: token, Password: values["password"]})
 		return err
 	})
 	switch p := problemOf(err); {
@@ -62,7 +62,7 @@ func (c *console) activate(w http.ResponseWriter, r *http.Request) {
 		c.refuse(w, r, "activate", c.activationPage(r, token), err)
 		return
 	default:
-		link, _ := c.Application.CheckVerificationLink(r.Context(), token)
+		link, _ := c.Accounts.CheckVerificationLink(r.Context(), token)
 		c.refuseLink(w, r, link, token, err)
 		return
 	}
@@ -82,18 +82,18 @@ func slotLabel(slot domain.KeySlot) string {
 }
 
 // refuseLink says what a person does with a verification link that does not work.
-func (c *console) refuseLink(w http.ResponseWriter, r *http.Request, link commands.Link, token string, err error) {
+func (c *console) refuseLink(w http.ResponseWriter, r *http.Request, link accounts.Link, token string, err error) {
 	p := problemOf(err)
 	c.note(r, p, err)
 	p.SetHeaders(w.Header())
-	logIn := action{Label: "Log in", Link: commands.LoginPath}
+	logIn := action{Label: "Log in", Link: accounts.LoginPath}
 	renew := action{Label: "Send me a new link", Post: renewLinkPath, Fields: map[string]string{"token": token}}
 	e := explanation{Heading: headingOf(p.Status), Text: []string{p.Message}, Actions: []action{logIn}}
 	switch {
 	case errors.Is(err, domain.ErrLinkExpired):
 		e = explanation{Heading: "This link has expired", Text: []string{"Verification links are valid for 24 hours. We can send you a new one."}, Actions: []action{renew}}
 	case errors.Is(err, domain.ErrLinkUsed):
-		e = explanation{Heading: "This link was already used", Actions: []action{logIn, {Label: "Reset the password", Link: commands.ForgotPath}},
+		e = explanation{Heading: "This link was already used", Actions: []action{logIn, {Label: "Reset the password", Link: accounts.ForgotPath}},
 			Text: []string{"Your account is active. Log in with your mail address and password.",
 				"If you did not save your API keys, issue new ones with Regenerate on the API keys screen."}}
 	case errors.Is(err, domain.ErrAlreadyActive):
@@ -114,7 +114,7 @@ func (c *console) renewLink(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, err)
 		return
 	}
-	link, err := c.Application.CheckVerificationLink(r.Context(), values["token"])
+	link, err := c.Accounts.CheckVerificationLink(r.Context(), values["token"])
 	if link.CustomerID == uuid.Nil {
 		c.refuseLink(w, r, link, values["token"], err)
 		return
@@ -123,7 +123,7 @@ func (c *console) renewLink(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, err)
 		return
 	}
-	if _, err := c.Application.ResendVerificationByLink(r.Context(), by(domain.ActorBuyer), values["token"]); err != nil {
+	if _, err := c.Accounts.ResendVerificationByLink(r.Context(), by(domain.ActorBuyer), values["token"]); err != nil {
 		c.refuseLink(w, r, link, values["token"], err)
 		return
 	}

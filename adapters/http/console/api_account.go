@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
 )
@@ -96,11 +96,11 @@ func (c *console) changePassword(r *http.Request, user visitor) (any, error) {
 		return nil, err
 	}
 	err := c.hash(ctx, func() error {
-		return c.Application.ChangePassword(ctx, commands.ChangePassword{
+		return c.Accounts.ChangePassword(ctx, accounts.ChangePassword{
 			By: by(domain.ActorUser), CustomerID: user.customer, Current: body.Current, New: body.New,
 		})
 	})
-	if !errors.Is(err, commands.ErrWrongPassword) {
+	if !errors.Is(err, accounts.ErrWrongPassword) {
 		c.resetAttempts(ctx, passwordOfAccount, who)
 	}
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 
 	"github.com/gorilla/mux"
 
-	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -56,7 +56,7 @@ func (c *console) regenerateKey(r *http.Request, user visitor) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := c.Application.RegenerateKey(r.Context(), commands.RegenerateKey{
+	key, err := c.Accounts.RegenerateKey(r.Context(), accounts.RegenerateKey{
 		By: by(domain.ActorUser), CustomerID: user.customer, SubscriptionID: user.subscription, Slot: slot, Replaces: body.Replaces,
 	})
 	if err != nil {

@@ -24,13 +24,14 @@ import (
 	"github.com/gorilla/mux"
 
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
 )
 
 // Config is what the console is built from. All of it is required unless it says otherwise.
 type Config struct {
-	Application   *commands.Application
+	Accounts      *accounts.Commands
 	Subscriptions subscriptions.Commands
 	Registration  *subscriptions.Registration
 	Barrier       commands.Barrier
@@ -90,7 +91,7 @@ func New(cfg Config) (http.Handler, error) {
 func (cfg Config) check() error {
 	var missing []error
 	for name, absent := range map[string]bool{
-		"Application": cfg.Application == nil, "Subscriptions": cfg.Subscriptions.Store == nil, "Registration": cfg.Registration == nil, "Barrier": cfg.Barrier == nil,
+		"Accounts": cfg.Accounts == nil, "Subscriptions": cfg.Subscriptions.Store == nil, "Registration": cfg.Registration == nil, "Barrier": cfg.Barrier == nil,
 		"Catalogue": len(cfg.Catalogue.Plans()) == 0, "Models": !cfg.Models.complete(), "Sessions": cfg.Sessions == nil,
 		"Attempts": cfg.Attempts == nil, "Generations": cfg.Generations == nil, "AssetsDir": cfg.AssetsDir == "", "Now": cfg.Now == nil, "Log": cfg.Log == nil,
 		"PublicURL": cfg.PublicURL == nil || cfg.PublicURL.Host == "",
@@ -122,16 +123,16 @@ func (c *console) routes() http.Handler {
 	page(http.MethodPost, onboardingPath, c.submitOnboarding)
 	page(http.MethodGet, checkMailPath, c.showCheckMail)
 	page(http.MethodPost, resendPath, c.resendVerification)
-	page(http.MethodGet, commands.ActivationPath, c.showActivation)
-	page(http.MethodPost, commands.ActivationPath, c.activate)
+	page(http.MethodGet, accounts.ActivationPath, c.showActivation)
+	page(http.MethodPost, accounts.ActivationPath, c.activate)
 	page(http.MethodPost, renewLinkPath, c.renewLink)
-	page(http.MethodGet, commands.LoginPath, c.showLogin)
-	page(http.MethodPost, commands.LoginPath, c.logIn)
+	page(http.MethodGet, accounts.LoginPath, c.showLogin)
+	page(http.MethodPost, accounts.LoginPath, c.logIn)
 	page(http.MethodPost, logoutPath, c.logOut)
-	page(http.MethodGet, commands.ForgotPath, c.showForgot)
-	page(http.MethodPost, commands.ForgotPath, c.requestReset)
-	page(http.MethodGet, commands.PasswordResetPath, c.showReset)
-	page(http.MethodPost, commands.PasswordResetPath, c.reset)
+	page(http.MethodGet, accounts.ForgotPath, c.showForgot)
+	page(http.MethodPost, accounts.ForgotPath, c.requestReset)
+	page(http.MethodGet, accounts.PasswordResetPath, c.showReset)
+	page(http.MethodPost, accounts.PasswordResetPath, c.reset)
 
 	for _, path := range []string{"/console", "/console/"} {
 		page(http.MethodGet, path, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, dashboardPath, http.StatusSeeOther) })

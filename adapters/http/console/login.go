@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -50,20 +51,20 @@ const loginRefusalTime = 250 * time.Millisecond
 func (c *console) authenticate(r *http.Request, email, password string) error {
 	ctx := r.Context()
 	refusal := time.Now().Add(loginRefusalTime)
-	account, address := commands.NormaliseMail(email), c.clientAddress(r)
+	account, address := accounts.NormaliseMail(email), c.clientAddress(r)
 	if err := c.countAttempt(ctx, loginFromAddress, address); err != nil {
 		return err
 	}
 	if err := c.countAttempt(ctx, loginOfAccount, account); err != nil {
 		return err
 	}
-	var user commands.LoggedIn
+	var user accounts.LoggedIn
 	err := c.hash(ctx, func() (err error) {
-		user, err = c.Application.LogIn(ctx, commands.LogIn{By: by(domain.ActorUser), Email: email, Password: password})
+		user, err = c.Accounts.LogIn(ctx, accounts.LogIn{By: by(domain.ActorUser), Email: email, Password: password})
 		return err
 	})
 	if err != nil {
-		if !errors.Is(err, commands.ErrLoginFailed) { // not the person's fault, so it says nothing about the password
+		if !errors.Is(err, accounts.ErrLoginFailed) { // not the person's fault, so it says nothing about the password
 			c.refundAttempt(ctx, loginOfAccount, account)
 			return err
 		}
@@ -76,7 +77,7 @@ func (c *console) authenticate(r *http.Request, email, password string) error {
 	}
 	// A password that is replaced between its check and here must not leave a session behind: either the replacement is
 	// seen now, or it raises the generation after the one just read.
-	if err := c.Application.ConfirmLogin(ctx, user); err != nil {
+	if err := c.Accounts.ConfirmLogin(ctx, user); err != nil {
 		return err
 	}
 	c.refundAttempt(ctx, loginFromAddress, address)
@@ -90,7 +91,7 @@ func (c *console) logOut(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.notice(r, "You are logged out.")
-	http.Redirect(w, r, commands.LoginPath, http.StatusSeeOther)
+	http.Redirect(w, r, accounts.LoginPath, http.StatusSeeOther)
 }
 
 // hash runs a command that hashes a password, when there is room for one more.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -207,7 +208,7 @@ func TestErasedAccountIsLoggedOut(t *testing.T) {
 	must(t, err)
 	for _, recorded := range all {
 		if e, ok := recorded.Event.(domain.AccountActivated); ok {
-			must(t, w.app.ErasePersonalData(t.Context(), commands.ErasePersonalData{By: commands.NewOrigin(domain.ActorOperator), CustomerID: e.CustomerID}))
+			must(t, w.accounts.ErasePersonalData(t.Context(), accounts.ErasePersonalData{By: commands.NewOrigin(domain.ActorOperator), CustomerID: e.CustomerID}))
 		}
 	}
 	b.get("/console/api/session").is(401).code("login_required")

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"net/http"
 
-	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
 )
@@ -40,7 +40,7 @@ func (c *console) receiveBuyer(w http.ResponseWriter, r *http.Request) {
 	c.refundAttempt(r.Context(), tokenFromAddress, address)
 	if buyer.Active {
 		// The session stays untouched: it may be the one that this buyer is logged in with.
-		http.Redirect(w, r, commands.LoginPath+"?from="+fromMarketplace, http.StatusSeeOther)
+		http.Redirect(w, r, accounts.LoginPath+"?from="+fromMarketplace, http.StatusSeeOther)
 		return
 	}
 	if err := c.sessions.RenewToken(r.Context()); err != nil {
@@ -67,7 +67,7 @@ func backToAWS() []string {
 
 // explainRegistration tells people who come without a token where to begin.
 func (c *console) explainRegistration(w http.ResponseWriter, r *http.Request) {
-	actions := []action{{Label: "Log in", Link: commands.LoginPath}}
+	actions := []action{{Label: "Log in", Link: accounts.LoginPath}}
 	if c.MarketplaceURL != "" {
 		actions = append(actions, action{Label: "See the product on AWS Marketplace", Link: c.MarketplaceURL})
 	}
@@ -105,7 +105,7 @@ func (c *console) refuseBuyer(w http.ResponseWriter, r *http.Request, token stri
 		e.Text = []string{"Your purchase is safe, but the plan is not set up on our side yet. Please contact support; we set it up and you continue from here.",
 			"Mention the Subscription shown in the AWS console under Manage subscriptions."}
 	case errors.Is(err, domain.ErrSubscriptionInactive):
-		e = explanation{Heading: "This subscription has ended", Actions: []action{{Label: "Log in", Link: commands.LoginPath}},
+		e = explanation{Heading: "This subscription has ended", Actions: []action{{Label: "Log in", Link: accounts.LoginPath}},
 			Text: []string{"AWS Marketplace says that the subscription is no longer active. Subscribe again to go on.", "Your earlier usage can still be seen in the console."}}
 		if c.MarketplaceURL != "" {
 			e.Actions = append([]action{{Label: "Subscribe on AWS Marketplace", Link: c.MarketplaceURL}}, e.Actions...)

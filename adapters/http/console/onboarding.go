@@ -5,7 +5,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -68,7 +68,7 @@ func (c *console) submitOnboarding(w http.ResponseWriter, r *http.Request) {
 		err = c.countAttempt(r.Context(), mailToAccount, id.String())
 	}
 	if err == nil {
-		_, err = c.Application.RegisterAccount(r.Context(), commands.RegisterAccount{By: by(domain.ActorBuyer), SubscriptionID: id, Person: commands.Person{
+		_, err = c.Accounts.RegisterAccount(r.Context(), accounts.RegisterAccount{By: by(domain.ActorBuyer), SubscriptionID: id, Person: accounts.Person{
 			FirstName: values["firstName"], LastName: values["lastName"], Email: values["email"], Company: values["company"], Website: values["website"],
 		}})
 		if problemOf(err).Status < http.StatusInternalServerError && err != nil {
@@ -79,7 +79,7 @@ func (c *console) submitOnboarding(w http.ResponseWriter, r *http.Request) {
 		c.refuse(w, r, "onboarding", onboardingPage(bought, values), err)
 		return
 	}
-	c.sessions.Put(r.Context(), sessionMailedTo, commands.NormaliseMail(values["email"]))
+	c.sessions.Put(r.Context(), sessionMailedTo, accounts.NormaliseMail(values["email"]))
 	http.Redirect(w, r, checkMailPath, http.StatusSeeOther)
 }
 
@@ -107,7 +107,7 @@ func (c *console) resendVerification(w http.ResponseWriter, r *http.Request) {
 	}
 	err := c.countAttempt(r.Context(), mailToAccount, id.String())
 	if err == nil {
-		_, err = c.Application.ResendVerification(r.Context(), commands.ResendVerification{
+		_, err = c.Accounts.ResendVerification(r.Context(), accounts.ResendVerification{
 			By: by(domain.ActorBuyer), CustomerID: domain.CustomerIDForSubscription(id),
 		})
 	}

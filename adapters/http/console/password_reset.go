@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -48,9 +48,9 @@ func (c *console) requestReset(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// Beyond the limit of mails to one account no further is sent, and the answer is the same as ever.
-	limited := c.countAttempt(ctx, mailToAccount, commands.NormaliseMail(values["email"]))
+	limited := c.countAttempt(ctx, mailToAccount, accounts.NormaliseMail(values["email"]))
 	if limited == nil {
-		err = c.Application.RequestPasswordReset(ctx, commands.RequestPasswordReset{By: by(domain.ActorBuyer), Email: values["email"]})
+		err = c.Accounts.RequestPasswordReset(ctx, accounts.RequestPasswordReset{By: by(domain.ActorBuyer), Email: values["email"]})
 	} else if !errors.Is(limited, errTooManyAttempts) {
 		err = limited
 	}
@@ -64,7 +64,7 @@ func (c *console) requestReset(w http.ResponseWriter, r *http.Request) {
 
 func (c *console) showReset(w http.ResponseWriter, r *http.Request) {
 	token := r.URL.Query().Get("token")
-	if _, err := c.Application.CheckResetLink(r.Context(), token); err != nil {
+	if _, err := c.Accounts.CheckResetLink(r.Context(), token); err != nil {
 		c.refuseResetLink(w, r, err)
 		return
 	}
@@ -79,7 +79,7 @@ func (c *console) reset(w http.ResponseWriter, r *http.Request) {
 	}
 	var customer uuid.UUID
 	err = c.hash(r.Context(), func() (err error) {
-		customer, err = c.Application.ResetPassword(r.Context(), commands.ResetPassword{By: by(domain.ActorUser), Token: values["token"], Password: values["password"]})
+		customer, err = c.Accounts.ResetPassword(r.Context(), accounts.ResetPassword{By: by(domain.ActorUser), Token: values["token"], Password: values["password"]})
 		return err
 	})
 	switch p := problemOf(err); {
@@ -96,7 +96,7 @@ func (c *console) reset(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.notice(r, "Your password is changed and all sessions are signed out. Log in with the new password.")
-	http.Redirect(w, r, commands.LoginPath, http.StatusSeeOther)
+	http.Redirect(w, r, accounts.LoginPath, http.StatusSeeOther)
 }
 
 // refuseResetLink says what a person does with a reset link that does not work.
@@ -111,6 +111,6 @@ func (c *console) refuseResetLink(w http.ResponseWriter, r *http.Request, err er
 	case errors.Is(err, domain.ErrLinkInvalid):
 		e.Heading, e.Text = "This link does not work any more", []string{"It was used already, replaced by a newer one, or cut off by your mail program. Open the newest mail from us, or ask for a new link."}
 	}
-	e.Actions = []action{{Label: "Ask for a new link", Link: commands.ForgotPath}, {Label: "Log in", Link: commands.LoginPath}}
+	e.Actions = []action{{Label: "Ask for a new link", Link: accounts.ForgotPath}, {Label: "Log in", Link: accounts.LoginPath}}
 	c.explain(w, r, p.Status, e)
 }

@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/accounts"
 )
 
 // screens are the console's pages after login; ui/static/app.js draws them.
@@ -14,7 +14,7 @@ var screens = []string{"dashboard", "keys", "usage", "plan", "activity", "accoun
 func (c *console) showConsole(w http.ResponseWriter, r *http.Request) {
 	if _, err := c.visitor(r); err != nil {
 		if problemOf(err).Code == errLoggedOut.Code {
-			http.Redirect(w, r, commands.LoginPath+"?"+url.Values{"next": {r.URL.Path}}.Encode(), http.StatusSeeOther)
+			http.Redirect(w, r, accounts.LoginPath+"?"+url.Values{"next": {r.URL.Path}}.Encode(), http.StatusSeeOther)
 			return
 		}
 		c.fail(w, r, err)

@@ -8,7 +8,7 @@ import (
 	"github.com/alexedwards/scs/v2"
 	"github.com/google/uuid"
 
-	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -81,7 +81,7 @@ func (c *console) sessionID(r *http.Request, name string) uuid.UUID {
 }
 
 // beginSession makes the session the user's, under a new token: one that somebody planted before login is worthless.
-func (c *console) beginSession(r *http.Request, user commands.LoggedIn, generation int64) error {
+func (c *console) beginSession(r *http.Request, user accounts.LoggedIn, generation int64) error {
 	ctx := r.Context()
 	if err := c.sessions.Clear(ctx); err != nil {
 		return domain.ErrUnavailable.Because(err)

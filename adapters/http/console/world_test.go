@@ -23,6 +23,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/parts"
 	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/commands/memorystore"
 	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
@@ -37,14 +38,14 @@ const testSecret = "a secret of at least 32 bytes, for tests"
 // world is the console over the real commands, the real read models and a real Postgres. The event store is in memory;
 // AWS Marketplace and the mail service are at the other end of a port.
 type world struct {
-	t      testing.TB
-	url    string
-	clock  *clock
-	store  *followedStore
-	app    *commands.Application
-	market *marketplace
-	mails  *mailbox
-	pool   *pgxpool.Pool
+	t        testing.TB
+	url      string
+	clock    *clock
+	store    *followedStore
+	accounts *accounts.Commands
+	market   *marketplace
+	mails    *mailbox
+	pool     *pgxpool.Pool
 }
 
 func newWorld(t testing.TB) *world {
@@ -55,8 +56,8 @@ func newWorld(t testing.TB) *world {
 	vault, err := postgres.NewVault(w.pool, []byte(testSecret))
 	must(t, err)
 	barrier := engine.NewBarrier(w.pool, 20*time.Second)
-	w.app, err = commands.New(commands.Config{
-		Store: w.store, Vault: vault, Barrier: barrier, Catalogue: domain.DefaultCatalogue(), Secret: []byte(testSecret), Now: clock.Now, Log: log,
+	w.accounts, err = accounts.New(accounts.Config{
+		Executor: commands.Executor{Store: w.store, Now: clock.Now}, Vault: vault, Barrier: barrier, Secret: []byte(testSecret), Log: log,
 	})
 	must(t, err)
 	models, err := engine.New(engine.Config{
@@ -75,7 +76,7 @@ func newWorld(t testing.TB) *world {
 	assets, err := parts.New(parts.Options{}).ConsoleAssets(t.Context())
 	must(t, err)
 	site, err := console.New(console.Config{
-		Application: w.app, Subscriptions: w.subscriptions(),
+		Accounts: w.accounts, Subscriptions: w.subscriptions(),
 		Registration: &subscriptions.Registration{
 			Commands: w.subscriptions(), Catalogue: domain.DefaultCatalogue(), Marketplace: w.market, ProductCode: productCode,
 		},
@@ -92,12 +93,14 @@ func newWorld(t testing.TB) *world {
 	must(t, err)
 	handler.Store(&site)
 	w.mails = &mailbox{}
-	w.mails.handler, err = commands.NewAccountMails(w.app, w.mails, public, "support@example.com")
+	w.mails.handler, err = accounts.NewMails(w.accounts, w.mails, public, "support@example.com")
 	must(t, err)
 	return w
 }
 
-func (w *world) subscriptions() subscriptions.Commands { return subscriptions.Commands{Executor: w.app.Executor} }
+func (w *world) subscriptions() subscriptions.Commands {
+	return subscriptions.Commands{Executor: w.accounts.Executor}
+}
 
 // run keeps work going until the test ends.
 func (w *world) run(work func(context.Context) error) {
@@ -208,14 +211,14 @@ func (m *marketplace) Entitlements(_ context.Context, identity domain.Marketplac
 
 // mailbox gets the mails that events call for, when a test looks into it.
 type mailbox struct {
-	handler *commands.AccountMails
+	handler *accounts.Mails
 	read    int
 
 	mu    sync.Mutex
-	mails []commands.Mail
+	mails []accounts.Mail
 }
 
-func (m *mailbox) Send(_ context.Context, mail commands.Mail) error {
+func (m *mailbox) Send(_ context.Context, mail accounts.Mail) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.mails = append(m.mails, mail)
@@ -223,7 +226,7 @@ func (m *mailbox) Send(_ context.Context, mail commands.Mail) error {
 }
 
 // newest delivers what is due and gives the newest mail to an address whose subject contains a text.
-func (w *world) newestMail(to, subject string) (commands.Mail, bool) {
+func (w *world) newestMail(to, subject string) (accounts.Mail, bool) {
 	w.t.Helper()
 	all, err := w.store.All()
 	must(w.t, err)
@@ -237,7 +240,7 @@ func (w *world) newestMail(to, subject string) (commands.Mail, bool) {
 			return mail, true
 		}
 	}
-	return commands.Mail{}, false
+	return accounts.Mail{}, false
 }
 
 // mailedLink gives the path and query of the link in the newest mail.

@@ -20,6 +20,7 @@ import (
 
 	v1 "github.com/pas-ta/liveness/adapters/http/v1"
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/commands/memorystore"
 	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
@@ -29,7 +30,7 @@ import (
 type fixture struct {
 	t        testing.TB
 	store    *memorystore.Store
-	app      *commands.Application
+	accounts *accounts.Commands
 	api      *v1.API
 	keys     *keyDirectory
 	judge    *judge
@@ -164,8 +165,8 @@ func newFixture(t testing.TB, change ...func(*v1.Config)) *fixture {
 	f.keys = &keyDirectory{store: f.store}
 	log := slog.New(slog.NewJSONHandler(f.logged, nil))
 	var err error
-	if f.app, err = commands.New(commands.Config{
-		Store: f.store, Vault: noVault{}, Barrier: upToDate{}, Catalogue: domain.DefaultCatalogue(), Secret: secret, Now: f.clock.Now, Log: log,
+	if f.accounts, err = accounts.New(accounts.Config{
+		Executor: commands.Executor{Store: f.store, Now: f.clock.Now}, Vault: noVault{}, Barrier: upToDate{}, Secret: secret, Log: log,
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +192,7 @@ func newFixture(t testing.TB, change ...func(*v1.Config)) *fixture {
 func (f *fixture) subscribe() {
 	f.t.Helper()
 	ctx, by := context.Background(), commands.NewOrigin(domain.ActorMarketplace)
-	started, err := (subscriptions.Commands{Executor: f.app.Executor}).StartSubscription(ctx, subscriptions.StartSubscription{
+	started, err := (subscriptions.Commands{Executor: f.accounts.Executor}).StartSubscription(ctx, subscriptions.StartSubscription{
 		By: by, Identity: domain.MarketplaceIdentity{LicenseARN: "arn:aws:license-manager:::license:l-" + uuid.NewString()},
 		Entitled: domain.Entitlement{Plan: domain.PlanStarter, Limit: 1000},
 	})
@@ -204,7 +205,7 @@ func (f *fixture) subscribe() {
 
 func (f *fixture) regenerate() string {
 	f.t.Helper()
-	issued, err := f.app.RegenerateKey(context.Background(), commands.RegenerateKey{
+	issued, err := f.accounts.RegenerateKey(context.Background(), accounts.RegenerateKey{
 		By: commands.NewOrigin(domain.ActorUser), CustomerID: f.customer, SubscriptionID: f.id, Slot: domain.SlotPrimary,
 	})
 	if err != nil {

@@ -1,9 +1,10 @@
-package commands_test
+package accounts_test
 
 import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/url"
 	"strings"
@@ -13,6 +14,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/accounts"
+	"github.com/pas-ta/liveness/commands/commandstest"
 	"github.com/pas-ta/liveness/commands/memorystore"
 	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
@@ -27,7 +30,7 @@ func (v *openVault) Seal(_ context.Context, _ uuid.UUID, plaintext []byte) (doma
 
 func (v *openVault) Open(_ context.Context, _ uuid.UUID, sealed domain.Sealed) ([]byte, error) {
 	if v.destroyed {
-		return nil, commands.ErrErased
+		return nil, accounts.ErrErased
 	}
 	return []byte(sealed), nil
 }
@@ -37,17 +40,13 @@ func (v *openVault) Destroy(context.Context, uuid.UUID) error {
 	return nil
 }
 
-type noBarrier struct{}
-
-func (noBarrier) WaitFor(context.Context, string, uint64) error { return nil }
-
 // postbox takes mails over, unless it is out of order.
 type postbox struct {
-	mails []commands.Mail
+	mails []accounts.Mail
 	err   error
 }
 
-func (p *postbox) Send(_ context.Context, mail commands.Mail) error {
+func (p *postbox) Send(_ context.Context, mail accounts.Mail) error {
 	if p.err == nil {
 		p.mails = append(p.mails, mail)
 	}
@@ -59,10 +58,10 @@ type mailing struct {
 	t       *testing.T
 	now     time.Time
 	store   *memorystore.Store
-	app     *commands.Application
+	app     *accounts.Commands
 	vault   *openVault
 	box     *postbox
-	handler *commands.AccountMails
+	handler *accounts.Mails
 	id      uuid.UUID // of the subscription
 }
 
@@ -72,14 +71,14 @@ func newMailing(t *testing.T) *mailing {
 	clock := func() time.Time { return m.now }
 	m.store = memorystore.New(clock)
 	var err error
-	m.app, err = commands.New(commands.Config{
-		Store: m.store, Vault: m.vault, Barrier: noBarrier{}, Catalogue: domain.DefaultCatalogue(),
-		Secret: []byte(strings.Repeat("s", 32)), Now: clock, Log: slog.New(slog.DiscardHandler),
+	m.app, err = accounts.New(accounts.Config{
+		Executor: commands.Executor{Store: m.store, Now: clock}, Vault: m.vault, Barrier: &commandstest.Barrier{},
+		Secret: []byte(strings.Repeat("s", 32)), Log: slog.New(slog.DiscardHandler),
 	})
 	m.must(err)
 	site, err := url.Parse("https://liveness.example")
 	m.must(err)
-	m.handler, err = commands.NewAccountMails(m.app, m.box, site, "support@liveness.example")
+	m.handler, err = accounts.NewMails(m.app, m.box, site, "support@liveness.example")
 	m.must(err)
 	started, err := subscriptions.Commands{Executor: m.app.Executor}.StartSubscription(t.Context(), subscriptions.StartSubscription{
 		By: commands.NewOrigin(domain.ActorBuyer), Identity: domain.MarketplaceIdentity{AWSAccountID: "123456789012", LicenseARN: "arn:aws:license:l-1"},
@@ -100,14 +99,14 @@ func (m *mailing) must(err error) {
 
 func (m *mailing) register() {
 	m.t.Helper()
-	_, err := m.app.RegisterAccount(m.t.Context(), commands.RegisterAccount{By: commands.NewOrigin(domain.ActorBuyer), SubscriptionID: m.id, Person: commands.Person{
+	_, err := m.app.RegisterAccount(m.t.Context(), accounts.RegisterAccount{By: commands.NewOrigin(domain.ActorBuyer), SubscriptionID: m.id, Person: accounts.Person{
 		FirstName: "Ada <b>", LastName: "Lovelace", Email: "ada@example.com", Company: "Engines", Website: "https://example.com",
 	}})
 	m.must(err)
 }
 
 // deliver hands all events from one on to the handler, and gives the mails that this leads to.
-func (m *mailing) deliver(from int) []commands.Mail {
+func (m *mailing) deliver(from int) []accounts.Mail {
 	m.t.Helper()
 	all, err := m.store.All()
 	m.must(err)
@@ -178,10 +177,13 @@ func TestErasedPeopleGetNoMail(t *testing.T) {
 func TestMailThatIsNotTakenOverIsAskedForAgain(t *testing.T) {
 	t.Parallel()
 	m := newMailing(t)
-	m.box.err = errors.New("no route to host")
 	all, err := m.store.All()
 	m.must(err)
-	if err := m.handler.HandleRecorded(t.Context(), all[len(all)-1]); !errors.Is(err, m.box.err) {
-		t.Errorf("a mail that could not be sent gives %v", err)
+	for _, refusal := range []error{errors.New("no route to host"), fmt.Errorf("no such person: %w", accounts.ErrUndeliverable)} {
+		m.box.err = refusal
+		err := m.handler.HandleRecorded(t.Context(), all[len(all)-1])
+		if !errors.Is(err, refusal) || accounts.Undeliverable(err) != errors.Is(refusal, accounts.ErrUndeliverable) {
+			t.Errorf("a mail that could not be sent gives %v", err)
+		}
 	}
 }

@@ -1,4 +1,4 @@
-package commands
+package accounts
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	"golang.org/x/net/idna"
 
+	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -136,18 +137,18 @@ func validHost(host string) bool {
 
 // mailHash is the keyed hash that a mail address is looked up by. The log can be searched with it only by somebody who
 // has the server's secret and the address.
-func mailHash(secret Secret, address string) string {
+func mailHash(secret commands.Secret, address string) string {
 	return hex.EncodeToString(secret.MAC("mail-address", []byte(NormaliseMail(address)))[:16])
 }
 
-func (a *Application) sealPerson(ctx context.Context, customer uuid.UUID, p Person) (domain.Sealed, error) {
+func (c *Commands) sealPerson(ctx context.Context, customer uuid.UUID, p Person) (domain.Sealed, error) {
 	plain, err := json.Marshal(p)
 	if err != nil {
 		return "", fmt.Errorf("encode personal data: %w", err)
 	}
-	sealed, err := a.vault.Seal(ctx, customer, plain)
+	sealed, err := c.vault.Seal(ctx, customer, plain)
 	if err != nil {
-		return "", Unavailable(fmt.Errorf("seal personal data: %w", err))
+		return "", commands.Unavailable(fmt.Errorf("seal personal data: %w", err))
 	}
 	return sealed, nil
 }

@@ -1,4 +1,4 @@
-package commands
+package accounts
 
 import (
 	"crypto/hmac"
@@ -30,26 +30,26 @@ type Link struct {
 }
 
 // LinkToken makes the token of a link.
-func (a *Application) LinkToken(purpose LinkPurpose, link Link) string {
-	return base64.RawURLEncoding.EncodeToString(append(link.bytes(), a.linkMAC(purpose, link)...))
+func (c *Commands) LinkToken(purpose LinkPurpose, link Link) string {
+	return base64.RawURLEncoding.EncodeToString(append(link.bytes(), c.linkMAC(purpose, link)...))
 }
 
 func (l Link) bytes() []byte {
 	return append(append(make([]byte, 0, 2*16+linkMACLength), l.CustomerID[:]...), l.RequestID[:]...)
 }
 
-func (a *Application) linkMAC(purpose LinkPurpose, link Link) []byte {
-	return a.secret.MAC("link-"+string(purpose), link.bytes())[:linkMACLength]
+func (c *Commands) linkMAC(purpose LinkPurpose, link Link) []byte {
+	return c.secret.MAC("link-"+string(purpose), link.bytes())[:linkMACLength]
 }
 
 // parseLink reads a token; one that we did not make is ErrLinkInvalid.
-func (a *Application) parseLink(purpose LinkPurpose, token string) (Link, error) {
+func (c *Commands) parseLink(purpose LinkPurpose, token string) (Link, error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(token)
 	if err != nil || len(raw) != 2*16+linkMACLength {
 		return Link{}, domain.ErrLinkInvalid
 	}
 	link := Link{CustomerID: uuid.UUID(raw[:16]), RequestID: uuid.UUID(raw[16:32])}
-	if !hmac.Equal(raw[32:], a.linkMAC(purpose, link)) {
+	if !hmac.Equal(raw[32:], c.linkMAC(purpose, link)) {
 		return Link{}, domain.ErrLinkInvalid
 	}
 	return link, nil

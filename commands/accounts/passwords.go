@@ -1,4 +1,4 @@
-package commands
+package accounts
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"github.com/alexedwards/argon2id"
 	"github.com/google/uuid"
 
+	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -47,7 +48,7 @@ func ValidatePassword(password string) error {
 	return nil
 }
 
-func (a *Application) sealPassword(ctx context.Context, customer uuid.UUID, password string) (domain.Sealed, error) {
+func (c *Commands) sealPassword(ctx context.Context, customer uuid.UUID, password string) (domain.Sealed, error) {
 	if err := ValidatePassword(password); err != nil {
 		return "", err
 	}
@@ -55,21 +56,35 @@ func (a *Application) sealPassword(ctx context.Context, customer uuid.UUID, pass
 	if err != nil {
 		return "", fmt.Errorf("hash password: %w", err)
 	}
-	sealed, err := a.vault.Seal(ctx, customer, []byte(hash))
+	sealed, err := c.vault.Seal(ctx, customer, []byte(hash))
 	if err != nil {
-		return "", Unavailable(fmt.Errorf("seal password hash: %w", err))
+		return "", commands.Unavailable(fmt.Errorf("seal password hash: %w", err))
 	}
 	return sealed, nil
 }
 
 // passwordMatches compares in constant time. A customer without a readable hash has no password that matches.
-func (a *Application) passwordMatches(ctx context.Context, customer uuid.UUID, sealed domain.Sealed, password string) (bool, error) {
+func (c *Commands) passwordMatches(ctx context.Context, customer uuid.UUID, sealed domain.Sealed, password string) (bool, error) {
 	if len(password) > maxPasswordLength || sealed == "" {
 		return false, nil
 	}
-	hash, err := a.vault.Open(ctx, customer, sealed)
+	hash, err := c.vault.Open(ctx, customer, sealed)
 	if err != nil {
 		return false, fmt.Errorf("open password hash: %w", err)
 	}
 	return argon2id.ComparePasswordAndHash(password, string(hash))
+}
+
+// setPassword seals a new password and lets decide accept it.
+func (c *Commands) setPassword(
+	ctx context.Context, by commands.Origin, customer uuid.UUID, password string, decide func(domain.Account, domain.Sealed) ([]domain.Event, error),
+) error {
+	sealed, err := c.sealPassword(ctx, customer, password)
+	if err != nil {
+		return err
+	}
+	_, err = commands.Execute(ctx, c.Executor, by, domain.AccountStream(customer), func(s domain.Account) ([]domain.Event, error) {
+		return decide(s, sealed)
+	})
+	return err
 }

@@ -1,4 +1,4 @@
-package commands_test
+package accounts_test
 
 import (
 	"errors"
@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/accounts"
+	"github.com/pas-ta/liveness/commands/commandstest"
 	"github.com/pas-ta/liveness/commands/eventstoretest"
 	"github.com/pas-ta/liveness/domain"
 )
@@ -16,9 +18,8 @@ import (
 // for a while after it has won.
 type race struct {
 	*desk
-	node  *commands.Application // on a store whose winners come late
-	store commands.EventStore   // the node's
-	rival func()                // runs once, right before the node's first append
+	node  *accounts.Commands // on a store whose winners come late
+	rival func()             // runs once, right before the node's first append
 }
 
 // hiddenReads is beyond the number of times that a command decides again.
@@ -28,15 +29,15 @@ func newRace(t *testing.T, tellRevision bool) *race {
 	t.Helper()
 	r := &race{desk: newDesk(t)}
 	var once sync.Once
-	r.store = eventstoretest.LateWinner(&hooked{EventStore: r.desk.store, beforeAppend: func(string) {
+	store := eventstoretest.LateWinner(&commandstest.HookedStore{EventStore: r.desk.store, BeforeAppend: func(string) {
 		if r.rival != nil {
 			once.Do(r.rival)
 		}
 	}}, hiddenReads, tellRevision)
 	var err error
-	r.node, err = commands.New(commands.Config{
-		Store: r.store, Vault: r.vault, Barrier: r.barrier, Catalogue: domain.DefaultCatalogue(),
-		Secret: []byte(strings.Repeat("s", 32)), Now: r.clock.Now, Log: slog.New(slog.DiscardHandler),
+	r.node, err = accounts.New(accounts.Config{
+		Executor: commands.Executor{Store: store, Now: r.clock.Now}, Vault: r.vault, Barrier: r.barrier,
+		Secret: []byte(strings.Repeat("s", 32)), Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -51,15 +52,15 @@ func TestConflictBeforeItsWinnerCanBeRead(t *testing.T) {
 	for _, family := range []struct {
 		name    string
 		prepare func(r *race)
-		run     func(r *race, app *commands.Application, store commands.EventStore) error
+		run     func(r *race, app *accounts.Commands) error
 		refused error
 		stream  func(r *race) string
 		want    int // events in the stream
 	}{
 		{
 			name: "account",
-			run: func(r *race, app *commands.Application, _ commands.EventStore) error {
-				_, err := app.RegisterAccount(r.t.Context(), commands.RegisterAccount{By: byBuyer(), SubscriptionID: r.bought.ID, Person: ada})
+			run: func(r *race, app *accounts.Commands) error {
+				_, err := app.RegisterAccount(r.t.Context(), accounts.RegisterAccount{By: byBuyer(), SubscriptionID: r.bought.ID, Person: ada})
 				return err
 			},
 			stream: func(r *race) string { return domain.AccountStream(r.bought.CustomerID) }, want: 4,
@@ -71,8 +72,8 @@ func TestConflictBeforeItsWinnerCanBeRead(t *testing.T) {
 					r.t.Fatal(err)
 				}
 			},
-			run: func(r *race, app *commands.Application, _ commands.EventStore) error {
-				_, err := app.ActivateAccount(r.t.Context(), commands.ActivateAccount{By: byBuyer(), Token: r.link(r.bought.CustomerID), Password: goodPassword})
+			run: func(r *race, app *accounts.Commands) error {
+				_, err := app.ActivateAccount(r.t.Context(), accounts.ActivateAccount{By: byBuyer(), Token: r.link(r.bought.CustomerID), Password: goodPassword})
 				return err
 			},
 			refused: domain.ErrLinkUsed,
@@ -81,8 +82,8 @@ func TestConflictBeforeItsWinnerCanBeRead(t *testing.T) {
 		{
 			name:    "login",
 			prepare: func(r *race) { r.activated() },
-			run: func(r *race, app *commands.Application, _ commands.EventStore) error {
-				_, err := app.LogIn(r.t.Context(), commands.LogIn{By: byBuyer(), Email: ada.Email, Password: goodPassword})
+			run: func(r *race, app *accounts.Commands) error {
+				_, err := app.LogIn(r.t.Context(), accounts.LogIn{By: byBuyer(), Email: ada.Email, Password: goodPassword})
 				return err
 			},
 			stream: func(r *race) string { return domain.LoginsStream(r.bought.CustomerID) }, want: 2,
@@ -90,28 +91,13 @@ func TestConflictBeforeItsWinnerCanBeRead(t *testing.T) {
 		{
 			name:    "keys",
 			prepare: func(r *race) { r.activated() },
-			run: func(r *race, app *commands.Application, _ commands.EventStore) error {
-				_, err := app.RegenerateKey(r.t.Context(), commands.RegenerateKey{
+			run: func(r *race, app *accounts.Commands) error {
+				_, err := app.RegenerateKey(r.t.Context(), accounts.RegenerateKey{
 					By: byBuyer(), CustomerID: r.bought.CustomerID, SubscriptionID: r.bought.ID, Slot: domain.SlotPrimary,
 				})
 				return err
 			},
 			stream: func(r *race) string { return domain.APIKeysStream(r.bought.CustomerID) }, want: 4,
-		},
-		{
-			name: "counting",
-			run: func(r *race, _ *commands.Application, store commands.EventStore) error {
-				counter := commands.NewUsageCounter(store, &logIndex{store: r.desk.store}, r.clock.Now, slog.New(slog.DiscardHandler))
-				defer counter.Close()
-				ticket, err := counter.Begin(r.t.Context(), commands.KeyOwner{SubscriptionID: r.bought.ID, CustomerID: r.bought.CustomerID}, "")
-				if err != nil {
-					return err
-				}
-				defer ticket.Release()
-				_, err = count(ticket, 0)
-				return err
-			},
-			stream: func(r *race) string { return domain.UsageStream(r.bought.ID, november) }, want: 2,
 		},
 	} {
 		for how, tellRevision := range map[string]bool{"the conflict says the revision": true, "the conflict says nothing": false} {
@@ -122,8 +108,8 @@ func TestConflictBeforeItsWinnerCanBeRead(t *testing.T) {
 					family.prepare(r)
 				}
 				var raced error
-				r.rival = func() { raced = family.run(r, r.Application, r.desk.store) }
-				if err := family.run(r, r.node, r.store); !errors.Is(err, family.refused) {
+				r.rival = func() { raced = family.run(r, r.Commands) }
+				if err := family.run(r, r.node); !errors.Is(err, family.refused) {
 					t.Errorf("the loser gets %v, want %v", err, family.refused)
 				}
 				if raced != nil {

@@ -1,4 +1,4 @@
-package commands
+package accounts
 
 import (
 	"context"
@@ -6,12 +6,13 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
 )
 
 // RegisterAccount takes the onboarding screen of a resolved buyer and asks for a verification mail.
 type RegisterAccount struct {
-	By             Origin
+	By             commands.Origin
 	SubscriptionID uuid.UUID
 	Person         Person
 }
@@ -24,12 +25,12 @@ type Registration struct {
 }
 
 // RegisterAccount runs the command. Until the account is active it may be repeated with corrected details.
-func (a *Application) RegisterAccount(ctx context.Context, cmd RegisterAccount) (Registration, error) {
+func (c *Commands) RegisterAccount(ctx context.Context, cmd RegisterAccount) (Registration, error) {
 	person := cmd.Person.Normalise()
 	if err := person.Validate(); err != nil {
 		return Registration{}, err
 	}
-	subscription, err := Read[domain.Subscription](ctx, a.Store, domain.SubscriptionStream(cmd.SubscriptionID))
+	subscription, err := commands.Read[domain.Subscription](ctx, c.Store, domain.SubscriptionStream(cmd.SubscriptionID))
 	if err != nil {
 		return Registration{}, err
 	}
@@ -37,17 +38,17 @@ func (a *Application) RegisterAccount(ctx context.Context, cmd RegisterAccount) 
 		return Registration{}, domain.ErrSubscriptionInactive
 	}
 	customer := subscription.CustomerID
-	hash := mailHash(a.secret, person.Email)
-	if err := a.refuseTakenMail(ctx, hash, customer); err != nil {
+	hash := mailHash(c.secret, person.Email)
+	if err := c.refuseTakenMail(ctx, hash, customer); err != nil {
 		return Registration{}, err
 	}
-	sealed, err := a.sealPerson(ctx, customer, person)
+	sealed, err := c.sealPerson(ctx, customer, person)
 	if err != nil {
 		return Registration{}, err
 	}
 	verification := domain.DerivedID(cmd.By.CommandID, "verification")
-	done, err := Execute(ctx, a.Executor, cmd.By, domain.AccountStream(customer), func(s domain.Account) ([]domain.Event, error) {
-		return s.Register(customer, cmd.SubscriptionID, sealed, hash, verification, a.Now())
+	done, err := commands.Execute(ctx, c.Executor, cmd.By, domain.AccountStream(customer), func(s domain.Account) ([]domain.Event, error) {
+		return s.Register(customer, cmd.SubscriptionID, sealed, hash, verification, c.Now())
 	})
 	if err != nil {
 		return Registration{}, err
@@ -57,11 +58,11 @@ func (a *Application) RegisterAccount(ctx context.Context, cmd RegisterAccount) 
 
 // refuseTakenMail tells early that an address belongs to another account. The claim itself happens at activation, when
 // the address is verified; else anybody could block addresses of others.
-func (a *Application) refuseTakenMail(ctx context.Context, hash string, customer uuid.UUID) error {
-	owner, _, err := Load[domain.MailAddress](ctx, a.Store, domain.MailAddressStream(hash))
+func (c *Commands) refuseTakenMail(ctx context.Context, hash string, customer uuid.UUID) error {
+	owner, _, err := commands.Load[domain.MailAddress](ctx, c.Store, domain.MailAddressStream(hash))
 	if err != nil {
-		return Unavailable(err)
+		return commands.Unavailable(err)
 	}
-	_, err = owner.Claim(customer, a.Now())
+	_, err = owner.Claim(customer, c.Now())
 	return err
 }

@@ -1,4 +1,4 @@
-package commands_test
+package accounts_test
 
 import (
 	"context"
@@ -10,11 +10,14 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/accounts"
+	"github.com/pas-ta/liveness/commands/commandstest"
 	"github.com/pas-ta/liveness/commands/memorystore"
 	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
@@ -31,7 +34,7 @@ func (v *memoryVault) Seal(_ context.Context, customer uuid.UUID, plaintext []by
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.gone[customer] {
-		return "", commands.ErrErased
+		return "", accounts.ErrErased
 	}
 	name := domain.Sealed(fmt.Sprintf("sealed-%s-%d", customer, len(v.sealed)))
 	v.sealed[name] = slices.Clone(plaintext)
@@ -42,7 +45,7 @@ func (v *memoryVault) Open(_ context.Context, customer uuid.UUID, sealed domain.
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.gone[customer] {
-		return nil, commands.ErrErased
+		return nil, accounts.ErrErased
 	}
 	return v.sealed[sealed], nil
 }
@@ -54,33 +57,28 @@ func (v *memoryVault) Destroy(_ context.Context, customer uuid.UUID) error {
 	return nil
 }
 
-// barrier is a read model that is behind when it is told to be.
-type barrier struct{ err error }
-
-func (b *barrier) WaitFor(context.Context, string, uint64) error { return b.err }
-
 // desk is an application over a log in memory, with one subscription that is not registered yet.
 type desk struct {
-	*commands.Application
+	*accounts.Commands
 	t       *testing.T
 	store   *memorystore.Store
-	clock   *testClock
+	clock   *commandstest.Clock
 	vault   *memoryVault
-	barrier *barrier
+	barrier *commandstest.Barrier
 	bought  domain.Subscription
 }
 
 func newDesk(t *testing.T) *desk {
 	t.Helper()
 	d := &desk{
-		t: t, clock: newTestClock(time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)), barrier: &barrier{},
+		t: t, clock: commandstest.NewClock(time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)), barrier: &commandstest.Barrier{},
 		vault: &memoryVault{sealed: map[domain.Sealed][]byte{}, gone: map[uuid.UUID]bool{}},
 	}
 	d.store = memorystore.New(d.clock.Now)
 	var err error
-	d.Application, err = commands.New(commands.Config{
-		Store: d.store, Vault: d.vault, Barrier: d.barrier, Catalogue: domain.DefaultCatalogue(),
-		Secret: []byte(strings.Repeat("s", 32)), Now: d.clock.Now, Log: slog.New(slog.DiscardHandler),
+	d.Commands, err = accounts.New(accounts.Config{
+		Executor: commands.Executor{Store: d.store, Now: d.clock.Now}, Vault: d.vault, Barrier: d.barrier,
+		Secret: []byte(strings.Repeat("s", 32)), Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -101,12 +99,12 @@ func (d *desk) buy(license string) domain.Subscription {
 	return started.State
 }
 
-var ada = commands.Person{FirstName: "Ada", LastName: "Lovelace", Email: "Ada@Example.com", Company: "Engines", Website: "https://example.com"}
+var ada = accounts.Person{FirstName: "Ada", LastName: "Lovelace", Email: "Ada@Example.com", Company: "Engines", Website: "https://example.com"}
 
 const goodPassword = "Analytical-1843"
 
-func (d *desk) register(s domain.Subscription, p commands.Person) (commands.Registration, error) {
-	return d.RegisterAccount(d.t.Context(), commands.RegisterAccount{By: commands.NewOrigin(domain.ActorBuyer), SubscriptionID: s.ID, Person: p})
+func (d *desk) register(s domain.Subscription, p accounts.Person) (accounts.Registration, error) {
+	return d.RegisterAccount(d.t.Context(), accounts.RegisterAccount{By: commands.NewOrigin(domain.ActorBuyer), SubscriptionID: s.ID, Person: p})
 }
 
 // link is the verification link that was mailed last.
@@ -116,20 +114,20 @@ func (d *desk) link(customer uuid.UUID) string {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	return d.LinkToken(commands.LinkVerification, commands.Link{CustomerID: customer, RequestID: account.VerificationID})
+	return d.LinkToken(accounts.LinkVerification, accounts.Link{CustomerID: customer, RequestID: account.VerificationID})
 }
 
-func (d *desk) activate(token, password string) (commands.Activation, error) {
-	return d.ActivateAccount(d.t.Context(), commands.ActivateAccount{By: commands.NewOrigin(domain.ActorBuyer), Token: token, Password: password})
+func (d *desk) activate(token, password string) (accounts.Activation, error) {
+	return d.ActivateAccount(d.t.Context(), accounts.ActivateAccount{By: commands.NewOrigin(domain.ActorBuyer), Token: token, Password: password})
 }
 
 func (d *desk) logIn(mail, password string) error {
-	_, err := d.LogIn(d.t.Context(), commands.LogIn{By: commands.NewOrigin(domain.ActorUser), Email: mail, Password: password})
+	_, err := d.LogIn(d.t.Context(), accounts.LogIn{By: commands.NewOrigin(domain.ActorUser), Email: mail, Password: password})
 	return err
 }
 
 // activated registers and activates ada.
-func (d *desk) activated() commands.Activation {
+func (d *desk) activated() accounts.Activation {
 	d.t.Helper()
 	if _, err := d.register(d.bought, ada); err != nil {
 		d.t.Fatal(err)
@@ -142,18 +140,7 @@ func (d *desk) activated() commands.Activation {
 }
 
 // types lists what stands in a stream.
-func (d *desk) types(stream string) []string {
-	d.t.Helper()
-	page, err := d.store.Read(d.t.Context(), stream, 0, 100)
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	var names []string
-	for _, recorded := range page {
-		names = append(names, recorded.Event.EventType())
-	}
-	return names
-}
+func (d *desk) types(stream string) []string { return commandstest.Types(d.t, d.store, stream) }
 
 func wantError(t *testing.T, what string, got, want error) {
 	t.Helper()
@@ -186,8 +173,8 @@ func TestActivationGivesTwoKeysOnce(t *testing.T) {
 	_, err = d.register(d.bought, ada)
 	wantError(t, "registering again", err, domain.ErrAlreadyActive)
 	wantError(t, "logging in", d.logIn("ADA@example.COM", goodPassword), nil)
-	wantError(t, "a wrong password", d.logIn("ada@example.com", "wrong"), commands.ErrLoginFailed)
-	wantError(t, "an unknown address", d.logIn("nobody@example.com", goodPassword), commands.ErrLoginFailed)
+	wantError(t, "a wrong password", d.logIn("ada@example.com", "wrong"), accounts.ErrLoginFailed)
+	wantError(t, "an unknown address", d.logIn("nobody@example.com", goodPassword), accounts.ErrLoginFailed)
 	if got := d.types(domain.LoginsStream(customer)); !slices.Equal(got, []string{"LoginSucceeded", "LoginFailed"}) {
 		t.Errorf("logins: got %v", got)
 	}
@@ -201,7 +188,7 @@ func TestVerificationLinks(t *testing.T) {
 	}
 	customer := d.bought.CustomerID
 	first := d.link(customer)
-	if _, err := d.ResendVerification(t.Context(), commands.ResendVerification{By: commands.NewOrigin(domain.ActorBuyer), CustomerID: customer}); err != nil {
+	if _, err := d.ResendVerification(t.Context(), accounts.ResendVerification{By: commands.NewOrigin(domain.ActorBuyer), CustomerID: customer}); err != nil {
 		t.Fatal(err)
 	}
 	second := d.link(customer)
@@ -213,7 +200,7 @@ func TestVerificationLinks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reset := d.LinkToken(commands.LinkPasswordReset, commands.Link{CustomerID: customer, RequestID: account.VerificationID})
+	reset := d.LinkToken(accounts.LinkPasswordReset, accounts.Link{CustomerID: customer, RequestID: account.VerificationID})
 	_, err = d.activate(reset, goodPassword)
 	wantError(t, "a token of another purpose", err, domain.ErrLinkInvalid)
 	raw, err := base64.RawURLEncoding.DecodeString(second)
@@ -226,7 +213,7 @@ func TestVerificationLinks(t *testing.T) {
 		_, err := d.CheckVerificationLink(t.Context(), base64.RawURLEncoding.EncodeToString(tampered))
 		wantError(t, fmt.Sprintf("byte %d tampered with", i), err, domain.ErrLinkInvalid)
 	}
-	d.clock.advance(24 * time.Hour)
+	d.clock.Advance(24 * time.Hour)
 	_, err = d.activate(second, goodPassword)
 	wantError(t, "after 24 hours", err, domain.ErrLinkExpired)
 	if _, err := d.ResendVerificationByLink(t.Context(), commands.NewOrigin(domain.ActorBuyer), second); err != nil {
@@ -265,25 +252,25 @@ func TestPasswords(t *testing.T) {
 	d.activated()
 	customer := d.bought.CustomerID
 	change := func(current, password string) error {
-		return d.ChangePassword(t.Context(), commands.ChangePassword{By: commands.NewOrigin(domain.ActorUser), CustomerID: customer, Current: current, New: password})
+		return d.ChangePassword(t.Context(), accounts.ChangePassword{By: commands.NewOrigin(domain.ActorUser), CustomerID: customer, Current: current, New: password})
 	}
-	wantError(t, "a wrong current password", change("wrong", "Difference-1822"), commands.ErrWrongPassword)
+	wantError(t, "a wrong current password", change("wrong", "Difference-1822"), accounts.ErrWrongPassword)
 	wantError(t, "changing", change(goodPassword, "Difference-1822"), nil)
-	wantError(t, "the old password", d.logIn(ada.Email, goodPassword), commands.ErrLoginFailed)
+	wantError(t, "the old password", d.logIn(ada.Email, goodPassword), accounts.ErrLoginFailed)
 
-	if err := d.RequestPasswordReset(t.Context(), commands.RequestPasswordReset{By: commands.NewOrigin(domain.ActorUser), Email: "nobody@example.com"}); err != nil {
+	if err := d.RequestPasswordReset(t.Context(), accounts.RequestPasswordReset{By: commands.NewOrigin(domain.ActorUser), Email: "nobody@example.com"}); err != nil {
 		t.Errorf("a reset for nobody tells: %v", err)
 	}
-	if err := d.RequestPasswordReset(t.Context(), commands.RequestPasswordReset{By: commands.NewOrigin(domain.ActorUser), Email: ada.Email}); err != nil {
+	if err := d.RequestPasswordReset(t.Context(), accounts.RequestPasswordReset{By: commands.NewOrigin(domain.ActorUser), Email: ada.Email}); err != nil {
 		t.Fatal(err)
 	}
 	account, err := d.Account(t.Context(), customer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	token := d.LinkToken(commands.LinkPasswordReset, commands.Link{CustomerID: customer, RequestID: account.ResetID})
+	token := d.LinkToken(accounts.LinkPasswordReset, accounts.Link{CustomerID: customer, RequestID: account.ResetID})
 	reset := func() error {
-		_, err := d.ResetPassword(t.Context(), commands.ResetPassword{By: commands.NewOrigin(domain.ActorUser), Token: token, Password: "Bernoulli-1842"})
+		_, err := d.ResetPassword(t.Context(), accounts.ResetPassword{By: commands.NewOrigin(domain.ActorUser), Token: token, Password: "Bernoulli-1842"})
 		return err
 	}
 	wantError(t, "resetting", reset(), nil)
@@ -301,13 +288,13 @@ func TestErasureMakesUnreadableAndFreesTheAddress(t *testing.T) {
 		t.Fatal(err)
 	}
 	erase := func() error {
-		return d.ErasePersonalData(t.Context(), commands.ErasePersonalData{By: commands.NewOrigin(domain.ActorOperator), CustomerID: customer})
+		return d.ErasePersonalData(t.Context(), accounts.ErasePersonalData{By: commands.NewOrigin(domain.ActorOperator), CustomerID: customer})
 	}
 	wantError(t, "erasing", erase(), nil)
 	wantError(t, "erasing again", erase(), nil)
-	_, err = commands.OpenPerson(t.Context(), d.vault, customer, account.Person)
-	wantError(t, "reading the person", err, commands.ErrErased)
-	wantError(t, "logging in", d.logIn(ada.Email, goodPassword), commands.ErrLoginFailed)
+	_, err = accounts.OpenPerson(t.Context(), d.vault, customer, account.Person)
+	wantError(t, "reading the person", err, accounts.ErrErased)
+	wantError(t, "logging in", d.logIn(ada.Email, goodPassword), accounts.ErrLoginFailed)
 	second := d.buy("l-second")
 	if _, err := d.register(second, ada); err != nil {
 		t.Errorf("the freed address: %v", err)
@@ -326,7 +313,7 @@ func TestLostAnswersDoubleNothing(t *testing.T) {
 		}
 		return fault
 	})
-	key, err := d.RegenerateKey(t.Context(), commands.RegenerateKey{
+	key, err := d.RegenerateKey(t.Context(), accounts.RegenerateKey{
 		By: commands.NewOrigin(domain.ActorUser), CustomerID: d.bought.CustomerID, SubscriptionID: d.bought.ID, Slot: domain.SlotPrimary,
 	})
 	if err != nil || !domain.WellFormedKey(key.Reveal()) {
@@ -342,8 +329,8 @@ func TestRegenerateWaitsForEveryNode(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	d.activated()
-	d.barrier.err = errors.New("behind")
-	key, err := d.RegenerateKey(t.Context(), commands.RegenerateKey{
+	d.barrier.Err = errors.New("behind")
+	key, err := d.RegenerateKey(t.Context(), accounts.RegenerateKey{
 		By: commands.NewOrigin(domain.ActorUser), CustomerID: d.bought.CustomerID, SubscriptionID: d.bought.ID, Slot: domain.SlotSecondary,
 	})
 	wantError(t, "with a read model behind", err, domain.ErrUnavailable)
@@ -355,31 +342,31 @@ func TestRegenerateWaitsForEveryNode(t *testing.T) {
 func TestPersonIsValidated(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		change func(*commands.Person)
+		change func(*accounts.Person)
 		fields []string
 	}{
-		"good": {func(*commands.Person) {}, nil},
-		"names of all kinds": {func(p *commands.Person) {
+		"good": {func(*accounts.Person) {}, nil},
+		"names of all kinds": {func(p *accounts.Person) {
 			p.FirstName, p.LastName, p.Company = "Łukasz", "李", `O'Neil & "Söhne" <GmbH>`
 		}, nil},
-		"idn mail":            {func(p *commands.Person) { p.Email = "info@müller.example" }, nil},
-		"idn website":         {func(p *commands.Person) { p.Website = "https://müller.example" }, nil},
-		"website with slash":  {func(p *commands.Person) { p.Website = "https://example.com/" }, nil},
-		"nothing":             {func(p *commands.Person) { *p = commands.Person{} }, []string{"firstName", "lastName", "company", "email", "website"}},
-		"spaces only":         {func(p *commands.Person) { p.FirstName = "   " }, []string{"firstName"}},
-		"10 kB":               {func(p *commands.Person) { p.LastName = strings.Repeat("x", 10_000) }, []string{"lastName"}},
-		"line break":          {func(p *commands.Person) { p.Company = "a\nBcc: b" }, []string{"company"}},
-		"broken text":         {func(p *commands.Person) { p.Company = "a\xff" }, []string{"company"}},
-		"mail without at":     {func(p *commands.Person) { p.Email = "example.com" }, []string{"email"}},
-		"mail with name":      {func(p *commands.Person) { p.Email = "Ada <ada@example.com>" }, []string{"email"}},
-		"two mails":           {func(p *commands.Person) { p.Email = "a@example.com,b@example.com" }, []string{"email"}},
-		"mail header":         {func(p *commands.Person) { p.Email = "a@example.com\r\nBcc: b@example.com" }, []string{"email"}},
-		"local part not ours": {func(p *commands.Person) { p.Email = "jörg@example.com" }, []string{"email"}},
-		"plain http":          {func(p *commands.Person) { p.Website = "http://example.com" }, []string{"website"}},
-		"with a path":         {func(p *commands.Person) { p.Website = "https://example.com/about" }, []string{"website"}},
-		"with a user":         {func(p *commands.Person) { p.Website = "https://a:b@example.com" }, []string{"website"}},
-		"script":              {func(p *commands.Person) { p.Website = "javascript:alert(1)" }, []string{"website"}},
-		"no domain":           {func(p *commands.Person) { p.Website = "https://localhost" }, []string{"website"}},
+		"idn mail":            {func(p *accounts.Person) { p.Email = "info@müller.example" }, nil},
+		"idn website":         {func(p *accounts.Person) { p.Website = "https://müller.example" }, nil},
+		"website with slash":  {func(p *accounts.Person) { p.Website = "https://example.com/" }, nil},
+		"nothing":             {func(p *accounts.Person) { *p = accounts.Person{} }, []string{"firstName", "lastName", "company", "email", "website"}},
+		"spaces only":         {func(p *accounts.Person) { p.FirstName = "   " }, []string{"firstName"}},
+		"10 kB":               {func(p *accounts.Person) { p.LastName = strings.Repeat("x", 10_000) }, []string{"lastName"}},
+		"line break":          {func(p *accounts.Person) { p.Company = "a\nBcc: b" }, []string{"company"}},
+		"broken text":         {func(p *accounts.Person) { p.Company = "a\xff" }, []string{"company"}},
+		"mail without at":     {func(p *accounts.Person) { p.Email = "example.com" }, []string{"email"}},
+		"mail with name":      {func(p *accounts.Person) { p.Email = "Ada <ada@example.com>" }, []string{"email"}},
+		"two mails":           {func(p *accounts.Person) { p.Email = "a@example.com,b@example.com" }, []string{"email"}},
+		"mail header":         {func(p *accounts.Person) { p.Email = "a@example.com\r\nBcc: b@example.com" }, []string{"email"}},
+		"local part not ours": {func(p *accounts.Person) { p.Email = "jörg@example.com" }, []string{"email"}},
+		"plain http":          {func(p *accounts.Person) { p.Website = "http://example.com" }, []string{"website"}},
+		"with a path":         {func(p *accounts.Person) { p.Website = "https://example.com/about" }, []string{"website"}},
+		"with a user":         {func(p *accounts.Person) { p.Website = "https://a:b@example.com" }, []string{"website"}},
+		"script":              {func(p *accounts.Person) { p.Website = "javascript:alert(1)" }, []string{"website"}},
+		"no domain":           {func(p *accounts.Person) { p.Website = "https://localhost" }, []string{"website"}},
 	} {
 		person := ada
 		c.change(&person)
@@ -401,8 +388,26 @@ func TestPasswordRules(t *testing.T) {
 		"Abcdef1!": true, "Äöüßab1-": true, "Abcdef1" + " ": false, "Abcde1!": false, "abcdef1!": false, "ABCDEF1!": false, "Abcdefg!": false,
 		"Abcdefg1": false, "Aa1!" + strings.Repeat("x", 300): false, "": false,
 	} {
-		if err := commands.ValidatePassword(password); (err == nil) != good {
+		if err := accounts.ValidatePassword(password); (err == nil) != good {
 			t.Errorf("%q: got %v", password, err)
 		}
 	}
+}
+
+// TestOldKeyIsOutWhenTheNewOneIsShown: by then no node acts any more on what it knew of the old one.
+func TestOldKeyIsOutWhenTheNewOneIsShown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t)
+		d.activated()
+		began := time.Now()
+		if _, err := d.RegenerateKey(t.Context(), accounts.RegenerateKey{
+			By: commands.NewOrigin(domain.ActorUser), CustomerID: d.bought.CustomerID, SubscriptionID: d.bought.ID, Slot: domain.SlotPrimary,
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took < commands.MaxStaleness {
+			t.Errorf("answered after %s, before nodes have stopped acting on what was", took)
+		}
+	})
 }

@@ -1,4 +1,4 @@
-package commands
+package accounts
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"github.com/alexedwards/argon2id"
 	"github.com/google/uuid"
 
+	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -16,7 +17,7 @@ var ErrLoginFailed = &domain.Error{Kind: domain.KindUnauthenticated, Code: "logi
 
 // LogIn checks a mail address and its password.
 type LogIn struct {
-	By       Origin
+	By       commands.Origin
 	Email    string
 	Password string
 }
@@ -29,8 +30,8 @@ type LoggedIn struct {
 }
 
 // LogIn runs the command. Whether the address is known can be told neither from the answer nor from the time it takes.
-func (a *Application) LogIn(ctx context.Context, cmd LogIn) (LoggedIn, error) {
-	account, err := a.accountOfMail(ctx, cmd.Email)
+func (c *Commands) LogIn(ctx context.Context, cmd LogIn) (LoggedIn, error) {
+	account, err := c.accountOfMail(ctx, cmd.Email)
 	if err != nil {
 		return LoggedIn{}, err
 	}
@@ -38,23 +39,23 @@ func (a *Application) LogIn(ctx context.Context, cmd LogIn) (LoggedIn, error) {
 		_, _ = argon2id.CreateHash(cmd.Password[:min(len(cmd.Password), maxPasswordLength)], &passwordCost)
 		return LoggedIn{}, ErrLoginFailed
 	}
-	matches, err := a.passwordMatches(ctx, account.CustomerID, account.PasswordHash, cmd.Password)
+	matches, err := c.passwordMatches(ctx, account.CustomerID, account.PasswordHash, cmd.Password)
 	if err != nil && !errors.Is(err, ErrErased) {
-		return LoggedIn{}, Unavailable(err)
+		return LoggedIn{}, commands.Unavailable(err)
 	}
 	if !matches {
-		a.recordLogin(ctx, cmd.By, account.CustomerID, domain.LoginFailed{CustomerID: account.CustomerID, At: a.Now().UTC()})
+		c.recordLogin(ctx, cmd.By, account.CustomerID, domain.LoginFailed{CustomerID: account.CustomerID, At: c.Now().UTC()})
 		return LoggedIn{}, ErrLoginFailed
 	}
-	a.recordLogin(ctx, cmd.By, account.CustomerID, domain.LoginSucceeded{CustomerID: account.CustomerID, At: a.Now().UTC()})
+	c.recordLogin(ctx, cmd.By, account.CustomerID, domain.LoginSucceeded{CustomerID: account.CustomerID, At: c.Now().UTC()})
 	return LoggedIn{CustomerID: account.CustomerID, SubscriptionID: account.SubscriptionID, password: account.PasswordHash}, nil
 }
 
 // ConfirmLogin says whether a login still stands: ErrLoginFailed when the password was replaced or the account closed
 // since. Asked after the session has its place in the order of things, it leaves no gap in which an old password begins a
 // session that closing all sessions misses.
-func (a *Application) ConfirmLogin(ctx context.Context, user LoggedIn) error {
-	account, err := a.Account(ctx, user.CustomerID)
+func (c *Commands) ConfirmLogin(ctx context.Context, user LoggedIn) error {
+	account, err := c.Account(ctx, user.CustomerID)
 	if err != nil {
 		return err
 	}
@@ -65,41 +66,35 @@ func (a *Application) ConfirmLogin(ctx context.Context, user LoggedIn) error {
 }
 
 // accountOfMail finds the account whose login name an address is; the zero account when there is none.
-func (a *Application) accountOfMail(ctx context.Context, address string) (domain.Account, error) {
-	owner, _, err := Load[domain.MailAddress](ctx, a.Store, domain.MailAddressStream(mailHash(a.secret, address)))
+func (c *Commands) accountOfMail(ctx context.Context, address string) (domain.Account, error) {
+	owner, _, err := commands.Load[domain.MailAddress](ctx, c.Store, domain.MailAddressStream(mailHash(c.secret, address)))
 	if err != nil || owner.Owner == uuid.Nil {
-		return domain.Account{}, Unavailable(err)
+		return domain.Account{}, commands.Unavailable(err)
 	}
-	return a.Account(ctx, owner.Owner)
-}
-
-// Account reads an account from its stream.
-func (a *Application) Account(ctx context.Context, customer uuid.UUID) (domain.Account, error) {
-	account, _, err := Load[domain.Account](ctx, a.Store, domain.AccountStream(customer))
-	return account, Unavailable(err)
+	return c.Account(ctx, owner.Owner)
 }
 
 // recordLogin notes a login. It never fails one: the note is for the activity screen.
-func (a *Application) recordLogin(ctx context.Context, by Origin, customer uuid.UUID, event domain.Event) {
-	if err := a.appendLogin(ctx, by, domain.LoginsStream(customer), event); err != nil {
-		a.log.WarnContext(ctx, "login is not noted", "customer", customer, "error", err)
+func (c *Commands) recordLogin(ctx context.Context, by commands.Origin, customer uuid.UUID, event domain.Event) {
+	if err := c.appendLogin(ctx, by, domain.LoginsStream(customer), event); err != nil {
+		c.log.WarnContext(ctx, "login is not noted", "customer", customer, "error", err)
 	}
 }
 
 // appendLogin appends behind whatever the stream holds: nothing is decided on it, so that a conflict's revision is all
 // that has to be known of the event that won.
-func (a *Application) appendLogin(ctx context.Context, by Origin, stream string, event domain.Event) error {
-	last, found, err := a.Store.ReadLast(ctx, stream)
+func (c *Commands) appendLogin(ctx context.Context, by commands.Origin, stream string, event domain.Event) error {
+	last, found, err := c.Store.ReadLast(ctx, stream)
 	if err != nil {
 		return err
 	}
-	revision := NoStream
+	revision := commands.NoStream
 	if found {
 		revision = int64(last.Revision)
 	}
-	for range MaxDecisions {
-		_, err = a.Store.Append(ctx, stream, revision, a.Propose(by, stream, revision, []domain.Event{event}))
-		next, conflicted := ConflictRevision(err, revision)
+	for range commands.MaxDecisions {
+		_, err = c.Store.Append(ctx, stream, revision, c.Propose(by, stream, revision, []domain.Event{event}))
+		next, conflicted := commands.ConflictRevision(err, revision)
 		if !conflicted {
 			return err
 		}

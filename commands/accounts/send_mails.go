@@ -1,4 +1,4 @@
-package commands
+package accounts
 
 import (
 	"context"
@@ -13,20 +13,6 @@ import (
 	"github.com/pas-ta/liveness/domain"
 )
 
-// Mail is a message to one person, as text and as HTML.
-type Mail struct {
-	ID      uuid.UUID // of the event that led to it: a mail sent again after a crash carries the same one
-	To      string
-	Subject string
-	Text    string
-	HTML    string
-}
-
-// Mailer hands mails to a delivery service. Send returns nil once the service has taken the mail over.
-type Mailer interface {
-	Send(ctx context.Context, mail Mail) error
-}
-
 // Paths of the pages that mails link to, below the public address.
 const (
 	ActivationPath    = "/console/activate"
@@ -39,28 +25,31 @@ const (
 // beginning of an old log from mailing everybody about the past.
 const noticeValidity = 24 * time.Hour
 
-// AccountMails turns what happens to an account into mails. It is driven event by event, at least once each: the same
+// Mails turns what happens to an account into mails. It is driven event by event, at least once each: the same
 // event gives the same mail with the same link, and a link that is void by now gives none.
-type AccountMails struct {
-	app     *Application
-	mailer  Mailer
-	site    url.URL
-	support string
-	layout  *template.Template
+type Mails struct {
+	commands *Commands
+	mailer   Mailer
+	site     url.URL
+	support  string
+	layout   *template.Template
 }
 
-// NewAccountMails sends mails through mailer, with links below the public address site and support as the address for
+// NewMails sends mails through mailer, with links below the public address site and support as the address for
 // questions.
-func NewAccountMails(app *Application, mailer Mailer, site *url.URL, support string) (*AccountMails, error) {
+func NewMails(c *Commands, mailer Mailer, site *url.URL, support string) (*Mails, error) {
 	layout, err := template.New("mail").Parse(mailLayout)
 	if err != nil {
 		return nil, fmt.Errorf("parse the layout of mails: %w", err)
 	}
-	return &AccountMails{app: app, mailer: mailer, site: *site, support: support, layout: layout}, nil
+	return &Mails{commands: c, mailer: mailer, site: *site, support: support, layout: layout}, nil
 }
 
-// AccountMailEvents are the types of the events that HandleRecorded acts on.
-func AccountMailEvents() []string {
+// MailGroup names the subscription whose events nodes compete for.
+const MailGroup = "account-mails"
+
+// MailEvents are the types of the events that HandleRecorded acts on.
+func MailEvents() []string {
 	return []string{
 		domain.VerificationRequested{}.EventType(), domain.PasswordResetRequested{}.EventType(), domain.AccountActivated{}.EventType(),
 		domain.PasswordSet{}.EventType(), domain.KeyRegenerated{}.EventType(),
@@ -68,20 +57,20 @@ func AccountMailEvents() []string {
 }
 
 // HandleRecorded sends the mail that an event calls for, if any. An error means: deliver the event again.
-func (m *AccountMails) HandleRecorded(ctx context.Context, recorded domain.Recorded) error {
+func (m *Mails) HandleRecorded(ctx context.Context, recorded domain.Recorded) error {
 	customer, ok := mailedCustomer(recorded.Event)
 	if !ok {
 		return nil
 	}
-	account, err := m.app.Account(ctx, customer)
+	account, err := m.commands.Account(ctx, customer)
 	if err != nil {
 		return fmt.Errorf("read account for a mail: %w", err)
 	}
-	message, due := m.decide(account, recorded, m.app.Now())
+	message, due := m.decide(account, recorded, m.commands.Now())
 	if !due {
 		return nil
 	}
-	person, err := OpenPerson(ctx, m.app.vault, customer, account.Person)
+	person, err := OpenPerson(ctx, m.commands.vault, customer, account.Person)
 	if errors.Is(err, ErrErased) {
 		return nil
 	}
@@ -117,17 +106,17 @@ func mailedCustomer(event domain.Event) (uuid.UUID, bool) {
 }
 
 // decide says which message an event calls for, given the account as it stands now.
-func (m *AccountMails) decide(account domain.Account, recorded domain.Recorded, now time.Time) (message, bool) {
+func (m *Mails) decide(account domain.Account, recorded domain.Recorded, now time.Time) (message, bool) {
 	if account.Erased {
 		return message{}, false
 	}
 	recent := now.Sub(recorded.Meta.OccurredAt) < noticeValidity
 	switch e := recorded.Event.(type) {
 	case domain.VerificationRequested:
-		token := m.app.LinkToken(LinkVerification, Link{CustomerID: e.CustomerID, RequestID: e.VerificationID})
+		token := m.commands.LinkToken(LinkVerification, Link{CustomerID: e.CustomerID, RequestID: e.VerificationID})
 		return verificationMessage(m.link(ActivationPath, token), e.ExpiresAt), account.CheckVerification(e.VerificationID, now) == nil
 	case domain.PasswordResetRequested:
-		token := m.app.LinkToken(LinkPasswordReset, Link{CustomerID: e.CustomerID, RequestID: e.ResetID})
+		token := m.commands.LinkToken(LinkPasswordReset, Link{CustomerID: e.CustomerID, RequestID: e.ResetID})
 		return resetMessage(m.link(PasswordResetPath, token), e.ExpiresAt), account.CheckReset(e.ResetID, now) == nil
 	case domain.AccountActivated:
 		return activatedMessage(m.link(LoginPath, "")), recent
@@ -139,7 +128,7 @@ func (m *AccountMails) decide(account domain.Account, recorded domain.Recorded, 
 	return message{}, false
 }
 
-func (m *AccountMails) link(path, token string) string {
+func (m *Mails) link(path, token string) string {
 	link := m.site.JoinPath(path)
 	if token != "" {
 		link.RawQuery = url.Values{"token": {token}}.Encode()

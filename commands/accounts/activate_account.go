@@ -1,4 +1,4 @@
-package commands
+package accounts
 
 import (
 	"context"
@@ -6,12 +6,13 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
 )
 
 // ActivateAccount uses a verification link: it sets the first password and issues the two keys.
 type ActivateAccount struct {
-	By       Origin
+	By       commands.Origin
 	Token    string
 	Password string
 }
@@ -24,49 +25,49 @@ type Activation struct {
 }
 
 // CheckVerificationLink says whether a link may still be used, without using it.
-func (a *Application) CheckVerificationLink(ctx context.Context, token string) (Link, error) {
-	link, err := a.parseLink(LinkVerification, token)
+func (c *Commands) CheckVerificationLink(ctx context.Context, token string) (Link, error) {
+	link, err := c.parseLink(LinkVerification, token)
 	if err != nil {
 		return Link{}, err
 	}
-	account, _, err := Load[domain.Account](ctx, a.Store, domain.AccountStream(link.CustomerID))
+	account, _, err := commands.Load[domain.Account](ctx, c.Store, domain.AccountStream(link.CustomerID))
 	if err != nil {
-		return Link{}, Unavailable(err)
+		return Link{}, commands.Unavailable(err)
 	}
-	return link, account.CheckVerification(link.RequestID, a.Now())
+	return link, account.CheckVerification(link.RequestID, c.Now())
 }
 
 // ActivateAccount runs the command. The address is claimed first: should another account own it by now, nothing has
 // happened yet. Keys come last; if they are cut off, the console's Regenerate issues them.
-func (a *Application) ActivateAccount(ctx context.Context, cmd ActivateAccount) (Activation, error) {
-	link, err := a.CheckVerificationLink(ctx, cmd.Token)
+func (c *Commands) ActivateAccount(ctx context.Context, cmd ActivateAccount) (Activation, error) {
+	link, err := c.CheckVerificationLink(ctx, cmd.Token)
 	if err != nil {
 		return Activation{}, err
 	}
 	customer := link.CustomerID
-	password, err := a.sealPassword(ctx, customer, cmd.Password)
+	password, err := c.sealPassword(ctx, customer, cmd.Password)
 	if err != nil {
 		return Activation{}, err
 	}
-	account, _, err := Load[domain.Account](ctx, a.Store, domain.AccountStream(customer))
+	account, _, err := commands.Load[domain.Account](ctx, c.Store, domain.AccountStream(customer))
 	if err != nil {
-		return Activation{}, Unavailable(err)
+		return Activation{}, commands.Unavailable(err)
 	}
-	if _, err := Execute(ctx, a.Executor, cmd.By, domain.MailAddressStream(account.MailHash), func(m domain.MailAddress) ([]domain.Event, error) {
-		return m.Claim(customer, a.Now())
+	if _, err := commands.Execute(ctx, c.Executor, cmd.By, domain.MailAddressStream(account.MailHash), func(m domain.MailAddress) ([]domain.Event, error) {
+		return m.Claim(customer, c.Now())
 	}); err != nil {
 		return Activation{}, err
 	}
-	done, err := Execute(ctx, a.Executor, cmd.By, domain.AccountStream(customer), func(s domain.Account) ([]domain.Event, error) {
+	done, err := commands.Execute(ctx, c.Executor, cmd.By, domain.AccountStream(customer), func(s domain.Account) ([]domain.Event, error) {
 		if s.MailHash != account.MailHash {
 			return nil, domain.ErrLinkInvalid // corrected meanwhile: the claimed address is no longer the account's
 		}
-		return s.Activate(link.RequestID, password, a.Now())
+		return s.Activate(link.RequestID, password, c.Now())
 	})
 	if err != nil {
 		return Activation{}, err
 	}
-	keys, err := a.issueKeys(ctx, cmd.By, customer, done.State.SubscriptionID)
+	keys, err := c.issueKeys(ctx, cmd.By, customer, done.State.SubscriptionID)
 	if err != nil {
 		return Activation{}, err
 	}
@@ -74,9 +75,9 @@ func (a *Application) ActivateAccount(ctx context.Context, cmd ActivateAccount) 
 	for _, key := range keys {
 		activation.Position = max(activation.Position, key.Position)
 	}
-	if err := a.barrier.WaitFor(ctx, KeysReadModel, activation.Position); err != nil {
+	if err := c.barrier.WaitFor(ctx, KeysReadModel, activation.Position); err != nil {
 		// The keys exist and will work shortly; not to show them now would lose them.
-		a.log.WarnContext(ctx, "keys are shown before every node knows them", "error", fmt.Errorf("wait for %s: %w", KeysReadModel, err))
+		c.log.WarnContext(ctx, "keys are shown before every node knows them", "error", fmt.Errorf("wait for %s: %w", KeysReadModel, err))
 	}
 	return activation, nil
 }

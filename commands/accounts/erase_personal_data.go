@@ -1,0 +1,43 @@
+package accounts
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/domain"
+)
+
+// ErasePersonalData makes what is known of a person unreadable for ever, without touching the log, and closes the account.
+type ErasePersonalData struct {
+	By         commands.Origin
+	CustomerID uuid.UUID
+}
+
+// ErasePersonalData runs the command; it may be repeated until it succeeds. The key goes last: while it exists a
+// repetition still finds everything it needs.
+func (c *Commands) ErasePersonalData(ctx context.Context, cmd ErasePersonalData) error {
+	account, err := c.Account(ctx, cmd.CustomerID)
+	if err != nil {
+		return err
+	}
+	if !account.Registered() {
+		return domain.ErrNotRegistered
+	}
+	if _, err := commands.Execute(ctx, c.Executor, cmd.By, domain.AccountStream(cmd.CustomerID), func(s domain.Account) ([]domain.Event, error) {
+		return s.ErasePersonalData(c.Now()), nil
+	}); err != nil {
+		return err
+	}
+	if _, err := commands.Execute(ctx, c.Executor, cmd.By, domain.MailAddressStream(account.MailHash), func(m domain.MailAddress) ([]domain.Event, error) {
+		return m.Release(cmd.CustomerID, c.Now()), nil
+	}); err != nil {
+		return err
+	}
+	if err := c.vault.Destroy(ctx, cmd.CustomerID); err != nil {
+		return commands.Unavailable(fmt.Errorf("destroy the key of personal data: %w", err))
+	}
+	return nil
+}
