@@ -21,7 +21,6 @@ import (
 	"github.com/pas-ta/liveness/adapters/node"
 	"github.com/pas-ta/liveness/adapters/node/store"
 	"github.com/pas-ta/liveness/adapters/parts"
-	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/inference"
 )
 
@@ -221,7 +220,7 @@ func (c *DevCmd) serve(ctx context.Context, app *App, m *machine, siteListener, 
 	if err != nil {
 		return err
 	}
-	mails, err := accounts.NewMails(core.accounts, mailer, publicURL, flags.Support)
+	mails, err := core.accountMails(mailer, publicURL, flags.Support)
 	if err != nil {
 		return err
 	}

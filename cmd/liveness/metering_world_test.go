@@ -49,6 +49,7 @@ type meteredWorld struct {
 	t         *testing.T
 	clock     *settableClock
 	random    *rand.Rand
+	address   string // of the log
 	client    *eventstoredb.Client
 	store     *watchedStore
 	pool      *pgxpool.Pool
@@ -89,7 +90,8 @@ func newMeteredWorld(t *testing.T, start time.Time, limit int64, change ...func(
 	w.must(err)
 
 	embedded := nodetest.Start(t, node.Config{Store: store.Options{Now: w.logNow}, Logger: w.log})
-	w.client, err = eventstoredb.Connect(embedded.ConnectionString(), w.log)
+	w.address = embedded.ConnectionString()
+	w.client, err = eventstoredb.Connect(w.address, w.log)
 	w.must(err)
 	t.Cleanup(func() { _ = w.client.Close() })
 	w.store = &watchedStore{EventStore: eventstoredb.NewStore(w.client, domain.NewRegistry()), newest: map[string]uint64{}}

@@ -179,6 +179,11 @@ type worker struct {
 	reporting   *reporting // nil when usage is not reported
 }
 
+// accountMails sends through mailer, the mail of each event once.
+func (c *core) accountMails(mailer accounts.Mailer, site *url.URL, support string) (*accounts.Mails, error) {
+	return accounts.NewMails(c.accounts, postgres.NewSentMails(c.pool, mailer, c.log), site, support)
+}
+
 // openWorker prepares the worker. Without a product code nothing is reported to AWS, and a warning says so.
 func (c *core) openWorker(mails *accounts.Mails, usage reportingConfig, metrics prometheus.Registerer) (*worker, error) {
 	engine, err := c.projectionEngine()

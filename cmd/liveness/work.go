@@ -10,7 +10,6 @@ import (
 
 	"github.com/pas-ta/liveness/adapters/aws/notifications"
 	"github.com/pas-ta/liveness/commands"
-	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/projections/engine"
 )
 
@@ -64,7 +63,7 @@ func (c *WorkCmd) Run(ctx context.Context, app *App) error {
 		return err
 	}
 	defer observed.close(app.Log)
-	mails, err := accounts.NewMails(core.accounts, mailer, publicURL, c.Support)
+	mails, err := core.accountMails(mailer, publicURL, c.Support)
 	if err != nil {
 		return err
 	}
