@@ -15,6 +15,8 @@ type countRequest struct {
 	check  domain.Check
 	by     Origin
 	done   chan countOutcome // buffered: the flush never waits for a caller that has left
+
+	handedOver time.Time
 }
 
 type countOutcome struct {
@@ -85,13 +87,16 @@ const (
 	gatherPatience = 25 * time.Millisecond
 	// maxBatch keeps an append well below the store's limit of 1 MiB.
 	maxBatch = 400
-	// commitPatience is how long a batch tries to learn its outcome before its callers are told that it is not known.
-	commitPatience = 15 * time.Second
+	// commitTimeout is how long a batch tries to learn its outcome before its callers are told that it is not known, counted
+	// from when the first of them handed its check over; those that waited behind another batch get leastCommitTimeout.
+	commitTimeout      = 6 * time.Second
+	leastCommitTimeout = 3 * time.Second
 )
 
 // commit decides on a batch and appends it, again after every conflict, and answers each of its requests once.
 func (l *lane) commit(batch []*countRequest) {
-	ctx, cancel := context.WithTimeout(l.counter.ctx, commitPatience)
+	timeout := max(commitTimeout-time.Since(batch[0].handedOver), leastCommitTimeout)
+	ctx, cancel := context.WithTimeout(l.counter.ctx, timeout)
 	defer cancel()
 	if err := l.lockState(ctx); err != nil {
 		answerAll(batch, Unavailable(err))

@@ -144,7 +144,7 @@ func matchDigest(prior domain.CheckCompleted, digest string) (domain.CheckComple
 func (t *Ticket) Count(ctx context.Context, by Origin, digest string, judgement domain.Judgement) (domain.CheckCompleted, error) {
 	l := t.lane
 	request := &countRequest{
-		ticket: t, by: by, done: make(chan countOutcome, 1),
+		ticket: t, by: by, done: make(chan countOutcome, 1), handedOver: time.Now(),
 		check: domain.Check{ID: t.checkID, KeySlot: t.owner.Slot, Judgement: judgement, At: l.counter.now()},
 	}
 	if t.keyed {
@@ -166,7 +166,7 @@ func (t *Ticket) Count(ctx context.Context, by Origin, digest string, judgement 
 		go l.flush() // leaves the lane when nothing waits any more
 	}
 	// The caller's context does not end the wait: once handed over, the check may become durable at any moment, and an
-	// answer that says otherwise would be wrong. The batch's own patience bounds it.
+	// answer that says otherwise would be wrong. commitTimeout bounds it.
 	outcome := <-request.done
 	return outcome.event, outcome.err
 }

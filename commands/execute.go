@@ -152,18 +152,25 @@ func (x Executor) Propose(by Origin, stream string, revision int64, events []dom
 	return proposed
 }
 
+// appendKnownTimeout is how long after the first attempt an append of unknown outcome is still repeated.
+const appendKnownTimeout = 5 * time.Second
+
 // AppendUntilKnown repeats an append whose outcome is unknown until the store says what became of it. The repetition is
-// identical to the letter, so the store recognises it when the first one got through.
+// identical to the letter, so the store recognises it when the first one got through. What was never sent, because the
+// store is known to be down, is not repeated.
 func AppendUntilKnown(ctx context.Context, store EventStore, stream string, expected int64, events []Proposed) (Appended, error) {
 	policy := backoff.NewExponentialBackOff()
 	policy.InitialInterval, policy.MaxInterval = 20*time.Millisecond, time.Second
+	sent := false
 	return backoff.Retry(ctx, func() (Appended, error) {
 		appended, err := store.Append(ctx, stream, expected, events)
-		if err != nil && !errors.Is(err, ErrStoreUnavailable) {
+		down := errors.Is(err, ErrStoreDown)
+		if err != nil && !errors.Is(err, ErrStoreUnavailable) || down && !sent {
 			return appended, backoff.Permanent(err)
 		}
+		sent = sent || !down
 		return appended, err
-	}, backoff.WithBackOff(policy), backoff.WithMaxElapsedTime(15*time.Second))
+	}, backoff.WithBackOff(policy), backoff.WithMaxElapsedTime(appendKnownTimeout))
 }
 
 // Unavailable tells the caller that a part of ours does not answer, unless the error already says what is wrong.

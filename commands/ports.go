@@ -46,6 +46,8 @@ type EventStore interface {
 var (
 	ErrConflict         = errors.New("stream has moved on")
 	ErrStoreUnavailable = errors.New("event store is not available")
+	// ErrStoreDown is ErrStoreUnavailable of a store that is known not to answer, so that nothing was sent to it.
+	ErrStoreDown = fmt.Errorf("%w: it is known to be down", ErrStoreUnavailable)
 )
 
 // ConflictError is an ErrConflict that knows how far the stream has come.

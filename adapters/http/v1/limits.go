@@ -13,7 +13,7 @@ type Limits struct {
 	AddressBurst int     // 400
 
 	InFlight  int           // checks between their admission and their answer besides those in the queue: uploads, mostly; 512
-	BeginWait time.Duration // how long a request waits for its quota, or for another with its Idempotency-Key; 30 s
+	BeginWait time.Duration // how long a request waits for its quota, or for another with its Idempotency-Key; 9 s
 
 	MaxImage    int   // bytes of a decoded image; 10 MiB
 	ImageMemory int64 // bytes of all images that are uploaded, wait or are judged; 256 MiB, or 1 MiB for each place in the queue
@@ -24,7 +24,7 @@ func (l Limits) withDefaults(places int) Limits {
 	return Limits{
 		KeyRate: cmp.Or(l.KeyRate, 100), KeyBurst: cmp.Or(l.KeyBurst, 200),
 		AddressRate: cmp.Or(l.AddressRate, 200), AddressBurst: cmp.Or(l.AddressBurst, 400),
-		InFlight: cmp.Or(l.InFlight, 512), BeginWait: cmp.Or(l.BeginWait, 30*time.Second),
+		InFlight: cmp.Or(l.InFlight, 512), BeginWait: cmp.Or(l.BeginWait, 9*time.Second),
 		MaxImage: cmp.Or(l.MaxImage, 10<<20), ImageMemory: cmp.Or(l.ImageMemory, max(256<<20, int64(places)<<20)),
 	}
 }
