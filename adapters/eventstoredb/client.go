@@ -10,8 +10,7 @@ import (
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/metadata"
 
 	"github.com/pas-ta/liveness/commands"
 )
@@ -22,6 +21,8 @@ type Client struct {
 	settings *esdb.Configuration
 	log      *slog.Logger
 
+	availability availability
+
 	mu      sync.Mutex
 	current *esdb.Client
 	closed  bool
@@ -29,22 +30,31 @@ type Client struct {
 	copied atomic.Pointer[Copied] // what the log says of having been copied; nil before it was asked
 }
 
-// Discovery of the official client: long enough to sit out a restart of the node, short enough that a client that gave
-// up is replaced soon.
 const (
+	// Discovery of the official client: long enough to sit out a restart of the node, short enough that a client that gave
+	// up is replaced soon.
 	discoveryAttempts = 50
 	discoveryInterval = 100 // milliseconds
+	// gossipTimeout, in seconds, is how long the official client waits for a node that accepts and does not answer, while
+	// every call waits for it.
+	gossipTimeout = 3
+	// keepAliveTimeout is how long a connection without any call stays when the node hangs.
+	keepAliveTimeout = 3 * time.Second
+	// checkTimeout is how long Check looks for what is wrong.
+	checkTimeout = 1900 * time.Millisecond
+	// readTimeout bounds one page of a read; the client sets none for streaming calls.
+	readTimeout = 3 * time.Second
+	// appendTimeout bounds one attempt of an append, so that there is time for another one with the next leader.
+	appendTimeout = 3 * time.Second
 )
 
-// Connect prepares a connection to uri (esdb://host:port?tls=false, or a cluster's). It does not wait for the node: the
-// first call does. Ping tells whether it answers.
-func Connect(uri string, log *slog.Logger) (*Client, error) {
-	settings, err := esdb.ParseConnectionString(uri)
+// Connect prepares a connection to what a connection string names: esdb://host:port?tls=false, or a cluster's. It does not
+// wait for the node: the first call does. Check tells whether it can be used.
+func Connect(connectionString string, log *slog.Logger) (*Client, error) {
+	settings, err := parseConnectionString(connectionString, log)
 	if err != nil {
-		// The error is not wrapped: it may quote the address, and that may hold a password.
-		return nil, errors.New("the event store address is not valid: write it as esdb://host:port?tls=false or esdb://user:password@host:port")
+		return nil, fmt.Errorf("the event store address is not valid: %w. Write it as esdb://host:port?tls=false or esdb://user:password@host:port", err)
 	}
-	settings.MaxDiscoverAttempts, settings.DiscoveryInterval = discoveryAttempts, discoveryInterval
 	settings.Logger = func(level esdb.LogLevel, format string, args ...any) {
 		if level == esdb.LogError || level == esdb.LogWarn {
 			log.Debug("event store client", "message", fmt.Sprintf(format, args...))
@@ -60,12 +70,43 @@ func Connect(uri string, log *slog.Logger) (*Client, error) {
 // Close ends the connection. Calls under way fail as unavailable.
 func (c *Client) Close() error {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.closed {
+		c.mu.Unlock()
 		return nil
 	}
 	c.closed = true
-	return c.current.Close()
+	err := c.current.Close()
+	c.mu.Unlock()
+	c.availability.close()
+	return err
+}
+
+// Check says within two seconds whether the log can be read, and otherwise why, as a ConnectionError or a RightsError.
+func (c *Client) Check(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	// Side by side: the official client goes on looking for a node long after it is clear that there is none.
+	asking, stop := context.WithCancel(ctx)
+	defer stop()
+	diagnosis := make(chan error, 1)
+	go func() {
+		err := c.diagnose(ctx)
+		if err != nil {
+			stop()
+		}
+		diagnosis <- err
+	}()
+	_, err := run(asking, c, head)
+	if err == nil || !errors.Is(err, commands.ErrStoreUnavailable) {
+		return lacks(readAll, err)
+	}
+	if found := <-diagnosis; found != nil {
+		return found
+	}
+	return &ConnectionError{
+		Endpoint: c.endpoints(), Problem: "it does not let the log be read now", Advice: "It starts, has no leader or is overloaded: look at its own log",
+		Transient: true, Err: err,
+	}
 }
 
 // Ping asks the node for the end of the log.
@@ -74,23 +115,39 @@ func (c *Client) Ping(ctx context.Context) error {
 	return err
 }
 
+// Version returns the version of the node that the client is connected to.
+func (c *Client) Version(ctx context.Context) (string, error) {
+	return call(ctx, c, func(_ context.Context, client *esdb.Client) (string, error) {
+		version, err := client.GetServerVersion()
+		if err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("%d.%d.%d", version.Major, version.Minor, version.Patch), nil
+	})
+}
+
 // Head is the commit position of the newest event in the log, 0 when it is empty.
 func (c *Client) Head(ctx context.Context) (uint64, error) {
-	return call(ctx, c, func(ctx context.Context, client *esdb.Client) (uint64, error) {
-		stream, err := client.ReadAll(ctx, esdb.ReadAllOptions{From: esdb.End{}, Direction: esdb.Backwards}, 1)
-		if err != nil {
-			return 0, err
+	position, err := call(ctx, c, head)
+	return position, lacks(readAll, err)
+}
+
+const readAll = "read $all"
+
+func head(ctx context.Context, client *esdb.Client) (uint64, error) {
+	stream, err := client.ReadAll(ctx, esdb.ReadAllOptions{From: esdb.End{}, Direction: esdb.Backwards}, 1)
+	if err != nil {
+		return 0, err
+	}
+	defer stream.Close()
+	event, err := stream.Recv()
+	if err != nil {
+		if IsEnd(err) {
+			return 0, nil
 		}
-		defer stream.Close()
-		event, err := stream.Recv()
-		if err != nil {
-			if IsEnd(err) {
-				return 0, nil
-			}
-			return 0, err
-		}
-		return event.OriginalEvent().Position.Commit, nil
-	})
+		return 0, err
+	}
+	return event.OriginalEvent().Position.Commit, nil
 }
 
 func (c *Client) inner() (*esdb.Client, error) {
@@ -124,11 +181,25 @@ func Do[T any](ctx context.Context, c *Client, operation func(context.Context, *
 	return call(ctx, c, operation)
 }
 
-// call runs one operation of the official client and honours the context, which the client itself does not while it
+// call runs one operation of the official client, unless the store is known to be down.
+func call[T any](ctx context.Context, c *Client, operation func(context.Context, *esdb.Client) (T, error)) (T, error) {
+	if err := c.availability.known(); err != nil {
+		var none T
+		return none, err
+	}
+	value, err := run(ctx, c, operation)
+	c.availability.observe(c, err)
+	return value, err
+}
+
+// run runs one operation of the official client and honours the context, which the client itself does not while it
 // looks for a node: its callers queue on a channel that nobody may read any more. The operation therefore runs beside
 // the caller. When the caller leaves first, the operation ends with its own context, or by a panic of the closed
 // channel, which is the client's way of saying that it is gone.
-func call[T any](ctx context.Context, c *Client, operation func(context.Context, *esdb.Client) (T, error)) (T, error) {
+//
+// Every call asks for the leader: what another node answers may be out of date. The official client puts the header on the
+// incoming context, where it is never sent.
+func run[T any](ctx context.Context, c *Client, operation func(context.Context, *esdb.Client) (T, error)) (T, error) {
 	type outcome struct {
 		value T
 		err   error
@@ -138,6 +209,7 @@ func call[T any](ctx context.Context, c *Client, operation func(context.Context,
 	if err != nil {
 		return none, err
 	}
+	ctx = metadata.AppendToOutgoingContext(ctx, "requires-leader", "true")
 	done := make(chan outcome, 1)
 	go func() {
 		defer func() {
@@ -154,38 +226,10 @@ func call[T any](ctx context.Context, c *Client, operation func(context.Context,
 			if closed := (*esdb.Error)(nil); errors.As(o.err, &closed) && closed.Code() == esdb.ErrorCodeConnectionClosed {
 				c.replace(client)
 			}
-			return o.value, storeError(o.err)
+			return o.value, c.storeError(o.err)
 		}
 		return o.value, nil
 	case <-ctx.Done():
 		return none, fmt.Errorf("%w: %w", commands.ErrStoreUnavailable, ctx.Err())
 	}
 }
-
-// storeError says in terms of the port what went wrong. What the node refuses for good stays an error of its own;
-// everything else may or may not have happened.
-func storeError(err error) error {
-	if errors.Is(err, commands.ErrStoreUnavailable) || errors.Is(err, commands.ErrConflict) {
-		return err
-	}
-	failure := (*esdb.Error)(nil)
-	if !errors.As(err, &failure) {
-		return fmt.Errorf("%w: %w", commands.ErrStoreUnavailable, err)
-	}
-	switch failure.Code() {
-	case esdb.ErrorCodeWrongExpectedVersion:
-		return conflictError(failure)
-	case esdb.ErrorCodeStreamDeleted, esdb.ErrorCodeAccessDenied, esdb.ErrorCodeUnauthenticated,
-		esdb.ErrorCodeUnsupportedFeature, esdb.ErrorCodeParsing:
-		return err
-	case esdb.ErrorCodeUnknown:
-		switch status.Code(failure.Err()) {
-		case codes.InvalidArgument, codes.FailedPrecondition, codes.OutOfRange, codes.ResourceExhausted: // its disk is full
-			return err
-		}
-	}
-	return fmt.Errorf("%w: %w", commands.ErrStoreUnavailable, err)
-}
-
-// readDeadline bounds one page of a read; the client sets none for streaming calls.
-const readDeadline = 10 * time.Second

@@ -1,5 +1,11 @@
 package eventstoredb
 
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+)
+
 // SetTailEvents bounds the live tail of a source that nobody follows yet.
 func SetTailEvents(s *Source, most int) { s.tailEvents = most }
 
@@ -22,4 +28,21 @@ func Tail(s *Source) (low uint64, ended <-chan struct{}) {
 	s.tail.mu.Lock()
 	defer s.tail.mu.Unlock()
 	return s.tail.low, s.tail.ended
+}
+
+// Parsed describes what a connection string means.
+func Parsed(text string, log *slog.Logger) (string, error) {
+	config, err := parseConnectionString(text, log)
+	if err != nil {
+		return "", err
+	}
+	hosts := config.Address
+	for i, seed := range config.GossipSeeds {
+		hosts += strings.Repeat(",", min(i, 1)) + seed.String()
+	}
+	text = fmt.Sprintf("%s discover=%t tls=%t user=%s password=%s", hosts, config.DnsDiscover, !config.DisableTLS, config.Username, config.Password)
+	if config.SkipCertificateVerification {
+		text += " unverified"
+	}
+	return text, nil
 }

@@ -37,13 +37,21 @@ func (s *Store) Append(ctx context.Context, stream string, expected int64, event
 		}
 		data[i] = encoded
 	}
-	return call(ctx, s.client, func(ctx context.Context, client *esdb.Client) (commands.Appended, error) {
+	attempt, cancel := context.WithTimeout(ctx, appendTimeout)
+	defer cancel()
+	appended, err := call(attempt, s.client, func(ctx context.Context, client *esdb.Client) (commands.Appended, error) {
 		result, err := client.AppendToStream(ctx, stream, esdb.AppendToStreamOptions{ExpectedRevision: expectedRevision(expected)}, data...)
 		if err != nil {
 			return commands.Appended{}, err
 		}
 		return commands.Appended{Revision: result.NextExpectedVersion, Position: result.CommitPosition}, nil
 	})
+	if errors.Is(err, io.EOF) {
+		// The node answered before it had read everything, which the client does not look at. Whoever is asked to read gives
+		// the same answer whole: that another node is the leader now, for one, and the client follows it.
+		_ = s.client.Ping(attempt)
+	}
+	return appended, lacks("write to "+stream, err)
 }
 
 func expectedRevision(expected int64) esdb.ExpectedRevision {
@@ -84,7 +92,7 @@ func (s *Store) ReadLast(ctx context.Context, stream string) (domain.Recorded, b
 }
 
 func (s *Store) read(ctx context.Context, stream string, options esdb.ReadStreamOptions, limit int) ([]domain.Recorded, error) {
-	ctx, cancel := context.WithTimeout(ctx, readDeadline)
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	raw, err := call(ctx, s.client, func(ctx context.Context, client *esdb.Client) ([]*esdb.RecordedEvent, error) {
 		reading, err := client.ReadStream(ctx, stream, options, uint64(limit))
@@ -105,7 +113,7 @@ func (s *Store) read(ctx context.Context, stream string, options esdb.ReadStream
 		}
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", stream, err)
+		return nil, fmt.Errorf("read %s: %w", stream, lacks("read "+stream, err))
 	}
 	page := make([]domain.Recorded, len(raw))
 	for i, event := range raw {
@@ -114,10 +122,4 @@ func (s *Store) read(ctx context.Context, stream string, options esdb.ReadStream
 		}
 	}
 	return page, nil
-}
-
-// IsEnd returns whether a read is through. A stream that does not exist has nothing to read.
-func IsEnd(err error) bool {
-	missing := (*esdb.Error)(nil)
-	return errors.Is(err, io.EOF) || errors.As(err, &missing) && missing.Code() == esdb.ErrorCodeResourceNotFound
 }

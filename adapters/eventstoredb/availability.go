@@ -1,0 +1,118 @@
+package eventstoredb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/pas-ta/liveness/commands"
+)
+
+// availability is a circuit breaker. From the first call that the store leaves unanswered it is asked again and again,
+// beside the callers, until it answers; while it has not done so for downAfter, calls fail at once. Callers are never the
+// ones that try whether it is back: on a node that hangs each of them would wait for its whole deadline.
+//
+// The zero value is ready.
+type availability struct {
+	mu       sync.Mutex
+	down     error     // why calls fail at once; nil while they are made
+	answered time.Time // when a call was answered last
+	stop     context.CancelFunc
+	probing  sync.WaitGroup
+	closed   bool
+}
+
+const (
+	downAfter     = 3 * time.Second
+	probeInterval = 250 * time.Millisecond
+	probeTimeout  = 2 * time.Second
+)
+
+// known returns why the store is known to be down.
+func (a *availability) known() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.down
+}
+
+// observe takes note of how a call ended.
+func (a *availability) observe(c *Client, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case !errors.Is(err, commands.ErrStoreUnavailable):
+		a.answered = time.Now() // a refusal is an answer
+	case errors.Is(err, context.Canceled) || a.stop != nil || a.closed:
+	default:
+		ctx, stop := context.WithCancel(context.Background())
+		a.stop = stop
+		a.probing.Go(func() { a.probe(ctx, c) })
+	}
+}
+
+// probe asks until the store answers.
+func (a *availability) probe(ctx context.Context, c *Client) {
+	began := time.Now()
+	defer func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if a.down != nil && ctx.Err() == nil {
+			c.log.Info("event store answers again", "after", time.Since(began).Round(time.Millisecond))
+		}
+		a.stop()
+		a.down, a.stop = nil, nil
+	}()
+	for ctx.Err() == nil {
+		asked := time.Now()
+		client, err := c.inner()
+		if err == nil {
+			asking, cancel := context.WithTimeout(ctx, probeTimeout)
+			_, err = run(asking, c, head)
+			cancel()
+		}
+		if !errors.Is(err, commands.ErrStoreUnavailable) || a.answeredSince(asked) {
+			return
+		}
+		if time.Since(asked) >= probeTimeout {
+			c.replace(client) // its connection is to a node that hangs; discovery may find another
+		}
+		if time.Since(began) >= downAfter && a.known() == nil {
+			a.declareDown(ctx, c, err)
+		}
+		pause(ctx, probeInterval)
+	}
+}
+
+func (a *availability) answeredSince(t time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.answered.After(t)
+}
+
+func (a *availability) declareDown(ctx context.Context, c *Client, err error) {
+	looking, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	if found := c.diagnose(looking); found != nil {
+		err = found
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	c.log.Warn("event store does not answer; until it does, what needs it is refused at once", "error", err)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.down = fmt.Errorf("%w: %w", commands.ErrStoreDown, err)
+}
+
+// close ends the probing.
+func (a *availability) close() {
+	a.mu.Lock()
+	a.closed = true
+	if a.stop != nil {
+		a.stop()
+	}
+	a.mu.Unlock()
+	a.probing.Wait()
+}
