@@ -78,9 +78,12 @@ func (c *Copied) recordedAt(raw *esdb.RecordedEvent, meta domain.Metadata) time.
 	return meta.OccurredAt.UTC()
 }
 
+// copiedTimeout bounds the reading of what a copy noted.
+const copiedTimeout = 10 * time.Second
+
 // ReadCopied returns what a log says of having been copied. It reads it anew.
 func (c *Client) ReadCopied(ctx context.Context) (*Copied, error) {
-	ctx, cancel := context.WithTimeout(ctx, readDeadline)
+	ctx, cancel := context.WithTimeout(ctx, copiedTimeout)
 	defer cancel()
 	events, err := call(ctx, c, func(ctx context.Context, client *esdb.Client) ([]*esdb.RecordedEvent, error) {
 		reading, err := client.ReadStream(ctx, CopyStream, esdb.ReadStreamOptions{Direction: esdb.Forwards, From: esdb.Start{}}, math.MaxInt64)

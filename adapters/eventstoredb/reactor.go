@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"github.com/cenkalti/backoff/v5"
 
+	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -26,48 +28,86 @@ type Reactor struct {
 	Events []string // types of the events that are handled
 	Handle func(ctx context.Context, recorded domain.Recorded) error
 
-	// Hopeless says which failures of Handle would only come again: such an event is parked at once. Nil knows none.
-	Hopeless func(error) bool
+	// Permanent says which failures of Handle would only come again: such an event is parked at once. Nil knows none.
+	Permanent func(error) bool
+
+	mu      sync.Mutex
+	stopped error // why it does not run; nil while it does
 }
 
 // NewReactor handles events of registry. Group, Events and Handle are the caller's to set.
 func NewReactor(client *Client, registry *domain.Registry, log *slog.Logger) *Reactor {
-	return &Reactor{client: client, codec: codec{registry, client}, log: log}
+	return &Reactor{client: client, codec: codec{registry, client}, log: log, stopped: errors.New("it has not begun")}
 }
 
 const (
-	reactorWorkers    = 4
-	reactorMaxRetries = 300 // with the pauses below: about five hours
-	reactorFirstPause = time.Second
-	reactorLastPause  = time.Minute
-	reactorTimeout    = 5 * time.Minute // longer than a pause and an attempt, else the store gives the event to another
+	reactorWorkers      = 4
+	reactorMaxRetries   = 300 // with the pauses below: about five hours
+	reactorFirstPause   = time.Second
+	reactorLastPause    = time.Minute
+	reactorTimeout      = 5 * time.Minute // longer than a pause and an attempt, else the store gives the event to another
+	reactorMaxReconnect = 5 * time.Second
 )
 
 // Run handles events until ctx ends, reconnecting when the store goes away.
 func (r *Reactor) Run(ctx context.Context) error {
+	wait := backoff.NewExponentialBackOff()
+	wait.InitialInterval, wait.MaxInterval = 250*time.Millisecond, reactorMaxReconnect
+	told := ""
 	for ctx.Err() == nil {
-		err := r.consume(ctx)
+		err := r.consume(ctx, func() {
+			r.setStopped(nil)
+			if told != "" {
+				r.log.Info("reactor runs again", "group", r.Group)
+			}
+			told = ""
+			wait.Reset()
+		})
 		if ctx.Err() != nil {
 			break
 		}
-		r.log.Warn("reactor has lost the log and reconnects", "group", r.Group, "error", err)
-		pause(ctx, reactorFirstPause)
+		r.setStopped(err)
+		level := slog.LevelDebug
+		if cause := causeOf(err); cause != told {
+			told, level = cause, slog.LevelWarn // once per cause, not once per attempt
+		}
+		r.log.Log(ctx, level, "reactor does not run", "group", r.Group, "error", err)
+		pause(ctx, wait.NextBackOff())
 	}
+	r.setStopped(errors.New("it has ended"))
 	return nil
 }
 
-func (r *Reactor) consume(ctx context.Context) error {
-	if err := r.ensureGroup(ctx); err != nil {
-		return err
+// Check returns why the reactor does not run; nil while it does.
+func (r *Reactor) Check() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.stopped
+}
+
+func (r *Reactor) setStopped(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stopped = err
+}
+
+// causeOf returns the same text for what an operator has to look at once.
+func causeOf(err error) string {
+	if errors.Is(err, commands.ErrStoreUnavailable) {
+		return commands.ErrStoreUnavailable.Error()
 	}
+	return err.Error()
+}
+
+// consume handles events until the subscription is lost; running is called once it stands.
+func (r *Reactor) consume(ctx context.Context, running func()) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	subscription, err := call(ctx, r.client, func(ctx context.Context, client *esdb.Client) (*esdb.PersistentSubscription, error) {
-		return client.SubscribeToPersistentSubscriptionToAll(ctx, r.Group, esdb.SubscribeToPersistentSubscriptionOptions{BufferSize: reactorWorkers})
-	})
+	subscription, err := r.connect(ctx)
 	if err != nil {
 		return err
 	}
+	running()
 	answers := &answers{subscription: subscription}
 	var workers sync.WaitGroup
 	defer func() {
@@ -77,58 +117,42 @@ func (r *Reactor) consume(ctx context.Context) error {
 	}()
 	// The store keeps at most BufferSize events unanswered, so there are never more goroutines than that.
 	for {
-		happened := subscription.Recv()
+		received := subscription.Recv()
 		switch {
-		case happened.EventAppeared != nil:
-			appeared := happened.EventAppeared
+		case received.EventAppeared != nil:
+			appeared := received.EventAppeared
 			workers.Go(func() { r.handle(ctx, answers, appeared) })
-		case happened.SubscriptionDropped != nil:
-			return happened.SubscriptionDropped.Error
+		case received.SubscriptionDropped != nil:
+			return lacks(readAll, r.client.storeError(received.SubscriptionDropped.Error))
 		}
 	}
 }
 
-// handle works on one event and answers for it.
-func (r *Reactor) handle(ctx context.Context, answers *answers, appeared *esdb.EventAppeared) {
-	raw := appeared.Event.OriginalEvent()
-	recorded, err := r.codec.decode(raw)
+// connect joins the group. It is created when it is missing only: that takes more rights than using it does.
+func (r *Reactor) connect(ctx context.Context) (*esdb.PersistentSubscription, error) {
+	subscribe := func(ctx context.Context, client *esdb.Client) (*esdb.PersistentSubscription, error) {
+		return client.SubscribeToPersistentSubscriptionToAll(ctx, r.Group, esdb.SubscribeToPersistentSubscriptionOptions{BufferSize: reactorWorkers})
+	}
+	subscription, err := call(ctx, r.client, subscribe)
+	if hasCode(err, esdb.ErrorCodeResourceNotFound) {
+		if _, err := r.Prepare(ctx); err != nil {
+			return nil, err
+		}
+		subscription, err = call(ctx, r.client, subscribe)
+	}
 	if err != nil {
-		r.log.Error("event cannot be read and is parked", "group", r.Group, "type", raw.EventType, "stream", raw.StreamID, "revision", raw.EventNumber, "error", err)
-		answers.send(func(s *esdb.PersistentSubscription) error {
-			return s.Nack("cannot be decoded", esdb.NackActionPark, appeared.Event)
-		})
-		return
+		return nil, fmt.Errorf("connect to persistent subscription %s: %w", r.Group, lacks(readAll, err))
 	}
-	if err := r.Handle(ctx, recorded); err != nil {
-		if ctx.Err() != nil {
-			return // not answered: another node gets it
-		}
-		if r.Hopeless != nil && r.Hopeless(err) {
-			r.log.Error("event cannot be handled and is parked", "group", r.Group, "type", raw.EventType, "stream", raw.StreamID, "revision", raw.EventNumber, "error", err)
-			answers.send(func(s *esdb.PersistentSubscription) error {
-				return s.Nack("cannot be handled", esdb.NackActionPark, appeared.Event)
-			})
-			return
-		}
-		wait := min(reactorFirstPause<<min(appeared.RetryCount, 10), reactorLastPause)
-		r.log.Warn("event could not be handled", "group", r.Group, "type", raw.EventType, "stream", raw.StreamID, "revision", raw.EventNumber,
-			"attempt", appeared.RetryCount+1, "wait", wait, "error", err)
-		pause(ctx, wait)
-		answers.send(func(s *esdb.PersistentSubscription) error {
-			return s.Nack("handler failed", esdb.NackActionRetry, appeared.Event)
-		})
-		return
-	}
-	answers.send(func(s *esdb.PersistentSubscription) error { return s.Ack(appeared.Event) })
+	return subscription, nil
 }
 
-// ensureGroup creates the subscription at the start of the log, once for all nodes.
-func (r *Reactor) ensureGroup(ctx context.Context) error {
-	err := r.client.CreateGroup(ctx, r.Group, r.Events, esdb.Start{})
-	if exists := (*esdb.Error)(nil); errors.As(err, &exists) && exists.Code() == esdb.ErrorCodeResourceAlreadyExists {
-		return nil
+// Prepare creates the group at the start of the log, once for all nodes; false when it is there already.
+func (r *Reactor) Prepare(ctx context.Context) (created bool, err error) {
+	err = r.client.CreateGroup(ctx, r.Group, r.Events, esdb.Start{})
+	if hasCode(err, esdb.ErrorCodeResourceAlreadyExists) {
+		return false, nil
 	}
-	return err
+	return err == nil, err
 }
 
 // CreateGroup creates a reactor's persistent subscription. The event at from is the first one that it delivers.
@@ -144,22 +168,66 @@ func (c *Client) CreateGroup(ctx context.Context, group string, events []string,
 		})
 	})
 	if err != nil {
-		return fmt.Errorf("create persistent subscription %s: %w", group, err)
+		right := fmt.Sprintf("create the persistent subscription %s, which is missing (that takes a user of $ops or $admins, once)", group)
+		return fmt.Errorf("create persistent subscription %s: %w", group, lacks(right, err))
 	}
 	return nil
 }
 
-// answers sends acknowledgements one at a time: a gRPC stream takes no concurrent sends.
+// handle works on one event and answers for it.
+func (r *Reactor) handle(ctx context.Context, answers *answers, appeared *esdb.EventAppeared) {
+	raw := appeared.Event.Event // of a parked message that is replayed what its link points to
+	if raw == nil {
+		link := appeared.Event.OriginalEvent()
+		r.log.Warn("parked event is gone from the log and passed over", "group", r.Group, "link", link.StreamID, "revision", link.EventNumber)
+		answers.ack(appeared.Event)
+		return
+	}
+	if !r.codec.owns(raw) {
+		answers.ack(appeared.Event) // another program's, whatever it holds
+		return
+	}
+	log := r.log.With("group", r.Group, "type", raw.EventType, "stream", raw.StreamID, "revision", raw.EventNumber)
+	recorded, err := r.codec.decode(raw)
+	if err != nil {
+		log.Error("event cannot be read and is parked", "error", err)
+		answers.nack("cannot be decoded", esdb.NackActionPark, appeared.Event)
+		return
+	}
+	err = r.Handle(ctx, recorded)
+	switch {
+	case err == nil:
+		answers.ack(appeared.Event)
+	case ctx.Err() != nil:
+		// Not answered: another node gets it.
+	case r.Permanent != nil && r.Permanent(err):
+		log.Error("event cannot be handled and is parked", "error", err)
+		answers.nack("cannot be handled", esdb.NackActionPark, appeared.Event)
+	default:
+		wait := min(reactorFirstPause<<min(appeared.RetryCount, 10), reactorLastPause)
+		log.Warn("event could not be handled", "attempt", appeared.RetryCount+1, "wait", wait, "error", err)
+		pause(ctx, wait)
+		answers.nack("handler failed", esdb.NackActionRetry, appeared.Event)
+	}
+}
+
+// answers sends acknowledgements one at a time: a gRPC stream takes no concurrent sends. One that is lost costs nothing
+// but another delivery.
 type answers struct {
 	mu           sync.Mutex
 	subscription *esdb.PersistentSubscription
 }
 
-// send gives an answer. One that is lost costs nothing but another delivery.
-func (a *answers) send(answer func(*esdb.PersistentSubscription) error) {
+func (a *answers) ack(event *esdb.ResolvedEvent) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	_ = answer(a.subscription)
+	_ = a.subscription.Ack(event)
+}
+
+func (a *answers) nack(reason string, action esdb.NackAction, event *esdb.ResolvedEvent) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	_ = a.subscription.Nack(reason, action, event)
 }
 
 func pause(ctx context.Context, wait time.Duration) {

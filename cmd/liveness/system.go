@@ -195,7 +195,7 @@ func (c *core) openWorker(mails *accounts.Mails, usage reportingConfig, metrics 
 	}
 	mailing := eventstoredb.NewReactor(c.client, c.registry, c.log)
 	mailing.Group, mailing.Events, mailing.Handle = accounts.MailGroup, accounts.MailEvents(), mails.HandleRecorded
-	mailing.Hopeless = accounts.Undeliverable
+	mailing.Permanent = accounts.Undeliverable
 	w := &worker{projections: engine, mailing: mailing}
 	if usage.productCode == "" {
 		c.log.Warn("no product code is configured: usage is not reported to AWS and agreements are not followed")
