@@ -67,26 +67,3 @@ func (e *ConflictError) Is(target error) bool { return target == ErrConflict }
 type Barrier interface {
 	WaitFor(ctx context.Context, readModel string, position uint64) error
 }
-
-// KeyOwner is what a valid API key stands for.
-type KeyOwner struct {
-	CustomerID     uuid.UUID
-	SubscriptionID uuid.UUID
-	Slot           domain.KeySlot
-}
-
-// KeyDirectory finds the owner of a key by the key's hash; false when no current key has it.
-type KeyDirectory interface {
-	FindKey(ctx context.Context, hash string) (KeyOwner, bool, error)
-}
-
-// CheckIndex finds counted calls that had an Idempotency-Key by their id; others are never looked up. It may lag behind the log; indexed says up to which ordinal of the month it is
-// complete, so that the caller reads the rest from the stream.
-type CheckIndex interface {
-	FindCheck(ctx context.Context, subscription uuid.UUID, month domain.Month, check uuid.UUID) (ordinal int64, found bool, indexed int64, err error)
-}
-
-// Judge judges the largest face of an image. Its refusals are domain errors (invalid image, overloaded).
-type Judge interface {
-	Judge(ctx context.Context, image []byte, format string) (domain.Judgement, error)
-}

@@ -10,8 +10,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/accounts"
+	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections/engine"
 )
@@ -63,22 +63,22 @@ type APIKeys struct {
 	pool *pgxpool.Pool
 }
 
-var _ commands.KeyDirectory = (*APIKeys)(nil)
+var _ counting.KeyDirectory = (*APIKeys)(nil)
 
 // NewAPIKeys queries through pool.
 func NewAPIKeys(pool *pgxpool.Pool) *APIKeys { return &APIKeys{pool: pool} }
 
 // FindKey finds the owner of a key by its hash: one look-up by primary key in a statement that each connection prepares
 // once.
-func (k *APIKeys) FindKey(ctx context.Context, hash string) (commands.KeyOwner, bool, error) {
-	var owner commands.KeyOwner
+func (k *APIKeys) FindKey(ctx context.Context, hash string) (counting.KeyOwner, bool, error) {
+	var owner counting.KeyOwner
 	err := k.pool.QueryRow(ctx, "select customer_id, subscription_id, slot from api_keys.keys where hash = $1", hash).
 		Scan(&owner.CustomerID, &owner.SubscriptionID, &owner.Slot)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return commands.KeyOwner{}, false, nil
+		return counting.KeyOwner{}, false, nil
 	}
 	if err != nil {
-		return commands.KeyOwner{}, false, fmt.Errorf("find API key: %w", err)
+		return counting.KeyOwner{}, false, fmt.Errorf("find API key: %w", err)
 	}
 	return owner, true, nil
 }

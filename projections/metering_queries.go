@@ -189,15 +189,15 @@ func (m *Metering) Reported(ctx context.Context, subscription uuid.UUID, month d
 	return r, nil
 }
 
-// LicenceStanding is what became of all calls beyond the plan of one subscription.
-type LicenceStanding struct {
+// LicenceOverage is what became of all calls beyond the plan of one subscription.
+type LicenceOverage struct {
 	SubscriptionID uuid.UUID
 	LicenseARN     string
 	ReportedOverage
 }
 
-// Standings tells for every subscription what became of its calls beyond the plan, since its start.
-func (m *Metering) Standings(ctx context.Context) ([]LicenceStanding, error) {
+// Overages tells for every subscription what became of its calls beyond the plan, since its start.
+func (m *Metering) Overages(ctx context.Context) ([]LicenceOverage, error) {
 	rows, _ := m.pool.Query(ctx, `
 		select subscription_id, coalesce(license_arn, ''), coalesce(counted, 0) + coalesce(late_calls, 0), coalesce(accepted, 0), coalesce(pending, 0),
 			coalesce(carried_open, 0), coalesce(rejected, 0) + coalesce(late_calls, 0) + coalesce(late_carried, 0), coalesce(quarantined, 0)
@@ -209,8 +209,8 @@ func (m *Metering) Standings(ctx context.Context) ([]LicenceStanding, error) {
 			select subscription_id, sum(calls), sum(carried) from metering.late group by subscription_id
 		) as t (subscription_id, late_calls, late_carried) using (subscription_id)
 		order by subscription_id`)
-	return collected(rows, "reported overage", func(row pgx.CollectableRow) (LicenceStanding, error) {
-		var s LicenceStanding
+	return collected(rows, "reported overage", func(row pgx.CollectableRow) (LicenceOverage, error) {
+		var s LicenceOverage
 		err := row.Scan(append([]any{&s.SubscriptionID, &s.LicenseARN}, s.fields()...)...)
 		return s, err
 	})

@@ -28,25 +28,25 @@ func TestMeteringAccountsForEveryCall(t *testing.T) {
 		if _, ok := events[0].Event.(domain.CheckCompleted); ok && len(events) > 40 {
 			continue // the sums are the same from call to call
 		}
-		standings, err := metering.Standings(t.Context())
+		overages, err := metering.Overages(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, s := range standings {
+		for _, s := range overages {
 			if s.Difference() != 0 {
 				t.Fatalf("after %s at position %d something is lost or doubled: %+v", events[0].Event.EventType(), events[0].Position, s.ReportedOverage)
 			}
 		}
 	}
-	standings, err := metering.Standings(t.Context())
-	if err != nil || len(standings) != 1 {
-		t.Fatal(standings, err)
+	overages, err := metering.Overages(t.Context())
+	if err != nil || len(overages) != 1 {
+		t.Fatal(overages, err)
 	}
 	// Five calls were carried to the end and lost there, a sixth came too late.
-	want := projections.LicenceStanding{
+	want := projections.LicenceOverage{
 		SubscriptionID: c.Subscription, LicenseARN: "arn:aws:license-manager::1:license:l-1", ReportedOverage: projections.ReportedOverage{Counted: 6, WrittenOff: 6},
 	}
-	if diff := cmp.Diff(want, standings[0]); diff != "" {
+	if diff := cmp.Diff(want, overages[0]); diff != "" {
 		t.Error(diff)
 	}
 	health, err := metering.Health(t.Context())

@@ -11,7 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
 	"github.com/pas-ta/liveness/projections/engine"
@@ -166,13 +166,13 @@ func TestAPIKeys(t *testing.T) {
 		t.Fatalf("a key before any was issued: %v, %v", found, err)
 	}
 	applyAll(t, pool, p, log.All())
-	for hash, want := range map[string]commands.KeyOwner{
+	for hash, want := range map[string]counting.KeyOwner{
 		"a": {}, "c": {}, "nonsense": {},
 		"b": {CustomerID: c.ID, SubscriptionID: c.Subscription, Slot: domain.SlotSecondary},
 		"d": {CustomerID: c.ID, SubscriptionID: c.Subscription, Slot: domain.SlotPrimary},
 	} {
 		got, found, err := keys.FindKey(t.Context(), hash)
-		if err != nil || got != want || found != (want != commands.KeyOwner{}) {
+		if err != nil || got != want || found != (want != counting.KeyOwner{}) {
 			t.Errorf("FindKey(%s) = %v, %v, %v; want %v", hash, got, found, err, want)
 		}
 	}

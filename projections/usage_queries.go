@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -18,7 +18,7 @@ type Usage struct {
 	pool *pgxpool.Pool
 }
 
-var _ commands.CheckIndex = (*Usage)(nil)
+var _ counting.CheckIndex = (*Usage)(nil)
 
 // NewUsage queries through pool.
 func NewUsage(pool *pgxpool.Pool) *Usage { return &Usage{pool: pool} }

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/inference"
 	"github.com/pas-ta/liveness/inference/decode"
@@ -18,12 +18,12 @@ type Judge struct {
 	engine *inference.Engine
 }
 
-var _ commands.Judge = (*Judge)(nil)
+var _ counting.Judge = (*Judge)(nil)
 
 // New judges with engine.
 func New(engine *inference.Engine) *Judge { return &Judge{engine: engine} }
 
-// Judge judges the largest face of an image; see commands.Judge.
+// Judge judges the largest face of an image; see counting.Judge.
 func (j *Judge) Judge(ctx context.Context, image []byte, format string) (domain.Judgement, error) {
 	stated, err := decode.ParseFormat(format)
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
 )
@@ -167,7 +167,7 @@ func monthsFrom(first domain.Month) []domain.Month {
 
 func (c *cluster) subscription(t *testing.T) uuid.UUID {
 	t.Helper()
-	keys := commands.NewKeyAuthenticator(projections.NewAPIKeys(c.core.pool), c.core.secret, time.Now)
+	keys := counting.NewKeyAuthenticator(projections.NewAPIKeys(c.core.pool), c.core.secret, time.Now)
 	owner, err := keys.AuthenticateKey(t.Context(), c.demo.Primary)
 	if err != nil {
 		t.Fatal(err)

@@ -18,6 +18,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/node"
 	"github.com/pas-ta/liveness/adapters/node/nodetest"
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -38,7 +39,7 @@ func BenchmarkDurableChecks(b *testing.B) {
 					return err
 				}
 				defer ticket.Release()
-				_, err = checker.Check(ctx, ticket, commands.CheckLiveness{
+				_, err = checker.Check(ctx, ticket, counting.CheckLiveness{
 					By: commands.NewOrigin(domain.ActorAPIClient), Format: "jpeg", StartedAt: time.Now(),
 				})
 				return err
@@ -100,7 +101,7 @@ func (unindexed) FindCheck(context.Context, uuid.UUID, domain.Month, uuid.UUID) 
 }
 
 // countingSystem starts a node on disk and a checker that is its client.
-func countingSystem(b *testing.B, subscriptions int) (*commands.LivenessChecker, []commands.KeyOwner) {
+func countingSystem(b *testing.B, subscriptions int) (*counting.LivenessChecker, []counting.KeyOwner) {
 	b.Helper()
 	log := slog.New(slog.DiscardHandler)
 	started := nodetest.Start(b, node.Config{})
@@ -110,9 +111,9 @@ func countingSystem(b *testing.B, subscriptions int) (*commands.LivenessChecker,
 	}
 	b.Cleanup(func() { _ = client.Close() })
 	store := eventstoredb.NewStore(client, domain.NewRegistry())
-	owners := make([]commands.KeyOwner, subscriptions)
+	owners := make([]counting.KeyOwner, subscriptions)
 	for i := range owners {
-		owners[i] = commands.KeyOwner{CustomerID: uuid.New(), SubscriptionID: uuid.New(), Slot: domain.SlotPrimary}
+		owners[i] = counting.KeyOwner{CustomerID: uuid.New(), SubscriptionID: uuid.New(), Slot: domain.SlotPrimary}
 		begun := domain.SubscriptionStarted{
 			SubscriptionID: owners[i].SubscriptionID, CustomerID: owners[i].CustomerID, Plan: domain.PlanEnterprise,
 			Limit: 1 << 40, Overage: domain.OverageStop, StartedAt: time.Now().UTC(),
@@ -122,9 +123,9 @@ func countingSystem(b *testing.B, subscriptions int) (*commands.LivenessChecker,
 			b.Fatal(err)
 		}
 	}
-	counter := commands.NewUsageCounter(store, unindexed{}, time.Now, log)
+	counter := counting.NewUsageCounter(store, unindexed{}, time.Now, log)
 	b.Cleanup(counter.Close)
-	return commands.NewLivenessChecker(counter, constantJudge{}, make([]byte, 32), time.Now), owners
+	return counting.NewLivenessChecker(counter, constantJudge{}, make([]byte, 32), time.Now), owners
 }
 
 // countingTables makes the tables of the usual way.

@@ -15,6 +15,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/awssim"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/accounts"
+	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
@@ -142,7 +143,7 @@ func (d *demoCustomer) findValidKey(ctx context.Context, c *core) error {
 	if err := c.barrier.WaitFor(ctx, projections.APIKeysProjection().Name, head); err != nil {
 		c.log.WarnContext(ctx, "the demo customer's keys are looked up before the read model has caught up", "error", err)
 	}
-	keys := commands.NewKeyAuthenticator(projections.NewAPIKeys(c.pool), c.secret, time.Now)
+	keys := counting.NewKeyAuthenticator(projections.NewAPIKeys(c.pool), c.secret, time.Now)
 	for _, key := range []string{d.Primary, d.Secondary} {
 		_, err := keys.AuthenticateKey(ctx, key)
 		if err == nil {

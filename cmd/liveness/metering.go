@@ -72,12 +72,12 @@ func (c *MeteringStatusCmd) Run(ctx context.Context, app *App) error {
 	status := meteringStatus{
 		SealedHour: health.SealedHour, OldestOpen: health.OldestOpen, Open: health.Open, Quarantined: health.Quarantined, Rejected: health.Rejected,
 	}
-	standings, err := model.Standings(ctx)
+	overages, err := model.Overages(ctx)
 	if err != nil {
 		return err
 	}
 	licences := map[uuid.UUID]string{}
-	for _, s := range standings {
+	for _, s := range overages {
 		licences[s.SubscriptionID] = domain.LicenseID(s.LicenseARN)
 		if subscription == uuid.Nil || subscription == s.SubscriptionID {
 			status.Total.Add(s.ReportedOverage)

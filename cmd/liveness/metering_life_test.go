@@ -13,7 +13,7 @@ import (
 
 	"github.com/pas-ta/liveness/adapters/aws/notifications"
 	"github.com/pas-ta/liveness/adapters/awssim"
-	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
 	"github.com/pas-ta/liveness/projections/lease"
@@ -218,9 +218,9 @@ func TestLastHourArrivesBeforeTheEnd(t *testing.T) {
 		}
 		return nil
 	})
-	counter := commands.NewUsageCounter(w.store, projections.NewUsage(w.pool), w.clock.now, w.log)
+	counter := counting.NewUsageCounter(w.store, projections.NewUsage(w.pool), w.clock.now, w.log)
 	defer counter.Close()
-	if _, err := counter.Begin(t.Context(), commands.KeyOwner{SubscriptionID: c.subscription.ID}, ""); !errors.Is(err, domain.ErrSubscriptionInactive) {
+	if _, err := counter.Begin(t.Context(), counting.KeyOwner{SubscriptionID: c.subscription.ID}, ""); !errors.Is(err, domain.ErrSubscriptionInactive) {
 		t.Errorf("a call after the end: %v", err)
 	}
 	var sealed domain.SubscriptionUsageSealed

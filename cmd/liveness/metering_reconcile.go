@@ -113,11 +113,11 @@ func (c *MeteringReconcileCmd) settle(ctx context.Context, app *App, client *eve
 		return result, err
 	}
 	result.MeteringReport = audit.Report()
-	standings, err := model.Standings(ctx)
+	overages, err := model.Overages(ctx)
 	if err != nil {
 		return result, err
 	}
-	result.Findings = append(result.Findings, compareStandings(result.Accounts, standings)...)
+	result.Findings = append(result.Findings, compareOverages(result.Accounts, overages)...)
 	result.Compared = append(result.Compared, "read model")
 	billed, asked, err := c.billed(ctx)
 	if err != nil {
@@ -130,10 +130,10 @@ func (c *MeteringReconcileCmd) settle(ctx context.Context, app *App, client *eve
 	return result, nil
 }
 
-// compareStandings tells where the read model shows other accounts than the log.
-func compareStandings(accounts []domain.MeteringAccount, standings []projections.LicenceStanding) (findings []domain.MeteringFinding) {
+// compareOverages tells where the read model shows other accounts than the log.
+func compareOverages(accounts []domain.MeteringAccount, overages []projections.LicenceOverage) (findings []domain.MeteringFinding) {
 	shown := map[uuid.UUID]projections.ReportedOverage{}
-	for _, s := range standings {
+	for _, s := range overages {
 		shown[s.SubscriptionID] = s.ReportedOverage
 	}
 	for _, a := range accounts {

@@ -266,9 +266,9 @@ func (w *meteredWorld) audit() domain.MeteringReport {
 	records, err := w.sim.Records(w.t.Context(), awssim.RecordFilter{})
 	w.must(err)
 	audit.CompareWithAWS(&report, billedUsage(records))
-	standings, err := w.model.Standings(w.t.Context())
+	overages, err := w.model.Overages(w.t.Context())
 	w.must(err)
-	report.Findings = append(report.Findings, compareStandings(report.Accounts, standings)...)
+	report.Findings = append(report.Findings, compareOverages(report.Accounts, overages)...)
 	return report
 }
 

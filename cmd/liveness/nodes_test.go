@@ -10,6 +10,7 @@ import (
 
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/accounts"
+	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
@@ -68,9 +69,9 @@ func TestNodesStopTogetherAtTheLimit(t *testing.T) {
 // countBefore counts n calls of the demo customer without judging images.
 func (c *cluster) countBefore(t *testing.T, n int) {
 	t.Helper()
-	counter := commands.NewUsageCounter(c.core.store, projections.NewUsage(c.core.pool), time.Now, c.core.log)
+	counter := counting.NewUsageCounter(c.core.store, projections.NewUsage(c.core.pool), time.Now, c.core.log)
 	defer counter.Close()
-	owner := commands.KeyOwner{SubscriptionID: c.subscription(t), Slot: domain.SlotPrimary}
+	owner := counting.KeyOwner{SubscriptionID: c.subscription(t), Slot: domain.SlotPrimary}
 	var group sync.WaitGroup
 	for worker := range 50 {
 		group.Go(func() {
@@ -95,7 +96,7 @@ func TestRegeneratedKeyIsDeadOnEveryNode(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t, 2)
 	body := smallFace(t)
-	keys := commands.NewKeyAuthenticator(projections.NewAPIKeys(c.core.pool), c.core.secret, time.Now)
+	keys := counting.NewKeyAuthenticator(projections.NewAPIKeys(c.core.pool), c.core.secret, time.Now)
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32}}
 
 	old := c.demo.Primary

@@ -20,6 +20,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/judge"
 	"github.com/pas-ta/liveness/adapters/parts"
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/commands/memorystore"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/inference"
@@ -46,9 +47,9 @@ func (d heldDecoder) Decode(ctx context.Context, data []byte, format decode.Form
 	return d.Decoder.Decode(ctx, data, format)
 }
 
-type anyKey struct{ owner commands.KeyOwner }
+type anyKey struct{ owner counting.KeyOwner }
 
-func (k anyKey) AuthenticateKey(context.Context, string) (commands.KeyOwner, error) {
+func (k anyKey) AuthenticateKey(context.Context, string) (counting.KeyOwner, error) {
 	return k.owner, nil
 }
 
@@ -58,7 +59,7 @@ type overloadable struct {
 	engine *inference.Engine
 	images heldDecoder
 	store  *memorystore.Store
-	owner  commands.KeyOwner
+	owner  counting.KeyOwner
 	body   []byte
 
 	seconds atomic.Int64 // of the API's clock
@@ -81,7 +82,7 @@ func newOverloadable(t *testing.T, queue int, wait time.Duration) *overloadable 
 	}
 	o := &overloadable{
 		images: heldDecoder{decode.NewStdlib(decode.Limits{}), make(chan struct{}), make(chan struct{}), make(chan struct{})},
-		owner:  commands.KeyOwner{CustomerID: uuid.New(), SubscriptionID: uuid.New(), Slot: domain.SlotPrimary},
+		owner:  counting.KeyOwner{CustomerID: uuid.New(), SubscriptionID: uuid.New(), Slot: domain.SlotPrimary},
 		body:   smallFace(t),
 	}
 	if o.engine, err = inference.Open(t.Context(), inference.Config{
@@ -103,12 +104,12 @@ func newOverloadable(t *testing.T, queue int, wait time.Duration) *overloadable 
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	counter := commands.NewUsageCounter(o.store, unindexed{}, now, log)
+	counter := counting.NewUsageCounter(o.store, unindexed{}, now, log)
 	t.Cleanup(counter.Close)
 	t.Cleanup(func() { close(o.images.over) }) // first: the others wait for the checks under way
 	if o.api, err = v1.New(v1.Config{
 		Version: apiVersion, Keys: anyKey{o.owner}, Catalogue: catalogue(), Now: now, Log: log, Queue: o.engine,
-		Checks: commands.NewLivenessChecker(counter, judge.New(o.engine), make([]byte, 32), now),
+		Checks: counting.NewLivenessChecker(counter, judge.New(o.engine), make([]byte, 32), now),
 	}); err != nil {
 		t.Fatal(err)
 	}

@@ -143,12 +143,12 @@ func (m *meteringMetrics) sum(ctx context.Context) (projections.ReportedOverage,
 	if !m.summedAt.IsZero() && time.Since(m.summedAt) < sumsValidity {
 		return m.sums, nil
 	}
-	standings, err := m.model.Standings(ctx)
+	overages, err := m.model.Overages(ctx)
 	if err != nil {
 		return m.sums, err
 	}
 	m.sums, m.summedAt = projections.ReportedOverage{}, time.Now()
-	for _, s := range standings {
+	for _, s := range overages {
 		m.sums.Add(s.ReportedOverage)
 	}
 	return m.sums, nil

@@ -24,6 +24,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/accounts"
+	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/inference"
@@ -101,7 +102,7 @@ func (c *core) close() {
 // site is the role that answers requests: the API, the console and the registration page.
 type site struct {
 	handler http.Handler
-	counter *commands.UsageCounter
+	counter *counting.UsageCounter
 }
 
 // siteConfig is what the site needs besides the core.
@@ -119,11 +120,11 @@ type siteConfig struct {
 
 func (c *core) openSite(cfg siteConfig) (*site, error) {
 	usage, keys := projections.NewUsage(c.pool), projections.NewAPIKeys(c.pool)
-	counter := commands.NewUsageCounter(c.store, usage, time.Now, c.log)
+	counter := counting.NewUsageCounter(c.store, usage, time.Now, c.log)
 	api, err := v1.New(v1.Config{
 		Version:   apiVersion,
-		Keys:      commands.NewKeyAuthenticator(keys, c.secret, time.Now),
-		Checks:    commands.NewLivenessChecker(counter, judge.New(cfg.engine), c.secret, time.Now),
+		Keys:      counting.NewKeyAuthenticator(keys, c.secret, time.Now),
+		Checks:    counting.NewLivenessChecker(counter, judge.New(cfg.engine), c.secret, time.Now),
 		Catalogue: catalogue(),
 		Queue:     cfg.engine,
 		Components: []v1.Component{

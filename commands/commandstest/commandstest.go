@@ -61,6 +61,22 @@ func (h *HookedStore) ReadLast(ctx context.Context, stream string) (domain.Recor
 	return h.EventStore.ReadLast(ctx, stream)
 }
 
+// BrokenStore is a log whose appends fail as Fail says; what it lets pass is done.
+type BrokenStore struct {
+	commands.EventStore
+	Appends atomic.Int64 // how many were tried
+	Fail    func(ctx context.Context) error
+}
+
+// Append implements commands.EventStore.
+func (s *BrokenStore) Append(ctx context.Context, stream string, expected int64, events []commands.Proposed) (commands.Appended, error) {
+	s.Appends.Add(1)
+	if err := s.Fail(ctx); err != nil {
+		return commands.Appended{}, err
+	}
+	return s.EventStore.Append(ctx, stream, expected, events)
+}
+
 // Barrier is a read model that is behind while Err says so.
 type Barrier struct{ Err error }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
-	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
 	"github.com/pas-ta/liveness/projections/engine"
@@ -76,7 +76,7 @@ func TestRegenerate(t *testing.T) {
 	w := newWorld(t)
 	b := w.browser()
 	keys := b.customer()
-	directory := commands.NewKeyAuthenticator(projections.NewAPIKeys(w.pool), []byte(testSecret), time.Now)
+	directory := counting.NewKeyAuthenticator(projections.NewAPIKeys(w.pool), []byte(testSecret), time.Now)
 	var issued struct{ Key, Prefix, Slot, Position string }
 	b.command("keys/primary/regenerate", map[string]string{"replaces": keys["primary"][:8]}).is(200).decode(&issued)
 	if _, err := directory.AuthenticateKey(t.Context(), keys["primary"]); domain.KindOf(err) != domain.KindUnauthenticated {

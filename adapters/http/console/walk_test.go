@@ -14,6 +14,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/http/console/browsertest"
 	"github.com/pas-ta/liveness/adapters/parts"
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
 	"github.com/pas-ta/liveness/projections/engine"
@@ -41,7 +42,7 @@ func TestWalkInBrowser(t *testing.T) {
 	t.Cleanup(marketplace.Close)
 	b := browsertest.Open(t, browsertest.Config{Chromium: chromium, Shots: os.Getenv("LIVENESS_SCREENSHOTS")}, w.url, marketplace.URL)
 	subscription := domain.SubscriptionIDForLicense(identity.LicenseARN)
-	keys := commands.NewKeyAuthenticator(projections.NewAPIKeys(w.pool), []byte(testSecret), time.Now)
+	keys := counting.NewKeyAuthenticator(projections.NewAPIKeys(w.pool), []byte(testSecret), time.Now)
 	site := browsertest.Site{
 		URL: w.url,
 		Subscribe: func(b *browsertest.Browser) {

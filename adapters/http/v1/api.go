@@ -21,7 +21,7 @@ import (
 
 	"github.com/pas-ta/liveness/adapters/http/problem"
 	"github.com/pas-ta/liveness/adapters/http/v1/checkbody"
-	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -34,16 +34,16 @@ const (
 
 // Authenticator finds the owner of an API key, or fails with domain.ErrInvalidAPIKey. It is asked for every request.
 type Authenticator interface {
-	AuthenticateKey(ctx context.Context, key string) (commands.KeyOwner, error)
+	AuthenticateKey(ctx context.Context, key string) (counting.KeyOwner, error)
 }
 
-// Checker judges and counts, as commands.LivenessChecker does. The image of a check is not to be used after Check has
+// Checker judges and counts, as counting.LivenessChecker does. The image of a check is not to be used after Check has
 // returned: its memory serves the next request.
 type Checker interface {
-	Begin(ctx context.Context, owner commands.KeyOwner, idempotencyKey string) (*commands.Ticket, error)
-	Check(ctx context.Context, ticket *commands.Ticket, cmd commands.CheckLiveness) (domain.CheckCompleted, error)
-	Standing(ctx context.Context, owner commands.KeyOwner) (commands.Standing, error)
-	LastStanding(owner commands.KeyOwner) (commands.Standing, bool)
+	Begin(ctx context.Context, owner counting.KeyOwner, idempotencyKey string) (*counting.Reservation, error)
+	Check(ctx context.Context, reservation *counting.Reservation, cmd counting.CheckLiveness) (domain.CheckCompleted, error)
+	Quota(ctx context.Context, owner counting.KeyOwner) (counting.Quota, error)
+	LastQuota(owner counting.KeyOwner) (counting.Quota, bool)
 }
 
 // Config is what an API is built from. Fields are required unless they say otherwise.

@@ -15,6 +15,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/http/problem"
 	"github.com/pas-ta/liveness/adapters/http/v1/checkbody"
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -44,21 +45,21 @@ func (a *API) check(x *exchange) (answer, error) {
 		return nil, err
 	}
 	defer leave()
-	ticket, err := a.begin(x, idempotencyKey)
+	reservation, err := a.begin(x, idempotencyKey)
 	if err != nil {
 		return nil, err
 	}
-	defer ticket.Release()
+	defer reservation.Release()
 	body, err := a.readBody(x)
 	if err != nil {
 		return nil, err
 	}
 	defer body.Release()
-	event, err := a.judge(x, ticket, body)
+	event, err := a.judge(x, reservation, body)
 	if err != nil {
 		return nil, err
 	}
-	x.standing = standingAfter(event)
+	x.quota = quotaAfter(event)
 	return verdict{
 		IsFakeFace: event.Judgement.FakeFace, IsFakeLikelihood: event.Judgement.FakeLikelihood,
 		IsValidFace: event.Judgement.ValidFace, FaceBrightness: math.Round(event.Judgement.Brightness*10) / 10,
@@ -67,7 +68,7 @@ func (a *API) check(x *exchange) (answer, error) {
 }
 
 // begin asks for the quota, and waits for another request with the same Idempotency-Key.
-func (a *API) begin(x *exchange, idempotencyKey string) (*commands.Ticket, error) {
+func (a *API) begin(x *exchange, idempotencyKey string) (*counting.Reservation, error) {
 	ctx, cancel := context.WithTimeout(x.request.Context(), a.limits.BeginWait)
 	defer cancel()
 	return a.checks.Begin(ctx, x.owner, idempotencyKey)
@@ -94,11 +95,11 @@ func (a *API) readBody(x *exchange) (checkbody.Body, error) {
 }
 
 // judge has the image judged and counts the call. The call's latency begins here: how long the upload took is not ours.
-func (a *API) judge(x *exchange, ticket *commands.Ticket, body checkbody.Body) (domain.CheckCompleted, error) {
+func (a *API) judge(x *exchange, reservation *counting.Reservation, body checkbody.Body) (domain.CheckCompleted, error) {
 	started := a.now()
 	ctx, span := a.tracer.Start(x.request.Context(), "check")
 	defer span.End()
-	return a.checks.Check(ctx, ticket, commands.CheckLiveness{
+	return a.checks.Check(ctx, reservation, counting.CheckLiveness{
 		By:    commands.Origin{CommandID: uuid.New(), CorrelationID: x.id, Actor: domain.ActorAPIClient},
 		Image: body.Image, Format: body.Format, StartedAt: started,
 	})

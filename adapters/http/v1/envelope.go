@@ -10,7 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/pas-ta/liveness/adapters/http/problem"
-	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -40,29 +40,29 @@ type failure struct {
 	Message string `json:"message"`
 }
 
-// standing is what metadata says about the quota, the answered call included.
-type standing struct {
+// quota is what metadata says about it, the answered call included.
+type quota struct {
 	remaining, overLimit int64
 }
 
-func standingOf(s commands.Standing) *standing {
-	return &standing{remaining: s.Remaining(), overLimit: s.OverLimit()}
+func quotaOf(s counting.Quota) *quota {
+	return &quota{remaining: s.Remaining(), overLimit: s.OverLimit()}
 }
 
-// standingAfter is the standing right after a counted call, whatever has been counted since.
-func standingAfter(e domain.CheckCompleted) *standing {
+// quotaAfter is the quota right after a counted call, whatever has been counted since.
+func quotaAfter(e domain.CheckCompleted) *quota {
 	usage := domain.UsageMonth{Month: e.Month, Included: e.IncludedTotal, Overage: e.OverageTotal}
-	return &standing{remaining: usage.Remaining(e.Limit), overLimit: usage.OverLimit(e.Limit)}
+	return &quota{remaining: usage.Remaining(e.Limit), overLimit: usage.OverLimit(e.Limit)}
 }
 
-// metadata describes the answer. Of a caller that is not known, or whose standing cannot be told, the counts are null.
+// metadata describes the answer. Of a caller that is not known, or whose quota cannot be told, the counts are null.
 func (x *exchange) metadata(status string) metadata {
 	m := metadata{Date: timestamp(x.api.now()), Version: x.api.version, Status: status}
 	if x.known {
 		m.CustomerID = &x.owner.CustomerID
 	}
-	if x.standing != nil {
-		m.RemainingCalls, m.OverLimitCalls = &x.standing.remaining, &x.standing.overLimit
+	if x.quota != nil {
+		m.RemainingCalls, m.OverLimitCalls = &x.quota.remaining, &x.quota.overLimit
 	}
 	return m
 }

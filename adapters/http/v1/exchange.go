@@ -15,7 +15,7 @@ import (
 	"github.com/gorilla/mux"
 
 	"github.com/pas-ta/liveness/adapters/http/problem"
-	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -29,9 +29,9 @@ type exchange struct {
 	id      uuid.UUID // correlation id: of the trace, when there is one
 
 	known     bool // owner is set
-	owner     commands.KeyOwner
-	keyPrefix string    // the part of the key that may be seen
-	standing  *standing // nil when not known
+	owner     counting.KeyOwner
+	keyPrefix string // the part of the key that may be seen
+	quota     *quota // nil when not known
 
 	status int
 	code   string // of the refusal, "" on success
@@ -120,8 +120,8 @@ func (x *exchange) run(work handler) (data answer, err error) {
 func (x *exchange) refuse(err error) {
 	x.failed = err
 	p := problem.Of(err)
-	if x.known && x.standing == nil {
-		x.standing = x.findStanding()
+	if x.known && x.quota == nil {
+		x.quota = x.findQuota()
 	}
 	// Who is told to come back later shall not have to send a photo of megabytes first.
 	if !x.known || errors.Is(err, domain.ErrOverloaded) && !x.body.touched {
@@ -148,21 +148,21 @@ func (x *exchange) refuseAtOnce(p problem.Problem) {
 	x.drain()
 }
 
-// standingPatience is how long an error waits for the counts that accompany it.
-const standingPatience = 500 * time.Millisecond
+// quotaTimeout is how long an error waits for the counts that accompany it.
+const quotaTimeout = 500 * time.Millisecond
 
-// findStanding tells how the caller stands, from memory or, the first time, from the log; nil when that takes too long.
-func (x *exchange) findStanding() *standing {
-	if last, ok := x.api.checks.LastStanding(x.owner); ok {
-		return standingOf(last)
+// findQuota tells how the caller stands, from memory or, the first time, from the log; nil when that takes too long.
+func (x *exchange) findQuota() *quota {
+	if last, ok := x.api.checks.LastQuota(x.owner); ok {
+		return quotaOf(last)
 	}
-	ctx, cancel := context.WithTimeout(x.request.Context(), standingPatience)
+	ctx, cancel := context.WithTimeout(x.request.Context(), quotaTimeout)
 	defer cancel()
-	current, err := x.api.checks.Standing(ctx, x.owner)
+	current, err := x.api.checks.Quota(ctx, x.owner)
 	if err != nil {
 		return nil
 	}
-	return standingOf(current)
+	return quotaOf(current)
 }
 
 const (

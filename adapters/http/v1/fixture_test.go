@@ -21,6 +21,7 @@ import (
 	v1 "github.com/pas-ta/liveness/adapters/http/v1"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/accounts"
+	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/commands/memorystore"
 	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
@@ -106,16 +107,16 @@ func (q *queue) Admitted() (now, most int) { return int(q.now.Load()), queuePlac
 // keyDirectory finds keys in the log itself, which takes its time, or knows one owner of every key.
 type keyDirectory struct {
 	store *memorystore.Store
-	fixed *commands.KeyOwner
+	fixed *counting.KeyOwner
 }
 
-func (d *keyDirectory) FindKey(_ context.Context, hash string) (commands.KeyOwner, bool, error) {
+func (d *keyDirectory) FindKey(_ context.Context, hash string) (counting.KeyOwner, bool, error) {
 	if d.fixed != nil {
 		return *d.fixed, true, nil
 	}
 	all, err := d.store.All()
 	if err != nil {
-		return commands.KeyOwner{}, false, err
+		return counting.KeyOwner{}, false, err
 	}
 	states := map[string]domain.APIKeys{}
 	for _, recorded := range all {
@@ -124,11 +125,11 @@ func (d *keyDirectory) FindKey(_ context.Context, hash string) (commands.KeyOwne
 	for _, state := range states {
 		for slot, key := range state.Keys {
 			if key.Hash == hash {
-				return commands.KeyOwner{CustomerID: state.CustomerID, SubscriptionID: state.SubscriptionID, Slot: slot}, true, nil
+				return counting.KeyOwner{CustomerID: state.CustomerID, SubscriptionID: state.SubscriptionID, Slot: slot}, true, nil
 			}
 		}
 	}
-	return commands.KeyOwner{}, false, nil
+	return counting.KeyOwner{}, false, nil
 }
 
 // noIndex has seen nothing yet, so that the log is read.
@@ -171,11 +172,11 @@ func newFixture(t testing.TB, change ...func(*v1.Config)) *fixture {
 		t.Fatal(err)
 	}
 	f.subscribe()
-	counter := commands.NewUsageCounter(f.store, noIndex{}, f.clock.Now, log)
+	counter := counting.NewUsageCounter(f.store, noIndex{}, f.clock.Now, log)
 	t.Cleanup(counter.Close)
 	config := v1.Config{
-		Version: "1.0.1", Keys: commands.NewKeyAuthenticator(f.keys, secret, f.clock.Now),
-		Checks:    commands.NewLivenessChecker(counter, f.judge, secret, f.clock.Now),
+		Version: "1.0.1", Keys: counting.NewKeyAuthenticator(f.keys, secret, f.clock.Now),
+		Checks:    counting.NewLivenessChecker(counter, f.judge, secret, f.clock.Now),
 		Queue:     f.queue,
 		Catalogue: domain.DefaultCatalogue(), Now: f.clock.Now, Log: log, Registerer: f.registry,
 	}
@@ -233,7 +234,7 @@ func (f *fixture) limit(calls int64, beyond domain.OveragePolicy) {
 
 // fixedOwner makes every key the fixture's.
 func (f *fixture) fixedOwner() {
-	f.keys.fixed = &commands.KeyOwner{CustomerID: f.customer, SubscriptionID: f.id, Slot: domain.SlotPrimary}
+	f.keys.fixed = &counting.KeyOwner{CustomerID: f.customer, SubscriptionID: f.id, Slot: domain.SlotPrimary}
 }
 
 func (f *fixture) end() {

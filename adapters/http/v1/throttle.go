@@ -11,7 +11,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/pas-ta/liveness/adapters/http/clientaddress"
-	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -40,7 +40,7 @@ func newThrottle(l Limits, proxies []netip.Prefix, now func() time.Time) (*throt
 	return &throttle{keys: keys, addresses: addresses, proxies: proxies, now: now}, err
 }
 
-func (t *throttle) takeKey(owner commands.KeyOwner) error {
+func (t *throttle) takeKey(owner counting.KeyOwner) error {
 	return t.keys.take(keyOf{owner.SubscriptionID, owner.Slot}, t.now())
 }
 

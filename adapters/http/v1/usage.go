@@ -19,11 +19,11 @@ func (a *API) usage(x *exchange) (answer, error) {
 	if err := x.authenticate(); err != nil {
 		return nil, err
 	}
-	current, err := a.checks.Standing(x.request.Context(), x.owner)
+	current, err := a.checks.Quota(x.request.Context(), x.owner)
 	if err != nil {
 		return nil, err
 	}
-	x.standing = standingOf(current)
+	x.quota = quotaOf(current)
 	subscription := current.Subscription
 	if !subscription.Serves() {
 		return nil, domain.ErrSubscriptionInactive

@@ -1,4 +1,4 @@
-package commands_test
+package counting_test
 
 import (
 	"context"
@@ -10,17 +10,18 @@ import (
 
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/commandstest"
+	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/domain"
 )
 
 // directory knows any key by one owner, or none, and counts how often it is asked.
 type directory struct {
-	owner commands.KeyOwner
+	owner counting.KeyOwner
 	found bool
 	asked int
 }
 
-func (d *directory) FindKey(context.Context, string) (commands.KeyOwner, bool, error) {
+func (d *directory) FindKey(context.Context, string) (counting.KeyOwner, bool, error) {
 	d.asked++
 	return d.owner, d.found, nil
 }
@@ -29,8 +30,8 @@ func TestAKeyIsBelievedForMaxStaleness(t *testing.T) {
 	t.Parallel()
 	const key = domain.KeyPrefix + "0123456789abcdefghijABCDEFGHI"
 	clock := commandstest.NewClock(time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC))
-	keys := &directory{owner: commands.KeyOwner{CustomerID: uuid.New()}}
-	authenticator := commands.NewKeyAuthenticator(keys, make([]byte, 32), clock.Now)
+	keys := &directory{owner: counting.KeyOwner{CustomerID: uuid.New()}}
+	authenticator := counting.NewKeyAuthenticator(keys, make([]byte, 32), clock.Now)
 	want := func(asked int, refusal error) {
 		t.Helper()
 		owner, err := authenticator.AuthenticateKey(context.Background(), key)

@@ -1,4 +1,4 @@
-package commands_test
+package counting_test
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/commandstest"
+	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/commands/eventstoretest"
 	"github.com/pas-ta/liveness/commands/memorystore"
 	"github.com/pas-ta/liveness/domain"
@@ -31,22 +32,22 @@ func TestChecksThatWaitTogetherShareAnAppend(t *testing.T) {
 		})
 	}})
 	const calls = 20
-	tickets := make([]*commands.Ticket, calls)
-	for i := range tickets {
-		tickets[i] = f.begin(counter, "")
+	reservations := make([]*counting.Reservation, calls)
+	for i := range reservations {
+		reservations[i] = f.begin(counter, "")
 	}
 	outcomes := make(chan error, calls)
 	go func() {
-		_, err := count(tickets[0], 0)
+		_, err := count(reservations[0], 0)
 		outcomes <- err
 	}()
 	<-first
 	var handedOver sync.WaitGroup
-	for _, ticket := range tickets[1:] {
+	for _, reservation := range reservations[1:] {
 		handedOver.Add(1)
 		go func() {
 			handedOver.Done()
-			_, err := count(ticket, 0)
+			_, err := count(reservation, 0)
 			outcomes <- err
 		}()
 	}
@@ -57,8 +58,8 @@ func TestChecksThatWaitTogetherShareAnAppend(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	for _, ticket := range tickets {
-		ticket.Release()
+	for _, reservation := range reservations {
+		reservation.Release()
 	}
 	if n := appends.Load(); n >= calls {
 		t.Errorf("%d appends for %d calls", n, calls)
@@ -73,7 +74,7 @@ func TestStopIsExactOnSeveralNodes(t *testing.T) {
 	t.Parallel()
 	const limit, clients, each = 100, 16, 20
 	f := newUsageFixture(t, limit, domain.OverageStop)
-	nodes := []*commands.UsageCounter{f.node(), f.node(), f.node()}
+	nodes := []*counting.UsageCounter{f.node(), f.node(), f.node()}
 	var counted, refused atomic.Int64
 	var group sync.WaitGroup
 	for client := range clients {
@@ -100,7 +101,7 @@ func TestStopIsExactOnSeveralNodes(t *testing.T) {
 func TestContinueNeverRefuses(t *testing.T) {
 	t.Parallel()
 	f := newUsageFixture(t, 30, domain.OverageContinue)
-	nodes := []*commands.UsageCounter{f.node(), f.node()}
+	nodes := []*counting.UsageCounter{f.node(), f.node()}
 	var group sync.WaitGroup
 	for client := range 8 {
 		group.Go(func() {
@@ -208,9 +209,9 @@ func TestMonthChangesUnderWay(t *testing.T) {
 	f.mustCheck(counter, "", 0)
 	f.wantCounted(f.owner, november, 1)
 	f.wantCounted(f.owner, november.Next(), 2)
-	standing, err := counter.Standing(context.Background(), f.owner.SubscriptionID)
-	if err != nil || standing.Usage.Month != november.Next() || standing.Remaining() != 0 || standing.OverLimit() != 0 {
-		t.Errorf("standing %+v, %v", standing, err)
+	quota, err := counter.Quota(context.Background(), f.owner.SubscriptionID)
+	if err != nil || quota.Usage.Month != november.Next() || quota.Remaining() != 0 || quota.OverLimit() != 0 {
+		t.Errorf("quota %+v, %v", quota, err)
 	}
 }
 
@@ -221,14 +222,14 @@ func TestACallIsCompletedInTheMonthItCountsIn(t *testing.T) {
 	f.clock.Set(midnight.Add(-time.Second))
 	store := &commandstest.HookedStore{EventStore: f.store}
 	counter := f.nodeOn(store)
-	ticket := f.begin(counter, "")
+	reservation := f.begin(counter, "")
 	f.clock.Advance(commands.MaxStaleness)
 	// The month ends after the call was handed over and before it is decided on.
 	store.BeforeRead = func(stream string) { f.clock.Set(midnight.Add(time.Second)) }
-	if e, err := count(ticket, 0); err != nil || e.Month != november.Next() || !e.CompletedAt.Equal(midnight) {
+	if e, err := count(reservation, 0); err != nil || e.Month != november.Next() || !e.CompletedAt.Equal(midnight) {
 		t.Errorf("counted in %s, completed at %s, %v; want the first instant of December", e.Month, e.CompletedAt, err)
 	}
-	ticket.Release()
+	reservation.Release()
 	f.wantCounted(f.owner, november.Next(), 1)
 }
 
@@ -294,7 +295,7 @@ func TestStoreThatCannotBeReadRefuses(t *testing.T) {
 			t.Errorf("key %q: %v, want unavailable", key, err)
 		}
 	}
-	admitted := func() *commands.Ticket {
+	admitted := func() *counting.Reservation {
 		f.store.Inject(nil)
 		return f.begin(counter, "")
 	}()
@@ -318,7 +319,7 @@ func TestCloseFinishesWhatIsUnderWay(t *testing.T) {
 	t.Parallel()
 	f := newUsageFixture(t, 10, domain.OverageStop)
 	counter := f.node()
-	ticket := f.begin(counter, "")
+	reservation := f.begin(counter, "")
 	closed := make(chan struct{})
 	go func() {
 		counter.Close()
@@ -334,38 +335,38 @@ func TestCloseFinishesWhatIsUnderWay(t *testing.T) {
 		}
 		late.Release()
 	}
-	if _, err := count(ticket, 0); err != nil {
+	if _, err := count(reservation, 0); err != nil {
 		t.Errorf("a call that was admitted before: %v", err)
 	}
 	select {
 	case <-closed:
-		t.Error("closed before the ticket was released")
+		t.Error("closed before the reservation was released")
 	default:
 	}
-	ticket.Release()
+	reservation.Release()
 	<-closed
 	f.wantCounted(f.owner, november, 1)
 }
 
-func TestStandingIsReadFromTheLog(t *testing.T) {
+func TestQuotaIsReadFromTheLog(t *testing.T) {
 	t.Parallel()
 	f := newUsageFixture(t, 1, domain.OverageContinue)
 	a, b := f.node(), f.node()
-	if _, ok := a.LastStanding(f.owner.SubscriptionID); ok {
-		t.Error("a counter that has seen nothing knows a standing")
+	if _, ok := a.LastQuota(f.owner.SubscriptionID); ok {
+		t.Error("a counter that has seen nothing knows a quota")
 	}
 	f.mustCheck(a, "", 0)
 	f.mustCheck(b, "", 0)
 	f.mustCheck(b, "", 0)
-	standing, err := a.Standing(context.Background(), f.owner.SubscriptionID)
+	quota, err := a.Quota(context.Background(), f.owner.SubscriptionID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]int64{3, 0, 2}, []int64{standing.Usage.Counted(), standing.Remaining(), standing.OverLimit()}); diff != "" {
+	if diff := cmp.Diff([]int64{3, 0, 2}, []int64{quota.Usage.Counted(), quota.Remaining(), quota.OverLimit()}); diff != "" {
 		t.Errorf("counted, remaining, over (-want +got):\n%s", diff)
 	}
-	if last, ok := a.LastStanding(f.owner.SubscriptionID); !ok || last != standing {
-		t.Errorf("last standing %+v, %t; want %+v", last, ok, standing)
+	if last, ok := a.LastQuota(f.owner.SubscriptionID); !ok || last != quota {
+		t.Errorf("last quota %+v, %t; want %+v", last, ok, quota)
 	}
 }
 

@@ -1,4 +1,4 @@
-package commands
+package counting
 
 import (
 	"context"
@@ -6,15 +6,16 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
 )
 
 // countRequest is one check that waits to be counted.
 type countRequest struct {
-	ticket *Ticket
-	check  domain.Check
-	by     Origin
-	done   chan countOutcome // buffered: the flush never waits for a caller that has left
+	reservation *Reservation
+	check       domain.Check
+	by          commands.Origin
+	done        chan countOutcome // buffered: the flush never waits for a caller that has left
 
 	handedOver time.Time
 }
@@ -25,66 +26,66 @@ type countOutcome struct {
 }
 
 // settle answers the request. A place that it held is free: either the call stands in the usage now, or it never will.
-// The caller holds the lane's mu.
+// The caller holds the batcher's mu.
 func (r *countRequest) settle(event domain.CheckCompleted, err error) {
-	r.ticket.giveUpPlace()
+	r.reservation.giveUpPlace()
 	r.done <- countOutcome{event, err}
 }
 
 // flush counts what waits, batch by batch, until nothing does.
-func (l *lane) flush() {
-	defer l.counter.leave(l)
+func (b *batcher) flush() {
+	defer b.counter.leave(b)
 	for {
-		l.gather()
-		l.mu.Lock()
-		batch := l.waiting
+		b.gather()
+		b.mu.Lock()
+		batch := b.waiting
 		if len(batch) > maxBatch {
 			batch = batch[:maxBatch]
 		}
-		l.waiting = l.waiting[len(batch):]
+		b.waiting = b.waiting[len(batch):]
 		if len(batch) == 0 {
-			l.flushing, l.waiting = false, nil
-			l.mu.Unlock()
+			b.flushing, b.waiting = false, nil
+			b.mu.Unlock()
 			return
 		}
-		l.mu.Unlock()
-		l.commit(batch)
+		b.mu.Unlock()
+		b.commit(batch)
 	}
 }
 
 // gather lets a batch grow while many calls of the subscription are under way: an append costs the same for one call and
 // for ten, and who waits for a judge gains what the others do not spend on appends. With up to four calls under way
 // nothing waits.
-func (l *lane) gather() {
-	if l.worthAnAppend() {
+func (b *batcher) gather() {
+	if b.worthAnAppend() {
 		return
 	}
-	patience := time.NewTimer(gatherPatience)
-	defer patience.Stop()
-	for !l.worthAnAppend() {
+	timeout := time.NewTimer(gatherTimeout)
+	defer timeout.Stop()
+	for !b.worthAnAppend() {
 		select {
-		case <-l.joined:
-		case <-patience.C:
+		case <-b.joined:
+		case <-timeout.C:
 			return
 		}
 	}
 }
 
 // worthAnAppend says whether a quarter of the calls under way waits to be counted.
-func (l *lane) worthAnAppend() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.quarterWaits()
+func (b *batcher) worthAnAppend() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.quarterWaits()
 }
 
 // quarterWaits is worthAnAppend for a caller that holds mu.
-func (l *lane) quarterWaits() bool {
-	return int64(4*len(l.waiting)) >= l.reserved || len(l.waiting) == 0
+func (b *batcher) quarterWaits() bool {
+	return int64(4*len(b.waiting)) >= b.reserved || len(b.waiting) == 0
 }
 
 const (
-	// gatherPatience is how long a call waits at most for others to be counted with it.
-	gatherPatience = 25 * time.Millisecond
+	// gatherTimeout is how long a call waits at most for others to be counted with it.
+	gatherTimeout = 25 * time.Millisecond
 	// maxBatch keeps an append well below the store's limit of 1 MiB.
 	maxBatch = 400
 	// commitTimeout is how long a batch tries to learn its outcome before its callers are told that it is not known, counted
@@ -94,93 +95,93 @@ const (
 )
 
 // commit decides on a batch and appends it, again after every conflict, and answers each of its requests once.
-func (l *lane) commit(batch []*countRequest) {
+func (b *batcher) commit(batch []*countRequest) {
 	timeout := max(commitTimeout-time.Since(batch[0].handedOver), leastCommitTimeout)
-	ctx, cancel := context.WithTimeout(l.counter.ctx, timeout)
+	ctx, cancel := context.WithTimeout(b.counter.ctx, timeout)
 	defer cancel()
-	if err := l.lockState(ctx); err != nil {
-		answerAll(batch, Unavailable(err))
+	if err := b.lockState(ctx); err != nil {
+		answerAll(batch, commands.Unavailable(err))
 		return
 	}
-	defer l.unlockState()
+	defer b.unlockState()
 
 	var err error
 	for {
-		if err = l.catchUp(ctx, batch, err); err != nil {
+		if err = b.catchUp(ctx, batch, err); err != nil {
 			break
 		}
-		counted := l.decide(batch)
+		counted := b.decide(batch)
 		if len(counted) == 0 {
 			return
 		}
 		batch = requestsOf(counted)
-		if err = l.append(ctx, counted); err == nil {
+		if err = b.append(ctx, counted); err == nil {
 			return
 		}
-		if !errors.Is(err, ErrConflict) {
+		if !errors.Is(err, commands.ErrConflict) {
 			break
 		}
 	}
-	l.mu.Lock()
-	l.stale = true
-	l.mu.Unlock()
-	answerAll(batch, Unavailable(err))
+	b.mu.Lock()
+	b.stale = true
+	b.mu.Unlock()
+	answerAll(batch, commands.Unavailable(err))
 }
 
 // catchUp brings the state to where the batch can be decided on. The subscription may be MaxStaleness old, which
 // SwitchOverage outlasts; of the month's stream the append itself finds out whether others have written. Both are read
 // when that was the case, or when the batch will not be counted whole: a request may only be refused on the log as it is
 // now, and once it is sure that no other node has counted it. The caller holds stateLock.
-func (l *lane) catchUp(ctx context.Context, batch []*countRequest, lost error) error {
-	winner, conflicted := ConflictRevision(lost, l.usageRevision)
-	if !conflicted && Fresh(l.subAsked, l.counter.now()) && l.takesWhole(batch) {
+func (b *batcher) catchUp(ctx context.Context, batch []*countRequest, lost error) error {
+	winner, conflicted := commands.ConflictRevision(lost, b.usageRevision)
+	if !conflicted && commands.Fresh(b.subAsked, b.counter.now()) && b.takesWhole(batch) {
 		return nil
 	}
-	if err := l.catchUpSubscription(ctx); err != nil {
+	if err := b.catchUpSubscription(ctx); err != nil {
 		return err
 	}
-	if !conflicted && l.takesWhole(batch) {
+	if !conflicted && b.takesWhole(batch) {
 		return nil
 	}
 	if !conflicted {
-		return l.catchUpUsage(ctx)
+		return b.catchUpUsage(ctx)
 	}
-	if winner < l.usageRevision {
-		l.forget()
-		return l.catchUp(ctx, batch, nil)
+	if winner < b.usageRevision {
+		b.forget()
+		return b.catchUp(ctx, batch, nil)
 	}
-	month := l.month()
-	return AwaitRevision(ctx, winner, func(ctx context.Context) (int64, error) {
-		err := l.catchUpUsage(ctx)
-		if l.month() != month { // the batch counts in another month's stream now
+	month := b.month()
+	return commands.AwaitRevision(ctx, winner, func(ctx context.Context) (int64, error) {
+		err := b.catchUpUsage(ctx)
+		if b.month() != month { // the batch counts in another month's stream now
 			return winner, err
 		}
-		return l.usageRevision, err
+		return b.usageRevision, err
 	})
 }
 
-// forget makes the lane start over from the log, which has turned out to be older than what was seen of it: restored from
+// forget makes the batcher start over from the log, which has turned out to be older than what was seen of it: restored from
 // a backup, say. The caller holds stateLock.
-func (l *lane) forget() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.standing, l.loaded = Standing{}, false
-	l.subRevision, l.subAsked, l.usageRevision = NoStream, time.Time{}, NoStream
+func (b *batcher) forget() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.quota, b.loaded = Quota{}, false
+	b.subRevision, b.subAsked, b.usageRevision = commands.NoStream, time.Time{}, commands.NoStream
 }
 
 // month returns the month that the state is of.
-func (l *lane) month() domain.Month {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.standing.Usage.Month
+func (b *batcher) month() domain.Month {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.quota.Usage.Month
 }
 
 // takesWhole says whether all of a batch would be counted as far as is known.
-func (l *lane) takesWhole(batch []*countRequest) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	known := l.loaded && !l.stale && l.standing.Usage.Month == domain.MonthOf(l.counter.now())
-	return known && l.standing.Usage.Admit(l.standing.Subscription, int64(len(batch)-1)) == nil
+func (b *batcher) takesWhole(batch []*countRequest) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	known := b.loaded && !b.stale && b.quota.Usage.Month == domain.MonthOf(b.counter.now())
+	return known && b.quota.Usage.Admit(b.quota.Subscription, int64(len(batch)-1)) == nil
 }
 
 type countedRequest struct {
@@ -190,13 +191,13 @@ type countedRequest struct {
 
 // decide folds each request into the state as if those before it were counted. Requests that are refused, or that
 // another node has counted already, are answered here.
-func (l *lane) decide(batch []*countRequest) []countedRequest {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	usage, revision := l.standing.Usage, uint64(max(l.subRevision, 0))
+func (b *batcher) decide(batch []*countRequest) []countedRequest {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	usage, revision := b.quota.Usage, uint64(max(b.subRevision, 0))
 	counted := make([]countedRequest, 0, len(batch))
 	for _, request := range batch {
-		if prior := request.ticket.prior; prior != nil {
+		if prior := request.reservation.prior; prior != nil {
 			request.settle(matchDigest(*prior, request.check.RequestDigest))
 			continue
 		}
@@ -204,7 +205,7 @@ func (l *lane) decide(batch []*countRequest) []countedRequest {
 		if start := usage.Month.Start(); check.At.Before(start) {
 			check.At = start // handed over before the month began that it counts in
 		}
-		event, err := usage.Count(l.standing.Subscription, revision, check)
+		event, err := usage.Count(b.quota.Subscription, revision, check)
 		if err != nil {
 			request.settle(event, err)
 			continue
@@ -216,10 +217,10 @@ func (l *lane) decide(batch []*countRequest) []countedRequest {
 }
 
 // append writes the counted calls and answers them once they are durable.
-func (l *lane) append(ctx context.Context, counted []countedRequest) error {
-	proposed := make([]Proposed, len(counted))
+func (b *batcher) append(ctx context.Context, counted []countedRequest) error {
+	proposed := make([]commands.Proposed, len(counted))
 	for i, c := range counted {
-		proposed[i] = Proposed{
+		proposed[i] = commands.Proposed{
 			ID: c.event.CheckID, Event: c.event,
 			Meta: domain.Metadata{
 				CorrelationID: c.request.by.CorrelationID, CausationID: c.request.by.CommandID,
@@ -227,18 +228,18 @@ func (l *lane) append(ctx context.Context, counted []countedRequest) error {
 			},
 		}
 	}
-	stream := domain.UsageStream(l.id, counted[0].event.Month)
-	appended, err := AppendUntilKnown(ctx, l.counter.store, stream, l.usageRevision, proposed)
+	stream := domain.UsageStream(b.id, counted[0].event.Month)
+	appended, err := commands.AppendUntilKnown(ctx, b.counter.store, stream, b.usageRevision, proposed)
 	if err != nil {
 		return fmt.Errorf("append %d checks to %s: %w", len(counted), stream, err)
 	}
-	if err := l.adopt(ctx, stream, counted); err != nil {
+	if err := b.adopt(ctx, stream, counted); err != nil {
 		return err
 	}
-	l.usageRevision = int64(appended.Revision)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.standing.Usage, l.stale = l.standing.Usage.Fold(counted[len(counted)-1].event), false
+	b.usageRevision = int64(appended.Revision)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.quota.Usage, b.stale = b.quota.Usage.Fold(counted[len(counted)-1].event), false
 	for _, c := range counted {
 		c.request.settle(matchDigest(c.event, c.request.check.RequestDigest))
 	}
@@ -248,25 +249,25 @@ func (l *lane) append(ctx context.Context, counted []countedRequest) error {
 // adopt replaces the events of an append by what the store holds, when these may be others: with the same
 // Idempotency-Keys at the same revision, another node's append and this one look alike to the store, which takes the
 // second for the first repeated. An id that was drawn, of a check without a key, is in this append alone.
-func (l *lane) adopt(ctx context.Context, stream string, counted []countedRequest) error {
+func (b *batcher) adopt(ctx context.Context, stream string, counted []countedRequest) error {
 	for _, c := range counted {
-		if !c.request.ticket.keyed {
+		if !c.request.reservation.keyed {
 			return nil
 		}
 	}
 	var page []domain.Recorded
-	err := AwaitRevision(ctx, l.usageRevision+int64(len(counted)), func(ctx context.Context) (int64, error) {
+	err := commands.AwaitRevision(ctx, b.usageRevision+int64(len(counted)), func(ctx context.Context) (int64, error) {
 		var err error
-		page, err = l.counter.store.Read(ctx, stream, uint64(l.usageRevision+1), len(counted))
-		return l.usageRevision + int64(len(page)), err
+		page, err = b.counter.store.Read(ctx, stream, uint64(b.usageRevision+1), len(counted))
+		return b.usageRevision + int64(len(page)), err
 	})
 	if err != nil {
 		return fmt.Errorf("read back %d checks of %s: %w", len(counted), stream, err)
 	}
 	for i, recorded := range page {
 		completed, ok := recorded.Event.(domain.CheckCompleted)
-		if !ok || !l.counter.answers(completed) {
-			return ErrConflict // what the keys stood for more than a day ago
+		if !ok || !b.counter.answers(completed) {
+			return commands.ErrConflict // what the keys stood for more than a day ago
 		}
 		counted[i].event = completed
 	}

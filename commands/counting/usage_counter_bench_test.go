@@ -1,4 +1,4 @@
-package commands_test
+package counting_test
 
 import (
 	"context"
@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -16,7 +16,7 @@ func BenchmarkCounter(b *testing.B) {
 	for _, subscriptions := range []int{1, 100} {
 		b.Run(fmt.Sprintf("subscriptions=%d", subscriptions), func(b *testing.B) {
 			f := newUsageFixture(b, 1<<40, domain.OverageStop)
-			owners := []commands.KeyOwner{f.owner}
+			owners := []counting.KeyOwner{f.owner}
 			for len(owners) < subscriptions {
 				owners = append(owners, f.subscription(1<<40, domain.OverageStop))
 			}
@@ -26,15 +26,15 @@ func BenchmarkCounter(b *testing.B) {
 			b.ReportAllocs()
 			b.RunParallel(func(pb *testing.PB) {
 				for i := int(clients.Add(1)); pb.Next(); i++ {
-					ticket, err := counter.Begin(context.Background(), owners[i%len(owners)], "")
+					reservation, err := counter.Begin(context.Background(), owners[i%len(owners)], "")
 					if err != nil {
 						b.Error(err)
 						return
 					}
-					if _, err := ticket.Count(context.Background(), by, "", domain.Judgement{}); err != nil {
+					if _, err := reservation.Count(context.Background(), by, "", domain.Judgement{}); err != nil {
 						b.Error(err)
 					}
-					ticket.Release()
+					reservation.Release()
 				}
 			})
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "checks/s")

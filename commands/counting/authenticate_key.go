@@ -1,4 +1,4 @@
-package commands
+package counting
 
 import (
 	"context"
@@ -7,13 +7,14 @@ import (
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
+	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
 )
 
 // KeyAuthenticator tells whose API key a request carries.
 type KeyAuthenticator struct {
 	directory KeyDirectory
-	secret    Secret
+	secret    commands.Secret
 	now       func() time.Time
 	recent    *lru.Cache[string, seenOwner] // by hash
 }
@@ -28,7 +29,7 @@ type seenOwner struct {
 const mostRecentKeys = 8192
 
 // NewKeyAuthenticator looks keys up in directory under the hash that secret gives them.
-func NewKeyAuthenticator(directory KeyDirectory, secret Secret, now func() time.Time) *KeyAuthenticator {
+func NewKeyAuthenticator(directory KeyDirectory, secret commands.Secret, now func() time.Time) *KeyAuthenticator {
 	recent, err := lru.New[string, seenOwner](mostRecentKeys)
 	if err != nil {
 		panic(err) // only a size below 1 is refused
@@ -43,12 +44,12 @@ func (a *KeyAuthenticator) AuthenticateKey(ctx context.Context, key string) (Key
 		return KeyOwner{}, domain.ErrInvalidAPIKey
 	}
 	hash, asked := a.secret.APIKeyHash(key), a.now()
-	if known, ok := a.recent.Get(hash); ok && Fresh(known.asked, asked) {
+	if known, ok := a.recent.Get(hash); ok && commands.Fresh(known.asked, asked) {
 		return known.owner, nil
 	}
 	owner, found, err := a.directory.FindKey(ctx, hash)
 	if err != nil {
-		return KeyOwner{}, Unavailable(fmt.Errorf("look up API key: %w", err))
+		return KeyOwner{}, commands.Unavailable(fmt.Errorf("look up API key: %w", err))
 	}
 	if !found {
 		a.recent.Remove(hash)

@@ -1,4 +1,4 @@
-package commands_test
+package counting_test
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 	"github.com/google/uuid"
 	"pgregory.net/rapid"
 
-	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/commands/memorystore"
 	"github.com/pas-ta/liveness/domain"
 )
@@ -59,7 +59,7 @@ func TestCounterAgainstModel(t *testing.T) {
 // model is what should be: the counted calls of each month in order.
 type model struct {
 	*usageFixture
-	nodes        []*commands.UsageCounter
+	nodes        []*counting.UsageCounter
 	open         []*openCheck
 	subscription domain.Subscription
 	months       map[domain.Month][]modelCall
@@ -73,10 +73,10 @@ type modelCall struct {
 
 // openCheck is a request that was admitted and has no answer yet.
 type openCheck struct {
-	node   int
-	key    string
-	ticket *commands.Ticket
-	prior  *modelCall // it was admitted as a repetition of this call
+	node        int
+	key         string
+	reservation *counting.Reservation
+	prior       *modelCall // it was admitted as a repetition of this call
 }
 
 func newModel(rt *rapid.T) *model {
@@ -146,11 +146,11 @@ func (m *model) begin(rt *rapid.T) {
 		rt.Skip("it would wait for the first")
 	}
 	refusal, prior := m.refusal(m.places(node)), m.prior(key)
-	ticket, err := m.nodes[node].Begin(context.Background(), m.owner, key)
+	reservation, err := m.nodes[node].Begin(context.Background(), m.owner, key)
 	switch {
 	case err == nil:
 		// What a node remembers may admit what another node has made impossible meanwhile; counting decides.
-		m.open = append(m.open, &openCheck{node: node, key: key, ticket: ticket, prior: prior})
+		m.open = append(m.open, &openCheck{node: node, key: key, reservation: reservation, prior: prior})
 	case prior != nil:
 		rt.Fatalf("a repetition is refused: %v", err)
 	case refusal == nil:
@@ -194,8 +194,8 @@ func (m *model) count(rt *rapid.T) {
 	check, likelihood := m.take(rt), photo.Draw(rt, "photo")
 	m.strike(anyFault.Draw(rt, "fault"))
 	defer m.store.Inject(nil)
-	defer check.ticket.Release()
-	event, err := count(check.ticket, likelihood)
+	defer check.reservation.Release()
+	event, err := count(check.reservation, likelihood)
 
 	prior := check.prior
 	if prior == nil {
@@ -227,7 +227,7 @@ func (m *model) count(rt *rapid.T) {
 // the call is counted depends on whether the store had got it.
 func (m *model) countInOutage(rt *rapid.T) {
 	check, likelihood := m.take(rt), photo.Draw(rt, "photo")
-	defer check.ticket.Release()
+	defer check.reservation.Release()
 	if check.prior != nil || m.prior(check.key) != nil || m.refusal(0) != nil {
 		return
 	}
@@ -239,7 +239,7 @@ func (m *model) countInOutage(rt *rapid.T) {
 		return memorystore.None
 	})
 	defer m.store.Inject(nil)
-	if event, err := count(check.ticket, likelihood); !errors.Is(err, domain.ErrUnavailable) {
+	if event, err := count(check.reservation, likelihood); !errors.Is(err, domain.ErrUnavailable) {
 		rt.Fatalf("%+v, %v; want unavailable", event, err)
 	}
 	last, found, err := m.store.ReadLast(context.Background(), domain.UsageStream(m.owner.SubscriptionID, m.month()))
@@ -252,7 +252,7 @@ func (m *model) countInOutage(rt *rapid.T) {
 	}
 }
 
-func (m *model) release(rt *rapid.T) { m.take(rt).ticket.Release() }
+func (m *model) release(rt *rapid.T) { m.take(rt).reservation.Release() }
 
 // burst sends requests without keys to all nodes at once. With none under way before, as many are counted as there is
 // room for.
@@ -339,7 +339,7 @@ func (m *model) monthsEnd(*rapid.T) {
 
 func (m *model) releaseAll() {
 	for _, check := range m.open {
-		check.ticket.Release()
+		check.reservation.Release()
 	}
 	m.open = nil
 }
@@ -368,8 +368,8 @@ func (m *model) compare(rt *rapid.T) {
 		}
 	}
 	m.wantCounted(m.owner, m.month(), len(m.months[m.month()]))
-	standing, err := m.nodes[0].Standing(context.Background(), m.owner.SubscriptionID)
-	if err != nil || standing.Usage.Counted() != m.counted() || standing.Subscription.Limit != m.subscription.Limit {
-		rt.Fatalf("standing %+v, %v; want %d counted", standing, err, m.counted())
+	quota, err := m.nodes[0].Quota(context.Background(), m.owner.SubscriptionID)
+	if err != nil || quota.Usage.Counted() != m.counted() || quota.Subscription.Limit != m.subscription.Limit {
+		rt.Fatalf("quota %+v, %v; want %d counted", quota, err, m.counted())
 	}
 }

@@ -1,4 +1,4 @@
-package commands_test
+package counting_test
 
 import (
 	"context"
@@ -9,8 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/commandstest"
+	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -24,7 +24,7 @@ func TestARepeatedRequestGetsTheFirstAnswer(t *testing.T) {
 			a, b := f.node(), f.node()
 			first := f.mustCheck(a, "k", 0.25)
 			f.mustCheck(b, "", 0) // the quota is used up
-			for _, counter := range []*commands.UsageCounter{a, b, f.node()} {
+			for _, counter := range []*counting.UsageCounter{a, b, f.node()} {
 				if diff := cmp.Diff(first, f.mustCheck(counter, "k", 0.25)); diff != "" {
 					t.Errorf("(-first +again):\n%s", diff)
 				}
@@ -108,7 +108,7 @@ func TestAKeyIsFreeAfterADay(t *testing.T) {
 	t.Parallel()
 	f := newUsageFixture(t, 10, domain.OverageStop)
 	a, idle := f.node(), f.node()
-	if _, err := idle.Standing(context.Background(), f.owner.SubscriptionID); err != nil {
+	if _, err := idle.Quota(context.Background(), f.owner.SubscriptionID); err != nil {
 		t.Fatal(err)
 	}
 	f.mustCheck(a, "k", 0.25)
@@ -139,7 +139,7 @@ func TestAKeyOutlivesItsMonth(t *testing.T) {
 			first := f.mustCheck(a, "k", 0.25)
 			f.clock.Advance(2 * time.Hour)
 			f.mustCheck(b, "", 0)
-			for _, counter := range []*commands.UsageCounter{a, b} {
+			for _, counter := range []*counting.UsageCounter{a, b} {
 				if diff := cmp.Diff(first, f.mustCheck(counter, "k", 0.25)); diff != "" {
 					t.Errorf("(-first +again):\n%s", diff)
 				}

@@ -1,4 +1,4 @@
-package commands_test
+package counting_test
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/commandstest"
+	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/commands/memorystore"
 	"github.com/pas-ta/liveness/domain"
 )
@@ -19,7 +20,7 @@ type usageFixture struct {
 	t     tester
 	clock *commandstest.Clock
 	store *memorystore.Store
-	owner commands.KeyOwner
+	owner counting.KeyOwner
 	index *logIndex
 }
 
@@ -41,9 +42,9 @@ func newUsageFixture(t tester, limit int64, beyond domain.OveragePolicy) *usageF
 }
 
 // subscription starts one more subscription.
-func (f *usageFixture) subscription(limit int64, beyond domain.OveragePolicy) commands.KeyOwner {
+func (f *usageFixture) subscription(limit int64, beyond domain.OveragePolicy) counting.KeyOwner {
 	f.t.Helper()
-	owner := commands.KeyOwner{SubscriptionID: uuid.New(), CustomerID: uuid.New(), Slot: domain.SlotPrimary}
+	owner := counting.KeyOwner{SubscriptionID: uuid.New(), CustomerID: uuid.New(), Slot: domain.SlotPrimary}
 	f.record(owner, domain.SubscriptionStarted{
 		SubscriptionID: owner.SubscriptionID, CustomerID: owner.CustomerID, Plan: domain.PlanStarter, Limit: limit, Overage: beyond,
 	})
@@ -51,7 +52,7 @@ func (f *usageFixture) subscription(limit int64, beyond domain.OveragePolicy) co
 }
 
 // record appends to the subscription's stream, as other commands do, and returns when it holds on every node.
-func (f *usageFixture) record(owner commands.KeyOwner, events ...domain.Event) {
+func (f *usageFixture) record(owner counting.KeyOwner, events ...domain.Event) {
 	f.t.Helper()
 	ctx, stream, expected := context.Background(), domain.SubscriptionStream(owner.SubscriptionID), commands.NoStream
 	if last, found, err := f.store.ReadLast(ctx, stream); err != nil {
@@ -70,12 +71,12 @@ func (f *usageFixture) record(owner commands.KeyOwner, events ...domain.Event) {
 }
 
 // node is one more process: a counter of its own on the shared log.
-func (f *usageFixture) node() *commands.UsageCounter { return f.nodeOn(f.store) }
+func (f *usageFixture) node() *counting.UsageCounter { return f.nodeOn(f.store) }
 
-func (f *usageFixture) nodeOn(store commands.EventStore) *commands.UsageCounter {
+func (f *usageFixture) nodeOn(store commands.EventStore) *counting.UsageCounter {
 	counter := f.newCounter(store)
 	f.t.Cleanup(func() {
-		if !f.t.Failed() { // a test that gave up may hold tickets, for which Close would wait
+		if !f.t.Failed() { // a test that gave up may hold reservations, for which Close would wait
 			counter.Close()
 		}
 	})
@@ -83,8 +84,8 @@ func (f *usageFixture) nodeOn(store commands.EventStore) *commands.UsageCounter 
 }
 
 // newCounter is a node that ends as a crash does: without a word.
-func (f *usageFixture) newCounter(store commands.EventStore) *commands.UsageCounter {
-	return commands.NewUsageCounter(store, f.index, f.clock.Now, slog.New(slog.DiscardHandler))
+func (f *usageFixture) newCounter(store commands.EventStore) *counting.UsageCounter {
+	return counting.NewUsageCounter(store, f.index, f.clock.Now, slog.New(slog.DiscardHandler))
 }
 
 // logIndex finds checks in the log itself, except for those of the last few ordinals that it has not seen yet.
@@ -113,33 +114,33 @@ var by = commands.Origin{Actor: domain.ActorAPIClient}
 
 // check is the whole way of one request: admitted, answered from before or counted, released. Likelihood stands for the
 // photo.
-func (f *usageFixture) check(counter *commands.UsageCounter, key string, likelihood float64) (domain.CheckCompleted, error) {
-	ticket, err := counter.Begin(context.Background(), f.owner, key)
+func (f *usageFixture) check(counter *counting.UsageCounter, key string, likelihood float64) (domain.CheckCompleted, error) {
+	reservation, err := counter.Begin(context.Background(), f.owner, key)
 	if err != nil {
 		return domain.CheckCompleted{}, err
 	}
-	defer ticket.Release()
-	return count(ticket, likelihood)
+	defer reservation.Release()
+	return count(reservation, likelihood)
 }
 
-func count(ticket *commands.Ticket, likelihood float64) (domain.CheckCompleted, error) {
+func count(reservation *counting.Reservation, likelihood float64) (domain.CheckCompleted, error) {
 	digest := "digest of " + time.Duration(likelihood*1e9).String()
-	if event, found, err := ticket.Prior(digest); found || err != nil {
+	if event, found, err := reservation.Prior(digest); found || err != nil {
 		return event, err
 	}
-	return ticket.Count(context.Background(), by, digest, domain.Judgement{FakeLikelihood: likelihood})
+	return reservation.Count(context.Background(), by, digest, domain.Judgement{FakeLikelihood: likelihood})
 }
 
-func (f *usageFixture) begin(counter *commands.UsageCounter, key string) *commands.Ticket {
+func (f *usageFixture) begin(counter *counting.UsageCounter, key string) *counting.Reservation {
 	f.t.Helper()
-	ticket, err := counter.Begin(context.Background(), f.owner, key)
+	reservation, err := counter.Begin(context.Background(), f.owner, key)
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	return ticket
+	return reservation
 }
 
-func (f *usageFixture) mustCheck(counter *commands.UsageCounter, key string, likelihood float64) domain.CheckCompleted {
+func (f *usageFixture) mustCheck(counter *counting.UsageCounter, key string, likelihood float64) domain.CheckCompleted {
 	f.t.Helper()
 	event, err := f.check(counter, key, likelihood)
 	if err != nil {
@@ -149,7 +150,7 @@ func (f *usageFixture) mustCheck(counter *commands.UsageCounter, key string, lik
 }
 
 // wantCounted checks the stream of a month: as many calls as wanted, each one consistent with the one before.
-func (f *usageFixture) wantCounted(owner commands.KeyOwner, month domain.Month, want int) []domain.CheckCompleted {
+func (f *usageFixture) wantCounted(owner counting.KeyOwner, month domain.Month, want int) []domain.CheckCompleted {
 	f.t.Helper()
 	page, err := f.store.Read(context.Background(), domain.UsageStream(owner.SubscriptionID, month), 0, 1<<20)
 	if err != nil {

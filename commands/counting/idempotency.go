@@ -1,0 +1,154 @@
+package counting
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/domain"
+)
+
+// idempotencyValidity is how long an Idempotency-Key stands for the first request that used it.
+const idempotencyValidity = 24 * time.Hour
+
+// claimKey makes this the only request under way with its Idempotency-Key, after waiting for one that is, and looks
+// whether the key was used before.
+func (r *Reservation) claimKey(ctx context.Context) error {
+	b := r.batcher
+	for {
+		b.mu.Lock()
+		first := b.inFlight[r.checkID]
+		if first == nil {
+			b.inFlight[r.checkID] = r
+			b.mu.Unlock()
+			break
+		}
+		b.mu.Unlock()
+		select {
+		case <-first.ended:
+		case <-ctx.Done():
+			return commands.Unavailable(ctx.Err())
+		}
+	}
+	prior, err := b.findPrior(ctx, r.checkID)
+	if err != nil {
+		r.forgetKey()
+		return commands.Unavailable(err)
+	}
+	b.mu.Lock()
+	if r.prior == nil {
+		r.prior = prior
+	}
+	b.mu.Unlock()
+	return nil
+}
+
+func (r *Reservation) forgetKey() {
+	r.batcher.mu.Lock()
+	delete(r.batcher.inFlight, r.checkID)
+	r.batcher.mu.Unlock()
+	close(r.ended)
+}
+
+// Prior gives the first answer to a request that was counted before. Its digest must be that of the first request.
+func (r *Reservation) Prior(digest string) (event domain.CheckCompleted, found bool, err error) {
+	r.batcher.mu.Lock()
+	prior := r.prior
+	r.batcher.mu.Unlock()
+	if prior == nil {
+		return domain.CheckCompleted{}, false, nil
+	}
+	event, err = matchDigest(*prior, digest)
+	return event, true, err
+}
+
+func matchDigest(prior domain.CheckCompleted, digest string) (domain.CheckCompleted, error) {
+	if prior.RequestDigest != digest {
+		return domain.CheckCompleted{}, domain.ErrIdempotencyConflict
+	}
+	return prior, nil
+}
+
+// answers says whether a counted call still stands for its Idempotency-Key.
+func (c *UsageCounter) answers(prior domain.CheckCompleted) bool {
+	return c.now().Sub(prior.CompletedAt) < idempotencyValidity
+}
+
+// findPriors looks again for every check under way with an Idempotency-Key. It is called when the last event of a month
+// alone is read, so that what other nodes have counted before it is not seen event by event. The caller holds stateLock.
+//
+// One case stays open: the same key under way on two nodes while the month ends, and one of them still waiting for the
+// outcome of its append to the old month when the other counts in the new one.
+func (b *batcher) findPriors(ctx context.Context) error {
+	b.mu.Lock()
+	var open []*Reservation
+	for _, reservation := range b.inFlight {
+		if reservation.prior == nil {
+			open = append(open, reservation)
+		}
+	}
+	b.mu.Unlock()
+	for _, reservation := range open {
+		prior, err := b.findPrior(ctx, reservation.checkID)
+		if err != nil {
+			return fmt.Errorf("look for an earlier check: %w", err)
+		}
+		b.mu.Lock()
+		reservation.prior = prior
+		b.mu.Unlock()
+	}
+	return nil
+}
+
+// findPrior looks for a check that was counted under id in the last 24 hours: in the index as far as it has come, and in
+// the log from there on, for this month and, while 24 hours reach back into it, the one before.
+func (b *batcher) findPrior(ctx context.Context, id uuid.UUID) (*domain.CheckCompleted, error) {
+	now := b.counter.now()
+	month := domain.MonthOf(now)
+	prior, err := b.findInMonth(ctx, month, id)
+	if err == nil && prior == nil && now.Sub(month.Start()) < idempotencyValidity {
+		prior, err = b.findInMonth(ctx, month.Previous(), id)
+	}
+	if err != nil || prior == nil || !b.counter.answers(*prior) {
+		return nil, err
+	}
+	return prior, nil
+}
+
+func (b *batcher) findInMonth(ctx context.Context, month domain.Month, id uuid.UUID) (*domain.CheckCompleted, error) {
+	ordinal, found, indexed, err := b.counter.index.FindCheck(ctx, b.id, month, id)
+	if err != nil {
+		return nil, err
+	}
+	store, stream := b.counter.store, domain.UsageStream(b.id, month)
+	var newest *domain.CheckCompleted
+	if found {
+		// An ordinal is the revision plus one: the stream holds nothing but counted calls.
+		page, err := store.Read(ctx, stream, uint64(ordinal-1), 1)
+		if err != nil {
+			return nil, err
+		}
+		for _, recorded := range page {
+			if completed, ok := recorded.Event.(domain.CheckCompleted); ok && completed.CheckID == id {
+				newest = &completed
+			}
+		}
+	}
+	for from := uint64(indexed); ; from += commands.PageSize {
+		page, err := store.Read(ctx, stream, from, commands.PageSize)
+		if err != nil {
+			return nil, err
+		}
+		for _, recorded := range page {
+			if completed, ok := recorded.Event.(domain.CheckCompleted); ok && completed.CheckID == id {
+				newest = &completed
+			}
+		}
+		if len(page) < commands.PageSize {
+			return newest, nil
+		}
+	}
+}
