@@ -34,6 +34,8 @@ type Config struct {
 	TLS *tls.Config
 	// Credentials are the users and passwords that are asked for on TLS connections.
 	Credentials server.Credentials
+	// Groups are the users of each group, such as $admins and $ops. Like a version line the node enforces rights with them.
+	Groups server.Groups
 	// Store tunes the log; its logger is Logger when nil.
 	Store  store.Options
 	Logger *slog.Logger
@@ -93,7 +95,7 @@ func (n *Node) listen(ctx context.Context, addr string) (*server.Server, error) 
 		return nil, fmt.Errorf("listen for event store clients: %w", err)
 	}
 	return server.Start(listener, n.store, server.Options{
-		Logger: n.config.Logger, TLS: n.config.TLS, Credentials: n.config.Credentials, Persistent: n.persistent,
+		Logger: n.config.Logger, TLS: n.config.TLS, Credentials: n.config.Credentials, Groups: n.config.Groups, Persistent: n.persistent,
 		Line: n.config.Like.server(),
 	}), nil
 }

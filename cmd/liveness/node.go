@@ -19,7 +19,7 @@ type NodeCmd struct {
 	Like        string `help:"Version line of EventStoreDB that the node behaves like, 23.10 or 24; nothing for the node as it is. For tests." default:"" env:"LIVENESS_NODE_LIKE"`
 	TLSCert     string `help:"Certificate chain, PEM." name:"tls-cert" type:"existingfile" and:"tls" env:"LIVENESS_NODE_TLS_CERT"`
 	TLSKey      string `help:"Private key of the certificate, PEM." name:"tls-key" type:"existingfile" and:"tls" env:"LIVENESS_NODE_TLS_KEY"`
-	Credentials string `help:"File with one user:password a line; asked for on TLS connections." type:"existingfile" env:"LIVENESS_NODE_CREDENTIALS_FILE"`
+	Credentials string `help:"File with one user:password a line, asked for on TLS connections; lines such as $ops = user user put users into groups, whose rights count with --like." type:"existingfile" env:"LIVENESS_NODE_CREDENTIALS_FILE"`
 }
 
 // Help shows how the command is used.
@@ -33,7 +33,7 @@ Prints one line when it serves and stops on SIGTERM.`
 }
 
 // Run serves until the program is told to stop.
-func (c *NodeCmd) Run(ctx context.Context, app *App) error {
+func (c *NodeCmd) Run(ctx context.Context, app *App) (err error) {
 	config := node.Config{Addr: c.Addr, Dir: c.Data, Like: node.Line(c.Like), Logger: app.Log}
 	if c.TLSCert != "" {
 		certificate, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
@@ -46,11 +46,9 @@ func (c *NodeCmd) Run(ctx context.Context, app *App) error {
 		if config.TLS == nil {
 			return fmt.Errorf("credentials are asked for on TLS connections only: set --tls-cert and --tls-key too")
 		}
-		credentials, err := readCredentials(c.Credentials)
-		if err != nil {
+		if config.Credentials, config.Groups, err = readCredentials(c.Credentials); err != nil {
 			return err
 		}
-		config.Credentials = credentials
 	}
 	n, err := node.Start(ctx, config)
 	if err != nil {
@@ -61,31 +59,44 @@ func (c *NodeCmd) Run(ctx context.Context, app *App) error {
 	return n.Close()
 }
 
-// readCredentials reads user:password lines; empty lines and those that begin with # are left out.
-func readCredentials(path string) (server.Credentials, error) {
+// readCredentials reads lines of the form user:password, which say who may call, and of the form group = user user, which put
+// some of them into a group. Empty lines and those that begin with # are left out.
+func readCredentials(path string) (server.Credentials, server.Groups, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("read credentials: %w", err)
+		return nil, nil, fmt.Errorf("read credentials: %w", err)
 	}
 	defer file.Close()
-	credentials := server.Credentials{}
+	credentials, groups := server.Credentials{}, server.Groups{}
 	lines := bufio.NewScanner(file)
 	for number := 1; lines.Scan(); number++ {
 		line := strings.TrimSpace(lines.Text())
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
-		user, password, found := strings.Cut(line, ":")
-		if !found || user == "" || password == "" {
-			return nil, fmt.Errorf("read credentials: %s:%d is not of the form user:password", path, number)
+		if user, password, found := strings.Cut(line, ":"); found && user != "" && password != "" {
+			credentials[user] = password
+			continue
 		}
-		credentials[user] = password
+		group, members, found := strings.Cut(line, "=")
+		users := strings.Fields(members)
+		if group = strings.TrimSpace(group); !found || group == "" || len(users) == 0 {
+			return nil, nil, fmt.Errorf("read credentials: %s:%d is not of the form user:password, nor $ops = user user", path, number)
+		}
+		groups[group] = append(groups[group], users...)
 	}
 	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("read credentials: %w", err)
+		return nil, nil, fmt.Errorf("read credentials: %w", err)
 	}
 	if len(credentials) == 0 {
-		return nil, fmt.Errorf("read credentials: %s names nobody", path)
+		return nil, nil, fmt.Errorf("read credentials: %s names nobody", path)
 	}
-	return credentials, nil
+	for group, users := range groups {
+		for _, user := range users {
+			if _, known := credentials[user]; !known {
+				return nil, nil, fmt.Errorf("read credentials: %s puts %s into %s, but has no password for them", path, user, group)
+			}
+		}
+	}
+	return credentials, groups, nil
 }

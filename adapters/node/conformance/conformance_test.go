@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,6 +14,9 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/pas-ta/liveness/adapters/node"
+	"github.com/pas-ta/liveness/adapters/node/nodetest"
 )
 
 // patience bounds every wait; nothing in the suite is expected to come near it.
@@ -23,7 +27,44 @@ type section map[string]func(*testing.T, *suite)
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	s := newSuite(t)
+	t.Run("embedded", func(t *testing.T) {
+		t.Parallel()
+		newSuite(t, startEmbedded(t, t.TempDir()).address, nodetest.Line(t), true).run(t)
+	})
+	for _, address := range servers() {
+		t.Run(configure(t, address).Address, func(t *testing.T) {
+			t.Parallel()
+			newSuite(t, address, lineOf(t, address), false).run(t)
+		})
+	}
+}
+
+// servers returns the connection strings of the real servers that are to be tested too.
+func servers() []string {
+	return strings.FieldsFunc(os.Getenv(serversVariable), func(r rune) bool { return r == ',' })
+}
+
+// serversVariable has connection strings of real servers, separated by commas.
+const serversVariable = "LIVENESS_CONFORMANCE_ADDRESSES"
+
+// lineOf asks a real server for the line it is of. One of no line that the node can be like keeps every promise.
+func lineOf(t *testing.T, address string) node.Line {
+	t.Helper()
+	version, err := newClient(t, address).GetServerVersion()
+	if err != nil {
+		t.Fatal(err)
+	}
+	switch version.Major {
+	case 23:
+		return node.Line23
+	case 24:
+		return node.Line24
+	}
+	return node.OwnLine
+}
+
+// run runs every section on the node.
+func (s *suite) run(t *testing.T) {
 	for name, tests := range map[string]section{
 		"connection": connectionSection, "append": appendSection, "batch append": batchSection, "read": readSection,
 		"read all": readAllSection, "subscribe": subscribeSection, "filter": filterSection, "delete": deleteSection,
@@ -46,17 +87,21 @@ func TestConformance(t *testing.T) {
 type suite struct {
 	client   *esdb.Client
 	wire     *grpc.ClientConn // for what the client has no call for
+	line     node.Line        // which the node is of, or like
 	embedded bool             // not a server of somebody else
 }
 
-func newSuite(t *testing.T) *suite {
+func newSuite(t *testing.T, address string, line node.Line, embedded bool) *suite {
 	t.Helper()
-	address := os.Getenv("LIVENESS_CONFORMANCE_URL")
-	own := address == ""
-	if own {
-		address = startEmbedded(t, t.TempDir()).address
+	return &suite{client: newClient(t, address), wire: dial(t, address), line: line, embedded: embedded}
+}
+
+// ours skips what the node promises by itself and servers of the lines do not.
+func (s *suite) ours(t *testing.T, reason string) {
+	t.Helper()
+	if s.line != node.OwnLine {
+		t.Skipf("ours alone: on %s %s", s.line, reason)
 	}
-	return &suite{client: newClient(t, address), wire: dial(t, address), embedded: own}
 }
 
 func configure(t *testing.T, address string) *esdb.Configuration {

@@ -21,18 +21,19 @@ const installPatience = 4 * time.Minute
 // TestNodeClient runs the tests in nodeclient, which drive a node with the client from npm.
 func TestNodeClient(t *testing.T) {
 	t.Parallel()
-	address := os.Getenv("LIVENESS_CONFORMANCE_URL")
-	if address == "" {
-		address = startEmbedded(t, t.TempDir()).address
-	}
 	dir := installNodeClient(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	command := exec.CommandContext(ctx, "node", "--test", "--test-reporter=spec", "client.test.js")
-	command.Dir = dir
-	command.Env = append(os.Environ(), "LIVENESS_CONFORMANCE_URL="+address)
-	if output, err := command.CombinedOutput(); err != nil {
-		t.Errorf("the Node.js client failed: %v\n%s", err, output)
+	for _, address := range append(servers(), startEmbedded(t, t.TempDir()).address) {
+		t.Run(configure(t, address).Address, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+			defer cancel()
+			command := exec.CommandContext(ctx, "node", "--test", "--test-reporter=spec", "client.test.js")
+			command.Dir = dir
+			command.Env = append(os.Environ(), "LIVENESS_CONFORMANCE_URL="+address)
+			if output, err := command.CombinedOutput(); err != nil {
+				t.Errorf("the Node.js client failed: %v\n%s", err, output)
+			}
+		})
 	}
 }
 

@@ -99,6 +99,9 @@ func answer(ctx context.Context, err error) error {
 	case errors.Is(err, store.ErrFull):
 		return status.Error(codes.ResourceExhausted, err.Error())
 	}
+	if s, ok := status.FromError(err); ok {
+		return s.Err()
+	}
 	return status.Error(codes.Unknown, err.Error())
 }
 

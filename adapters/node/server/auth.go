@@ -20,13 +20,19 @@ type Credentials map[string]string
 
 // gate lets calls pass that name a known user.
 type gate struct {
-	accepted [][sha256.Size]byte // of "user:password"
+	accepted []user
+}
+
+// user is who may call, with the digest of "user:password".
+type user struct {
+	name   string
+	digest [sha256.Size]byte
 }
 
 func newGate(credentials Credentials) *gate {
 	g := &gate{}
-	for user, password := range credentials {
-		g.accepted = append(g.accepted, sha256.Sum256([]byte(user+":"+password)))
+	for name, password := range credentials {
+		g.accepted = append(g.accepted, user{name: name, digest: sha256.Sum256([]byte(name + ":" + password))})
 	}
 	return g
 }
@@ -37,26 +43,29 @@ func open(method string) bool {
 	return service == serverfeatures.ServerFeatures_ServiceDesc.ServiceName || service == gossip.Gossip_ServiceDesc.ServiceName
 }
 
-func (g *gate) check(ctx context.Context, method string) error {
+// check returns the name of the caller, "" where nobody is asked.
+func (g *gate) check(ctx context.Context, method string) (caller string, err error) {
 	if len(g.accepted) == 0 || open(method) {
-		return nil
+		return "", nil
 	}
 	md, _ := metadata.FromIncomingContext(ctx)
 	headers := md.Get("authorization")
 	if len(headers) != 1 {
-		return status.Error(codes.Unauthenticated, "basic credentials are needed")
+		return "", status.Error(codes.Unauthenticated, "basic credentials are needed")
 	}
 	scheme, encoded, _ := strings.Cut(headers[0], " ")
 	presented, err := base64.StdEncoding.DecodeString(strings.TrimSpace(encoded))
 	if err != nil || !strings.EqualFold(scheme, "Basic") {
-		return status.Error(codes.Unauthenticated, "basic credentials are needed")
+		return "", status.Error(codes.Unauthenticated, "basic credentials are needed")
 	}
-	digest, known := sha256.Sum256(presented), 0
-	for _, accepted := range g.accepted {
-		known |= subtle.ConstantTimeCompare(digest[:], accepted[:])
+	digest, known := sha256.Sum256(presented), false
+	for i := range g.accepted {
+		if subtle.ConstantTimeCompare(digest[:], g.accepted[i].digest[:]) == 1 {
+			caller, known = g.accepted[i].name, true
+		}
 	}
-	if known == 0 {
-		return status.Error(codes.Unauthenticated, "unknown user or wrong password")
+	if !known {
+		return "", status.Error(codes.Unauthenticated, "unknown user or wrong password")
 	}
-	return nil
+	return caller, nil
 }

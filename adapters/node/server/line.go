@@ -33,6 +33,8 @@ type Line struct {
 	limitsDataOnly bool
 	// keepsBatchOpen leaves a stream of batch appends open when the client has closed its side.
 	keepsBatchOpen bool
+	// revokesSubscriptions ends a subscription when its user loses the right to it.
+	revokesSubscriptions bool
 }
 
 // Line23 is the line of 23.10.
@@ -47,6 +49,7 @@ func Line23() *Line {
 func Line24() *Line {
 	return &Line{
 		version: "24.6.0", checkpointAtEnd: true, failsFromEndOfMissing: true, limitsDataOnly: true, keepsBatchOpen: true,
+		revokesSubscriptions: true,
 	}
 }
 

@@ -46,6 +46,8 @@ type Options struct {
 	TLS *tls.Config
 	// Credentials, with TLS, are asked for of every call but the first ones of a connection.
 	Credentials Credentials
+	// Groups are the groups of the users; they matter where Line enforces rights.
+	Groups Groups
 	// Line is what the node does as the servers of a version line do; nil = as it does by itself.
 	Line *Line
 	// Persistent serves persistent subscriptions; nil = they are not announced.
@@ -77,11 +79,16 @@ func Start(listener net.Listener, s *store.Store, options Options) *Server {
 		config.NextProtos = []string{"h2", "http/1.1"}
 	}
 	server.splitter = newSplitter(listener, config, &server.faults)
-	admit := func(ctx context.Context, method string) error {
-		if err := gate.check(ctx, method); err != nil {
-			return err
+	access := newAccess(s, options.Line, &options)
+	admit := func(ctx context.Context, method string) (context.Context, error) {
+		caller, err := gate.check(ctx, method)
+		if err == nil {
+			err = server.faults.admit(ctx, method)
 		}
-		return server.faults.admit(ctx, method)
+		if access != nil {
+			ctx = context.WithValue(ctx, userKey{}, caller)
+		}
+		return ctx, err
 	}
 	server.grpc = grpc.NewServer(
 		grpc.MaxRecvMsgSize(maxMessage),
@@ -95,21 +102,25 @@ func Start(listener net.Listener, s *store.Store, options Options) *Server {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 100 * time.Millisecond, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 20 * time.Second}),
 		grpc.UnaryInterceptor(func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (response any, err error) {
-			if err := admit(ctx, info.FullMethod); err != nil {
+			if ctx, err = admit(ctx, info.FullMethod); err != nil {
 				return nil, err
+			}
+			if err := access.check(ctx, request); err != nil {
+				return nil, answer(ctx, err)
 			}
 			defer server.recover(info.FullMethod, &err)
 			return handler(ctx, request)
 		}),
 		grpc.StreamInterceptor(func(service any, call grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
-			if err := admit(call.Context(), info.FullMethod); err != nil {
+			ctx, err := admit(call.Context(), info.FullMethod)
+			if err != nil {
 				return err
 			}
 			defer server.recover(info.FullMethod, &err)
-			ctx, cancel := context.WithCancelCause(call.Context())
+			ctx, cancel := context.WithCancelCause(ctx)
 			defer cancel(nil)
 			defer context.AfterFunc(server.stopping, func() { cancel(errStopping) })()
-			return handler(service, &stoppableCall{ServerStream: call, ctx: ctx})
+			return handler(service, &stoppableCall{ServerStream: call, ctx: ctx, cancel: cancel, access: access})
 		}),
 	)
 	streams.RegisterStreamsServer(server.grpc, &Streams{store: s, line: options.Line, faults: &server.faults})
@@ -156,11 +167,25 @@ func (s *Server) run(part string, serve func() error) {
 type stoppableCall struct {
 	grpc.ServerStream
 
-	ctx context.Context
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	access *access
 }
 
 // Context is the context of the call.
 func (c *stoppableCall) Context() context.Context { return c.ctx }
+
+// RecvMsg receives a message that the caller has a right to send.
+func (c *stoppableCall) RecvMsg(message any) error {
+	if err := c.ServerStream.RecvMsg(message); err != nil || c.access == nil {
+		return err
+	}
+	if err := c.access.check(c.ctx, message); err != nil {
+		return answer(c.ctx, err)
+	}
+	c.access.watch(c.ctx, message, c.cancel)
+	return nil
+}
 
 // recover keeps a defect in one call from ending the process with everyone else's.
 func (s *Server) recover(method string, err *error) {

@@ -53,7 +53,7 @@ func TestHealthIsOnTheSamePort(t *testing.T) {
 
 func TestTLSAndCredentials(t *testing.T) {
 	t.Parallel()
-	cert, pool := certificate(t)
+	cert, pool := nodetest.Certificate(t)
 	n := start(t, func(c *node.Config) {
 		c.Addr = "0.0.0.0:0" // beyond loopback, as both are set
 		c.TLS = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
@@ -95,7 +95,7 @@ func TestTLSAndCredentials(t *testing.T) {
 
 func TestOtherMachinesNeedTLSAndCredentials(t *testing.T) {
 	t.Parallel()
-	cert, _ := certificate(t)
+	cert, _ := nodetest.Certificate(t)
 	secured := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
 	for name, config := range map[string]node.Config{
 		"plain text":     {Addr: "0.0.0.0:0"},

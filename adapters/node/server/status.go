@@ -20,6 +20,7 @@ const (
 	exceptionStreamDeleted   = "stream-deleted"
 	exceptionWrongExpected   = "wrong-expected-version"
 	exceptionAppendTooLarge  = "maximum-append-size-exceeded"
+	exceptionAccessDenied    = "access-denied"
 	exceptionNotLeader       = "not-leader"
 	exceptionMissingProperty = "missing-required-metadata-property"
 )
@@ -59,6 +60,9 @@ func answer(ctx context.Context, err error) error {
 	case errors.Is(err, errMissingProperty):
 		trailer(ctx, "exception", exceptionMissingProperty, "required-metadata-properties", "type,content-type")
 		return status.Error(codes.InvalidArgument, err.Error())
+	case errors.Is(err, errDenied), errors.Is(context.Cause(ctx), errDenied):
+		trailer(ctx, "exception", exceptionAccessDenied)
+		return status.Error(codes.PermissionDenied, errDenied.Error())
 	case errors.Is(err, store.ErrInvalid):
 		return status.Error(codes.InvalidArgument, err.Error())
 	case errors.Is(err, store.ErrFull):
