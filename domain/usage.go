@@ -21,18 +21,6 @@ const (
 	BillingOverage  BillingClass = "overage"
 )
 
-// Judgement is what inference found in an image.
-type Judgement struct {
-	FakeLikelihood float64 `json:"fakeLikelihood"` // 0 live … 1 spoof
-	FakeFace       bool    `json:"fakeFace"`       // FakeLikelihood is above Threshold
-	ValidFace      bool    `json:"validFace"`      // the face can be judged reliably
-	Brightness     float64 `json:"brightness"`     // mean luma of the face, 0–255
-	Threshold      float64 `json:"threshold"`
-	LatencyMS      int64   `json:"latencyMs"` // our processing time up to the commit
-	ModelPack      string  `json:"modelPack"` // the pack's id
-	ModelPackHash  string  `json:"modelPackHash"`
-}
-
 // CheckCompleted says that a face was judged: one counted call.
 type CheckCompleted struct {
 	CheckID              uuid.UUID     `json:"checkId"`

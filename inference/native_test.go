@@ -101,6 +101,9 @@ func samplePhoto(t testing.TB, number int) []byte {
 	return readFile(t, path)
 }
 
+// fake says on which side of the threshold a face is.
+func fake(r inference.Result) bool { return r.FakeLikelihood > r.Threshold }
+
 func readFile(t testing.TB, path string) []byte {
 	t.Helper()
 	data, err := os.ReadFile(path)

@@ -27,8 +27,8 @@ func TestDefaultPackScores(t *testing.T) {
 			if math.Abs(r.FakeLikelihood-want) > 0.05 {
 				t.Errorf("%s: sample%d: fake likelihood %.4f, want %.3f", name, i+1, r.FakeLikelihood, want)
 			}
-			if r.Fake || !r.ValidFace {
-				t.Errorf("%s: sample%d: fake %v, valid %v %v; want live and valid", name, i+1, r.Fake, r.ValidFace, r.Reasons)
+			if fake(r) || !r.ValidFace {
+				t.Errorf("%s: sample%d: fake %v, valid %v %v; want live and valid", name, i+1, fake(r), r.ValidFace, r.Reasons)
 			}
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 
 	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/domain"
@@ -33,10 +32,9 @@ func (j *Judge) Judge(ctx context.Context, image []byte, format string) (domain.
 	if err != nil {
 		return domain.Judgement{}, refusal(err)
 	}
-	// Six decimals are far below what the models can tell apart; the verdict follows from what is shown.
-	likelihood := math.Round(result.FakeLikelihood*1e6) / 1e6
+	likelihood, fake := domain.Verdict(result.FakeLikelihood, result.Threshold)
 	return domain.Judgement{
-		FakeLikelihood: likelihood, FakeFace: likelihood > result.Threshold, Threshold: result.Threshold,
+		FakeLikelihood: likelihood, FakeFace: fake, Threshold: result.Threshold,
 		ValidFace: result.ValidFace, Brightness: result.Brightness, ModelPack: result.PackID, ModelPackHash: result.PackHash,
 	}, nil
 }

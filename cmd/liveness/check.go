@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/inference"
 	"github.com/pas-ta/liveness/inference/decode"
 )
@@ -119,8 +120,9 @@ func checkFile(ctx context.Context, engine *inference.Engine, name string) (judg
 	if err != nil {
 		return judgedFile{}, err
 	}
+	likelihood, fake := domain.Verdict(r.FakeLikelihood, r.Threshold)
 	return judgedFile{
-		File: name, Likelihood: r.FakeLikelihood, Threshold: r.Threshold, Fake: r.Fake,
+		File: name, Likelihood: likelihood, Threshold: r.Threshold, Fake: fake,
 		Valid: r.ValidFace, Reasons: r.Reasons, Brightness: r.Brightness,
 		Box: [4]float64{r.Face.X, r.Face.Y, r.Face.W, r.Face.H}, Faces: r.Faces,
 		Width: r.ImageWidth, Height: r.ImageHeight, PackID: r.PackID, PackHash: r.PackHash,
