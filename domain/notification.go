@@ -18,6 +18,24 @@ type MarketplaceNotified struct {
 	ReceivedAt         time.Time `json:"receivedAt"`
 }
 
+// MarketplaceEventKind is what a message of AWS Marketplace means for a subscription.
+type MarketplaceEventKind string
+
+// The kinds of message.
+const (
+	EntitlementChanged MarketplaceEventKind = "changed" // it began, changed or was renewed
+	AgreementEnding    MarketplaceEventKind = "ending"  // the agreement ended without a successor
+	LicenceEnded       MarketplaceEventKind = "ended"   // the licence is no longer valid
+	PurchaseRefused    MarketplaceEventKind = "refused" // payment failed: nothing may be created
+	NothingChanged     MarketplaceEventKind = "noted"   // nothing that changes access
+)
+
+// MarketplaceEvent is a message of AWS Marketplace and what it means.
+type MarketplaceEvent struct {
+	Kind    MarketplaceEventKind
+	Message MarketplaceNotified
+}
+
 // EventType names the event in the log.
 func (MarketplaceNotified) EventType() string { return "MarketplaceNotified" }
 

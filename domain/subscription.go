@@ -184,13 +184,6 @@ func (s Subscription) Serves() bool {
 	return s.Status == StatusActive || s.Status == StatusEnding
 }
 
-// Entitlement is what AWS says a licence entitles to, in terms of the catalogue.
-type Entitlement struct {
-	Plan      PlanID
-	Limit     int64
-	ExpiresAt time.Time
-}
-
 // Start begins the subscription of a licence. Started already, it records nothing.
 func (s Subscription) Start(identity MarketplaceIdentity, entitled Entitlement, at time.Time) []Event {
 	if s.Status != StatusUnknown {
@@ -201,23 +194,6 @@ func (s Subscription) Start(identity MarketplaceIdentity, entitled Entitlement, 
 		SubscriptionID: id, CustomerID: CustomerIDForSubscription(id), Marketplace: identity,
 		Plan: entitled.Plan, Limit: entitled.Limit, Overage: OverageContinue, StartedAt: at.UTC(), ExpiresAt: entitled.ExpiresAt.UTC(),
 	}}
-}
-
-// FollowEntitlement takes over the plan, the limit and the term that AWS now states.
-func (s Subscription) FollowEntitlement(entitled Entitlement, at time.Time) []Event {
-	if !s.Serves() {
-		return nil
-	}
-	var events []Event
-	if entitled.Plan != s.Plan || entitled.Limit != s.Limit {
-		events = append(events, PlanChanged{
-			SubscriptionID: s.ID, FromPlan: s.Plan, FromLimit: s.Limit, Plan: entitled.Plan, Limit: entitled.Limit, ChangedAt: at.UTC(),
-		})
-	}
-	if s.Status == StatusEnding || entitled.ExpiresAt.After(s.ExpiresAt) {
-		events = append(events, SubscriptionRenewed{SubscriptionID: s.ID, ExpiresAt: entitled.ExpiresAt.UTC(), RenewedAt: at.UTC()})
-	}
-	return events
 }
 
 // LinkAgreement notes the agreement of the licence.

@@ -58,7 +58,7 @@ func (s *EntitlementSync) Run(ctx context.Context, lease commands.Lease) error {
 }
 
 // Receive follows a message of the queue: it may be deleted after nil, and must come again after an error.
-func (s *EntitlementSync) Receive(ctx context.Context, event MarketplaceEvent) error {
+func (s *EntitlementSync) Receive(ctx context.Context, event domain.MarketplaceEvent) error {
 	if err := s.FollowMarketplaceEvent(ctx, FollowMarketplaceEvent{By: commands.NewOrigin(domain.ActorMarketplace), MarketplaceEvent: event}); err != nil {
 		return err
 	}
@@ -67,38 +67,27 @@ func (s *EntitlementSync) Receive(ctx context.Context, event MarketplaceEvent) e
 	return nil
 }
 
-// entitlement reads what AWS says; ErrNoEntitlement when it says that there is none.
+// entitlement returns what AWS says of a subscription's licence.
 func (s *EntitlementSync) entitlement(ctx context.Context, sub domain.Subscription) (domain.Entitlement, error) {
 	contract, err := s.Source.Entitlements(ctx, sub.Marketplace)
 	if err != nil {
 		return domain.Entitlement{}, fmt.Errorf("read entitlements: %w", err)
 	}
-	return EntitlementOf(s.Catalogue, contract)
+	return s.Catalogue.Entitlement(contract)
 }
 
-func (s *EntitlementSync) change(ctx context.Context, by commands.Origin, id uuid.UUID, decide func(domain.Subscription) []domain.Event) error {
-	_, err := commands.Execute(ctx, s.Executor, by, domain.SubscriptionStream(id), func(sub domain.Subscription) ([]domain.Event, error) {
+// change appends what is decided on the subscription's newest state, and returns whether it has ended.
+func (s *EntitlementSync) change(ctx context.Context, by commands.Origin, id uuid.UUID, decide func(domain.Subscription) []domain.Event) (ended bool, err error) {
+	done, err := commands.Execute(ctx, s.Executor, by, domain.SubscriptionStream(id), func(sub domain.Subscription) ([]domain.Event, error) {
 		return decide(sub), nil
 	})
-	return err
-}
-
-func (s *EntitlementSync) end(ctx context.Context, by commands.Origin, id uuid.UUID, reason string, at time.Time) error {
-	if err := s.change(ctx, by, id, func(sub domain.Subscription) []domain.Event { return sub.End(reason, at) }); err != nil {
-		return err
+	if err != nil || done.State.Status != domain.StatusEnded {
+		return false, err
 	}
 	if s.Ended != nil {
 		s.Ended()
 	}
-	return nil
-}
-
-// endedAt is when AWS says it ended: AWS takes no usage stamped later. A time from the future is a clock's fault.
-func endedAt(happened, now time.Time) time.Time {
-	if happened.IsZero() || happened.After(now) {
-		return now
-	}
-	return happened
+	return true, nil
 }
 
 func (s *EntitlementSync) subscription(ctx context.Context, id uuid.UUID) (domain.Subscription, error) {

@@ -21,8 +21,9 @@ type syncedSubscription struct {
 	*subscriptions.EntitlementSync
 	store    *memorystore.Store
 	now      time.Time
-	contract []subscriptions.ContractEntitlement
+	contract []domain.ContractEntitlement
 	failure  error
+	asked    func() // called before AWS answers; may be nil
 	serving  []uuid.UUID
 	ended    int
 }
@@ -30,7 +31,10 @@ type syncedSubscription struct {
 const testLicence = "arn:aws:license-manager:us-east-1:294406891311:license:l-synced"
 
 // Entitlements implements subscriptions.EntitlementSource.
-func (s *syncedSubscription) Entitlements(context.Context, domain.MarketplaceIdentity) ([]subscriptions.ContractEntitlement, error) {
+func (s *syncedSubscription) Entitlements(context.Context, domain.MarketplaceIdentity) ([]domain.ContractEntitlement, error) {
+	if s.asked != nil {
+		s.asked()
+	}
 	return s.contract, s.failure
 }
 
@@ -61,7 +65,7 @@ func newSyncedSubscription(t *testing.T) *syncedSubscription {
 	t.Helper()
 	s := &syncedSubscription{
 		now:      time.Date(2026, 11, 3, 10, 0, 0, 0, time.UTC),
-		contract: []subscriptions.ContractEntitlement{{Dimension: "starter", Quantity: 1, ExpiresAt: time.Date(2026, 12, 3, 0, 0, 0, 0, time.UTC)}},
+		contract: []domain.ContractEntitlement{{Dimension: "starter", Quantity: 1, ExpiresAt: time.Date(2026, 12, 3, 0, 0, 0, 0, time.UTC)}},
 	}
 	clock := func() time.Time { return s.now }
 	s.store = memorystore.New(clock)
@@ -84,16 +88,16 @@ func newSyncedSubscription(t *testing.T) *syncedSubscription {
 	return s
 }
 
-func (s *syncedSubscription) followNew(t *testing.T, kind subscriptions.MarketplaceEventKind, message domain.MarketplaceNotified) error {
+func (s *syncedSubscription) followNew(t *testing.T, kind domain.MarketplaceEventKind, message domain.MarketplaceNotified) error {
 	t.Helper()
 	message.NotificationID, message.HappenedAt = uuid.NewString(), s.now
 	return s.follow(t, kind, message)
 }
 
-func (s *syncedSubscription) follow(t *testing.T, kind subscriptions.MarketplaceEventKind, message domain.MarketplaceNotified) error {
+func (s *syncedSubscription) follow(t *testing.T, kind domain.MarketplaceEventKind, message domain.MarketplaceNotified) error {
 	t.Helper()
 	return s.FollowMarketplaceEvent(t.Context(), subscriptions.FollowMarketplaceEvent{
-		By: commands.NewOrigin(domain.ActorMarketplace), MarketplaceEvent: subscriptions.MarketplaceEvent{Kind: kind, Message: message},
+		By: commands.NewOrigin(domain.ActorMarketplace), MarketplaceEvent: domain.MarketplaceEvent{Kind: kind, Message: message},
 	})
 }
 
@@ -120,13 +124,13 @@ func TestEndThatAWSContradictsWaits(t *testing.T) {
 	s := newSyncedSubscription(t)
 	message := ofLicence
 	message.NotificationID, message.HappenedAt = "n-1", s.now
-	if err := s.follow(t, subscriptions.LicenceEnded, message); err == nil {
+	if err := s.follow(t, domain.LicenceEnded, message); err == nil {
 		t.Error("the message is done with while AWS still lists the entitlement")
 	}
 	s.wants(t, "UnsubscribeRequested")
 	s.contract = nil
 	s.now = s.now.Add(time.Minute)
-	if err := s.follow(t, subscriptions.LicenceEnded, message); err != nil {
+	if err := s.follow(t, domain.LicenceEnded, message); err != nil {
 		t.Error(err)
 	}
 	s.wants(t, "UnsubscribeRequested", "SubscriptionEnded")
@@ -140,11 +144,11 @@ func TestBuyerWhoComesBackIsServed(t *testing.T) {
 	s := newSyncedSubscription(t)
 	message := ofLicence
 	message.NotificationID, message.HappenedAt = "n-1", s.now
-	if err := s.follow(t, subscriptions.LicenceEnded, message); err == nil {
+	if err := s.follow(t, domain.LicenceEnded, message); err == nil {
 		t.Error("the message is done with at once")
 	}
 	s.now = s.now.Add(20 * time.Minute)
-	if err := s.follow(t, subscriptions.LicenceEnded, message); err != nil {
+	if err := s.follow(t, domain.LicenceEnded, message); err != nil {
 		t.Error(err)
 	}
 	s.wants(t, "UnsubscribeRequested", "SubscriptionRenewed")
@@ -154,11 +158,11 @@ func TestAnotherAgreementsEndEndsNothing(t *testing.T) {
 	t.Parallel()
 	s := newSyncedSubscription(t)
 	s.contract = nil // AWS may be of two minds for a moment
-	if err := s.followNew(t, subscriptions.AgreementEnding, domain.MarketplaceNotified{AgreementID: "agmt-0", AWSAccountID: "1", AgreementStatus: "CANCELLED"}); err != nil {
+	if err := s.followNew(t, domain.AgreementEnding, domain.MarketplaceNotified{AgreementID: "agmt-0", AWSAccountID: "1", AgreementStatus: "CANCELLED"}); err != nil {
 		t.Error(err)
 	}
 	s.wants(t)
-	if err := s.followNew(t, subscriptions.AgreementEnding, domain.MarketplaceNotified{AgreementID: "agmt-1", AWSAccountID: "1", AgreementStatus: "CANCELLED"}); err != nil {
+	if err := s.followNew(t, domain.AgreementEnding, domain.MarketplaceNotified{AgreementID: "agmt-1", AWSAccountID: "1", AgreementStatus: "CANCELLED"}); err != nil {
 		t.Error(err)
 	}
 	s.wants(t, "SubscriptionEnded")
@@ -168,7 +172,7 @@ func TestEmptyAnswerAloneEndsNothing(t *testing.T) {
 	t.Parallel()
 	s := newSyncedSubscription(t)
 	contract := s.contract
-	for _, answer := range [][]subscriptions.ContractEntitlement{nil, contract, nil} {
+	for _, answer := range [][]domain.ContractEntitlement{nil, contract, nil} {
 		s.contract = answer
 		if err := s.ReconcileEntitlements(t.Context()); err != nil {
 			t.Fatal(err)
@@ -181,12 +185,30 @@ func TestEmptyAnswerAloneEndsNothing(t *testing.T) {
 	s.wants(t, "SubscriptionEnded")
 }
 
+// What AWS answers is decided on the state that the events are appended to: an end that was announced while it was asked
+// is not taken back by the same term.
+func TestEndAnnouncedMeanwhileStands(t *testing.T) {
+	t.Parallel()
+	s := newSyncedSubscription(t)
+	s.asked = func() {
+		if _, err := s.store.Append(t.Context(), domain.SubscriptionStream(s.serving[0]), 0, []commands.Proposed{
+			{ID: uuid.New(), Event: domain.UnsubscribeRequested{SubscriptionID: s.serving[0], RequestedAt: s.now}},
+		}); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := s.ReconcileEntitlements(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.wants(t, "UnsubscribeRequested")
+}
+
 func TestMessageIsKeptBeforeAWSIsAsked(t *testing.T) {
 	t.Parallel()
 	s := newSyncedSubscription(t)
 	s.failure = errors.New("AWS is down")
 	for range 2 {
-		if err := s.follow(t, subscriptions.EntitlementChanged, domain.MarketplaceNotified{NotificationID: "n-1", LicenseID: "l-synced", Type: "License Updated"}); !errors.Is(err, s.failure) {
+		if err := s.follow(t, domain.EntitlementChanged, domain.MarketplaceNotified{NotificationID: "n-1", LicenseID: "l-synced", Type: "License Updated"}); !errors.Is(err, s.failure) {
 			t.Errorf("the message is done with: %v", err)
 		}
 	}

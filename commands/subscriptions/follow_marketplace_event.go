@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -12,36 +11,14 @@ import (
 	"github.com/pas-ta/liveness/domain"
 )
 
-// MarketplaceEventKind is what a message of AWS Marketplace means for a subscription.
-type MarketplaceEventKind string
-
-// The kinds of message.
-const (
-	EntitlementChanged MarketplaceEventKind = "changed" // it began, changed or was renewed
-	AgreementEnding    MarketplaceEventKind = "ending"  // the agreement ended without a successor
-	LicenceEnded       MarketplaceEventKind = "ended"   // the licence is no longer valid
-	PurchaseRefused    MarketplaceEventKind = "refused" // payment failed: nothing may be created
-	NothingChanged     MarketplaceEventKind = "noted"   // nothing that changes access
-)
-
-// MarketplaceEvent is a message of AWS Marketplace and what it means.
-type MarketplaceEvent struct {
-	Kind    MarketplaceEventKind
-	Message domain.MarketplaceNotified // ReceivedAt is filled in
-}
-
 // FollowMarketplaceEvent takes a message of AWS Marketplace.
 type FollowMarketplaceEvent struct {
 	By commands.Origin
-	MarketplaceEvent
+	domain.MarketplaceEvent
 }
 
 // errStillEntitled asks for the message again: AWS says that a licence has ended and still lists its entitlement.
 var errStillEntitled = errors.New("AWS still lists an entitlement of the ended licence")
-
-// endedTimeout is how long an entitlement may outlive the message that its licence has ended. After that it counts: the
-// buyer has come back.
-const endedTimeout = 15 * time.Minute
 
 // FollowMarketplaceEvent keeps the message and brings the subscriptions it may concern up to what AWS says. After an
 // error the message must come again; after none it may be deleted. A licence that is not registered yet needs nothing
@@ -60,8 +37,8 @@ func (s *EntitlementSync) FollowMarketplaceEvent(ctx context.Context, cmd Follow
 		return fmt.Errorf("keep message %s: %w", message.NotificationID, err)
 	}
 	switch cmd.Kind {
-	case EntitlementChanged, AgreementEnding, LicenceEnded:
-	case PurchaseRefused:
+	case domain.EntitlementChanged, domain.AgreementEnding, domain.LicenceEnded:
+	case domain.PurchaseRefused:
 		s.Log.WarnContext(ctx, "AWS Marketplace refused a purchase", "customer", message.CustomerIdentifier)
 		return nil
 	default:
@@ -111,43 +88,20 @@ func (s *EntitlementSync) follow(ctx context.Context, cmd FollowMarketplaceEvent
 	if err != nil || !subscription.Serves() {
 		return err // not registered, or ended for good: what comes late revives nothing
 	}
-	entitled, err := s.entitlement(ctx, subscription)
-	now := s.Now()
-	ending := cmd.Kind == LicenceEnded || cmd.Kind == AgreementEnding && s.itsAgreement(subscription, cmd.Message)
-	switch {
-	case errors.Is(err, ErrNoEntitlement) && (ending || !subscription.ExpiresAt.IsZero() && !now.Before(subscription.ExpiresAt)):
-		return s.end(ctx, cmd.By, id, endReason(cmd.Message), endedAt(cmd.Message.HappenedAt, now))
-	case errors.Is(err, ErrNoEntitlement):
-		return nil // AWS's two answers may be of different age; the timer looks again
-	case err != nil:
-		return err
-	case cmd.Kind == LicenceEnded && now.Sub(cmd.Message.HappenedAt) < endedTimeout:
-		if err := s.change(ctx, cmd.By, id, func(sub domain.Subscription) []domain.Event { return sub.RequestUnsubscribe(now) }); err != nil {
-			return err
-		}
-		return errStillEntitled
-	case ending && cmd.Kind == AgreementEnding:
-		return s.change(ctx, cmd.By, id, func(sub domain.Subscription) []domain.Event { return sub.RequestUnsubscribe(now) })
-	}
-	agreement, err := knownAgreement(ctx, s.Store, subscription.Marketplace.LicenseARN)
-	if err != nil {
+	var observed domain.Observation
+	if observed.Entitled, err = s.entitlement(ctx, subscription); err != nil {
 		return err
 	}
-	return s.change(ctx, cmd.By, id, func(sub domain.Subscription) []domain.Event {
-		events := sub.FollowEntitlement(entitled, now)
-		return append(events, sub.LinkAgreement(agreement, now)...)
+	if observed.AgreementID, err = knownAgreement(ctx, s.Store, subscription.Marketplace.LicenseARN); err != nil {
+		return err
+	}
+	again := false
+	_, err = s.change(ctx, cmd.By, id, func(sub domain.Subscription) (events []domain.Event) {
+		events, again = sub.FollowAnnouncement(cmd.MarketplaceEvent, observed, s.Now())
+		return events
 	})
-}
-
-// itsAgreement says whether a message is about the agreement that a subscription rests on now. One about an earlier
-// agreement, or about another of the same account, ends nothing.
-func (s *EntitlementSync) itsAgreement(sub domain.Subscription, message domain.MarketplaceNotified) bool {
-	return message.AgreementID == "" || message.AgreementID == sub.Marketplace.AgreementID
-}
-
-func endReason(message domain.MarketplaceNotified) string {
-	if message.AgreementStatus != "" {
-		return message.Type + ": " + message.AgreementStatus
+	if err == nil && again {
+		return errStillEntitled
 	}
-	return message.Type
+	return err
 }

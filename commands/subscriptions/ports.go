@@ -18,14 +18,7 @@ import (
 // Every other failure means that AWS did not answer and the same call may succeed later.
 type Marketplace interface {
 	ResolveBuyer(ctx context.Context, token string) (domain.MarketplaceIdentity, error)
-	Entitlements(ctx context.Context, identity domain.MarketplaceIdentity) ([]ContractEntitlement, error)
-}
-
-// ContractEntitlement is one dimension of a contract as AWS states it.
-type ContractEntitlement struct {
-	Dimension string    // API name of the dimension: a plan's id
-	Quantity  int64     // for a custom plan the calls per month, else the number of units bought (1)
-	ExpiresAt time.Time // through which it is valid at least; the zero time when AWS names none
+	Entitlements(ctx context.Context, identity domain.MarketplaceIdentity) ([]domain.ContractEntitlement, error)
 }
 
 // Refusals of a registration.
@@ -46,14 +39,14 @@ var (
 //
 // AllEntitlements lists the entitlements of every licence of the product.
 type EntitlementSource interface {
-	Entitlements(ctx context.Context, identity domain.MarketplaceIdentity) ([]ContractEntitlement, error)
+	Entitlements(ctx context.Context, identity domain.MarketplaceIdentity) ([]domain.ContractEntitlement, error)
 	AllEntitlements(ctx context.Context) ([]LicensedEntitlement, error)
 }
 
 // LicensedEntitlement is an entitlement together with the licence that grants it.
 type LicensedEntitlement struct {
 	Identity domain.MarketplaceIdentity
-	ContractEntitlement
+	domain.ContractEntitlement
 }
 
 // SubscriptionDirectory finds subscriptions by the names AWS has for them. It may lag behind the log.

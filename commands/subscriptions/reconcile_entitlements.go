@@ -11,10 +11,6 @@ import (
 	"github.com/pas-ta/liveness/domain"
 )
 
-// endAfterMissing is how many times in a row a licence must be without entitlement before its subscription ends without
-// a message: an end is final, and one empty answer may be AWS's mistake.
-const endAfterMissing = 2
-
 // ReconcileEntitlements compares every subscription with what AWS says of its licence, because a message can be lost. It
 // goes on after a failure and gives all of them together.
 func (s *EntitlementSync) ReconcileEntitlements(ctx context.Context) error {
@@ -22,7 +18,7 @@ func (s *EntitlementSync) ReconcileEntitlements(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read all entitlements: %w", err)
 	}
-	contracts := map[uuid.UUID][]ContractEntitlement{}
+	contracts := map[uuid.UUID][]domain.ContractEntitlement{}
 	for _, e := range listed {
 		id := domain.SubscriptionIDForLicense(e.Identity.LicenseARN)
 		contracts[id] = append(contracts[id], e.ContractEntitlement)
@@ -55,49 +51,39 @@ func (s *EntitlementSync) RereadEntitlement(ctx context.Context, id uuid.UUID) e
 	if err != nil || !subscription.Serves() {
 		return err
 	}
-	entitled, err := s.entitlement(ctx, subscription)
-	if errors.Is(err, ErrNoEntitlement) {
-		s.Log.WarnContext(ctx, "AWS lists no entitlement of a subscription that is served", "subscription", id)
-		return nil
-	}
+	listed, err := s.entitlement(ctx, subscription)
 	if err != nil {
 		return err
 	}
-	return s.take(ctx, subscription, entitled)
+	if listed.None() {
+		s.Log.WarnContext(ctx, "AWS lists no entitlement of a subscription that is served", "subscription", id)
+	}
+	return s.followListing(ctx, id, listed, 0)
 }
 
-// reconcile brings one subscription up to a listed contract. It reports false when AWS lists none; the licence is then
-// asked for by itself, and the second time in a row the subscription ends.
-func (s *EntitlementSync) reconcile(ctx context.Context, id uuid.UUID, contract []ContractEntitlement) (found bool, err error) {
+// reconcile brings one subscription up to a listed contract. It reports false when AWS lists none, also when asked for the
+// licence by itself.
+func (s *EntitlementSync) reconcile(ctx context.Context, id uuid.UUID, contract []domain.ContractEntitlement) (found bool, err error) {
 	subscription, err := s.subscription(ctx, id)
 	if err != nil || !subscription.Serves() {
 		return true, err
 	}
-	entitled, err := EntitlementOf(s.Catalogue, contract)
-	if errors.Is(err, ErrNoEntitlement) {
-		entitled, err = s.entitlement(ctx, subscription)
-	}
-	if errors.Is(err, ErrNoEntitlement) {
-		if s.missing[id]+1 < endAfterMissing {
-			return false, nil
-		}
-		s.Log.WarnContext(ctx, "a subscription ends because AWS lists no entitlement of it; no message has told", "subscription", id)
-		return false, s.end(ctx, commands.NewOrigin(domain.ActorSystem), id, "no entitlement", endedAt(subscription.ExpiresAt, s.Now()))
+	listed, err := s.Catalogue.Entitlement(contract)
+	if err == nil && listed.None() {
+		listed, err = s.entitlement(ctx, subscription)
 	}
 	if err != nil {
 		return true, err
 	}
-	return true, s.take(ctx, subscription, entitled)
+	return !listed.None(), s.followListing(ctx, id, listed, s.missing[id])
 }
 
-// take follows an entitlement. A subscription whose end is announced goes on only with a later term: the entitlement may
-// merely not have gone yet.
-func (s *EntitlementSync) take(ctx context.Context, subscription domain.Subscription, entitled domain.Entitlement) error {
-	if subscription.Status == domain.StatusEnding && !entitled.ExpiresAt.After(subscription.ExpiresAt) {
-		return nil
-	}
-	now := s.Now()
-	return s.change(ctx, commands.NewOrigin(domain.ActorSystem), subscription.ID, func(sub domain.Subscription) []domain.Event {
-		return sub.FollowEntitlement(entitled, now)
+func (s *EntitlementSync) followListing(ctx context.Context, id uuid.UUID, listed domain.Entitlement, missing int) error {
+	ended, err := s.change(ctx, commands.NewOrigin(domain.ActorSystem), id, func(sub domain.Subscription) []domain.Event {
+		return sub.FollowListing(listed, missing, s.Now())
 	})
+	if ended {
+		s.Log.WarnContext(ctx, "a subscription ends because AWS lists no entitlement of it; no message has told", "subscription", id)
+	}
+	return err
 }

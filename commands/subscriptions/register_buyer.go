@@ -58,9 +58,12 @@ func (r *Registration) RegisterBuyer(ctx context.Context, cmd RegisterBuyer) (Bu
 	if err != nil {
 		return Buyer{}, marketplaceUnavailable(fmt.Errorf("read entitlements: %w", err))
 	}
-	entitled, err := EntitlementOf(r.Catalogue, contract)
+	entitled, err := r.Catalogue.Entitlement(contract)
 	if err != nil {
 		return Buyer{}, err
+	}
+	if entitled.None() {
+		return Buyer{}, ErrNoEntitlement
 	}
 	started, err := r.StartSubscription(ctx, StartSubscription{By: cmd.By, Identity: identity, Entitled: entitled})
 	if err != nil {
@@ -74,30 +77,6 @@ func (r *Registration) RegisterBuyer(ctx context.Context, cmd RegisterBuyer) (Bu
 		CustomerID: started.State.CustomerID, Subscription: started.State,
 		Registered: account.Registered(), Active: account.Active || account.Erased, Position: started.Position,
 	}, nil
-}
-
-// EntitlementOf finds the plan in a contract. A contract may state several dimensions, as it does for a moment around an
-// upgrade; the plan with the most calls counts. Dimensions that are metered, and not bought, are no plan.
-func EntitlementOf(catalogue domain.Catalogue, contract []ContractEntitlement) (domain.Entitlement, error) {
-	var best domain.Entitlement
-	var unknown error
-	for _, stated := range contract {
-		plan, err := catalogue.Plan(domain.PlanID(stated.Dimension))
-		if err != nil {
-			unknown = err
-			continue
-		}
-		if limit := plan.Limit(stated.Quantity); limit > best.Limit {
-			best = domain.Entitlement{Plan: plan.ID, Limit: limit, ExpiresAt: stated.ExpiresAt}
-		}
-	}
-	switch {
-	case best.Plan != "":
-		return best, nil
-	case unknown != nil:
-		return best, unknown
-	}
-	return best, ErrNoEntitlement
 }
 
 // marketplaceUnavailable takes every failure that is not a refusal for AWS being unreachable.

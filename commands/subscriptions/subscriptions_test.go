@@ -43,8 +43,8 @@ func follow(ctx context.Context, store commands.EventStore) error {
 	}
 	return sync.FollowMarketplaceEvent(ctx, subscriptions.FollowMarketplaceEvent{
 		By: commands.NewOrigin(domain.ActorMarketplace),
-		MarketplaceEvent: subscriptions.MarketplaceEvent{
-			Kind: subscriptions.NothingChanged, Message: domain.MarketplaceNotified{NotificationID: "n-1", LicenseID: "l-synced", HappenedAt: time.Now()},
+		MarketplaceEvent: domain.MarketplaceEvent{
+			Kind: domain.NothingChanged, Message: domain.MarketplaceNotified{NotificationID: "n-1", LicenseID: "l-synced", HappenedAt: time.Now()},
 		},
 	})
 }

@@ -176,7 +176,7 @@ func TestEntitlements(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff([]subscriptions.ContractEntitlement{{Dimension: "enterprise", Quantity: 300_000, ExpiresAt: a.EndsAt}}, got); diff != "" {
+			if diff := cmp.Diff([]domain.ContractEntitlement{{Dimension: "enterprise", Quantity: 300_000, ExpiresAt: a.EndsAt}}, got); diff != "" {
 				t.Error(diff)
 			}
 			all, err := w.client.AllEntitlements(t.Context())

@@ -16,7 +16,7 @@ import (
 const maxPages = 10_000
 
 // Entitlements lists what a licence entitles to now. None means that its contract has ended, or has not started.
-func (c *Client) Entitlements(ctx context.Context, identity domain.MarketplaceIdentity) ([]subscriptions.ContractEntitlement, error) {
+func (c *Client) Entitlements(ctx context.Context, identity domain.MarketplaceIdentity) ([]domain.ContractEntitlement, error) {
 	filter := map[string][]string{string(types.GetEntitlementFilterNameLicenseArn): {identity.LicenseARN}}
 	if identity.LicenseARN == "" {
 		if identity.CustomerIdentifier == "" {
@@ -24,7 +24,7 @@ func (c *Client) Entitlements(ctx context.Context, identity domain.MarketplaceId
 		}
 		filter = map[string][]string{string(types.GetEntitlementFilterNameCustomerIdentifier): {identity.CustomerIdentifier}}
 	}
-	var list []subscriptions.ContractEntitlement
+	var list []domain.ContractEntitlement
 	err := c.eachEntitlement(ctx, filter, func(e types.Entitlement) { list = append(list, contractEntitlement(e)) })
 	return list, err
 }
@@ -76,8 +76,8 @@ func (c *Client) entitlementPage(ctx context.Context, in *marketplaceentitlement
 	return out, nil
 }
 
-func contractEntitlement(e types.Entitlement) subscriptions.ContractEntitlement {
-	return subscriptions.ContractEntitlement{Dimension: aws.ToString(e.Dimension), Quantity: quantity(e.Value), ExpiresAt: aws.ToTime(e.ExpirationDate)}
+func contractEntitlement(e types.Entitlement) domain.ContractEntitlement {
+	return domain.ContractEntitlement{Dimension: aws.ToString(e.Dimension), Quantity: quantity(e.Value), ExpiresAt: aws.ToTime(e.ExpirationDate)}
 }
 
 // quantity reads the number of an entitlement. A value that is no number counts one unit.

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -57,7 +56,7 @@ type snsMessage struct {
 }
 
 // Handler returns a handler for Consumer.Run that hands every notification to receive. What is none is a dead letter.
-func Handler(receive func(context.Context, subscriptions.MarketplaceEvent) error) func(context.Context, Message) error {
+func Handler(receive func(context.Context, domain.MarketplaceEvent) error) func(context.Context, Message) error {
 	return func(ctx context.Context, message Message) error {
 		event, err := Parse(message.Body)
 		if err != nil {
@@ -69,10 +68,10 @@ func Handler(receive func(context.Context, subscriptions.MarketplaceEvent) error
 
 // Parse reads the body of a queue message: an event of EventBridge or, for listings from before 2026, of SNS. Fields that a
 // message does not have are empty. Types that are not known change nothing; what is no notification at all is ErrMalformed.
-func Parse(body string) (subscriptions.MarketplaceEvent, error) {
+func Parse(body string) (domain.MarketplaceEvent, error) {
 	var e event
 	if err := json.Unmarshal([]byte(body), &e); err != nil {
-		return subscriptions.MarketplaceEvent{}, fmt.Errorf("%w: %w", ErrMalformed, err)
+		return domain.MarketplaceEvent{}, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	if e.Source == eventSource && e.ID != "" && e.DetailType != "" {
 		return e.notification(), nil
@@ -81,11 +80,11 @@ func Parse(body string) (subscriptions.MarketplaceEvent, error) {
 	if err := json.Unmarshal([]byte(body), &sns); err == nil && sns.Type == "Notification" && sns.MessageID != "" {
 		return sns.notification()
 	}
-	return subscriptions.MarketplaceEvent{}, fmt.Errorf("%w: source %q, type %q", ErrMalformed, e.Source, e.DetailType)
+	return domain.MarketplaceEvent{}, fmt.Errorf("%w: source %q, type %q", ErrMalformed, e.Source, e.DetailType)
 }
 
-func (e event) notification() subscriptions.MarketplaceEvent {
-	n := subscriptions.MarketplaceEvent{Message: domain.MarketplaceNotified{
+func (e event) notification() domain.MarketplaceEvent {
+	n := domain.MarketplaceEvent{Message: domain.MarketplaceNotified{
 		NotificationID: e.ID, Type: eventType(e.DetailType), HappenedAt: e.Time.UTC(),
 		AgreementID: e.Detail.Agreement.ID, AgreementStatus: e.Detail.Agreement.Status, PreviousAgreement: e.Detail.Agreement.PreviousAgreementID,
 		// Events print the licence's ARN in another form than metering demands.
@@ -93,21 +92,21 @@ func (e event) notification() subscriptions.MarketplaceEvent {
 	}}
 	switch n.Message.Type {
 	case "License Updated", "Purchase Agreement Amended":
-		n.Kind = subscriptions.EntitlementChanged
+		n.Kind = domain.EntitlementChanged
 	case "Purchase Agreement Ended":
-		n.Kind = subscriptions.AgreementEnding
+		n.Kind = domain.AgreementEnding
 		if n.Message.AgreementStatus == "RENEWED" || n.Message.AgreementStatus == "REPLACED" {
-			n.Kind = subscriptions.EntitlementChanged // a successor carries on
+			n.Kind = domain.EntitlementChanged // a successor carries on
 		}
 	case "License Deprovisioned":
-		n.Kind = subscriptions.LicenceEnded
+		n.Kind = domain.LicenceEnded
 	default:
-		n.Kind = subscriptions.NothingChanged
+		n.Kind = domain.NothingChanged
 	}
 	return n
 }
 
-func (s envelope) notification() (subscriptions.MarketplaceEvent, error) {
+func (s envelope) notification() (domain.MarketplaceEvent, error) {
 	// AWS's own examples have blanks around and a comma after the last member.
 	text := strings.TrimSpace(s.Message)
 	if inner, ok := strings.CutSuffix(text, "}"); ok {
@@ -115,19 +114,19 @@ func (s envelope) notification() (subscriptions.MarketplaceEvent, error) {
 	}
 	var m snsMessage
 	if err := json.Unmarshal([]byte(text), &m); err != nil {
-		return subscriptions.MarketplaceEvent{}, fmt.Errorf("%w: message of SNS: %w", ErrMalformed, err)
+		return domain.MarketplaceEvent{}, fmt.Errorf("%w: message of SNS: %w", ErrMalformed, err)
 	}
 	if m.Action == "" || m.CustomerIdentifier == "" {
-		return subscriptions.MarketplaceEvent{}, fmt.Errorf("%w: message of SNS without action or customer", ErrMalformed)
+		return domain.MarketplaceEvent{}, fmt.Errorf("%w: message of SNS without action or customer", ErrMalformed)
 	}
 	at, err := time.Parse(time.RFC3339, s.Timestamp)
 	if err != nil {
-		return subscriptions.MarketplaceEvent{}, fmt.Errorf("%w: time of SNS: %w", ErrMalformed, err)
+		return domain.MarketplaceEvent{}, fmt.Errorf("%w: time of SNS: %w", ErrMalformed, err)
 	}
-	kinds := map[string]subscriptions.MarketplaceEventKind{
-		"subscribe-success": subscriptions.EntitlementChanged, "entitlement-updated": subscriptions.EntitlementChanged, "unsubscribe-pending": subscriptions.AgreementEnding, "unsubscribe-success": subscriptions.LicenceEnded, "subscribe-fail": subscriptions.PurchaseRefused,
+	kinds := map[string]domain.MarketplaceEventKind{
+		"subscribe-success": domain.EntitlementChanged, "entitlement-updated": domain.EntitlementChanged, "unsubscribe-pending": domain.AgreementEnding, "unsubscribe-success": domain.LicenceEnded, "subscribe-fail": domain.PurchaseRefused,
 	}
-	n := subscriptions.MarketplaceEvent{Kind: subscriptions.NothingChanged, Message: domain.MarketplaceNotified{
+	n := domain.MarketplaceEvent{Kind: domain.NothingChanged, Message: domain.MarketplaceNotified{
 		NotificationID: s.MessageID, Type: m.Action, HappenedAt: at.UTC(), ProductCode: m.ProductCode, CustomerIdentifier: m.CustomerIdentifier,
 	}}
 	if kind, known := kinds[m.Action]; known {

@@ -11,7 +11,6 @@ import (
 
 	"github.com/pas-ta/liveness/adapters/aws/notifications"
 	"github.com/pas-ta/liveness/adapters/awssim"
-	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -24,7 +23,7 @@ func TestParseEventBridge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := subscriptions.MarketplaceEvent{Kind: subscriptions.EntitlementChanged, Message: domain.MarketplaceNotified{
+	want := domain.MarketplaceEvent{Kind: domain.EntitlementChanged, Message: domain.MarketplaceNotified{
 		NotificationID: "e-1", Type: "License Updated", HappenedAt: time.Date(2026, 11, 10, 13, 20, 0, 0, time.UTC),
 		AgreementID: "agmt-1", LicenseID: "l-7", ProductCode: "n0123", AWSAccountID: "123456789012",
 	}}
@@ -37,18 +36,18 @@ func TestKinds(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		detailType, status string
-		want               subscriptions.MarketplaceEventKind
+		want               domain.MarketplaceEventKind
 	}{
-		{"Purchase Agreement Created - Proposer", "ACTIVE", subscriptions.NothingChanged},
-		{"License Updated - Manufacturer", "", subscriptions.EntitlementChanged},
-		{"Purchase Agreement Amended - Proposer", "ACTIVE", subscriptions.EntitlementChanged},
-		{"Purchase Agreement Ended - Proposer", "CANCELLED", subscriptions.AgreementEnding},
-		{"Purchase Agreement Ended - Manufacturer", "EXPIRED", subscriptions.AgreementEnding},
-		{"Purchase Agreement Ended - Proposer", "RENEWED", subscriptions.EntitlementChanged},
-		{"Purchase Agreement Ended - Proposer", "REPLACED", subscriptions.EntitlementChanged},
-		{"License Deprovisioned - Manufacturer", "", subscriptions.LicenceEnded},
-		{"Advisory Issued - Proposer", "", subscriptions.NothingChanged},
-		{"Something Of Tomorrow", "", subscriptions.NothingChanged},
+		{"Purchase Agreement Created - Proposer", "ACTIVE", domain.NothingChanged},
+		{"License Updated - Manufacturer", "", domain.EntitlementChanged},
+		{"Purchase Agreement Amended - Proposer", "ACTIVE", domain.EntitlementChanged},
+		{"Purchase Agreement Ended - Proposer", "CANCELLED", domain.AgreementEnding},
+		{"Purchase Agreement Ended - Manufacturer", "EXPIRED", domain.AgreementEnding},
+		{"Purchase Agreement Ended - Proposer", "RENEWED", domain.EntitlementChanged},
+		{"Purchase Agreement Ended - Proposer", "REPLACED", domain.EntitlementChanged},
+		{"License Deprovisioned - Manufacturer", "", domain.LicenceEnded},
+		{"Advisory Issued - Proposer", "", domain.NothingChanged},
+		{"Something Of Tomorrow", "", domain.NothingChanged},
 	} {
 		body, err := json.Marshal(map[string]any{"id": "1", "source": "aws.agreement-marketplace", "detail-type": tt.detailType, "detail": map[string]any{"agreement": map[string]string{"status": tt.status}}})
 		if err != nil {
@@ -62,9 +61,9 @@ func TestKinds(t *testing.T) {
 
 func TestParseSNS(t *testing.T) {
 	t.Parallel()
-	for action, want := range map[string]subscriptions.MarketplaceEventKind{
-		"subscribe-success": subscriptions.EntitlementChanged, "entitlement-updated": subscriptions.EntitlementChanged, "unsubscribe-pending": subscriptions.AgreementEnding,
-		"unsubscribe-success": subscriptions.LicenceEnded, "subscribe-fail": subscriptions.PurchaseRefused, "new-action": subscriptions.NothingChanged,
+	for action, want := range map[string]domain.MarketplaceEventKind{
+		"subscribe-success": domain.EntitlementChanged, "entitlement-updated": domain.EntitlementChanged, "unsubscribe-pending": domain.AgreementEnding,
+		"unsubscribe-success": domain.LicenceEnded, "subscribe-fail": domain.PurchaseRefused, "new-action": domain.NothingChanged,
 	} {
 		for _, message := range []string{
 			`{"action":"` + action + `","customer-identifier":"X01","product-code":"n0123"}`,
@@ -114,7 +113,7 @@ func TestParseWhatTheMarketplaceSends(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			kinds := map[subscriptions.MarketplaceEventKind]bool{}
+			kinds := map[domain.MarketplaceEventKind]bool{}
 			for _, e := range events {
 				n, err := notifications.Parse(e.Body)
 				if err != nil {
@@ -125,7 +124,7 @@ func TestParseWhatTheMarketplaceSends(t *testing.T) {
 					t.Errorf("notification %+v of %+v", n, a)
 				}
 			}
-			for _, kind := range []subscriptions.MarketplaceEventKind{subscriptions.EntitlementChanged, subscriptions.AgreementEnding, subscriptions.LicenceEnded} {
+			for _, kind := range []domain.MarketplaceEventKind{domain.EntitlementChanged, domain.AgreementEnding, domain.LicenceEnded} {
 				if !kinds[kind] {
 					t.Errorf("no notification is %s", kind)
 				}

@@ -160,12 +160,12 @@ const productCode = "prod-liveness"
 type marketplace struct {
 	mu      sync.Mutex
 	buyers  map[string]domain.MarketplaceIdentity
-	bought  map[string][]subscriptions.ContractEntitlement // by licence
+	bought  map[string][]domain.ContractEntitlement // by licence
 	failure error
 }
 
 func newMarketplace() *marketplace {
-	return &marketplace{buyers: map[string]domain.MarketplaceIdentity{}, bought: map[string][]subscriptions.ContractEntitlement{}}
+	return &marketplace{buyers: map[string]domain.MarketplaceIdentity{}, bought: map[string][]domain.ContractEntitlement{}}
 }
 
 // sell makes a token of somebody who has bought a plan.
@@ -178,7 +178,7 @@ func (m *marketplace) sell(dimension string, quantity int64) (token string, iden
 	}
 	token = "token-" + licence
 	m.buyers[token] = identity
-	m.bought[identity.LicenseARN] = []subscriptions.ContractEntitlement{{Dimension: dimension, Quantity: quantity}}
+	m.bought[identity.LicenseARN] = []domain.ContractEntitlement{{Dimension: dimension, Quantity: quantity}}
 	return token, identity
 }
 
@@ -203,7 +203,7 @@ func (m *marketplace) ResolveBuyer(_ context.Context, token string) (domain.Mark
 	return identity, nil
 }
 
-func (m *marketplace) Entitlements(_ context.Context, identity domain.MarketplaceIdentity) ([]subscriptions.ContractEntitlement, error) {
+func (m *marketplace) Entitlements(_ context.Context, identity domain.MarketplaceIdentity) ([]domain.ContractEntitlement, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.bought[identity.LicenseARN], m.failure
