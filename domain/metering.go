@@ -271,13 +271,13 @@ type MeteringAnswer struct {
 	Outcome          MeteringOutcome
 	MeteringRecordID string
 	BatchSize        int
-	Agreement        AgreementPhase
+	Subscription     SubscriptionStatus
 }
 
 // Settle decides on the outcome of an attempt. What is closed already stays so.
 func (r UsageRecord) Settle(answer MeteringAnswer, at time.Time) ([]Event, MeteringDecision) {
 	decision := DecideMetering(answer.Outcome, MeteringSituation{
-		BatchSize: answer.BatchSize, UnknownBefore: r.Unanswered > 1, Agreement: answer.Agreement,
+		BatchSize: answer.BatchSize, UnknownBefore: r.Unanswered > 1, Subscription: answer.Subscription,
 	})
 	if r.Status != RecordOpen {
 		return nil, decision
@@ -318,11 +318,11 @@ func (r UsageRecord) Expired(at time.Time) bool {
 }
 
 // Expire decides on a record that AWS takes no more.
-func (r UsageRecord) Expire(agreement AgreementPhase, at time.Time) ([]Event, MeteringDecision) {
+func (r UsageRecord) Expire(subscription SubscriptionStatus, at time.Time) ([]Event, MeteringDecision) {
 	if !r.Expired(at) {
 		return nil, MeteringDecision{}
 	}
-	decision := DecideLateUsage(MeteringSituation{UnknownBefore: r.Unanswered > 0, Agreement: agreement})
+	decision := DecideLateUsage(MeteringSituation{UnknownBefore: r.Unanswered > 0, Subscription: subscription})
 	if r.Quantity == 0 {
 		decision = MeteringDecision{Action: MeteringReject, Reason: "too late, and nothing to bill"}
 	}
@@ -356,13 +356,13 @@ const (
 var ErrNotQuarantined = &Error{Kind: KindConflict, Code: "not_quarantined", Message: "Only a quarantined usage record can be resolved. `liveness metering status` lists them."}
 
 // Resolve closes a quarantined record. A reason is required; for a billed one AWS's record id belongs to it.
-func (r UsageRecord) Resolve(resolution Resolution, meteringRecordID, reason string, agreement AgreementPhase, at time.Time) ([]Event, error) {
+func (r UsageRecord) Resolve(resolution Resolution, meteringRecordID, reason string, subscription SubscriptionStatus, at time.Time) ([]Event, error) {
 	switch {
 	case r.Status != RecordQuarantined:
 		return nil, ErrNotQuarantined
 	case reason == "":
 		return nil, Invalid("reason", "Say what shows that the record was billed or not, for instance the CloudTrail event.")
-	case resolution == ResolveCarry && agreement == AgreementEnded:
+	case resolution == ResolveCarry && subscription == StatusEnded:
 		return nil, Invalid("resolution", "The agreement has ended: no later hour can report the quantity. Write it off.")
 	}
 	switch resolution {
@@ -391,15 +391,4 @@ func retryDelay(attempt uuid.UUID, attempts int) time.Duration {
 	delay := firstRetry << min(max(attempts-1, 0), 10)
 	delay = min(delay, lastRetry)
 	return delay*3/4 + delay/2*time.Duration(attempt[0])/256
-}
-
-// AgreementPhase tells where the subscription's agreement stands.
-func (s Subscription) AgreementPhase() AgreementPhase {
-	switch s.Status {
-	case StatusUnknown:
-		return AgreementNotStarted
-	case StatusEnded:
-		return AgreementEnded
-	}
-	return AgreementActive
 }

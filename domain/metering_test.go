@@ -51,16 +51,14 @@ func TestUsageRecord(t *testing.T) {
 		if a.BatchSize == 0 {
 			a.BatchSize = 1
 		}
-		if a.Agreement == "" {
-			a.Agreement = domain.AgreementActive
-		}
+		a.Subscription = domain.StatusActive
 		return recorded(func(r record) []domain.Event { events, _ := r.Settle(a, later); return events })
 	}
-	expire := func(at time.Time, phase domain.AgreementPhase) func(record) ([]domain.Event, error) {
-		return recorded(func(r record) []domain.Event { events, _ := r.Expire(phase, at); return events })
+	expire := func(at time.Time, status domain.SubscriptionStatus) func(record) ([]domain.Event, error) {
+		return recorded(func(r record) []domain.Event { events, _ := r.Expire(status, at); return events })
 	}
-	resolve := func(to domain.Resolution, reason string, phase domain.AgreementPhase) func(record) ([]domain.Event, error) {
-		return func(r record) ([]domain.Event, error) { return r.Resolve(to, "aws-1", reason, phase, later) }
+	resolve := func(to domain.Resolution, reason string, status domain.SubscriptionStatus) func(record) ([]domain.Event, error) {
+		return func(r record) ([]domain.Event, error) { return r.Resolve(to, "aws-1", reason, status, later) }
 	}
 	attempt := recorded(func(r record) []domain.Event { return r.Attempt(id(6), later) })
 	at := func(e domain.UsageCarriedOver, t time.Time) domain.Event { e.CarriedAt = t; return e }
@@ -93,26 +91,26 @@ func TestUsageRecord(t *testing.T) {
 			then: events{deferred(domain.MeteringLicenseRefused, "AWS refused the licence", 3750*time.Millisecond)}},
 		{name: "is carried when AWS finds it too old", given: events{prepared, attempted(1)}, when: settle(domain.MeteringAnswer{Outcome: domain.MeteringTimestampRefused}),
 			then: events{domain.UsageCarriedOver{UsageRecordKey: key, Outcome: domain.MeteringTimestampRefused, Quantity: 10, Reason: "too late; no attempt can have been billed", CarriedAt: later}}},
-		{name: "is not late before its margin", given: events{prepared}, when: expire(deadline.Add(-6*time.Minute), domain.AgreementActive)},
-		{name: "is carried within its margin", given: events{prepared, attempted(1), throttled}, when: expire(deadline.Add(-5*time.Minute), domain.AgreementActive),
+		{name: "is not late before its margin", given: events{prepared}, when: expire(deadline.Add(-6*time.Minute), domain.StatusActive)},
+		{name: "is carried within its margin", given: events{prepared, attempted(1), throttled}, when: expire(deadline.Add(-5*time.Minute), domain.StatusActive),
 			then: events{at(late, deadline.Add(-5*time.Minute))}},
-		{name: "may be repeated up to the deadline", given: events{prepared, attempted(1)}, when: expire(deadline.Add(-1), domain.AgreementActive)},
-		{name: "is never carried when it may have been billed", given: events{prepared, attempted(1)}, when: expire(deadline, domain.AgreementActive), then: events{func() domain.Event {
+		{name: "may be repeated up to the deadline", given: events{prepared, attempted(1)}, when: expire(deadline.Add(-1), domain.StatusActive)},
+		{name: "is never carried when it may have been billed", given: events{prepared, attempted(1)}, when: expire(deadline, domain.StatusActive), then: events{func() domain.Event {
 			q := quarantined
 			q.QuarantinedAt = deadline
 			return q
 		}()}},
-		{name: "has no later hour after the end", given: events{prepared}, when: expire(deadline, domain.AgreementEnded), then: events{domain.UsageRecordRejected{
+		{name: "has no later hour after the end", given: events{prepared}, when: expire(deadline, domain.StatusEnded), then: events{domain.UsageRecordRejected{
 			UsageRecordKey: key, Quantity: 10, Reason: "too late, and the agreement has no later hour to carry the quantity into", RejectedAt: deadline}}},
-		{name: "is found billed by an operator", given: events{prepared, attempted(1), quarantined}, when: resolve(domain.ResolveBilled, "CloudTrail 1", domain.AgreementActive),
+		{name: "is found billed by an operator", given: events{prepared, attempted(1), quarantined}, when: resolve(domain.ResolveBilled, "CloudTrail 1", domain.StatusActive),
 			then: events{domain.UsageRecordAccepted{UsageRecordKey: key, MeteringRecordID: "aws-1", Quantity: 10, Reason: "CloudTrail 1", AcceptedAt: later}}},
-		{name: "is carried by an operator", given: events{prepared, attempted(1), quarantined}, when: resolve(domain.ResolveCarry, "CloudTrail 1", domain.AgreementActive),
+		{name: "is carried by an operator", given: events{prepared, attempted(1), quarantined}, when: resolve(domain.ResolveCarry, "CloudTrail 1", domain.StatusActive),
 			then: events{domain.UsageCarriedOver{UsageRecordKey: key, Quantity: 10, Reason: "CloudTrail 1", CarriedAt: later}}},
-		{name: "is written off by an operator", given: events{prepared, attempted(1), quarantined}, when: resolve(domain.ResolveWriteOff, "CloudTrail 1", domain.AgreementEnded),
+		{name: "is written off by an operator", given: events{prepared, attempted(1), quarantined}, when: resolve(domain.ResolveWriteOff, "CloudTrail 1", domain.StatusEnded),
 			then: events{domain.UsageRecordRejected{UsageRecordKey: key, Quantity: 10, Reason: "CloudTrail 1", RejectedAt: later}}},
-		{name: "is carried nowhere after the end", given: events{prepared, quarantined}, when: resolve(domain.ResolveCarry, "why", domain.AgreementEnded), refused: domain.Invalid("resolution", "")},
-		{name: "needs a reason", given: events{prepared, quarantined}, when: resolve(domain.ResolveCarry, "", domain.AgreementActive), refused: domain.Invalid("reason", "")},
-		{name: "is resolved only in quarantine", given: events{prepared}, when: resolve(domain.ResolveCarry, "why", domain.AgreementActive), refused: domain.ErrNotQuarantined},
+		{name: "is carried nowhere after the end", given: events{prepared, quarantined}, when: resolve(domain.ResolveCarry, "why", domain.StatusEnded), refused: domain.Invalid("resolution", "")},
+		{name: "needs a reason", given: events{prepared, quarantined}, when: resolve(domain.ResolveCarry, "", domain.StatusActive), refused: domain.Invalid("reason", "")},
+		{name: "is resolved only in quarantine", given: events{prepared}, when: resolve(domain.ResolveCarry, "why", domain.StatusActive), refused: domain.ErrNotQuarantined},
 	})
 	if _, err := (record{}).Prepare(active, usage, domain.MeteringTarget{Legacy: true}, later); err == nil {
 		t.Error("a record was prepared without the identifier that the configuration asks for")

@@ -65,28 +65,14 @@ const (
 	MeteringPause MeteringAction = "pause"
 )
 
-// AgreementPhase says where the agreement of a record stands, as far as its events are known.
-type AgreementPhase string
-
-const (
-	// AgreementNotStarted means the start event has not arrived yet.
-	AgreementNotStarted AgreementPhase = "not_started"
-	// AgreementActive means the agreement started and has not ended.
-	AgreementActive AgreementPhase = "active"
-	// AgreementEnded means the agreement ended and has no successor.
-	AgreementEnded AgreementPhase = "ended"
-)
-
 // MeteringSituation is what the sender knows about a record when an attempt's outcome arrives.
 type MeteringSituation struct {
 	// BatchSize is the number of records in the call.
 	BatchSize int
 	// UnknownBefore says that an earlier attempt with this exact record has no known outcome.
 	UnknownBefore bool
-	// QuantityDiffered says that a record with the same key but another quantity was ever sent.
-	QuantityDiffered bool
-	// Agreement is the phase of the record's agreement.
-	Agreement AgreementPhase
+	// Subscription is where the record's subscription stands, as far as its events are known.
+	Subscription SubscriptionStatus
 }
 
 // MeteringDecision is the action for a record, whether a person must be told, and why.
@@ -106,7 +92,7 @@ func DecideMetering(outcome MeteringOutcome, s MeteringSituation) MeteringDecisi
 	case MeteringSuccess:
 		return MeteringDecision{Action: MeteringAccept, Reason: "AWS accepted the record"}
 	case MeteringDuplicate:
-		if s.UnknownBefore && !s.QuantityDiffered {
+		if s.UnknownBefore {
 			return MeteringDecision{Action: MeteringAccept, Reason: "an earlier attempt whose answer was lost had been accepted"}
 		}
 		return MeteringDecision{Action: MeteringReject, Alert: true, Reason: "AWS holds a record for this hour that this log did not send; compare with CloudTrail"}
@@ -145,7 +131,7 @@ func DecideLateUsage(s MeteringSituation) MeteringDecision {
 	switch {
 	case s.UnknownBefore:
 		return MeteringDecision{Action: MeteringQuarantine, Alert: true, Reason: "too late to repeat, and an attempt without an answer may have been billed; resolve by CloudTrail"}
-	case s.Agreement == AgreementEnded:
+	case s.Subscription == StatusEnded:
 		return MeteringDecision{Action: MeteringReject, Alert: true, Reason: "too late, and the agreement has no later hour to carry the quantity into"}
 	default:
 		return MeteringDecision{Action: MeteringCarry, Reason: "too late; no attempt can have been billed"}
@@ -154,11 +140,11 @@ func DecideLateUsage(s MeteringSituation) MeteringDecision {
 
 func decideNotSubscribed(s MeteringSituation) MeteringDecision {
 	switch {
-	case s.Agreement == AgreementNotStarted:
+	case s.Subscription == StatusUnknown:
 		return MeteringDecision{Action: MeteringHold, Reason: "the agreement has not started yet"}
-	case s.Agreement == AgreementEnded && s.UnknownBefore:
+	case s.Subscription == StatusEnded && s.UnknownBefore:
 		return MeteringDecision{Action: MeteringQuarantine, Alert: true, Reason: "the agreement ended, and an attempt without an answer may have been billed; resolve by CloudTrail"}
-	case s.Agreement == AgreementEnded:
+	case s.Subscription == StatusEnded:
 		return MeteringDecision{Action: MeteringReject, Alert: true, Reason: "the agreement ended before AWS took the record"}
 	default:
 		return MeteringDecision{Action: MeteringHold, Alert: true, RereadEntitlement: true, Reason: "AWS knows no active agreement for an active licence"}

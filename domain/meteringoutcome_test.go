@@ -9,8 +9,8 @@ import (
 func TestDecideMetering(t *testing.T) {
 	t.Parallel()
 	type s = domain.MeteringSituation
-	active := s{BatchSize: 1, Agreement: domain.AgreementActive}
-	batch := s{BatchSize: 25, Agreement: domain.AgreementActive}
+	active := s{BatchSize: 1, Subscription: domain.StatusActive}
+	batch := s{BatchSize: 25, Subscription: domain.StatusActive}
 	tests := []struct {
 		name    string
 		outcome domain.MeteringOutcome
@@ -24,11 +24,10 @@ func TestDecideMetering(t *testing.T) {
 
 		{"duplicate after a lost answer", domain.MeteringDuplicate, s{BatchSize: 1, UnknownBefore: true}, domain.MeteringAccept, false, false},
 		{"duplicate at the first attempt", domain.MeteringDuplicate, active, domain.MeteringReject, true, false},
-		{"duplicate with another quantity", domain.MeteringDuplicate, s{BatchSize: 1, UnknownBefore: true, QuantityDiffered: true}, domain.MeteringReject, true, false},
 
-		{"not subscribed, start not seen", domain.MeteringNotSubscribed, s{BatchSize: 1, Agreement: domain.AgreementNotStarted}, domain.MeteringHold, false, false},
-		{"not subscribed, ended", domain.MeteringNotSubscribed, s{BatchSize: 1, Agreement: domain.AgreementEnded}, domain.MeteringReject, true, false},
-		{"not subscribed, ended, answer lost before", domain.MeteringNotSubscribed, s{BatchSize: 1, UnknownBefore: true, Agreement: domain.AgreementEnded}, domain.MeteringQuarantine, true, false},
+		{"not subscribed, start not seen", domain.MeteringNotSubscribed, s{BatchSize: 1, Subscription: domain.StatusUnknown}, domain.MeteringHold, false, false},
+		{"not subscribed, ended", domain.MeteringNotSubscribed, s{BatchSize: 1, Subscription: domain.StatusEnded}, domain.MeteringReject, true, false},
+		{"not subscribed, ended, answer lost before", domain.MeteringNotSubscribed, s{BatchSize: 1, UnknownBefore: true, Subscription: domain.StatusEnded}, domain.MeteringQuarantine, true, false},
 		{"not subscribed, active", domain.MeteringNotSubscribed, active, domain.MeteringHold, true, true},
 
 		{"unprocessed", domain.MeteringUnprocessed, batch, domain.MeteringResend, false, false},
@@ -39,8 +38,8 @@ func TestDecideMetering(t *testing.T) {
 
 		{"timestamp in a batch", domain.MeteringTimestampRefused, batch, domain.MeteringSplit, false, false},
 		{"timestamp alone", domain.MeteringTimestampRefused, active, domain.MeteringCarry, false, false},
-		{"timestamp alone, answer lost before", domain.MeteringTimestampRefused, s{BatchSize: 1, UnknownBefore: true, Agreement: domain.AgreementActive}, domain.MeteringQuarantine, true, false},
-		{"timestamp alone, ended", domain.MeteringTimestampRefused, s{BatchSize: 1, Agreement: domain.AgreementEnded}, domain.MeteringReject, true, false},
+		{"timestamp alone, answer lost before", domain.MeteringTimestampRefused, s{BatchSize: 1, UnknownBefore: true, Subscription: domain.StatusActive}, domain.MeteringQuarantine, true, false},
+		{"timestamp alone, ended", domain.MeteringTimestampRefused, s{BatchSize: 1, Subscription: domain.StatusEnded}, domain.MeteringReject, true, false},
 
 		{"licence in a batch", domain.MeteringLicenseRefused, batch, domain.MeteringSplit, false, false},
 		{"licence alone", domain.MeteringLicenseRefused, active, domain.MeteringQuarantine, true, false},
@@ -73,10 +72,10 @@ func TestNothingThatMayBeBilledIsCarried(t *testing.T) {
 		domain.MeteringSuccess, domain.MeteringDuplicate, domain.MeteringNotSubscribed, domain.MeteringUnprocessed, domain.MeteringThrottled, domain.MeteringNotSent, domain.MeteringUnknown,
 		domain.MeteringTimestampRefused, domain.MeteringLicenseRefused, domain.MeteringDimensionRefused, domain.MeteringIdentityRefused, domain.MeteringRequestRefused, domain.MeteringAccessRefused,
 	} {
-		for _, phase := range []domain.AgreementPhase{domain.AgreementNotStarted, domain.AgreementActive, domain.AgreementEnded} {
-			got := domain.DecideMetering(o, domain.MeteringSituation{BatchSize: 1, UnknownBefore: true, Agreement: phase})
+		for _, status := range []domain.SubscriptionStatus{domain.StatusUnknown, domain.StatusActive, domain.StatusEnding, domain.StatusEnded} {
+			got := domain.DecideMetering(o, domain.MeteringSituation{BatchSize: 1, UnknownBefore: true, Subscription: status})
 			if got.Action == domain.MeteringCarry {
-				t.Errorf("%s in phase %s carried although an attempt may have been billed", o, phase)
+				t.Errorf("%s of a subscription that is %q carried although an attempt may have been billed", o, status)
 			}
 		}
 		if o.MayBeBilled() != (o == domain.MeteringUnknown) {

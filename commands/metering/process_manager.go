@@ -161,10 +161,10 @@ func (m *ProcessManager) advance(mu *sync.Mutex, position uint64) {
 	m.position = max(m.position, position)
 }
 
-// phase tells where the agreement of a subscription stands.
-func (m *ProcessManager) phase(ctx context.Context, subscription uuid.UUID) (domain.AgreementPhase, error) {
+// status returns where a subscription stands.
+func (m *ProcessManager) status(ctx context.Context, subscription uuid.UUID) (domain.SubscriptionStatus, error) {
 	s, err := commands.Read[domain.Subscription](ctx, m.Store, domain.SubscriptionStream(subscription))
-	return s.AgreementPhase(), err
+	return s.Status, err
 }
 
 // alert tells a person. What it says is also in the log as an event, or comes again until it is repaired.

@@ -24,7 +24,7 @@ func ResolveUsageRecord(ctx context.Context, x commands.Executor, cmd ResolveRec
 		return domain.UsageRecord{}, err
 	}
 	done, err := commands.Execute(ctx, x, cmd.By, cmd.Key.Stream(), func(r domain.UsageRecord) ([]domain.Event, error) {
-		return r.Resolve(cmd.Resolution, cmd.MeteringRecordID, cmd.Reason, subscription.AgreementPhase(), x.Now())
+		return r.Resolve(cmd.Resolution, cmd.MeteringRecordID, cmd.Reason, subscription.Status, x.Now())
 	})
 	return done.State, err
 }

@@ -208,11 +208,11 @@ func (m *ProcessManager) settleAll(ctx context.Context, attempt uuid.UUID, batch
 	err := m.eachRecord(batch, func(mu *sync.Mutex, i int) error {
 		r := &batch[i]
 		answer := domain.MeteringAnswer{
-			AttemptID: attempt, Outcome: answers[i].Outcome, MeteringRecordID: answers[i].RecordID, BatchSize: len(batch), Agreement: domain.AgreementActive,
+			AttemptID: attempt, Outcome: answers[i].Outcome, MeteringRecordID: answers[i].RecordID, BatchSize: len(batch), Subscription: domain.StatusActive,
 		}
 		if answer.Outcome == domain.MeteringNotSubscribed || answer.Outcome == domain.MeteringTimestampRefused {
 			var err error // only these are decided on it
-			if answer.Agreement, err = m.phase(ctx, r.SubscriptionID); err != nil {
+			if answer.Subscription, err = m.status(ctx, r.SubscriptionID); err != nil {
 				return err
 			}
 		}
@@ -266,14 +266,14 @@ func (m *ProcessManager) expireUsageRecords(ctx context.Context) error {
 		if !r.Expired(m.Now()) {
 			return nil
 		}
-		phase, err := m.phase(ctx, r.SubscriptionID)
+		status, err := m.status(ctx, r.SubscriptionID)
 		if err != nil {
 			return err
 		}
 		var decision domain.MeteringDecision
 		done, err := commands.ExecuteFrom(ctx, m.Executor, commands.NewOrigin(domain.ActorSystem), r.Stream(), r.UsageRecord, r.revision, func(s domain.UsageRecord) ([]domain.Event, error) {
 			var events []domain.Event
-			events, decision = s.Expire(phase, m.Now())
+			events, decision = s.Expire(status, m.Now())
 			return events, nil
 		})
 		if err != nil {
