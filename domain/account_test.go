@@ -92,12 +92,20 @@ func TestAPIKeys(t *testing.T) {
 	}
 	both := []domain.Event{issued(domain.SlotPrimary, key("p")), issued(domain.SlotSecondary, key("s"))}
 	issue := recorded(func(s state) []domain.Event { return s.Issue(id(2), id(1), key("p"), key("s"), noon) })
-	regenerate := recorded(func(s state) []domain.Event { return s.Regenerate(id(2), id(1), domain.SlotPrimary, key("n"), noon) })
+	replace := func(prefix string) func(state) ([]domain.Event, error) {
+		return func(s state) ([]domain.Event, error) {
+			return s.Regenerate(id(2), id(1), domain.SlotPrimary, prefix, key("n"), noon)
+		}
+	}
+	regenerate := replace("")
 	regenerated := domain.KeyRegenerated{CustomerID: id(2), SubscriptionID: id(1), Slot: domain.SlotPrimary, OldKey: key("p"), NewKey: key("n"), RegeneratedAt: noon}
 	play(t, []scenario[state]{
 		{name: "issues both", when: issue, then: both},
 		{name: "issues once", given: both, when: issue},
 		{name: "regenerates one", given: both, when: regenerate, then: []domain.Event{regenerated}},
+		{name: "regenerates the one that was looked at", given: both, when: replace("lc_p"), then: []domain.Event{regenerated}},
+		{name: "kills no key that was not looked at", given: append(both[:2:2], regenerated), when: replace("lc_p"), refused: domain.ErrKeyReplaced},
+		{name: "replaces none in an empty slot", when: replace("lc_p"), refused: domain.ErrKeyReplaced},
 		{name: "fills an empty slot", when: regenerate, then: []domain.Event{issued(domain.SlotPrimary, key("n"))}},
 		{name: "replaces the newest", given: append(append([]domain.Event(nil), both...), regenerated), when: regenerate, then: []domain.Event{
 			domain.KeyRegenerated{CustomerID: id(2), SubscriptionID: id(1), Slot: domain.SlotPrimary, OldKey: key("n"), NewKey: key("n"), RegeneratedAt: noon}}},

@@ -10,7 +10,9 @@ import (
 // Rules of a customer's keys:
 //  1. There are two slots, primary and secondary; both are issued when the account is activated, once.
 //  2. Regenerating a slot replaces its key: the old one is dead from that event on. An empty slot gets its first key.
-//  3. The log holds a keyed hash and the visible prefix, never the key.
+//  3. Who regenerates a key says which one: of two windows that replace the same key, the second must not kill the key that
+//     the first has just shown.
+//  4. The log holds a keyed hash and the visible prefix, never the key.
 
 // KeySlot is one of a customer's two keys.
 type KeySlot string
@@ -131,14 +133,21 @@ func (k APIKeys) Issue(customer, subscription uuid.UUID, primary, secondary KeyD
 	}
 }
 
-// Regenerate replaces the key of a slot. A slot that never got one, because activation was cut short between its two
-// streams, gets its first.
-func (k APIKeys) Regenerate(customer, subscription uuid.UUID, slot KeySlot, key KeyDigest, at time.Time) []Event {
+// ErrKeyReplaced refuses to replace a key that is not the one the customer looked at.
+var ErrKeyReplaced = &Error{Kind: KindConflict, Code: "key_replaced",
+	Message: "This key was replaced a moment ago, perhaps in another window. Look at the current one before you regenerate it again."}
+
+// Regenerate replaces the key of a slot whose visible prefix is replaces, or whichever it holds when that is empty. A slot
+// that never got one, because activation was cut short between its two streams, gets its first.
+func (k APIKeys) Regenerate(customer, subscription uuid.UUID, slot KeySlot, replaces string, key KeyDigest, at time.Time) ([]Event, error) {
 	old, issued := k.Keys[slot]
-	if !issued {
-		return []Event{KeyIssued{CustomerID: customer, SubscriptionID: subscription, Slot: slot, Key: key, IssuedAt: at.UTC()}}
+	switch {
+	case replaces != "" && replaces != old.Prefix:
+		return nil, ErrKeyReplaced
+	case !issued:
+		return []Event{KeyIssued{CustomerID: customer, SubscriptionID: subscription, Slot: slot, Key: key, IssuedAt: at.UTC()}}, nil
 	}
 	return []Event{KeyRegenerated{
 		CustomerID: customer, SubscriptionID: subscription, Slot: slot, OldKey: old, NewKey: key, RegeneratedAt: at.UTC(),
-	}}
+	}}, nil
 }

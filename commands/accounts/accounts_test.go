@@ -382,18 +382,6 @@ func TestPersonIsValidated(t *testing.T) {
 	}
 }
 
-func TestPasswordRules(t *testing.T) {
-	t.Parallel()
-	for password, good := range map[string]bool{
-		"Abcdef1!": true, "Äöüßab1-": true, "Abcdef1" + " ": false, "Abcde1!": false, "abcdef1!": false, "ABCDEF1!": false, "Abcdefg!": false,
-		"Abcdefg1": false, "Aa1!" + strings.Repeat("x", 300): false, "": false,
-	} {
-		if err := accounts.ValidatePassword(password); (err == nil) != good {
-			t.Errorf("%q: got %v", password, err)
-		}
-	}
-}
-
 // TestOldKeyIsOutWhenTheNewOneIsShown: by then no node acts any more on what it knew of the old one.
 func TestOldKeyIsOutWhenTheNewOneIsShown(t *testing.T) {
 	t.Parallel()

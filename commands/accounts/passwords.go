@@ -3,9 +3,6 @@ package accounts
 import (
 	"context"
 	"fmt"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/alexedwards/argon2id"
 	"github.com/google/uuid"
@@ -17,39 +14,8 @@ import (
 // passwordCost follows OWASP's advice for argon2id: 19 MiB, two passes, one lane. One hash takes tens of milliseconds.
 var passwordCost = argon2id.Params{Memory: 19 * 1024, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
 
-// maxPasswordLength bounds the work a password can ask of the hash, in bytes.
-const maxPasswordLength = 256
-
-// ValidatePassword says what a new password lacks.
-func ValidatePassword(password string) error {
-	has := func(class func(rune) bool) bool { return strings.IndexFunc(password, class) >= 0 }
-	var lacks []string
-	if utf8.RuneCountInString(password) < 8 {
-		lacks = append(lacks, "at least 8 characters")
-	}
-	if !has(unicode.IsUpper) {
-		lacks = append(lacks, "an upper-case letter")
-	}
-	if !has(unicode.IsLower) {
-		lacks = append(lacks, "a lower-case letter")
-	}
-	if !has(unicode.IsDigit) {
-		lacks = append(lacks, "a digit")
-	}
-	if !has(func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsSpace(r) }) {
-		lacks = append(lacks, "a symbol")
-	}
-	switch {
-	case len(password) > maxPasswordLength:
-		return domain.Invalid("password", "The password is longer than %d bytes. Choose a shorter one.", maxPasswordLength)
-	case len(lacks) > 0:
-		return domain.Invalid("password", "The password needs %s.", strings.Join(lacks, ", "))
-	}
-	return nil
-}
-
 func (c *Commands) sealPassword(ctx context.Context, customer uuid.UUID, password string) (domain.Sealed, error) {
-	if err := ValidatePassword(password); err != nil {
+	if err := domain.CheckPassword(password); err != nil {
 		return "", err
 	}
 	hash, err := argon2id.CreateHash(password, &passwordCost)
@@ -65,7 +31,7 @@ func (c *Commands) sealPassword(ctx context.Context, customer uuid.UUID, passwor
 
 // passwordMatches compares in constant time. A customer without a readable hash has no password that matches.
 func (c *Commands) passwordMatches(ctx context.Context, customer uuid.UUID, sealed domain.Sealed, password string) (bool, error) {
-	if len(password) > maxPasswordLength || sealed == "" {
+	if len(password) > domain.MaxPasswordLength || sealed == "" {
 		return false, nil
 	}
 	hash, err := c.vault.Open(ctx, customer, sealed)

@@ -19,11 +19,6 @@ type RegenerateKey struct {
 	Replaces       string // visible prefix of the key that is meant to go; empty for whichever the slot holds
 }
 
-// ErrKeyReplaced refuses to replace a key that is not the one the customer looked at, so that of two windows which
-// regenerate the same slot the second does not kill the key that the first has just shown.
-var ErrKeyReplaced = &domain.Error{Kind: domain.KindConflict, Code: "key_replaced",
-	Message: "This key was replaced a moment ago, perhaps in another window. Look at the current one before you regenerate it again."}
-
 // RegenerateKey runs the command. It returns once every node refuses the old key. When that cannot be made sure in
 // time the new key is not given out, so nobody relies on a rotation that is not complete; the command is repeated then.
 func (c *Commands) RegenerateKey(ctx context.Context, cmd RegenerateKey) (IssuedKey, error) {
@@ -32,10 +27,7 @@ func (c *Commands) RegenerateKey(ctx context.Context, cmd RegenerateKey) (Issued
 		return IssuedKey{}, err
 	}
 	done, err := commands.Execute(ctx, c.Executor, cmd.By, domain.APIKeysStream(cmd.CustomerID), func(k domain.APIKeys) ([]domain.Event, error) {
-		if cmd.Replaces != "" && cmd.Replaces != k.Keys[cmd.Slot].Prefix {
-			return nil, ErrKeyReplaced
-		}
-		return k.Regenerate(cmd.CustomerID, cmd.SubscriptionID, cmd.Slot, digest, c.Now()), nil
+		return k.Regenerate(cmd.CustomerID, cmd.SubscriptionID, cmd.Slot, cmd.Replaces, digest, c.Now())
 	})
 	if err != nil {
 		return IssuedKey{}, err
