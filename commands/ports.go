@@ -33,6 +33,9 @@ type Appended struct {
 // ErrStoreUnavailable when the outcome is not known: repeating the identical append then is safe and gives the answer.
 // A conflict may be answered a moment before the event that won can be read.
 //
+// A stream with an age limit (domain.MaxAge) forgets what is older: it can no longer be read, also when that is all, while
+// revisions go on where they were. The store sets the limit when the stream is first appended to.
+//
 // Read gives at most limit events of a stream from a revision on, oldest first; none when the stream does not exist.
 //
 // ReadLast gives the newest event of a stream; false when there is none.

@@ -86,7 +86,7 @@ func (a *Audit) Observe(r Recorded) {
 	}
 	a.position = r.Position
 	// A stream with an age limit forgets its first events; every other begins at 0 and has no gap.
-	if next, known := a.streams[r.Stream]; r.Revision != next && (known || !strings.HasPrefix(r.Stream, string(CategoryLogins)+"-")) {
+	if next, known := a.streams[r.Stream]; r.Revision != next && (known || MaxAge(r.Stream) == 0) {
 		a.find(r, "the stream's next revision is %d", next)
 	}
 	a.streams[r.Stream] = r.Revision + 1

@@ -137,3 +137,27 @@ func TestAuditPassesOverEventsOfOthers(t *testing.T) {
 		t.Errorf("an event of another program in a stream of ours: %v", findings)
 	}
 }
+
+// TestOnlyLoginsMayForget: a log may lack the beginning of a stream of logins, and nothing else.
+func TestOnlyLoginsMayForget(t *testing.T) {
+	t.Parallel()
+	customer := uuid.New()
+	for name, test := range map[string]struct {
+		stream    string
+		revisions []uint64
+		findings  int
+	}{
+		"logins whose beginning is forgotten": {domain.LoginsStream(customer), []uint64{7, 8}, 0},
+		"logins with a gap":                   {domain.LoginsStream(customer), []uint64{7, 9}, 1},
+		"an account without its beginning":    {domain.AccountStream(customer), []uint64{7, 8}, 1},
+		"a stream that only begins like one":  {"logins-42", []uint64{7, 8}, 1},
+	} {
+		audit := domain.NewAudit()
+		for i, revision := range test.revisions {
+			audit.Observe(domain.Recorded{Stream: test.stream, Revision: revision, Position: uint64(i + 1), Event: domain.LoginSucceeded{CustomerID: customer}})
+		}
+		if got := audit.Findings(); len(got) != test.findings {
+			t.Errorf("%s: %d findings, want %d: %v", name, len(got), test.findings, got)
+		}
+	}
+}

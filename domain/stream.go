@@ -155,7 +155,16 @@ func APIKeysStream(customer uuid.UUID) string {
 	return string(CategoryAPIKeys) + "-" + customer.String()
 }
 
-// LoginsStream holds one account's logins. It is short-lived: its $maxAge drops old ones, and nothing is decided on it.
+// MaxAge returns how long a stream's events can be read, after which the store forgets them; 0 means for ever. Of no other
+// streams may a log lack the beginning.
+func MaxAge(stream string) time.Duration {
+	if CategoryLogins.Holds(stream) {
+		return LoginsMaxAge
+	}
+	return 0
+}
+
+// LoginsStream holds one account's logins. It forgets (see MaxAge), and nothing is decided on it.
 func LoginsStream(customer uuid.UUID) string { return string(CategoryLogins) + "-" + customer.String() }
 
 // MailAddressStream holds who owns a mail address as login name, under the address's keyed hash.

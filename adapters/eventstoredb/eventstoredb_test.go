@@ -10,11 +10,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/google/uuid"
 
 	"github.com/pas-ta/liveness/adapters/eventstoredb"
 	"github.com/pas-ta/liveness/adapters/node"
 	"github.com/pas-ta/liveness/adapters/node/nodetest"
+	"github.com/pas-ta/liveness/adapters/node/store"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/eventstoretest"
 	"github.com/pas-ta/liveness/domain"
@@ -54,6 +56,72 @@ func TestStore(t *testing.T) {
 	eventstoretest.Run(t, func(t *testing.T) commands.EventStore {
 		return eventstoredb.NewStore(connect(t, uri), domain.NewRegistry())
 	})
+}
+
+func TestStoreForgets(t *testing.T) {
+	t.Parallel()
+	eventstoretest.RunForgetting(t, func(t *testing.T, now func() time.Time) commands.EventStore {
+		n := nodetest.Start(t, node.Config{Store: store.Options{Now: now}})
+		return eventstoredb.NewStore(connect(t, n.ConnectionString()), domain.NewRegistry())
+	})
+}
+
+// TestLoginsOfAnOlderProgramForget: streams that were begun without a limit get it, and what else their metadata says stays.
+func TestLoginsOfAnOlderProgramForget(t *testing.T) {
+	t.Parallel()
+	uri := address(t)
+	client := connect(t, uri)
+	metadataOf := func(stream string) string {
+		t.Helper()
+		metadata, err := eventstoredb.Do(t.Context(), client, func(ctx context.Context, c *esdb.Client) (string, error) {
+			reading, err := c.ReadStream(ctx, "$$"+stream, esdb.ReadStreamOptions{Direction: esdb.Backwards, From: esdb.End{}}, 1)
+			if err != nil {
+				return "", err
+			}
+			defer reading.Close()
+			event, err := reading.Recv()
+			if eventstoredb.IsEnd(err) {
+				return "", nil
+			}
+			if err != nil {
+				return "", err
+			}
+			return string(event.OriginalEvent().Data), nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return metadata
+	}
+	raw := func(stream, eventType, data string) {
+		t.Helper()
+		if _, err := eventstoredb.Do(t.Context(), client, func(ctx context.Context, c *esdb.Client) (*esdb.WriteResult, error) {
+			return c.AppendToStream(ctx, stream, esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}},
+				esdb.EventData{EventID: uuid.New(), EventType: eventType, ContentType: esdb.ContentTypeJson, Data: []byte(data), Metadata: []byte(`{"schemaVersion":1}`)})
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	plain, ruled, chosen := domain.LoginsStream(uuid.New()), domain.LoginsStream(uuid.New()), domain.LoginsStream(uuid.New())
+	account := domain.AccountStream(uuid.New())
+	for _, stream := range []string{plain, ruled, chosen} {
+		raw(stream, "LoginSucceeded", "{}")
+	}
+	raw(account, "EmailVerified", "{}")
+	raw("$$"+ruled, "$metadata", `{"$acl":{"$r":"$all"}}`)
+	raw("$$"+chosen, "$metadata", `{"$maxAge":60}`)
+	for range 2 {
+		if n, err := client.LimitAges(t.Context()); err != nil || n != 3 && os.Getenv(clusterAddress) == "" {
+			t.Fatalf("limited %d streams, %v; want 3", n, err)
+		}
+	}
+	for stream, want := range map[string]string{
+		plain: `{"$maxAge":7776000}`, ruled: `{"$acl":{"$r":"$all"},"$maxAge":7776000}`, chosen: `{"$maxAge":60}`, account: "",
+	} {
+		if got := metadataOf(stream); got != want {
+			t.Errorf("metadata of %s: %q, want %q", stream, got, want)
+		}
+	}
 }
 
 // login is the smallest event there is; where it stands does not matter to these tests.

@@ -133,6 +133,9 @@ func (r *Reactor) connect(ctx context.Context) (*esdb.PersistentSubscription, er
 	subscribe := func(ctx context.Context, client *esdb.Client) (*esdb.PersistentSubscription, error) {
 		return client.SubscribeToPersistentSubscriptionToAll(ctx, r.Group, esdb.SubscribeToPersistentSubscriptionOptions{BufferSize: reactorWorkers})
 	}
+	if err := r.client.ensureWhole(ctx); err != nil {
+		return nil, err
+	}
 	subscription, err := call(ctx, r.client, subscribe)
 	if hasCode(err, esdb.ErrorCodeResourceNotFound) {
 		if _, err := r.Prepare(ctx); err != nil {

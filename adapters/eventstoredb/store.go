@@ -37,6 +37,12 @@ func (s *Store) Append(ctx context.Context, stream string, expected int64, event
 		}
 		data[i] = encoded
 	}
+	if age := domain.MaxAge(stream); age > 0 {
+		if err := s.client.LimitAge(ctx, stream, age); err != nil {
+			// Not a reason to lose the events: the next append tries again.
+			s.client.log.WarnContext(ctx, "the age limit of a stream is not set", "stream", stream, "error", lacks("write the metadata of "+stream, err))
+		}
+	}
 	attempt, cancel := context.WithTimeout(ctx, appendTimeout)
 	defer cancel()
 	appended, err := call(attempt, s.client, func(ctx context.Context, client *esdb.Client) (commands.Appended, error) {

@@ -180,6 +180,27 @@ func TestActivationGivesTwoKeysOnce(t *testing.T) {
 	}
 }
 
+// TestLoginsAfterIdleMonths: when every login is forgotten, the next ones are noted behind them.
+func TestLoginsAfterIdleMonths(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.activated()
+	for range 3 {
+		wantError(t, "logging in", d.logIn(ada.Email, goodPassword), nil)
+	}
+	d.clock.Advance(domain.LoginsMaxAge + time.Hour)
+	stream := domain.LoginsStream(d.bought.CustomerID)
+	if got := d.types(stream); len(got) != 0 {
+		t.Errorf("after 90 days %v can be read", got)
+	}
+	wantError(t, "logging in after idle months", d.logIn(ada.Email, goodPassword), nil)
+	wantError(t, "a wrong password", d.logIn(ada.Email, "wrong"), accounts.ErrLoginFailed)
+	page, err := d.store.Read(t.Context(), stream, 0, 10)
+	if err != nil || len(page) != 2 || page[0].Revision != 3 || page[1].Revision != 4 {
+		t.Errorf("noted %+v, %v; want revisions 3 and 4", page, err)
+	}
+}
+
 func TestVerificationLinks(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)

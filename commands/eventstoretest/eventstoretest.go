@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -41,6 +42,46 @@ func Run(t *testing.T, open func(t *testing.T) commands.EventStore) {
 			test(t, suite{ctx: ctx, store: open(t), stream: domain.AccountStream(uuid.New())})
 		})
 	}
+}
+
+// RunForgetting checks that an implementation forgets what domain.MaxAge says, and nothing else. Open gives a new store
+// whose clock is now.
+func RunForgetting(t *testing.T, open func(t *testing.T, now func() time.Time) commands.EventStore) {
+	t.Helper()
+	var clock atomic.Pointer[time.Time]
+	at := func(now time.Time) { clock.Store(&now) }
+	begun := someTime()
+	at(begun)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	store := open(t, func() time.Time { return *clock.Load() })
+	logins := suite{ctx: ctx, store: store, stream: domain.LoginsStream(uuid.New())}
+	account := suite{ctx: ctx, store: store, stream: domain.AccountStream(uuid.New())}
+	old, kept := propose(3), propose(2)
+	logins.mustAppend(t, commands.NoStream, old)
+	account.mustAppend(t, commands.NoStream, old)
+
+	at(begun.Add(domain.LoginsMaxAge - time.Hour))
+	logins.wantIDs(t, old)
+	logins.mustAppend(t, 2, kept)
+	at(begun.Add(domain.LoginsMaxAge + time.Hour))
+	logins.wantIDs(t, kept)
+	if last, found, err := store.ReadLast(ctx, logins.stream); err != nil || !found || last.Revision != 4 {
+		t.Errorf("the last event: revision %d, found %t, %v; want revision 4", last.Revision, found, err)
+	}
+
+	at(begun.Add(3 * domain.LoginsMaxAge))
+	empty(t, logins)
+	account.wantIDs(t, old)
+	_, err := store.Append(ctx, logins.stream, commands.NoStream, propose(1))
+	if conflict := (*commands.ConflictError)(nil); !errors.As(err, &conflict) || conflict.Revision != 4 {
+		t.Errorf("an append as if the stream were new: %v, want a conflict that says revision 4", err)
+	}
+	late := propose(1)
+	if appended := logins.mustAppend(t, 4, late); appended.Revision != 5 {
+		t.Errorf("appended at revision %d, want 5", appended.Revision)
+	}
+	logins.wantIDs(t, late)
 }
 
 type suite struct {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sort"
 	"sync"
 	"time"
 
@@ -181,7 +182,7 @@ func (s *Store) Read(ctx context.Context, stream string, from uint64, limit int)
 		return nil, err
 	}
 	places := s.streams[stream]
-	places = places[min(from, uint64(len(places))):]
+	places = places[min(max(from, s.firstReadable(stream)), uint64(len(places))):]
 	return s.decodeAll(places[:min(max(limit, 0), len(places))])
 }
 
@@ -193,11 +194,22 @@ func (s *Store) ReadLast(ctx context.Context, stream string) (domain.Recorded, b
 		return domain.Recorded{}, false, err
 	}
 	places := s.streams[stream]
-	if len(places) == 0 {
+	if s.firstReadable(stream) == uint64(len(places)) {
 		return domain.Recorded{}, false, nil
 	}
 	last, err := s.decode(places[len(places)-1])
 	return last, err == nil, err
+}
+
+// firstReadable returns the revision of the first event that the stream has not forgotten.
+func (s *Store) firstReadable(stream string) uint64 {
+	age := domain.MaxAge(stream)
+	if age == 0 {
+		return 0
+	}
+	oldest := s.now().Add(-age)
+	places := s.streams[stream]
+	return uint64(sort.Search(len(places), func(i int) bool { return s.log[places[i]].at.After(oldest) }))
 }
 
 // All gives the whole log in the order of commits.

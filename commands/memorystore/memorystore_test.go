@@ -19,6 +19,11 @@ func TestStore(t *testing.T) {
 	eventstoretest.Run(t, func(*testing.T) commands.EventStore { return memorystore.New(time.Now) })
 }
 
+func TestStoreForgets(t *testing.T) {
+	t.Parallel()
+	eventstoretest.RunForgetting(t, func(_ *testing.T, now func() time.Time) commands.EventStore { return memorystore.New(now) })
+}
+
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
