@@ -20,7 +20,7 @@ const maxAgeKey = "$maxAge"
 // LimitAge makes a stream forget what is older than age, whether the stream exists or not. A limit that it has already, and
 // whatever else its metadata says, stays.
 func (c *Client) LimitAge(ctx context.Context, stream string, age time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, readDeadline)
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	newest, err := call(ctx, c, func(ctx context.Context, client *esdb.Client) (*esdb.RecordedEvent, error) {
 		reading, err := client.ReadStream(ctx, "$$"+stream, esdb.ReadStreamOptions{Direction: esdb.Backwards, From: esdb.End{}}, 1)
