@@ -20,24 +20,24 @@ const (
 	PasswordResetValidity = time.Hour
 )
 
-// Sealed is personal data under the customer's own key, as opaque text. With the key destroyed it is noise.
-type Sealed string
+// Ciphertext is personal data under the customer's own key, as opaque text. With the key destroyed it is noise.
+type Ciphertext string
 
 // AccountRegistered says that a person filled in the onboarding screen.
 type AccountRegistered struct {
-	CustomerID     uuid.UUID `json:"customerId"`
-	SubscriptionID uuid.UUID `json:"subscriptionId"`
-	Person         Sealed    `json:"person"`   // names, mail address, company and website
-	MailHash       string    `json:"mailHash"` // keyed hash of the mail address, for look-up at login
-	RegisteredAt   time.Time `json:"registeredAt"`
+	CustomerID     uuid.UUID  `json:"customerId"`
+	SubscriptionID uuid.UUID  `json:"subscriptionId"`
+	Person         Ciphertext `json:"person"`   // names, mail address, company and website
+	MailHash       string     `json:"mailHash"` // keyed hash of the mail address, for look-up at login
+	RegisteredAt   time.Time  `json:"registeredAt"`
 }
 
 // RegistrationCorrected says that the details were entered again before the account was activated.
 type RegistrationCorrected struct {
-	CustomerID  uuid.UUID `json:"customerId"`
-	Person      Sealed    `json:"person"`
-	MailHash    string    `json:"mailHash"`
-	CorrectedAt time.Time `json:"correctedAt"`
+	CustomerID  uuid.UUID  `json:"customerId"`
+	Person      Ciphertext `json:"person"`
+	MailHash    string     `json:"mailHash"`
+	CorrectedAt time.Time  `json:"correctedAt"`
 }
 
 // VerificationRequested says that a verification link is to be mailed. The link's secret follows from the id and the
@@ -69,7 +69,7 @@ const (
 // PasswordSet says that the account has a new password.
 type PasswordSet struct {
 	CustomerID   uuid.UUID     `json:"customerId"`
-	PasswordHash Sealed        `json:"passwordHash"` // argon2id, sealed as personal data
+	PasswordHash Ciphertext    `json:"passwordHash"` // argon2id, encrypted as personal data
 	Cause        PasswordCause `json:"cause"`
 	SetAt        time.Time     `json:"setAt"`
 }
@@ -143,9 +143,9 @@ var (
 type Account struct {
 	CustomerID     uuid.UUID
 	SubscriptionID uuid.UUID
-	Person         Sealed
+	Person         Ciphertext
 	MailHash       string
-	PasswordHash   Sealed
+	PasswordHash   Ciphertext
 	Active         bool
 	Erased         bool
 
@@ -184,7 +184,7 @@ func (a Account) Fold(event Event) Account {
 func (a Account) Registered() bool { return a.CustomerID != uuid.Nil }
 
 // Register takes the details of the onboarding screen and asks for a verification link.
-func (a Account) Register(customer, subscription uuid.UUID, person Sealed, mailHash string, verification uuid.UUID, at time.Time) ([]Event, error) {
+func (a Account) Register(customer, subscription uuid.UUID, person Ciphertext, mailHash string, verification uuid.UUID, at time.Time) ([]Event, error) {
 	requested := VerificationRequested{CustomerID: customer, VerificationID: verification, ExpiresAt: at.Add(VerificationValidity).UTC(), RequestedAt: at.UTC()}
 	switch {
 	case a.Active || a.Erased:
@@ -229,7 +229,7 @@ func (a Account) CheckVerification(verification uuid.UUID, at time.Time) error {
 }
 
 // Activate uses the link: the address is verified, the password set, the account active.
-func (a Account) Activate(verification uuid.UUID, password Sealed, at time.Time) ([]Event, error) {
+func (a Account) Activate(verification uuid.UUID, password Ciphertext, at time.Time) ([]Event, error) {
 	if err := a.CheckVerification(verification, at); err != nil {
 		return nil, err
 	}
@@ -262,7 +262,7 @@ func (a Account) CheckReset(reset uuid.UUID, at time.Time) error {
 }
 
 // ResetPassword uses a reset link.
-func (a Account) ResetPassword(reset uuid.UUID, password Sealed, at time.Time) ([]Event, error) {
+func (a Account) ResetPassword(reset uuid.UUID, password Ciphertext, at time.Time) ([]Event, error) {
 	if err := a.CheckReset(reset, at); err != nil {
 		return nil, err
 	}
@@ -270,7 +270,7 @@ func (a Account) ResetPassword(reset uuid.UUID, password Sealed, at time.Time) (
 }
 
 // ChangePassword sets another password; that the old one was given is checked before, it needs the hash.
-func (a Account) ChangePassword(password Sealed, at time.Time) ([]Event, error) {
+func (a Account) ChangePassword(password Ciphertext, at time.Time) ([]Event, error) {
 	if !a.Active {
 		return nil, ErrNotRegistered
 	}

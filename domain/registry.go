@@ -51,11 +51,12 @@ func NewRegistry() *Registry {
 	registerSubscriptionEvents(r)
 	registerAccountEvents(r)
 	registerLoginEvents(r)
+	registerMailAddressEvents(r)
 	registerAPIKeyEvents(r)
 	registerUsageEvents(r)
 	registerSealingEvents(r)
 	registerMeteringEvents(r)
-	registerNotificationEvents(r)
+	registerMarketplaceEvents(r)
 	return r
 }
 

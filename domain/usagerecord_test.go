@@ -5,111 +5,119 @@ import (
 	"time"
 
 	"github.com/pas-ta/liveness/domain"
-	"pgregory.net/rapid"
 )
 
-func at(t *testing.T, s string) time.Time {
-	t.Helper()
-	v, err := time.Parse(time.RFC3339Nano, s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
-}
-
-func TestUsageDeadline(t *testing.T) {
+func TestUsageRecord(t *testing.T) {
 	t.Parallel()
-	tests := []struct{ name, ts, want string }{
-		{"middle of a month", "2026-11-10T13:00:00Z", "2026-11-11T13:00:00Z"},
-		{"last hour of a month", "2026-03-31T23:00:00Z", "2026-04-01T06:00:00Z"},
-		{"last day, early enough for 24 hours", "2026-03-31T05:00:00Z", "2026-04-01T05:00:00Z"},
-		{"last day, exactly both", "2026-03-31T06:00:00Z", "2026-04-01T06:00:00Z"},
-		{"last day, just after both", "2026-03-31T07:00:00Z", "2026-04-01T06:00:00Z"},
-		{"first hour of a month", "2026-04-01T00:00:00Z", "2026-04-02T00:00:00Z"},
-		{"grace hours of the first day belong to the new month", "2026-04-01T05:59:59Z", "2026-04-02T05:59:59Z"},
-		{"end of a year", "2026-12-31T22:00:00Z", "2027-01-01T06:00:00Z"},
-		{"leap day", "2028-02-29T23:00:00Z", "2028-03-01T06:00:00Z"},
-		{"another zone", "2026-04-01T08:00:00+09:00", "2026-04-01T06:00:00Z"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			if got := domain.UsageDeadline(at(t, tt.ts)); !got.Equal(at(t, tt.want)) || got.Location() != time.UTC {
-				t.Errorf("UsageDeadline(%s) = %s, want %s", tt.ts, got, tt.want)
-			}
-		})
-	}
-}
+	type record = domain.UsageRecord
+	type events = []domain.Event
+	begun := noon.Add(-48 * time.Hour)
+	active := domain.Subscription{ID: id(1), CustomerID: id(2), Marketplace: identity, Status: domain.StatusActive, Plan: domain.PlanStarter, StartedAt: begun}
+	ended := active
+	ended.Status, ended.EndedAt = domain.StatusEnded, noon.Add(-time.Minute)
+	legacy := active
+	legacy.Marketplace.CustomerIdentifier = "legacy"
+	key := domain.NewUsageRecordKey(id(1), noon, domain.PlanStarter, "starter_over")
+	deadline := noon.Add(24 * time.Hour)
+	carried := []domain.CarriedUsage{{Hour: noon.Add(-30 * time.Hour), Quantity: 3}}
+	usage := domain.SealedUsage{SubscriptionID: id(1), Hour: noon, Plan: domain.PlanStarter, Counted: 7, Carried: carried}
+	target := domain.MeteringTarget{Region: "us-east-1", Dimension: "starter_over"}
+	later := noon.Add(time.Hour)
 
-func TestUsageTimestamp(t *testing.T) {
-	t.Parallel()
-	tests := []struct{ name, hour, start, want string }{
-		{"agreement older than the hour", "2026-11-10T13:00:00Z", "2026-11-01T00:00:00Z", "2026-11-10T13:00:00Z"},
-		{"agreement starts with the hour", "2026-11-10T13:00:00Z", "2026-11-10T13:00:00Z", "2026-11-10T13:00:00Z"},
-		{"agreement starts inside", "2026-11-10T13:00:00Z", "2026-11-10T13:17:05Z", "2026-11-10T13:17:05Z"},
-		{"part of a second is rounded up", "2026-11-10T13:00:00Z", "2026-11-10T13:17:05.001Z", "2026-11-10T13:17:06Z"},
-		{"but never into the next hour", "2026-11-10T13:00:00Z", "2026-11-10T13:59:59.5Z", "2026-11-10T13:59:59Z"},
-		{"any moment of the hour names it", "2026-11-10T13:44:10Z", "2026-11-01T00:00:00Z", "2026-11-10T13:00:00Z"},
-		{"agreement starts with the next hour", "2026-11-10T13:00:00Z", "2026-11-10T14:00:00Z", ""},
+	prepared := domain.UsageRecordPrepared{
+		UsageRecordKey: key, CustomerID: id(2), AWSAccountID: identity.AWSAccountID, LicenseARN: identity.LicenseARN, ProductCode: identity.ProductCode,
+		Timestamp: noon, Deadline: deadline, Quantity: 10, Counted: 7, Carried: carried, Region: "us-east-1", PreparedAt: later,
 	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			got, err := domain.UsageTimestamp(at(t, tt.hour), at(t, tt.start))
-			if tt.want == "" {
-				if err == nil {
-					t.Fatalf("UsageTimestamp = %s, want an error", got)
-				}
-				return
-			}
-			if err != nil || !got.Equal(at(t, tt.want)) {
-				t.Errorf("UsageTimestamp = %s, %v, want %s", got, err, tt.want)
-			}
-		})
+	legacyPrepared := prepared
+	legacyPrepared.AWSAccountID, legacyPrepared.LicenseARN, legacyPrepared.CustomerIdentifier = "", "", "legacy"
+	attempted := func(n int) domain.UsageRecordAttempted {
+		delay := map[int]time.Duration{1: 3750 * time.Millisecond, 2: 7500 * time.Millisecond}[n]
+		return domain.UsageRecordAttempted{UsageRecordKey: key, AttemptID: id(6), Attempt: n, AttemptedAt: later, RetryAt: later.Add(delay)}
 	}
-}
+	deferred := func(outcome domain.MeteringOutcome, reason string, wait time.Duration) domain.UsageRecordDeferred {
+		return domain.UsageRecordDeferred{UsageRecordKey: key, AttemptID: id(6), Outcome: outcome, Reason: reason, DeferredAt: later, RetryAt: later.Add(wait)}
+	}
+	throttled := deferred(domain.MeteringThrottled, "AWS throttled the call", 3750*time.Millisecond)
+	accepted := domain.UsageRecordAccepted{UsageRecordKey: key, MeteringRecordID: "aws-1", Outcome: domain.MeteringSuccess, Quantity: 10, Reason: "AWS accepted the record", AcceptedAt: later}
+	quarantined := domain.UsageRecordQuarantined{UsageRecordKey: key, Quantity: 10, QuarantinedAt: later,
+		Reason: "too late to repeat, and an attempt without an answer may have been billed; resolve by CloudTrail"}
+	late := domain.UsageCarriedOver{UsageRecordKey: key, Quantity: 10, Reason: "too late; no attempt can have been billed", CarriedAt: later}
 
-func TestUsageTimestampStaysInItsHour(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		hour := time.Unix(rapid.Int64Range(0, 1<<33).Draw(t, "hour"), 0)
-		start := time.Unix(0, hour.UnixNano()+rapid.Int64Range(-int64(3*time.Hour), int64(3*time.Hour)).Draw(t, "start"))
-		got, err := domain.UsageTimestamp(hour, start)
-		if err != nil {
-			if start.Before(domain.UsageHour(hour).Add(time.Hour)) {
-				t.Fatalf("refused an agreement that started before the end of the hour: %v", err)
-			}
-			return
+	prepare := func(s domain.Subscription, u domain.SealedUsage, to domain.MeteringTarget) func(record) ([]domain.Event, error) {
+		return func(r record) ([]domain.Event, error) { return r.Prepare(s, u, to, later) }
+	}
+	settle := func(a domain.MeteringAnswer) func(record) ([]domain.Event, error) {
+		a.AttemptID = id(6)
+		if a.BatchSize == 0 {
+			a.BatchSize = 1
 		}
-		if domain.UsageHourKey(got) != domain.UsageHourKey(hour) || got.Nanosecond() != 0 {
-			t.Fatalf("timestamp %s is not a whole second of hour %s", got, domain.UsageHourKey(hour))
-		}
+		a.Subscription = domain.StatusActive
+		return recorded(func(r record) []domain.Event { events, _ := r.Settle(a, later); return events })
+	}
+	expire := func(at time.Time, status domain.SubscriptionStatus) func(record) ([]domain.Event, error) {
+		return recorded(func(r record) []domain.Event { events, _ := r.Expire(status, at); return events })
+	}
+	resolve := func(to domain.Resolution, reason string, status domain.SubscriptionStatus) func(record) ([]domain.Event, error) {
+		return func(r record) ([]domain.Event, error) { return r.Resolve(to, "aws-1", reason, status, later) }
+	}
+	attempt := recorded(func(r record) []domain.Event { return r.Attempt(id(6), later) })
+	at := func(e domain.UsageCarriedOver, t time.Time) domain.Event { e.CarriedAt = t; return e }
+
+	play(t, []scenario[record]{
+		{name: "is prepared", when: prepare(active, usage, target), then: events{prepared}},
+		{name: "is prepared once", given: events{prepared}, when: prepare(active, usage, target)},
+		{name: "names a buyer the old way or the new, never both", when: prepare(legacy, usage, domain.MeteringTarget{Region: "us-east-1", Dimension: "starter_over", Legacy: true}),
+			then: events{legacyPrepared}},
+		{name: "writes off what was counted after the agreement's end", when: prepare(ended, usage, target), then: events{prepared, domain.UsageRecordRejected{
+			UsageRecordKey: key, Quantity: 10, Reason: "counted after the end of the agreement, before it was known here", RejectedAt: later}}},
+		{name: "is attempted", given: events{prepared}, when: attempt, then: events{attempted(1)}},
+		{name: "is attempted again", given: events{prepared, attempted(1)}, when: attempt, then: events{attempted(2)}},
+		{name: "is not sent before it is prepared", when: attempt},
+		{name: "is not sent when closed", given: events{prepared, accepted}, when: attempt},
+		{name: "is accepted", given: events{prepared, attempted(1)}, when: settle(domain.MeteringAnswer{Outcome: domain.MeteringSuccess, MeteringRecordID: "aws-1"}), then: events{accepted}},
+		{name: "is accepted once", given: events{prepared, attempted(1), accepted}, when: settle(domain.MeteringAnswer{Outcome: domain.MeteringSuccess})},
+		{name: "is deferred", given: events{prepared, attempted(1)}, when: settle(domain.MeteringAnswer{Outcome: domain.MeteringThrottled}), then: events{throttled}},
+		{name: "is held for a licence that AWS does not know", given: events{prepared, attempted(1)}, when: settle(domain.MeteringAnswer{Outcome: domain.MeteringNotSubscribed}),
+			then: events{deferred(domain.MeteringNotSubscribed, "AWS knows no active agreement for an active licence", 10*time.Minute)}},
+		{name: "keeps an unknown outcome unknown", given: events{prepared, attempted(1)}, when: settle(domain.MeteringAnswer{Outcome: domain.MeteringUnknown})},
+		{name: "takes a duplicate for its own after an unknown outcome", given: events{prepared, attempted(1), attempted(2)}, when: settle(domain.MeteringAnswer{Outcome: domain.MeteringDuplicate}),
+			then: events{domain.UsageRecordAccepted{UsageRecordKey: key, Outcome: domain.MeteringDuplicate, Quantity: 10, Reason: "an earlier attempt whose answer was lost had been accepted", AcceptedAt: later}}},
+		{name: "takes a duplicate for another's after known outcomes", given: events{prepared, attempted(1), throttled, attempted(2)}, when: settle(domain.MeteringAnswer{Outcome: domain.MeteringDuplicate}),
+			then: events{domain.UsageRecordRejected{UsageRecordKey: key, Outcome: domain.MeteringDuplicate, Quantity: 10, RejectedAt: later,
+				Reason: "AWS holds a record for this hour that this log did not send; compare with CloudTrail"}}},
+		{name: "is found at fault alone in its batch", given: events{prepared, attempted(1)}, when: settle(domain.MeteringAnswer{Outcome: domain.MeteringLicenseRefused}),
+			then: events{domain.UsageRecordQuarantined{UsageRecordKey: key, Outcome: domain.MeteringLicenseRefused, Quantity: 10, Reason: "AWS refused the licence", QuarantinedAt: later}}},
+		{name: "waits for its half of a refused batch", given: events{prepared, attempted(1)}, when: settle(domain.MeteringAnswer{Outcome: domain.MeteringLicenseRefused, BatchSize: 2}),
+			then: events{deferred(domain.MeteringLicenseRefused, "AWS refused the licence", 3750*time.Millisecond)}},
+		{name: "is carried when AWS finds it too old", given: events{prepared, attempted(1)}, when: settle(domain.MeteringAnswer{Outcome: domain.MeteringTimestampRefused}),
+			then: events{domain.UsageCarriedOver{UsageRecordKey: key, Outcome: domain.MeteringTimestampRefused, Quantity: 10, Reason: "too late; no attempt can have been billed", CarriedAt: later}}},
+		{name: "is not late before its margin", given: events{prepared}, when: expire(deadline.Add(-6*time.Minute), domain.StatusActive)},
+		{name: "is carried within its margin", given: events{prepared, attempted(1), throttled}, when: expire(deadline.Add(-5*time.Minute), domain.StatusActive),
+			then: events{at(late, deadline.Add(-5*time.Minute))}},
+		{name: "may be repeated up to the deadline", given: events{prepared, attempted(1)}, when: expire(deadline.Add(-1), domain.StatusActive)},
+		{name: "is never carried when it may have been billed", given: events{prepared, attempted(1)}, when: expire(deadline, domain.StatusActive), then: events{func() domain.Event {
+			q := quarantined
+			q.QuarantinedAt = deadline
+			return q
+		}()}},
+		{name: "has no later hour after the end", given: events{prepared}, when: expire(deadline, domain.StatusEnded), then: events{domain.UsageRecordRejected{
+			UsageRecordKey: key, Quantity: 10, Reason: "too late, and the agreement has no later hour to carry the quantity into", RejectedAt: deadline}}},
+		{name: "is found billed by an operator", given: events{prepared, attempted(1), quarantined}, when: resolve(domain.ResolveBilled, "CloudTrail 1", domain.StatusActive),
+			then: events{domain.UsageRecordAccepted{UsageRecordKey: key, MeteringRecordID: "aws-1", Quantity: 10, Reason: "CloudTrail 1", AcceptedAt: later}}},
+		{name: "is carried by an operator", given: events{prepared, attempted(1), quarantined}, when: resolve(domain.ResolveCarry, "CloudTrail 1", domain.StatusActive),
+			then: events{domain.UsageCarriedOver{UsageRecordKey: key, Quantity: 10, Reason: "CloudTrail 1", CarriedAt: later}}},
+		{name: "is written off by an operator", given: events{prepared, attempted(1), quarantined}, when: resolve(domain.ResolveWriteOff, "CloudTrail 1", domain.StatusEnded),
+			then: events{domain.UsageRecordRejected{UsageRecordKey: key, Quantity: 10, Reason: "CloudTrail 1", RejectedAt: later}}},
+		{name: "is carried nowhere after the end", given: events{prepared, quarantined}, when: resolve(domain.ResolveCarry, "why", domain.StatusEnded), refused: domain.Invalid("resolution", "")},
+		{name: "needs a reason", given: events{prepared, quarantined}, when: resolve(domain.ResolveCarry, "", domain.StatusActive), refused: domain.Invalid("reason", "")},
+		{name: "is resolved only in quarantine", given: events{prepared}, when: resolve(domain.ResolveCarry, "why", domain.StatusActive), refused: domain.ErrNotQuarantined},
 	})
-}
-
-func TestUsageHourKey(t *testing.T) {
-	t.Parallel()
-	key := domain.UsageHourKey(at(t, "2026-11-10T00:30:00+09:00"))
-	if key != "2026110915" {
-		t.Errorf("UsageHourKey = %s, want 2026110915", key)
+	if _, err := (record{}).Prepare(active, usage, domain.MeteringTarget{Legacy: true}, later); err == nil {
+		t.Error("a record was prepared without the identifier that the configuration asks for")
 	}
-	back, err := domain.ParseUsageHourKey(key)
-	if err != nil || !back.Equal(at(t, "2026-11-09T15:00:00Z")) {
-		t.Errorf("ParseUsageHourKey = %s, %v", back, err)
-	}
-	for _, bad := range []string{"", "20261109", "2026110924", "2026-11-09", "x026110915", "20261109150"} {
-		if _, err := domain.ParseUsageHourKey(bad); err == nil {
-			t.Errorf("ParseUsageHourKey(%q) accepted", bad)
-		}
-	}
-}
-
-func TestUsageQuantity(t *testing.T) {
-	t.Parallel()
-	for n, ok := range map[int64]bool{-1: false, 0: true, 2147483647: true, 2147483648: false} {
-		got, err := domain.UsageQuantity(n)
-		if (err == nil) != ok || (ok && int64(got) != n) {
-			t.Errorf("UsageQuantity(%d) = %d, %v", n, got, err)
-		}
+	huge := usage
+	huge.Counted = domain.MaxUsageQuantity
+	if _, err := (record{}).Prepare(active, huge, target, later); err == nil {
+		t.Error("a quantity that AWS cannot take was prepared")
 	}
 }

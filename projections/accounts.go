@@ -15,7 +15,7 @@ import (
 	"github.com/pas-ta/liveness/projections/engine"
 )
 
-// AccountsProjection keeps every customer's account. Personal data stays sealed in it and is opened when it is shown.
+// AccountsProjection keeps every customer's account. Personal data stays encrypted in it and is decrypted when it is shown.
 func AccountsProjection() engine.Projection {
 	return engine.Projection{
 		Name:    "accounts",
@@ -101,12 +101,12 @@ func NewAccounts(pool *pgxpool.Pool, vault accounts.Vault) *Accounts {
 // Account gives a customer's account; false when it is not known.
 func (a *Accounts) Account(ctx context.Context, customer uuid.UUID) (AccountView, bool, error) {
 	var v AccountView
-	var sealed domain.Sealed
+	var ciphertext domain.Ciphertext
 	var verification, activated, password, erased *time.Time
 	err := a.pool.QueryRow(ctx, `
 		select customer_id, subscription_id, status, person, registered_at, verification_expires_at, activated_at, password_set_at, erased_at
 		from accounts.accounts where customer_id = $1`, customer).
-		Scan(&v.CustomerID, &v.SubscriptionID, &v.Status, &sealed, &v.RegisteredAt, &verification, &activated, &password, &erased)
+		Scan(&v.CustomerID, &v.SubscriptionID, &v.Status, &ciphertext, &v.RegisteredAt, &verification, &activated, &password, &erased)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return AccountView{}, false, nil
 	}
@@ -118,7 +118,7 @@ func (a *Accounts) Account(ctx context.Context, customer uuid.UUID) (AccountView
 	if v.Status == AccountErased {
 		return v, true, nil
 	}
-	v.Person, err = accounts.OpenPerson(ctx, a.vault, customer, sealed)
+	v.Person, err = accounts.DecryptPerson(ctx, a.vault, customer, ciphertext)
 	if errors.Is(err, accounts.ErrErased) { // the key is already destroyed, the event not yet here
 		v.Status = AccountErased
 		return v, true, nil

@@ -21,12 +21,12 @@ import (
 )
 
 const (
-	keyBytes      = 32 // AES-256
-	leastSecret   = 32 // bytes
-	sealedVersion = "v1."
+	keyBytes          = 32 // AES-256
+	leastSecret       = 32 // bytes
+	ciphertextVersion = "v1."
 )
 
-// Vault seals personal data with AES-256-GCM under a random key per customer. The keys are in Postgres, wrapped under a
+// Vault encrypts personal data with AES-256-GCM under a random key per customer. The keys are in Postgres, wrapped under a
 // key that is derived from the server's secret: neither the database nor the secret alone opens anything.
 //
 // It remembers no keys. A destroyed key is therefore gone on every node at once; the price is one primary-key read per
@@ -41,7 +41,7 @@ type Vault struct {
 
 var _ accounts.Vault = (*Vault)(nil)
 
-// NewVault returns the vault over pool. The secret has at least 32 bytes; with another one nothing sealed before opens.
+// NewVault returns the vault over pool. The secret has at least 32 bytes; with another one nothing encrypted before can be read.
 func NewVault(pool *pgxpool.Pool, secret []byte) (*Vault, error) {
 	if len(secret) < leastSecret {
 		return nil, fmt.Errorf("the vault needs a secret of at least %d bytes", leastSecret)
@@ -57,8 +57,8 @@ func NewVault(pool *pgxpool.Pool, secret []byte) (*Vault, error) {
 	return &Vault{pool: pool, wrap: wrap}, nil
 }
 
-// Seal encrypts plaintext for a customer, who gets a key at the first call. It returns ErrErased once that is destroyed.
-func (v *Vault) Seal(ctx context.Context, customer uuid.UUID, plaintext []byte) (domain.Sealed, error) {
+// Encrypt encrypts plaintext for a customer, who gets a key at the first call. It returns ErrErased once that is destroyed.
+func (v *Vault) Encrypt(ctx context.Context, customer uuid.UUID, plaintext []byte) (domain.Ciphertext, error) {
 	key, err := v.key(ctx, customer)
 	if errors.Is(err, pgx.ErrNoRows) {
 		if err = v.create(ctx, customer); err == nil {
@@ -68,18 +68,18 @@ func (v *Vault) Seal(ctx context.Context, customer uuid.UUID, plaintext []byte) 
 	if err != nil {
 		return "", err
 	}
-	return domain.Sealed(sealedVersion + base64.RawURLEncoding.EncodeToString(encrypt(key, plaintext, customer))), nil
+	return domain.Ciphertext(ciphertextVersion + base64.RawURLEncoding.EncodeToString(encrypt(key, plaintext, customer))), nil
 }
 
-// Open decrypts what Seal gave for the same customer. It returns ErrErased when the key is destroyed.
-func (v *Vault) Open(ctx context.Context, customer uuid.UUID, sealed domain.Sealed) ([]byte, error) {
-	text, known := strings.CutPrefix(string(sealed), sealedVersion)
+// Decrypt decrypts what Encrypt gave for the same customer. It returns ErrErased when the key is destroyed.
+func (v *Vault) Decrypt(ctx context.Context, customer uuid.UUID, ciphertext domain.Ciphertext) ([]byte, error) {
+	text, known := strings.CutPrefix(string(ciphertext), ciphertextVersion)
 	if !known {
-		return nil, errors.New("sealed personal data has an unknown form")
+		return nil, errors.New("encrypted personal data has an unknown form")
 	}
 	data, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil {
-		return nil, errors.New("sealed personal data is damaged: it is not base64")
+		return nil, errors.New("encrypted personal data is damaged: it is not base64")
 	}
 	key, err := v.key(ctx, customer)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -95,7 +95,7 @@ func (v *Vault) Open(ctx context.Context, customer uuid.UUID, sealed domain.Seal
 	return plaintext, nil
 }
 
-// Destroy makes everything sealed for a customer unreadable for ever. A customer without a key gets none afterwards.
+// Destroy makes everything encrypted for a customer unreadable for ever. A customer without a key gets none afterwards.
 func (v *Vault) Destroy(ctx context.Context, customer uuid.UUID) error {
 	_, err := v.pool.Exec(ctx, `
 		insert into personal_data_keys (customer_id, wrapped_key, destroyed_at) values ($1, null, now())

@@ -27,28 +27,28 @@ func newVault(t *testing.T, pool *pgxpool.Pool, secret []byte) *postgres.Vault {
 	return vault
 }
 
-func TestVaultSealsAndOpens(t *testing.T) {
+func TestVaultEncryptsAndDecrypts(t *testing.T) {
 	t.Parallel()
 	pool := migrated(t)
 	vault, elsewhere := newVault(t, pool, secret), newVault(t, pool, secret)
 	customer := uuid.New()
 	for _, plain := range []string{"", "山田 太郎", strings.Repeat("long ", 10_000)} {
-		sealed, err := vault.Seal(t.Context(), customer, []byte(plain))
+		ciphertext, err := vault.Encrypt(t.Context(), customer, []byte(plain))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if plain != "" && strings.Contains(string(sealed), plain) {
-			t.Error("the sealed form shows the plain text")
+		if plain != "" && strings.Contains(string(ciphertext), plain) {
+			t.Error("the ciphertext shows the plain text")
 		}
-		opened, err := elsewhere.Open(t.Context(), customer, sealed)
-		if err != nil || string(opened) != plain {
-			t.Errorf("Open = %.20q, %v", opened, err)
+		decrypted, err := elsewhere.Decrypt(t.Context(), customer, ciphertext)
+		if err != nil || string(decrypted) != plain {
+			t.Errorf("Decrypt = %.20q, %v", decrypted, err)
 		}
 	}
-	one, _ := vault.Seal(t.Context(), customer, []byte("same"))
-	two, _ := vault.Seal(t.Context(), customer, []byte("same"))
+	one, _ := vault.Encrypt(t.Context(), customer, []byte("same"))
+	two, _ := vault.Encrypt(t.Context(), customer, []byte("same"))
 	if one == two {
-		t.Error("sealing the same twice gives the same text")
+		t.Error("encrypting the same twice gives the same text")
 	}
 }
 
@@ -57,36 +57,36 @@ func TestVaultRefuses(t *testing.T) {
 	t.Parallel()
 	pool := migrated(t)
 	vault, customer, other := newVault(t, pool, secret), uuid.New(), uuid.New()
-	sealed, err := vault.Seal(t.Context(), customer, []byte("plain"))
+	ciphertext, err := vault.Encrypt(t.Context(), customer, []byte("plain"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := vault.Seal(t.Context(), other, []byte("plain")); err != nil {
+	if _, err := vault.Encrypt(t.Context(), other, []byte("plain")); err != nil {
 		t.Fatal(err)
 	}
-	flipped := []byte(sealed)
+	flipped := []byte(ciphertext)
 	flipped[len(flipped)/2] ^= 1
 	for name, try := range map[string]struct {
-		customer uuid.UUID
-		sealed   domain.Sealed
+		customer   uuid.UUID
+		ciphertext domain.Ciphertext
 	}{
-		"another customer's": {other, sealed},
-		"nobody's":           {uuid.New(), sealed},
-		"tampered":           {customer, domain.Sealed(flipped)},
-		"cut off":            {customer, sealed[:len(sealed)/2]},
-		"a version ahead":    {customer, "v2." + sealed[3:]},
-		"not sealed":         {customer, "plain"},
+		"another customer's": {other, ciphertext},
+		"nobody's":           {uuid.New(), ciphertext},
+		"tampered":           {customer, domain.Ciphertext(flipped)},
+		"cut off":            {customer, ciphertext[:len(ciphertext)/2]},
+		"a version ahead":    {customer, "v2." + ciphertext[3:]},
+		"not encrypted":      {customer, "plain"},
 		"empty":              {customer, ""},
 		"prefix only":        {customer, "v1."},
 	} {
-		opened, err := vault.Open(t.Context(), try.customer, try.sealed)
+		decrypted, err := vault.Decrypt(t.Context(), try.customer, try.ciphertext)
 		if err == nil || errors.Is(err, accounts.ErrErased) {
-			t.Errorf("%s: Open = %q, %v", name, opened, err)
+			t.Errorf("%s: Open = %q, %v", name, decrypted, err)
 		}
 	}
 	stranger := newVault(t, pool, bytes.Repeat([]byte("other"), 8))
-	if _, err := stranger.Open(t.Context(), customer, sealed); err == nil || !strings.Contains(err.Error(), "secret") {
-		t.Errorf("Open with another secret = %v", err)
+	if _, err := stranger.Decrypt(t.Context(), customer, ciphertext); err == nil || !strings.Contains(err.Error(), "secret") {
+		t.Errorf("Decrypt with another secret = %v", err)
 	}
 	if _, err := postgres.NewVault(pool, []byte("short")); err == nil {
 		t.Error("a short secret is taken")
@@ -96,7 +96,7 @@ func TestVaultRefuses(t *testing.T) {
 		update personal_data_keys set wrapped_key = (select wrapped_key from personal_data_keys where customer_id = $1) where customer_id = $2`, customer, other); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := vault.Open(t.Context(), other, sealed); err == nil {
+	if _, err := vault.Decrypt(t.Context(), other, ciphertext); err == nil {
 		t.Error("a key that was moved to another customer opens")
 	}
 }
@@ -106,7 +106,7 @@ func TestVaultDestroys(t *testing.T) {
 	pool := migrated(t)
 	vault, elsewhere := newVault(t, pool, secret), newVault(t, pool, secret)
 	known, unknown := uuid.New(), uuid.New()
-	sealed, err := vault.Seal(t.Context(), known, []byte("plain"))
+	ciphertext, err := vault.Encrypt(t.Context(), known, []byte("plain"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,12 +115,12 @@ func TestVaultDestroys(t *testing.T) {
 			if err := elsewhere.Destroy(t.Context(), customer); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := vault.Seal(t.Context(), customer, []byte("again")); !errors.Is(err, accounts.ErrErased) {
-				t.Errorf("Seal after the erasure = %v", err)
+			if _, err := vault.Encrypt(t.Context(), customer, []byte("again")); !errors.Is(err, accounts.ErrErased) {
+				t.Errorf("Encrypt after the erasure = %v", err)
 			}
 		}
-		if _, err := vault.Open(t.Context(), known, sealed); !errors.Is(err, accounts.ErrErased) {
-			t.Errorf("Open after the erasure = %v", err)
+		if _, err := vault.Decrypt(t.Context(), known, ciphertext); !errors.Is(err, accounts.ErrErased) {
+			t.Errorf("Decrypt after the erasure = %v", err)
 		}
 	}
 	var keys int
@@ -129,32 +129,32 @@ func TestVaultDestroys(t *testing.T) {
 	}
 }
 
-// TestVaultFirstSealsAtOnce: of first seals at the same time one makes the key, and all texts open.
-func TestVaultFirstSealsAtOnce(t *testing.T) {
+// TestVaultFirstEncryptsAtOnce: of first calls at the same time one makes the key, and all texts can be read.
+func TestVaultFirstEncryptsAtOnce(t *testing.T) {
 	t.Parallel()
 	pool := migrated(t)
 	customer := uuid.New()
 	var mu sync.Mutex
-	sealed := map[domain.Sealed]string{}
-	var sealing sync.WaitGroup
+	ciphertext := map[domain.Ciphertext]string{}
+	var encrypting sync.WaitGroup
 	for n := range 12 {
 		vault := newVault(t, pool, secret)
-		sealing.Go(func() {
+		encrypting.Go(func() {
 			plain := fmt.Sprint(n)
-			text, err := vault.Seal(t.Context(), customer, []byte(plain))
+			text, err := vault.Encrypt(t.Context(), customer, []byte(plain))
 			if err != nil {
 				t.Error(err)
 			}
 			mu.Lock()
-			sealed[text] = plain
+			ciphertext[text] = plain
 			mu.Unlock()
 		})
 	}
-	sealing.Wait()
+	encrypting.Wait()
 	vault := newVault(t, pool, secret)
-	for text, plain := range sealed {
-		if opened, err := vault.Open(t.Context(), customer, text); err != nil || string(opened) != plain {
-			t.Errorf("Open = %q, %v; want %q", opened, err, plain)
+	for text, plain := range ciphertext {
+		if decrypted, err := vault.Decrypt(t.Context(), customer, text); err != nil || string(decrypted) != plain {
+			t.Errorf("Decrypt = %q, %v; want %q", decrypted, err, plain)
 		}
 	}
 }

@@ -23,31 +23,31 @@ import (
 	"github.com/pas-ta/liveness/domain"
 )
 
-// memoryVault seals by remembering: a customer's texts are gone with its key.
+// memoryVault encrypts by remembering: a customer's texts are gone with its key.
 type memoryVault struct {
-	mu     sync.Mutex
-	sealed map[domain.Sealed][]byte
-	gone   map[uuid.UUID]bool
+	mu         sync.Mutex
+	ciphertext map[domain.Ciphertext][]byte
+	gone       map[uuid.UUID]bool
 }
 
-func (v *memoryVault) Seal(_ context.Context, customer uuid.UUID, plaintext []byte) (domain.Sealed, error) {
+func (v *memoryVault) Encrypt(_ context.Context, customer uuid.UUID, plaintext []byte) (domain.Ciphertext, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.gone[customer] {
 		return "", accounts.ErrErased
 	}
-	name := domain.Sealed(fmt.Sprintf("sealed-%s-%d", customer, len(v.sealed)))
-	v.sealed[name] = slices.Clone(plaintext)
+	name := domain.Ciphertext(fmt.Sprintf("ciphertext-%s-%d", customer, len(v.ciphertext)))
+	v.ciphertext[name] = slices.Clone(plaintext)
 	return name, nil
 }
 
-func (v *memoryVault) Open(_ context.Context, customer uuid.UUID, sealed domain.Sealed) ([]byte, error) {
+func (v *memoryVault) Decrypt(_ context.Context, customer uuid.UUID, ciphertext domain.Ciphertext) ([]byte, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.gone[customer] {
 		return nil, accounts.ErrErased
 	}
-	return v.sealed[sealed], nil
+	return v.ciphertext[ciphertext], nil
 }
 
 func (v *memoryVault) Destroy(_ context.Context, customer uuid.UUID) error {
@@ -72,7 +72,7 @@ func newDesk(t *testing.T) *desk {
 	t.Helper()
 	d := &desk{
 		t: t, clock: commandstest.NewClock(time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)), barrier: &commandstest.Barrier{},
-		vault: &memoryVault{sealed: map[domain.Sealed][]byte{}, gone: map[uuid.UUID]bool{}},
+		vault: &memoryVault{ciphertext: map[domain.Ciphertext][]byte{}, gone: map[uuid.UUID]bool{}},
 	}
 	d.store = memorystore.New(d.clock.Now)
 	var err error
@@ -313,7 +313,7 @@ func TestErasureMakesUnreadableAndFreesTheAddress(t *testing.T) {
 	}
 	wantError(t, "erasing", erase(), nil)
 	wantError(t, "erasing again", erase(), nil)
-	_, err = accounts.OpenPerson(t.Context(), d.vault, customer, account.Person)
+	_, err = accounts.DecryptPerson(t.Context(), d.vault, customer, account.Person)
 	wantError(t, "reading the person", err, accounts.ErrErased)
 	wantError(t, "logging in", d.logIn(ada.Email, goodPassword), accounts.ErrLoginFailed)
 	second := d.buy("l-second")

@@ -45,7 +45,7 @@ func (c *Commands) ActivateAccount(ctx context.Context, cmd ActivateAccount) (Ac
 		return Activation{}, err
 	}
 	customer := link.CustomerID
-	password, err := c.sealPassword(ctx, customer, cmd.Password)
+	password, err := c.encryptPassword(ctx, customer, cmd.Password)
 	if err != nil {
 		return Activation{}, err
 	}

@@ -35,7 +35,7 @@ func (c *Commands) ChangePassword(ctx context.Context, cmd ChangePassword) error
 		return ErrWrongPassword
 	}
 	return c.setPassword(ctx, cmd.By, cmd.CustomerID, cmd.New,
-		func(s domain.Account, sealed domain.Sealed) ([]domain.Event, error) {
-			return s.ChangePassword(sealed, c.Now())
+		func(s domain.Account, ciphertext domain.Ciphertext) ([]domain.Event, error) {
+			return s.ChangePassword(ciphertext, c.Now())
 		})
 }

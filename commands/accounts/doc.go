@@ -8,5 +8,5 @@
 //
 // Mails is their process manager: events of the log become mails to the customer, each sent at least once. Besides the
 // event store they need what stands in ports.go: a vault for personal data, a mailer, and a barrier that says when every
-// node knows a key. Personal data leave this package only sealed, or in a mail to the person.
+// node knows a key. Personal data leave this package only encrypted, or in a mail to the person.
 package accounts

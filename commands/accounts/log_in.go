@@ -26,7 +26,7 @@ type LogIn struct {
 type LoggedIn struct {
 	CustomerID     uuid.UUID
 	SubscriptionID uuid.UUID
-	password       domain.Sealed // the hash that matched
+	password       domain.Ciphertext // the hash that matched
 }
 
 // LogIn runs the command. Whether the address is known can be told neither from the answer nor from the time it takes.

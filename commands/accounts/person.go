@@ -141,21 +141,21 @@ func mailHash(secret commands.Secret, address string) string {
 	return hex.EncodeToString(secret.MAC("mail-address", []byte(NormaliseMail(address)))[:16])
 }
 
-func (c *Commands) sealPerson(ctx context.Context, customer uuid.UUID, p Person) (domain.Sealed, error) {
+func (c *Commands) encryptPerson(ctx context.Context, customer uuid.UUID, p Person) (domain.Ciphertext, error) {
 	plain, err := json.Marshal(p)
 	if err != nil {
 		return "", fmt.Errorf("encode personal data: %w", err)
 	}
-	sealed, err := c.vault.Seal(ctx, customer, plain)
+	ciphertext, err := c.vault.Encrypt(ctx, customer, plain)
 	if err != nil {
-		return "", commands.Unavailable(fmt.Errorf("seal personal data: %w", err))
+		return "", commands.Unavailable(fmt.Errorf("encrypt personal data: %w", err))
 	}
-	return sealed, nil
+	return ciphertext, nil
 }
 
-// OpenPerson reads sealed personal data. It returns ErrErased when the customer's key was destroyed.
-func OpenPerson(ctx context.Context, vault Vault, customer uuid.UUID, sealed domain.Sealed) (Person, error) {
-	plain, err := vault.Open(ctx, customer, sealed)
+// DecryptPerson reads personal data. It returns ErrErased when the customer's key was destroyed.
+func DecryptPerson(ctx context.Context, vault Vault, customer uuid.UUID, ciphertext domain.Ciphertext) (Person, error) {
+	plain, err := vault.Decrypt(ctx, customer, ciphertext)
 	if err != nil {
 		return Person{}, err
 	}

@@ -12,12 +12,12 @@ import (
 // KeysReadModel is the read model that every node finds keys in; commands wait for it before they show a key.
 const KeysReadModel = "api_keys"
 
-// Vault seals personal data under a key per customer that is kept outside the log.
+// Vault encrypts personal data under a key per customer that is kept outside the log.
 //
-// Open returns ErrErased once the customer's key is destroyed. Destroy may be repeated.
+// Decrypt returns ErrErased once the customer's key is destroyed. Destroy may be repeated.
 type Vault interface {
-	Seal(ctx context.Context, customer uuid.UUID, plaintext []byte) (domain.Sealed, error)
-	Open(ctx context.Context, customer uuid.UUID, sealed domain.Sealed) ([]byte, error)
+	Encrypt(ctx context.Context, customer uuid.UUID, plaintext []byte) (domain.Ciphertext, error)
+	Decrypt(ctx context.Context, customer uuid.UUID, ciphertext domain.Ciphertext) ([]byte, error)
 	Destroy(ctx context.Context, customer uuid.UUID) error
 }
 

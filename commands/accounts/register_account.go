@@ -42,13 +42,13 @@ func (c *Commands) RegisterAccount(ctx context.Context, cmd RegisterAccount) (Re
 	if err := c.refuseTakenMail(ctx, hash, customer); err != nil {
 		return Registration{}, err
 	}
-	sealed, err := c.sealPerson(ctx, customer, person)
+	ciphertext, err := c.encryptPerson(ctx, customer, person)
 	if err != nil {
 		return Registration{}, err
 	}
 	verification := domain.DerivedID(cmd.By.CommandID, "verification")
 	done, err := commands.Execute(ctx, c.Executor, cmd.By, domain.AccountStream(customer), func(s domain.Account) ([]domain.Event, error) {
-		return s.Register(customer, cmd.SubscriptionID, sealed, hash, verification, c.Now())
+		return s.Register(customer, cmd.SubscriptionID, ciphertext, hash, verification, c.Now())
 	})
 	if err != nil {
 		return Registration{}, err

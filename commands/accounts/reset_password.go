@@ -36,7 +36,7 @@ func (c *Commands) ResetPassword(ctx context.Context, cmd ResetPassword) (uuid.U
 		return uuid.Nil, err
 	}
 	return link.CustomerID, c.setPassword(ctx, cmd.By, link.CustomerID, cmd.Password,
-		func(s domain.Account, sealed domain.Sealed) ([]domain.Event, error) {
-			return s.ResetPassword(link.RequestID, sealed, c.Now())
+		func(s domain.Account, ciphertext domain.Ciphertext) ([]domain.Event, error) {
+			return s.ResetPassword(link.RequestID, ciphertext, c.Now())
 		})
 }

@@ -70,12 +70,12 @@ func (m *Mails) HandleRecorded(ctx context.Context, recorded domain.Recorded) er
 	if !due {
 		return nil
 	}
-	person, err := OpenPerson(ctx, m.commands.vault, customer, account.Person)
+	person, err := DecryptPerson(ctx, m.commands.vault, customer, account.Person)
 	if errors.Is(err, ErrErased) {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("open the addressee of a mail: %w", err)
+		return fmt.Errorf("decrypt the addressee of a mail: %w", err)
 	}
 	mail, err := message.render(m.layout, person, m.support)
 	if err != nil {

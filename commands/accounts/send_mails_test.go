@@ -21,18 +21,18 @@ import (
 	"github.com/pas-ta/liveness/domain"
 )
 
-// openVault keeps personal data unsealed, until it is destroyed.
+// openVault keeps personal data as it is, until it is destroyed.
 type openVault struct{ destroyed bool }
 
-func (v *openVault) Seal(_ context.Context, _ uuid.UUID, plaintext []byte) (domain.Sealed, error) {
-	return domain.Sealed(plaintext), nil
+func (v *openVault) Encrypt(_ context.Context, _ uuid.UUID, plaintext []byte) (domain.Ciphertext, error) {
+	return domain.Ciphertext(plaintext), nil
 }
 
-func (v *openVault) Open(_ context.Context, _ uuid.UUID, sealed domain.Sealed) ([]byte, error) {
+func (v *openVault) Decrypt(_ context.Context, _ uuid.UUID, ciphertext domain.Ciphertext) ([]byte, error) {
 	if v.destroyed {
 		return nil, accounts.ErrErased
 	}
-	return []byte(sealed), nil
+	return []byte(ciphertext), nil
 }
 
 func (v *openVault) Destroy(context.Context, uuid.UUID) error {

@@ -30,7 +30,7 @@ func (s *EntitlementSync) FollowMarketplaceEvent(ctx context.Context, cmd Follow
 		s.Log.WarnContext(ctx, "a message of AWS Marketplace is about another product", "product_code", message.ProductCode, "type", message.Type)
 		return nil
 	}
-	_, err := commands.Execute(ctx, s.Executor, cmd.By, message.Stream(), func(c domain.Correspondence) ([]domain.Event, error) {
+	_, err := commands.Execute(ctx, s.Executor, cmd.By, message.Stream(), func(c domain.MarketplaceInbox) ([]domain.Event, error) {
 		return c.Receive(message), nil
 	})
 	if err != nil {

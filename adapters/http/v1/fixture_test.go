@@ -143,8 +143,10 @@ type noVault struct{}
 
 var errNoVault = errors.New("no personal data here")
 
-func (noVault) Seal(context.Context, uuid.UUID, []byte) (domain.Sealed, error) { return "", errNoVault }
-func (noVault) Open(context.Context, uuid.UUID, domain.Sealed) ([]byte, error) {
+func (noVault) Encrypt(context.Context, uuid.UUID, []byte) (domain.Ciphertext, error) {
+	return "", errNoVault
+}
+func (noVault) Decrypt(context.Context, uuid.UUID, domain.Ciphertext) ([]byte, error) {
 	return nil, errNoVault
 }
 func (noVault) Destroy(context.Context, uuid.UUID) error { return errNoVault }

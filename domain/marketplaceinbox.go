@@ -39,7 +39,7 @@ type MarketplaceEvent struct {
 // EventType names the event in the log.
 func (MarketplaceNotified) EventType() string { return "MarketplaceNotified" }
 
-func registerNotificationEvents(r *Registry) { register[MarketplaceNotified](r, CategoryMarketplace) }
+func registerMarketplaceEvents(r *Registry) { register[MarketplaceNotified](r, CategoryMarketplace) }
 
 // Stream is where a message is kept: with others on the same licence, else on the same agreement or customer.
 func (n MarketplaceNotified) Stream() string {
@@ -51,32 +51,32 @@ func (n MarketplaceNotified) Stream() string {
 	return NotificationStream(n.NotificationID)
 }
 
-// Correspondence is what AWS Marketplace told of one licence, agreement or customer.
-type Correspondence struct {
+// MarketplaceInbox is what AWS Marketplace told of one licence, agreement or customer.
+type MarketplaceInbox struct {
 	AgreementID string // of the newest message that names one
 	newest      time.Time
 	known       map[string]bool
 }
 
 // Fold gives the state after one more event.
-func (c Correspondence) Fold(event Event) Correspondence {
+func (i MarketplaceInbox) Fold(event Event) MarketplaceInbox {
 	e, ok := event.(MarketplaceNotified)
 	if !ok {
-		return c
+		return i
 	}
-	if c.known == nil {
-		c.known = map[string]bool{}
+	if i.known == nil {
+		i.known = map[string]bool{}
 	}
-	c.known[e.NotificationID] = true
-	if e.AgreementID != "" && !e.HappenedAt.Before(c.newest) {
-		c.AgreementID, c.newest = e.AgreementID, e.HappenedAt
+	i.known[e.NotificationID] = true
+	if e.AgreementID != "" && !e.HappenedAt.Before(i.newest) {
+		i.AgreementID, i.newest = e.AgreementID, e.HappenedAt
 	}
-	return c
+	return i
 }
 
 // Receive keeps a message, once however many copies arrive.
-func (c Correspondence) Receive(message MarketplaceNotified) []Event {
-	if c.known[message.NotificationID] {
+func (i MarketplaceInbox) Receive(message MarketplaceNotified) []Event {
+	if i.known[message.NotificationID] {
 		return nil
 	}
 	return []Event{message}

@@ -1,0 +1,48 @@
+package domain_test
+
+import (
+	"testing"
+
+	"github.com/pas-ta/liveness/domain"
+)
+
+func TestAPIKeys(t *testing.T) {
+	t.Parallel()
+	type state = domain.APIKeys
+	key := func(name string) domain.KeyDigest { return domain.KeyDigest{Hash: name, Prefix: "lc_" + name} }
+	issued := func(slot domain.KeySlot, k domain.KeyDigest) domain.KeyIssued {
+		return domain.KeyIssued{CustomerID: id(2), SubscriptionID: id(1), Slot: slot, Key: k, IssuedAt: noon}
+	}
+	both := []domain.Event{issued(domain.SlotPrimary, key("p")), issued(domain.SlotSecondary, key("s"))}
+	issue := recorded(func(s state) []domain.Event { return s.Issue(id(2), id(1), key("p"), key("s"), noon) })
+	replace := func(prefix string) func(state) ([]domain.Event, error) {
+		return func(s state) ([]domain.Event, error) {
+			return s.Regenerate(id(2), id(1), domain.SlotPrimary, prefix, key("n"), noon)
+		}
+	}
+	regenerate := replace("")
+	regenerated := domain.KeyRegenerated{CustomerID: id(2), SubscriptionID: id(1), Slot: domain.SlotPrimary, OldKey: key("p"), NewKey: key("n"), RegeneratedAt: noon}
+	play(t, []scenario[state]{
+		{name: "issues both", when: issue, then: both},
+		{name: "issues once", given: both, when: issue},
+		{name: "regenerates one", given: both, when: regenerate, then: []domain.Event{regenerated}},
+		{name: "regenerates the one that was looked at", given: both, when: replace("lc_p"), then: []domain.Event{regenerated}},
+		{name: "kills no key that was not looked at", given: append(both[:2:2], regenerated), when: replace("lc_p"), refused: domain.ErrKeyReplaced},
+		{name: "replaces none in an empty slot", when: replace("lc_p"), refused: domain.ErrKeyReplaced},
+		{name: "fills an empty slot", when: regenerate, then: []domain.Event{issued(domain.SlotPrimary, key("n"))}},
+		{name: "replaces the newest", given: append(append([]domain.Event(nil), both...), regenerated), when: regenerate, then: []domain.Event{
+			domain.KeyRegenerated{CustomerID: id(2), SubscriptionID: id(1), Slot: domain.SlotPrimary, OldKey: key("n"), NewKey: key("n"), RegeneratedAt: noon}}},
+	})
+}
+
+func TestWellFormedKey(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		"lc_abc12ABCDEFGHIJKLMNOPQRSTUVWX": true, "lc_abc12ABCDEFGHIJKLMNOPQRSTUVW": false, "xx_abc12ABCDEFGHIJKLMNOPQRSTUVWX": false,
+		"lc_abc12ABCDEFGHIJKLMNOPQRSTUV'X": false, "": false,
+	} {
+		if got := domain.WellFormedKey(text); got != want {
+			t.Errorf("%q: got %v, want %v", text, got, want)
+		}
+	}
+}
