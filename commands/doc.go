@@ -1,4 +1,12 @@
-// Package commands holds what the product can be asked to do, one file per command. A command loads the aggregate from
-// its stream, lets the domain decide and appends the events at the revision it loaded; on a conflict it loads and
-// decides again. The interfaces it needs of the outside stand in ports.go.
+// Package commands is what every command runs on. A command loads the aggregate from its stream, lets the domain decide and
+// appends the events at the revision it loaded; on a conflict it loads and decides again. The commands themselves live below
+// it, by capability, and know of each other only through the log:
+//
+//   - counting: whose key, what verdict, counted once;
+//   - subscriptions: buyers, agreements, entitlements, the over-limit switch;
+//   - metering: usage beyond the plans on its way to AWS;
+//   - accounts: registration to erasure, keys and mails.
+//
+// Here stand the ports that all of them share (the event store, read models to wait for, leases), the secret, and how stale
+// an answer of a node may be. No command stands here, and no adapter, read model or inference is known.
 package commands

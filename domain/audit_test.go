@@ -34,7 +34,7 @@ func (l *logbook) write(stream string, event domain.Event) *domain.Recorded {
 func honestLog(t *testing.T) (*logbook, uuid.UUID) {
 	t.Helper()
 	log := &logbook{}
-	id := domain.SubscriptionIDForLicense(identity.LicenseARN)
+	id := domain.SubscriptionIDForLicence(identity.LicenseARN)
 	var s domain.Subscription
 	var usage domain.UsageMonth
 	revision := -1

@@ -36,7 +36,7 @@ func (a *MeteringAudit) CompareWithAWS(report *MeteringReport, billed []BilledUs
 		held[key] = b
 	}
 	for _, record := range a.records {
-		buyer := LicenseID(record.LicenseARN)
+		buyer := LicenceID(record.LicenseARN)
 		if buyer == "" {
 			buyer = record.CustomerIdentifier
 		}

@@ -42,7 +42,7 @@ func TestFollowingAnEntitlement(t *testing.T) {
 	t.Parallel()
 	type state = domain.Subscription
 	type events = []domain.Event
-	subscription := domain.SubscriptionIDForLicense(identity.LicenseARN)
+	subscription := domain.SubscriptionIDForLicence(identity.LicenseARN)
 	term := noon.AddDate(0, 1, 0)
 	linked := identity
 	linked.AgreementID = "agmt-1"

@@ -89,7 +89,7 @@ func examples() map[string]domain.Event {
 		},
 		domain.UsageRecordAccepted{UsageRecordKey: record, MeteringRecordID: "aws-1", Outcome: domain.MeteringSuccess, Quantity: 10, Reason: "AWS accepted the record", AcceptedAt: noon},
 		domain.UsageRecordRejected{UsageRecordKey: record, Outcome: domain.MeteringNotSubscribed, Quantity: 10, Reason: "ended", RejectedAt: noon},
-		domain.UsageRecordQuarantined{UsageRecordKey: record, Outcome: domain.MeteringLicenseRefused, Quantity: 10, Reason: "AWS refused the licence", QuarantinedAt: noon},
+		domain.UsageRecordQuarantined{UsageRecordKey: record, Outcome: domain.MeteringLicenceRefused, Quantity: 10, Reason: "AWS refused the licence", QuarantinedAt: noon},
 		domain.UsageCarriedOver{UsageRecordKey: record, Outcome: domain.MeteringTimestampRefused, Quantity: 10, Reason: "too late", CarriedAt: noon},
 		domain.MarketplaceNotified{
 			NotificationID: "n-1", Type: "License Updated", AgreementID: "agmt-1", AgreementStatus: "ACTIVE", PreviousAgreement: "agmt-0",

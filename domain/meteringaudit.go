@@ -244,7 +244,7 @@ func (a *MeteringAudit) Report() MeteringReport {
 	report := MeteringReport{SealedHour: a.sealed, Findings: a.findings}
 	accounts := map[uuid.UUID]*MeteringAccount{}
 	for id, l := range a.licences {
-		account := &MeteringAccount{SubscriptionID: id, Licence: LicenseID(l.identity.LicenseARN), WrittenOff: l.late}
+		account := &MeteringAccount{SubscriptionID: id, Licence: LicenceID(l.identity.LicenseARN), WrittenOff: l.late}
 		for _, total := range l.months {
 			account.Counted += total
 		}

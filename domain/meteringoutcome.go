@@ -27,8 +27,8 @@ const (
 	MeteringUnknown MeteringOutcome = "outcome_unknown"
 	// MeteringTimestampRefused means at least one record was too old or out of range, and none was taken.
 	MeteringTimestampRefused MeteringOutcome = "timestamp_out_of_bounds"
-	// MeteringLicenseRefused means at least one licence was wrong for its customer, time or product, and none was taken.
-	MeteringLicenseRefused MeteringOutcome = "invalid_license"
+	// MeteringLicenceRefused means at least one licence was wrong for its customer, time or product, and none was taken.
+	MeteringLicenceRefused MeteringOutcome = "invalid_license"
 	// MeteringDimensionRefused means at least one dimension is not in the product's listing, and none was taken.
 	MeteringDimensionRefused MeteringOutcome = "invalid_dimension"
 	// MeteringIdentityRefused means a customer id, product code, tag or allocation was wrong, and none was taken.
@@ -113,7 +113,7 @@ func DecideMetering(outcome MeteringOutcome, s MeteringSituation) MeteringDecisi
 			return splitBatch("a record of the batch is out of AWS's time bounds")
 		}
 		return DecideLateUsage(s)
-	case MeteringLicenseRefused:
+	case MeteringLicenceRefused:
 		return splitOrQuarantine(s, "AWS refused the licence")
 	case MeteringDimensionRefused:
 		return splitOrQuarantine(s, "AWS does not know the dimension; compare the plan catalogue with the listing")

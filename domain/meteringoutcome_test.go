@@ -41,8 +41,8 @@ func TestDecideMetering(t *testing.T) {
 		{"timestamp alone, answer lost before", domain.MeteringTimestampRefused, s{BatchSize: 1, UnknownBefore: true, Subscription: domain.StatusActive}, domain.MeteringQuarantine, true, false},
 		{"timestamp alone, ended", domain.MeteringTimestampRefused, s{BatchSize: 1, Subscription: domain.StatusEnded}, domain.MeteringReject, true, false},
 
-		{"licence in a batch", domain.MeteringLicenseRefused, batch, domain.MeteringSplit, false, false},
-		{"licence alone", domain.MeteringLicenseRefused, active, domain.MeteringQuarantine, true, false},
+		{"licence in a batch", domain.MeteringLicenceRefused, batch, domain.MeteringSplit, false, false},
+		{"licence alone", domain.MeteringLicenceRefused, active, domain.MeteringQuarantine, true, false},
 		{"dimension in a batch", domain.MeteringDimensionRefused, batch, domain.MeteringSplit, false, false},
 		{"dimension alone", domain.MeteringDimensionRefused, active, domain.MeteringQuarantine, true, false},
 		{"identity in a batch", domain.MeteringIdentityRefused, batch, domain.MeteringSplit, false, false},
@@ -70,7 +70,7 @@ func TestNothingThatMayBeBilledIsCarried(t *testing.T) {
 	t.Parallel()
 	for _, o := range []domain.MeteringOutcome{
 		domain.MeteringSuccess, domain.MeteringDuplicate, domain.MeteringNotSubscribed, domain.MeteringUnprocessed, domain.MeteringThrottled, domain.MeteringNotSent, domain.MeteringUnknown,
-		domain.MeteringTimestampRefused, domain.MeteringLicenseRefused, domain.MeteringDimensionRefused, domain.MeteringIdentityRefused, domain.MeteringRequestRefused, domain.MeteringAccessRefused,
+		domain.MeteringTimestampRefused, domain.MeteringLicenceRefused, domain.MeteringDimensionRefused, domain.MeteringIdentityRefused, domain.MeteringRequestRefused, domain.MeteringAccessRefused,
 	} {
 		for _, status := range []domain.SubscriptionStatus{domain.StatusUnknown, domain.StatusActive, domain.StatusEnding, domain.StatusEnded} {
 			got := domain.DecideMetering(o, domain.MeteringSituation{BatchSize: 1, UnknownBefore: true, Subscription: status})

@@ -11,14 +11,14 @@ import (
 // notification, a second tab — names the same stream, and NoStream makes the second writer notice.
 var identifiers = uuid.MustParse("6f2e0b1c-3a54-5d0e-9a6b-0c9b1d5a7e10")
 
-// SubscriptionIDForLicense names the subscription of an AWS licence. AWS writes one licence's ARN in more than one way
+// SubscriptionIDForLicence names the subscription of an AWS licence. AWS writes one licence's ARN in more than one way
 // (with and without the leading "arn:"), so only its last part, l-…, counts.
-func SubscriptionIDForLicense(licenseARN string) uuid.UUID {
-	return uuid.NewSHA1(identifiers, []byte("license:"+LicenseID(licenseARN)))
+func SubscriptionIDForLicence(licenseARN string) uuid.UUID {
+	return uuid.NewSHA1(identifiers, []byte("license:"+LicenceID(licenseARN)))
 }
 
-// LicenseID is the l-… part of a licence's ARN, however the ARN is written.
-func LicenseID(licenseARN string) string {
+// LicenceID is the l-… part of a licence's ARN, however the ARN is written.
+func LicenceID(licenseARN string) string {
 	return licenseARN[strings.LastIndexAny(licenseARN, ":/")+1:]
 }
 

@@ -47,7 +47,7 @@ func (m MarketplaceIdentity) DisplayID() string {
 	if m.AgreementID != "" {
 		return m.AgreementID
 	}
-	return LicenseID(m.LicenseARN)
+	return LicenceID(m.LicenseARN)
 }
 
 // SubscriptionStarted says that a licence was bought and resolved.
@@ -189,7 +189,7 @@ func (s Subscription) Start(identity MarketplaceIdentity, entitled Entitlement, 
 	if s.Status != StatusUnknown {
 		return nil
 	}
-	id := SubscriptionIDForLicense(identity.LicenseARN)
+	id := SubscriptionIDForLicence(identity.LicenseARN)
 	return []Event{SubscriptionStarted{
 		SubscriptionID: id, CustomerID: CustomerIDForSubscription(id), Marketplace: identity,
 		Plan: entitled.Plan, Limit: entitled.Limit, Overage: OverageContinue, StartedAt: at.UTC(), ExpiresAt: entitled.ExpiresAt.UTC(),

@@ -8,7 +8,7 @@ import (
 
 func TestSubscription(t *testing.T) {
 	t.Parallel()
-	subscription := domain.SubscriptionIDForLicense(identity.LicenseARN)
+	subscription := domain.SubscriptionIDForLicence(identity.LicenseARN)
 	entitled := domain.Entitlement{Plan: domain.PlanStarter, Limit: 1000, ExpiresAt: noon.AddDate(0, 1, 0)}
 	started := domain.SubscriptionStarted{
 		SubscriptionID: subscription, CustomerID: domain.CustomerIDForSubscription(subscription), Marketplace: identity,
@@ -55,15 +55,15 @@ func TestSubscription(t *testing.T) {
 	})
 }
 
-func TestLicenseNamesOneSubscriptionHoweverWritten(t *testing.T) {
+func TestLicenceNamesOneSubscriptionHoweverWritten(t *testing.T) {
 	t.Parallel()
-	full := domain.SubscriptionIDForLicense("arn:aws:license-manager:us-east-1:1:license:l-abc")
+	full := domain.SubscriptionIDForLicence("arn:aws:license-manager:us-east-1:1:license:l-abc")
 	for _, other := range []string{"aws:license-manager:us-east-1:1:license:l-abc", "arn:aws:license-manager::1:license/l-abc", "l-abc"} {
-		if got := domain.SubscriptionIDForLicense(other); got != full {
+		if got := domain.SubscriptionIDForLicence(other); got != full {
 			t.Errorf("%s names %s, want %s", other, got, full)
 		}
 	}
-	if domain.SubscriptionIDForLicense("l-abd") == full {
+	if domain.SubscriptionIDForLicence("l-abd") == full {
 		t.Error("two licences name one subscription")
 	}
 }

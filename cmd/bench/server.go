@@ -135,15 +135,15 @@ func (s *server) stop() error {
 	if err := s.process.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
-	patience := time.NewTimer(30 * time.Second)
-	defer patience.Stop()
+	timeout := time.NewTimer(30 * time.Second)
+	defer timeout.Stop()
 	select {
 	case err := <-s.ended:
 		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.ExitCode() == 130 {
 			return nil
 		}
 		return err
-	case <-patience.C:
+	case <-timeout.C:
 		return errors.Join(errors.New("the server did not end within 30 s"), s.process.Process.Kill(), <-s.ended)
 	}
 }

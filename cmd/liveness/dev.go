@@ -301,9 +301,9 @@ func logFlag(nodeAddr string) string {
 	return " --eventstore 'esdb://" + nodeAddr + "?tls=false'"
 }
 
-// lockPatience is how long the data directory is waited for: the system takes a moment to clear away a process that was
+// lockTimeout is how long the data directory is waited for: the system takes a moment to clear away a process that was
 // killed, and who restarts it at once shall not be told that it still runs.
-const lockPatience = 3 * time.Second
+const lockTimeout = 3 * time.Second
 
 // lockData makes the data directory and keeps other processes out of it.
 func lockData(ctx context.Context, dir string) (unlock func(), err error) {
@@ -311,7 +311,7 @@ func lockData(ctx context.Context, dir string) (unlock func(), err error) {
 		return nil, fmt.Errorf("make the data directory: %w. Choose another with --data", err)
 	}
 	lock := flock.New(filepath.Join(dir, "lock"))
-	waiting, cancel := context.WithTimeout(ctx, lockPatience)
+	waiting, cancel := context.WithTimeout(ctx, lockTimeout)
 	defer cancel()
 	locked, err := lock.TryLockContext(waiting, 50*time.Millisecond)
 	if err != nil && waiting.Err() == nil {

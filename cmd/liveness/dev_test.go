@@ -72,14 +72,14 @@ func startDev(t *testing.T, data string) *runningDev {
 		}
 	})
 	t.Cleanup(dev.stop)
-	patience := time.After(2 * time.Minute) // native parts may have to be fetched first
+	timeout := time.After(2 * time.Minute) // native parts may have to be fetched first
 	for !strings.Contains(out.String(), "everything is kept") {
 		select {
 		case <-out.news:
 		case err := <-ended:
 			ended <- nil
 			t.Fatalf("dev did not start: %v\n%s", err, logs)
-		case <-patience:
+		case <-timeout:
 			t.Fatalf("dev is not ready:\n%s\n%s", out, logs)
 		}
 	}

@@ -78,7 +78,7 @@ func (c *MeteringStatusCmd) Run(ctx context.Context, app *App) error {
 	}
 	licences := map[uuid.UUID]string{}
 	for _, s := range overages {
-		licences[s.SubscriptionID] = domain.LicenseID(s.LicenseARN)
+		licences[s.SubscriptionID] = domain.LicenceID(s.LicenseARN)
 		if subscription == uuid.Nil || subscription == s.SubscriptionID {
 			status.Total.Add(s.ReportedOverage)
 		}

@@ -77,8 +77,8 @@ func TestLifeOfASubscription(t *testing.T) {
 		return w.messages(a.ID)
 	}
 	for name, tt := range map[string]struct {
-		tell func(a awssim.Agreement) []string
-		want []string
+		messages func(a awssim.Agreement) []string
+		want     []string
 	}{
 		"the start":        {func(a awssim.Agreement) []string { return w.messages(a.ID) }, []string{started, linked}},
 		"the start, twice": {func(a awssim.Agreement) []string { return append(w.messages(a.ID), w.messages(a.ID)...) }, []string{started, linked}},
@@ -108,7 +108,7 @@ func TestLifeOfASubscription(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := w.subscribe("starter")
-			w.takeAll(r, tt.tell(c.agreement)...)
+			w.takeAll(r, tt.messages(c.agreement)...)
 			got := w.types(domain.SubscriptionStream(c.subscription.ID))
 			if !sameTypes(tt.want, got) {
 				t.Errorf("the subscription went through %v, want %v", got, tt.want)
@@ -128,7 +128,7 @@ func TestLifeOfASubscription(t *testing.T) {
 		agreement, err := w.sim.Subscribe(t.Context(), awssim.SubscribeRequest{Plan: "standard"})
 		w.must(err)
 		w.takeAll(r, cancel(agreement)...)
-		if got := w.types(domain.SubscriptionStream(domain.SubscriptionIDForLicense(agreement.LicenseARN))); len(got) > 0 {
+		if got := w.types(domain.SubscriptionStream(domain.SubscriptionIDForLicence(agreement.LicenseARN))); len(got) > 0 {
 			t.Errorf("a subscription nobody registered went through %v", got)
 		}
 	})

@@ -195,7 +195,7 @@ func simulatedRecords(ctx context.Context, address string) ([]awssim.Record, err
 func billedUsage(records []awssim.Record) []domain.BilledUsage {
 	billed := make([]domain.BilledUsage, len(records))
 	for i, r := range records {
-		buyer := domain.LicenseID(r.LicenseARN)
+		buyer := domain.LicenceID(r.LicenseARN)
 		if len(buyer) < 2 || buyer[:2] != "l-" {
 			buyer = r.Customer
 		}

@@ -57,8 +57,8 @@ func (v *memoryVault) Destroy(_ context.Context, customer uuid.UUID) error {
 	return nil
 }
 
-// desk is an application over a log in memory, with one subscription that is not registered yet.
-type desk struct {
+// fixture is the commands over a log in memory, with one subscription that is not registered yet.
+type fixture struct {
 	*accounts.Commands
 	t       *testing.T
 	store   *memorystore.Store
@@ -68,33 +68,33 @@ type desk struct {
 	bought  domain.Subscription
 }
 
-func newDesk(t *testing.T) *desk {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	d := &desk{
+	f := &fixture{
 		t: t, clock: commandstest.NewClock(time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)), barrier: &commandstest.Barrier{},
 		vault: &memoryVault{ciphertext: map[domain.Ciphertext][]byte{}, gone: map[uuid.UUID]bool{}},
 	}
-	d.store = memorystore.New(d.clock.Now)
+	f.store = memorystore.New(f.clock.Now)
 	var err error
-	d.Commands, err = accounts.New(accounts.Config{
-		Executor: commands.Executor{Store: d.store, Now: d.clock.Now}, Vault: d.vault, Barrier: d.barrier,
+	f.Commands, err = accounts.New(accounts.Config{
+		Executor: commands.Executor{Store: f.store, Now: f.clock.Now}, Vault: f.vault, Barrier: f.barrier,
 		Secret: []byte(strings.Repeat("s", 32)), Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.bought = d.buy("l-first")
-	return d
+	f.bought = f.buy("l-first")
+	return f
 }
 
-func (d *desk) buy(license string) domain.Subscription {
-	d.t.Helper()
-	started, err := subscriptions.Commands{Executor: d.Executor}.StartSubscription(d.t.Context(), subscriptions.StartSubscription{
-		By: commands.NewOrigin(domain.ActorBuyer), Identity: domain.MarketplaceIdentity{AWSAccountID: "123456789012", LicenseARN: license},
+func (f *fixture) buy(licence string) domain.Subscription {
+	f.t.Helper()
+	started, err := subscriptions.Commands{Executor: f.Executor}.StartSubscription(f.t.Context(), subscriptions.StartSubscription{
+		By: commands.NewOrigin(domain.ActorBuyer), Identity: domain.MarketplaceIdentity{AWSAccountID: "123456789012", LicenseARN: licence},
 		Entitled: domain.Entitlement{Plan: domain.PlanStarter, Limit: 1000},
 	})
 	if err != nil {
-		d.t.Fatal(err)
+		f.t.Fatal(err)
 	}
 	return started.State
 }
@@ -103,44 +103,44 @@ var ada = accounts.Person{FirstName: "Ada", LastName: "Lovelace", Email: "Ada@Ex
 
 const goodPassword = "Analytical-1843"
 
-func (d *desk) register(s domain.Subscription, p accounts.Person) (accounts.Registration, error) {
-	return d.RegisterAccount(d.t.Context(), accounts.RegisterAccount{By: commands.NewOrigin(domain.ActorBuyer), SubscriptionID: s.ID, Person: p})
+func (f *fixture) register(s domain.Subscription, p accounts.Person) (accounts.Registration, error) {
+	return f.RegisterAccount(f.t.Context(), accounts.RegisterAccount{By: commands.NewOrigin(domain.ActorBuyer), SubscriptionID: s.ID, Person: p})
 }
 
 // link is the verification link that was mailed last.
-func (d *desk) link(customer uuid.UUID) string {
-	d.t.Helper()
-	account, err := d.Account(d.t.Context(), customer)
+func (f *fixture) link(customer uuid.UUID) string {
+	f.t.Helper()
+	account, err := f.Account(f.t.Context(), customer)
 	if err != nil {
-		d.t.Fatal(err)
+		f.t.Fatal(err)
 	}
-	return d.LinkToken(accounts.LinkVerification, accounts.Link{CustomerID: customer, RequestID: account.VerificationID})
+	return f.LinkToken(accounts.LinkVerification, accounts.Link{CustomerID: customer, RequestID: account.VerificationID})
 }
 
-func (d *desk) activate(token, password string) (accounts.Activation, error) {
-	return d.ActivateAccount(d.t.Context(), accounts.ActivateAccount{By: commands.NewOrigin(domain.ActorBuyer), Token: token, Password: password})
+func (f *fixture) activate(token, password string) (accounts.Activation, error) {
+	return f.ActivateAccount(f.t.Context(), accounts.ActivateAccount{By: commands.NewOrigin(domain.ActorBuyer), Token: token, Password: password})
 }
 
-func (d *desk) logIn(mail, password string) error {
-	_, err := d.LogIn(d.t.Context(), accounts.LogIn{By: commands.NewOrigin(domain.ActorUser), Email: mail, Password: password})
+func (f *fixture) logIn(mail, password string) error {
+	_, err := f.LogIn(f.t.Context(), accounts.LogIn{By: commands.NewOrigin(domain.ActorUser), Email: mail, Password: password})
 	return err
 }
 
 // activated registers and activates ada.
-func (d *desk) activated() accounts.Activation {
-	d.t.Helper()
-	if _, err := d.register(d.bought, ada); err != nil {
-		d.t.Fatal(err)
+func (f *fixture) activated() accounts.Activation {
+	f.t.Helper()
+	if _, err := f.register(f.bought, ada); err != nil {
+		f.t.Fatal(err)
 	}
-	activation, err := d.activate(d.link(d.bought.CustomerID), goodPassword)
+	activation, err := f.activate(f.link(f.bought.CustomerID), goodPassword)
 	if err != nil {
-		d.t.Fatal(err)
+		f.t.Fatal(err)
 	}
 	return activation
 }
 
 // types lists what stands in a stream.
-func (d *desk) types(stream string) []string { return commandstest.Types(d.t, d.store, stream) }
+func (f *fixture) types(stream string) []string { return commandstest.Types(f.t, f.store, stream) }
 
 func wantError(t *testing.T, what string, got, want error) {
 	t.Helper()
@@ -151,8 +151,8 @@ func wantError(t *testing.T, what string, got, want error) {
 
 func TestActivationGivesTwoKeysOnce(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
-	activation := d.activated()
+	f := newFixture(t)
+	activation := f.activated()
 	if len(activation.Keys) != 2 || activation.Keys[0].Reveal() == activation.Keys[1].Reveal() {
 		t.Fatalf("keys: %v", activation.Keys)
 	}
@@ -161,21 +161,21 @@ func TestActivationGivesTwoKeysOnce(t *testing.T) {
 			t.Errorf("a key is malformed or prints itself: %v", key)
 		}
 	}
-	customer := d.bought.CustomerID
-	if got, want := d.types(domain.AccountStream(customer)), []string{"AccountRegistered", "VerificationRequested", "EmailVerified", "PasswordSet", "AccountActivated"}; !slices.Equal(got, want) {
+	customer := f.bought.CustomerID
+	if got, want := f.types(domain.AccountStream(customer)), []string{"AccountRegistered", "VerificationRequested", "EmailVerified", "PasswordSet", "AccountActivated"}; !slices.Equal(got, want) {
 		t.Errorf("account: got %v, want %v", got, want)
 	}
-	if got := d.types(domain.APIKeysStream(customer)); !slices.Equal(got, []string{"KeyIssued", "KeyIssued"}) {
+	if got := f.types(domain.APIKeysStream(customer)); !slices.Equal(got, []string{"KeyIssued", "KeyIssued"}) {
 		t.Errorf("keys: got %v", got)
 	}
-	_, err := d.activate(d.link(customer), goodPassword)
+	_, err := f.activate(f.link(customer), goodPassword)
 	wantError(t, "the link a second time", err, domain.ErrLinkUsed)
-	_, err = d.register(d.bought, ada)
+	_, err = f.register(f.bought, ada)
 	wantError(t, "registering again", err, domain.ErrAlreadyActive)
-	wantError(t, "logging in", d.logIn("ADA@example.COM", goodPassword), nil)
-	wantError(t, "a wrong password", d.logIn("ada@example.com", "wrong"), accounts.ErrLoginFailed)
-	wantError(t, "an unknown address", d.logIn("nobody@example.com", goodPassword), accounts.ErrLoginFailed)
-	if got := d.types(domain.LoginsStream(customer)); !slices.Equal(got, []string{"LoginSucceeded", "LoginFailed"}) {
+	wantError(t, "logging in", f.logIn("ADA@example.COM", goodPassword), nil)
+	wantError(t, "a wrong password", f.logIn("ada@example.com", "wrong"), accounts.ErrLoginFailed)
+	wantError(t, "an unknown address", f.logIn("nobody@example.com", goodPassword), accounts.ErrLoginFailed)
+	if got := f.types(domain.LoginsStream(customer)); !slices.Equal(got, []string{"LoginSucceeded", "LoginFailed"}) {
 		t.Errorf("logins: got %v", got)
 	}
 }
@@ -183,19 +183,19 @@ func TestActivationGivesTwoKeysOnce(t *testing.T) {
 // TestLoginsAfterIdleMonths: when every login is forgotten, the next ones are noted behind them.
 func TestLoginsAfterIdleMonths(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
-	d.activated()
+	f := newFixture(t)
+	f.activated()
 	for range 3 {
-		wantError(t, "logging in", d.logIn(ada.Email, goodPassword), nil)
+		wantError(t, "logging in", f.logIn(ada.Email, goodPassword), nil)
 	}
-	d.clock.Advance(domain.LoginsMaxAge + time.Hour)
-	stream := domain.LoginsStream(d.bought.CustomerID)
-	if got := d.types(stream); len(got) != 0 {
+	f.clock.Advance(domain.LoginsMaxAge + time.Hour)
+	stream := domain.LoginsStream(f.bought.CustomerID)
+	if got := f.types(stream); len(got) != 0 {
 		t.Errorf("after 90 days %v can be read", got)
 	}
-	wantError(t, "logging in after idle months", d.logIn(ada.Email, goodPassword), nil)
-	wantError(t, "a wrong password", d.logIn(ada.Email, "wrong"), accounts.ErrLoginFailed)
-	page, err := d.store.Read(t.Context(), stream, 0, 10)
+	wantError(t, "logging in after idle months", f.logIn(ada.Email, goodPassword), nil)
+	wantError(t, "a wrong password", f.logIn(ada.Email, "wrong"), accounts.ErrLoginFailed)
+	page, err := f.store.Read(t.Context(), stream, 0, 10)
 	if err != nil || len(page) != 2 || page[0].Revision != 3 || page[1].Revision != 4 {
 		t.Errorf("noted %+v, %v; want revisions 3 and 4", page, err)
 	}
@@ -203,26 +203,26 @@ func TestLoginsAfterIdleMonths(t *testing.T) {
 
 func TestVerificationLinks(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
-	if _, err := d.register(d.bought, ada); err != nil {
+	f := newFixture(t)
+	if _, err := f.register(f.bought, ada); err != nil {
 		t.Fatal(err)
 	}
-	customer := d.bought.CustomerID
-	first := d.link(customer)
-	if _, err := d.ResendVerification(t.Context(), accounts.ResendVerification{By: commands.NewOrigin(domain.ActorBuyer), CustomerID: customer}); err != nil {
+	customer := f.bought.CustomerID
+	first := f.link(customer)
+	if _, err := f.ResendVerification(t.Context(), accounts.ResendVerification{By: commands.NewOrigin(domain.ActorBuyer), CustomerID: customer}); err != nil {
 		t.Fatal(err)
 	}
-	second := d.link(customer)
-	_, err := d.activate(first, goodPassword)
+	second := f.link(customer)
+	_, err := f.activate(first, goodPassword)
 	wantError(t, "the replaced link", err, domain.ErrLinkInvalid)
-	_, err = d.activate(second, "short")
+	_, err = f.activate(second, "short")
 	wantError(t, "a bad password", err, domain.ErrInvalidRequest)
-	account, err := d.Account(t.Context(), customer)
+	account, err := f.Account(t.Context(), customer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	reset := d.LinkToken(accounts.LinkPasswordReset, accounts.Link{CustomerID: customer, RequestID: account.VerificationID})
-	_, err = d.activate(reset, goodPassword)
+	reset := f.LinkToken(accounts.LinkPasswordReset, accounts.Link{CustomerID: customer, RequestID: account.VerificationID})
+	_, err = f.activate(reset, goodPassword)
 	wantError(t, "a token of another purpose", err, domain.ErrLinkInvalid)
 	raw, err := base64.RawURLEncoding.DecodeString(second)
 	if err != nil {
@@ -231,93 +231,93 @@ func TestVerificationLinks(t *testing.T) {
 	for i := range raw {
 		tampered := slices.Clone(raw)
 		tampered[i] ^= 1
-		_, err := d.CheckVerificationLink(t.Context(), base64.RawURLEncoding.EncodeToString(tampered))
+		_, err := f.CheckVerificationLink(t.Context(), base64.RawURLEncoding.EncodeToString(tampered))
 		wantError(t, fmt.Sprintf("byte %d tampered with", i), err, domain.ErrLinkInvalid)
 	}
-	d.clock.Advance(24 * time.Hour)
-	_, err = d.activate(second, goodPassword)
+	f.clock.Advance(24 * time.Hour)
+	_, err = f.activate(second, goodPassword)
 	wantError(t, "after 24 hours", err, domain.ErrLinkExpired)
-	if _, err := d.ResendVerificationByLink(t.Context(), commands.NewOrigin(domain.ActorBuyer), second); err != nil {
+	if _, err := f.ResendVerificationByLink(t.Context(), commands.NewOrigin(domain.ActorBuyer), second); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.activate(d.link(customer), goodPassword); err != nil {
+	if _, err := f.activate(f.link(customer), goodPassword); err != nil {
 		t.Errorf("the fresh link: %v", err)
 	}
 }
 
 func TestOneMailAddressOneAccount(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
-	second := d.buy("l-second")
-	if _, err := d.register(second, ada); err != nil {
+	f := newFixture(t)
+	second := f.buy("l-second")
+	if _, err := f.register(second, ada); err != nil {
 		t.Fatal(err) // not verified by anybody yet
 	}
-	d.activated()
-	_, err := d.activate(d.link(second.CustomerID), goodPassword)
+	f.activated()
+	_, err := f.activate(f.link(second.CustomerID), goodPassword)
 	wantError(t, "activating with a taken address", err, domain.ErrMailAddressTaken)
-	_, err = d.register(second, ada)
+	_, err = f.register(second, ada)
 	wantError(t, "registering with a taken address", err, domain.ErrMailAddressTaken)
 	other := ada
 	other.Email = "grace@example.com"
-	if _, err := d.register(second, other); err != nil {
+	if _, err := f.register(second, other); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.activate(d.link(second.CustomerID), goodPassword); err != nil {
+	if _, err := f.activate(f.link(second.CustomerID), goodPassword); err != nil {
 		t.Errorf("with an address of its own: %v", err)
 	}
 }
 
 func TestPasswords(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
-	d.activated()
-	customer := d.bought.CustomerID
+	f := newFixture(t)
+	f.activated()
+	customer := f.bought.CustomerID
 	change := func(current, password string) error {
-		return d.ChangePassword(t.Context(), accounts.ChangePassword{By: commands.NewOrigin(domain.ActorUser), CustomerID: customer, Current: current, New: password})
+		return f.ChangePassword(t.Context(), accounts.ChangePassword{By: commands.NewOrigin(domain.ActorUser), CustomerID: customer, Current: current, New: password})
 	}
 	wantError(t, "a wrong current password", change("wrong", "Difference-1822"), accounts.ErrWrongPassword)
 	wantError(t, "changing", change(goodPassword, "Difference-1822"), nil)
-	wantError(t, "the old password", d.logIn(ada.Email, goodPassword), accounts.ErrLoginFailed)
+	wantError(t, "the old password", f.logIn(ada.Email, goodPassword), accounts.ErrLoginFailed)
 
-	if err := d.RequestPasswordReset(t.Context(), accounts.RequestPasswordReset{By: commands.NewOrigin(domain.ActorUser), Email: "nobody@example.com"}); err != nil {
+	if err := f.RequestPasswordReset(t.Context(), accounts.RequestPasswordReset{By: commands.NewOrigin(domain.ActorUser), Email: "nobody@example.com"}); err != nil {
 		t.Errorf("a reset for nobody tells: %v", err)
 	}
-	if err := d.RequestPasswordReset(t.Context(), accounts.RequestPasswordReset{By: commands.NewOrigin(domain.ActorUser), Email: ada.Email}); err != nil {
+	if err := f.RequestPasswordReset(t.Context(), accounts.RequestPasswordReset{By: commands.NewOrigin(domain.ActorUser), Email: ada.Email}); err != nil {
 		t.Fatal(err)
 	}
-	account, err := d.Account(t.Context(), customer)
+	account, err := f.Account(t.Context(), customer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	token := d.LinkToken(accounts.LinkPasswordReset, accounts.Link{CustomerID: customer, RequestID: account.ResetID})
+	token := f.LinkToken(accounts.LinkPasswordReset, accounts.Link{CustomerID: customer, RequestID: account.ResetID})
 	reset := func() error {
-		_, err := d.ResetPassword(t.Context(), accounts.ResetPassword{By: commands.NewOrigin(domain.ActorUser), Token: token, Password: "Bernoulli-1842"})
+		_, err := f.ResetPassword(t.Context(), accounts.ResetPassword{By: commands.NewOrigin(domain.ActorUser), Token: token, Password: "Bernoulli-1842"})
 		return err
 	}
 	wantError(t, "resetting", reset(), nil)
 	wantError(t, "resetting twice", reset(), domain.ErrLinkInvalid)
-	wantError(t, "the new password", d.logIn(ada.Email, "Bernoulli-1842"), nil)
+	wantError(t, "the new password", f.logIn(ada.Email, "Bernoulli-1842"), nil)
 }
 
 func TestErasureMakesUnreadableAndFreesTheAddress(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
-	d.activated()
-	customer := d.bought.CustomerID
-	account, err := d.Account(t.Context(), customer)
+	f := newFixture(t)
+	f.activated()
+	customer := f.bought.CustomerID
+	account, err := f.Account(t.Context(), customer)
 	if err != nil {
 		t.Fatal(err)
 	}
 	erase := func() error {
-		return d.ErasePersonalData(t.Context(), accounts.ErasePersonalData{By: commands.NewOrigin(domain.ActorOperator), CustomerID: customer})
+		return f.ErasePersonalData(t.Context(), accounts.ErasePersonalData{By: commands.NewOrigin(domain.ActorOperator), CustomerID: customer})
 	}
 	wantError(t, "erasing", erase(), nil)
 	wantError(t, "erasing again", erase(), nil)
-	_, err = accounts.DecryptPerson(t.Context(), d.vault, customer, account.Person)
+	_, err = accounts.DecryptPerson(t.Context(), f.vault, customer, account.Person)
 	wantError(t, "reading the person", err, accounts.ErrErased)
-	wantError(t, "logging in", d.logIn(ada.Email, goodPassword), accounts.ErrLoginFailed)
-	second := d.buy("l-second")
-	if _, err := d.register(second, ada); err != nil {
+	wantError(t, "logging in", f.logIn(ada.Email, goodPassword), accounts.ErrLoginFailed)
+	second := f.buy("l-second")
+	if _, err := f.register(second, ada); err != nil {
 		t.Errorf("the freed address: %v", err)
 	}
 }
@@ -325,22 +325,22 @@ func TestErasureMakesUnreadableAndFreesTheAddress(t *testing.T) {
 // What got through although no answer came is recognised: the command is repeated to the letter and nothing is doubled.
 func TestLostAnswersDoubleNothing(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
-	d.activated()
+	f := newFixture(t)
+	f.activated()
 	var once sync.Once
-	d.store.Inject(func(o memorystore.Operation) (fault memorystore.Fault) {
+	f.store.Inject(func(o memorystore.Operation) (fault memorystore.Fault) {
 		if o.Kind == memorystore.Append {
 			once.Do(func() { fault = memorystore.UnavailableAfter })
 		}
 		return fault
 	})
-	key, err := d.RegenerateKey(t.Context(), accounts.RegenerateKey{
-		By: commands.NewOrigin(domain.ActorUser), CustomerID: d.bought.CustomerID, SubscriptionID: d.bought.ID, Slot: domain.SlotPrimary,
+	key, err := f.RegenerateKey(t.Context(), accounts.RegenerateKey{
+		By: commands.NewOrigin(domain.ActorUser), CustomerID: f.bought.CustomerID, SubscriptionID: f.bought.ID, Slot: domain.SlotPrimary,
 	})
 	if err != nil || !domain.WellFormedKey(key.Reveal()) {
 		t.Fatalf("got %v, %v", key, err)
 	}
-	if got := d.types(domain.APIKeysStream(d.bought.CustomerID)); !slices.Equal(got, []string{"KeyIssued", "KeyIssued", "KeyRegenerated"}) {
+	if got := f.types(domain.APIKeysStream(f.bought.CustomerID)); !slices.Equal(got, []string{"KeyIssued", "KeyIssued", "KeyRegenerated"}) {
 		t.Errorf("keys: got %v", got)
 	}
 }
@@ -348,11 +348,11 @@ func TestLostAnswersDoubleNothing(t *testing.T) {
 // A key is not given out while a node may still accept the old one.
 func TestRegenerateWaitsForEveryNode(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
-	d.activated()
-	d.barrier.Err = errors.New("behind")
-	key, err := d.RegenerateKey(t.Context(), accounts.RegenerateKey{
-		By: commands.NewOrigin(domain.ActorUser), CustomerID: d.bought.CustomerID, SubscriptionID: d.bought.ID, Slot: domain.SlotSecondary,
+	f := newFixture(t)
+	f.activated()
+	f.barrier.Err = errors.New("behind")
+	key, err := f.RegenerateKey(t.Context(), accounts.RegenerateKey{
+		By: commands.NewOrigin(domain.ActorUser), CustomerID: f.bought.CustomerID, SubscriptionID: f.bought.ID, Slot: domain.SlotSecondary,
 	})
 	wantError(t, "with a read model behind", err, domain.ErrUnavailable)
 	if key.Reveal() != "" {
@@ -407,11 +407,11 @@ func TestPersonIsValidated(t *testing.T) {
 func TestOldKeyIsOutWhenTheNewOneIsShown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d := newDesk(t)
-		d.activated()
+		f := newFixture(t)
+		f.activated()
 		began := time.Now()
-		if _, err := d.RegenerateKey(t.Context(), accounts.RegenerateKey{
-			By: commands.NewOrigin(domain.ActorUser), CustomerID: d.bought.CustomerID, SubscriptionID: d.bought.ID, Slot: domain.SlotPrimary,
+		if _, err := f.RegenerateKey(t.Context(), accounts.RegenerateKey{
+			By: commands.NewOrigin(domain.ActorUser), CustomerID: f.bought.CustomerID, SubscriptionID: f.bought.ID, Slot: domain.SlotPrimary,
 		}); err != nil {
 			t.Fatal(err)
 		}

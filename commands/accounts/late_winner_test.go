@@ -17,7 +17,7 @@ import (
 // race is two nodes that run the same command: the rival's append comes right before the node's own, and cannot be read
 // for a while after it has won.
 type race struct {
-	*desk
+	*fixture
 	node  *accounts.Commands // on a store whose winners come late
 	rival func()             // runs once, right before the node's first append
 }
@@ -27,9 +27,9 @@ const hiddenReads = 15
 
 func newRace(t *testing.T, tellRevision bool) *race {
 	t.Helper()
-	r := &race{desk: newDesk(t)}
+	r := &race{fixture: newFixture(t)}
 	var once sync.Once
-	store := eventstoretest.LateWinner(&commandstest.HookedStore{EventStore: r.desk.store, BeforeAppend: func(string) {
+	store := eventstoretest.LateWinner(&commandstest.HookedStore{EventStore: r.fixture.store, BeforeAppend: func(string) {
 		if r.rival != nil {
 			once.Do(r.rival)
 		}

@@ -17,8 +17,8 @@ import (
 	"github.com/pas-ta/liveness/domain"
 )
 
-// patience bounds every call of the suite.
-const patience = 20 * time.Second
+// callTimeout bounds every call of the suite.
+const callTimeout = 20 * time.Second
 
 // Run checks an implementation. Open gives a store, which may be shared and may hold other streams: the suite writes to
 // new streams alone.
@@ -37,7 +37,7 @@ func Run(t *testing.T, open func(t *testing.T) commands.EventStore) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 			t.Cleanup(cancel)
 			test(t, suite{ctx: ctx, store: open(t), stream: domain.AccountStream(uuid.New())})
 		})
@@ -52,7 +52,7 @@ func RunForgetting(t *testing.T, open func(t *testing.T, now func() time.Time) c
 	at := func(now time.Time) { clock.Store(&now) }
 	begun := someTime()
 	at(begun)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), callTimeout)
 	defer cancel()
 	store := open(t, func() time.Time { return *clock.Load() })
 	logins := suite{ctx: ctx, store: store, stream: domain.LoginsStream(uuid.New())}

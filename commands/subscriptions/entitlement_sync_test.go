@@ -39,7 +39,7 @@ func (s *syncedSubscription) Entitlements(context.Context, domain.MarketplaceIde
 }
 
 // AllEntitlements implements subscriptions.EntitlementSource.
-func (s *syncedSubscription) AllEntitlements(context.Context) ([]subscriptions.LicensedEntitlement, error) {
+func (s *syncedSubscription) AllEntitlements(context.Context) ([]subscriptions.LicencedEntitlement, error) {
 	return nil, s.failure
 }
 

@@ -62,7 +62,7 @@ func (s *EntitlementSync) FollowMarketplaceEvent(ctx context.Context, cmd Follow
 // again, which does no harm.
 func (s *EntitlementSync) concerned(ctx context.Context, message domain.MarketplaceNotified) ([]uuid.UUID, error) {
 	if message.LicenseID != "" {
-		return []uuid.UUID{domain.SubscriptionIDForLicense(message.LicenseID)}, nil
+		return []uuid.UUID{domain.SubscriptionIDForLicence(message.LicenseID)}, nil
 	}
 	for _, look := range []struct {
 		name string

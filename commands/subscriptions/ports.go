@@ -40,11 +40,11 @@ var (
 // AllEntitlements lists the entitlements of every licence of the product.
 type EntitlementSource interface {
 	Entitlements(ctx context.Context, identity domain.MarketplaceIdentity) ([]domain.ContractEntitlement, error)
-	AllEntitlements(ctx context.Context) ([]LicensedEntitlement, error)
+	AllEntitlements(ctx context.Context) ([]LicencedEntitlement, error)
 }
 
-// LicensedEntitlement is an entitlement together with the licence that grants it.
-type LicensedEntitlement struct {
+// LicencedEntitlement is an entitlement together with the licence that grants it.
+type LicencedEntitlement struct {
 	Identity domain.MarketplaceIdentity
 	domain.ContractEntitlement
 }

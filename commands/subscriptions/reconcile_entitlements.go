@@ -20,7 +20,7 @@ func (s *EntitlementSync) ReconcileEntitlements(ctx context.Context) error {
 	}
 	contracts := map[uuid.UUID][]domain.ContractEntitlement{}
 	for _, e := range listed {
-		id := domain.SubscriptionIDForLicense(e.Identity.LicenseARN)
+		id := domain.SubscriptionIDForLicence(e.Identity.LicenseARN)
 		contracts[id] = append(contracts[id], e.ContractEntitlement)
 	}
 	serving, err := s.Directory.Serving(ctx)

@@ -17,7 +17,7 @@ type StartSubscription struct {
 
 // StartSubscription runs the command.
 func (c Commands) StartSubscription(ctx context.Context, cmd StartSubscription) (commands.Result[domain.Subscription], error) {
-	stream := domain.SubscriptionStream(domain.SubscriptionIDForLicense(cmd.Identity.LicenseARN))
+	stream := domain.SubscriptionStream(domain.SubscriptionIDForLicence(cmd.Identity.LicenseARN))
 	if cmd.Identity.AgreementID == "" {
 		// A registration names the licence alone; a message that came before it has named the agreement too.
 		var err error

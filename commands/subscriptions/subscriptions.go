@@ -20,6 +20,6 @@ func (c Commands) Subscription(ctx context.Context, id uuid.UUID) (domain.Subscr
 // knownAgreement returns the agreement that messages have named for a licence, which registration does not; "" when none
 // has.
 func knownAgreement(ctx context.Context, store commands.EventStore, licenseARN string) (string, error) {
-	messages, err := commands.Read[domain.MarketplaceInbox](ctx, store, domain.NotificationStream(domain.LicenseID(licenseARN)))
+	messages, err := commands.Read[domain.MarketplaceInbox](ctx, store, domain.NotificationStream(domain.LicenceID(licenseARN)))
 	return messages.AgreementID, err
 }

@@ -81,7 +81,7 @@ func TestConflictBeforeItsWinnerCanBeRead(t *testing.T) {
 		run    func(context.Context, commands.EventStore) error
 		stream string
 	}{
-		"start":          {startAlone, domain.SubscriptionStream(domain.SubscriptionIDForLicense(testLicence))},
+		"start":          {startAlone, domain.SubscriptionStream(domain.SubscriptionIDForLicence(testLicence))},
 		"message of AWS": {follow, domain.NotificationStream("l-synced")},
 	} {
 		for how, tellRevision := range map[string]bool{"the conflict says the revision": true, "the conflict says nothing": false} {

@@ -20,7 +20,7 @@ type Customer struct {
 // NewCustomer returns the nth customer of a test.
 func NewCustomer(tb testing.TB, n int) *Customer {
 	tb.Helper()
-	subscription := domain.SubscriptionIDForLicense(fmt.Sprintf("l-%s-%d", tb.Name(), n))
+	subscription := domain.SubscriptionIDForLicence(fmt.Sprintf("l-%s-%d", tb.Name(), n))
 	return &Customer{Subscription: subscription, ID: domain.CustomerIDForSubscription(subscription), Counted: map[domain.Month]int64{}}
 }
 
@@ -154,7 +154,7 @@ func (c *Customer) metered(log *memorylog.Log) {
 		attempt(first, 2), domain.UsageCarriedOver{UsageRecordKey: first, Quantity: 5, Reason: "late", CarriedAt: hour.Add(24 * time.Hour)})
 	log.Append(domain.SealedHoursStream(domain.MonthOf(hour)), domain.HourSealed{Hour: second.Hour, SealedAt: hour.Add(2 * time.Hour)})
 	log.Append(second.Stream(), prepared(second, 0, domain.CarriedUsage{Hour: hour, Quantity: 5}), attempt(second, 1),
-		domain.UsageRecordQuarantined{UsageRecordKey: second, Outcome: domain.MeteringLicenseRefused, Quantity: 5, Reason: "refused", QuarantinedAt: hour},
+		domain.UsageRecordQuarantined{UsageRecordKey: second, Outcome: domain.MeteringLicenceRefused, Quantity: 5, Reason: "refused", QuarantinedAt: hour},
 		domain.UsageCarriedOver{UsageRecordKey: second, Quantity: 5, Reason: "an operator looked", CarriedAt: hour})
 	log.Append(domain.UsageEndStream(c.Subscription), domain.SubscriptionUsageSealed{SubscriptionID: c.Subscription, Hour: third.Hour, SealedAt: hour})
 	log.Append(third.Stream(), prepared(third, 0, domain.CarriedUsage{Hour: second.Hour, Quantity: 5}), attempt(third, 1),

@@ -82,7 +82,7 @@ func callOutcome(err error) domain.MeteringOutcome {
 	case errors.As(err, &timestamp):
 		return domain.MeteringTimestampRefused
 	case errors.As(err, &license):
-		return domain.MeteringLicenseRefused
+		return domain.MeteringLicenceRefused
 	case errors.As(err, &dimension):
 		return domain.MeteringDimensionRefused
 	case errors.As(err, &customer), errors.As(err, &product), errors.As(err, &tag), errors.As(err, &allocation):

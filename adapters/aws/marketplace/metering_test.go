@@ -68,7 +68,7 @@ func TestOutcomesOfWholeCalls(t *testing.T) {
 		"timeout after accepting":      {awssim.Fault{Kind: awssim.FaultHang, AfterCommit: true}, domain.MeteringUnknown, 1},
 		"unavailable":                  {awssim.Fault{Kind: awssim.FaultUnavailable}, domain.MeteringUnknown, 0},
 		"timestamp":                    {awssim.Fault{Kind: awssim.FaultException, Code: "TimestampOutOfBoundsException"}, domain.MeteringTimestampRefused, 0},
-		"licence":                      {awssim.Fault{Kind: awssim.FaultException, Code: "InvalidLicenseException"}, domain.MeteringLicenseRefused, 0},
+		"licence":                      {awssim.Fault{Kind: awssim.FaultException, Code: "InvalidLicenseException"}, domain.MeteringLicenceRefused, 0},
 		"dimension":                    {awssim.Fault{Kind: awssim.FaultException, Code: "InvalidUsageDimensionException"}, domain.MeteringDimensionRefused, 0},
 		"customer":                     {awssim.Fault{Kind: awssim.FaultException, Code: "InvalidCustomerIdentifierException"}, domain.MeteringIdentityRefused, 0},
 		"product":                      {awssim.Fault{Kind: awssim.FaultException, Code: "InvalidProductCodeException"}, domain.MeteringIdentityRefused, 0},

@@ -70,7 +70,7 @@ func TestReturningBuyers(t *testing.T) {
 	for range 3 {
 		b.post("/marketplace/register", tokenField, token).is(200).at("/console/onboarding").says("Enterprise, 250,000 calls a month")
 	}
-	started, err := w.store.Read(t.Context(), domain.SubscriptionStream(domain.SubscriptionIDForLicense(identity.LicenseARN)), 0, 10)
+	started, err := w.store.Read(t.Context(), domain.SubscriptionStream(domain.SubscriptionIDForLicence(identity.LicenseARN)), 0, 10)
 	must(t, err)
 	if len(started) != 1 {
 		t.Errorf("three registrations left %d events", len(started))

@@ -41,7 +41,7 @@ func TestWalkInBrowser(t *testing.T) {
 	}))
 	t.Cleanup(marketplace.Close)
 	b := browsertest.Open(t, browsertest.Config{Chromium: chromium, Shots: os.Getenv("LIVENESS_SCREENSHOTS")}, w.url, marketplace.URL)
-	subscription := domain.SubscriptionIDForLicense(identity.LicenseARN)
+	subscription := domain.SubscriptionIDForLicence(identity.LicenseARN)
 	keys := counting.NewKeyAuthenticator(projections.NewAPIKeys(w.pool), []byte(testSecret), time.Now)
 	site := browsertest.Site{
 		URL: w.url,

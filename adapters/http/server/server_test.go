@@ -23,8 +23,8 @@ var quick = server.Limits{
 	Grace: 400 * time.Millisecond, MinRate: 1 << 20, Shutdown: 10 * time.Second,
 }
 
-// patience is when a test gives up on a connection that should have been cut off.
-const patience = 20 * time.Second
+// timeout is when a test gives up on a connection that should have been cut off.
+const timeout = 20 * time.Second
 
 // start serves a handler and gives its address and what stops it and tells how that went.
 func start(t *testing.T, limits server.Limits, handler http.HandlerFunc) (address string, stop func() error) {
@@ -53,7 +53,7 @@ func dial(t *testing.T, address string) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(timeout)); err != nil {
 		t.Fatal(err)
 	}
 	return conn
@@ -75,7 +75,7 @@ func wantClosed(t *testing.T, conn net.Conn) string {
 	t.Helper()
 	answer, err := io.ReadAll(conn)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Fatalf("the connection is still open after %v; so far %q", patience, answer)
+		t.Fatalf("the connection is still open after %v; so far %q", timeout, answer)
 	}
 	return string(answer)
 }
@@ -95,7 +95,7 @@ func TestSlowHeadersAreCutOff(t *testing.T) {
 		if _, err := conn.Read(make([]byte, 1)); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 			break
 		}
-		if time.Since(began) > patience {
+		if time.Since(began) > timeout {
 			t.Fatal("the connection is still open")
 		}
 	}
@@ -231,7 +231,7 @@ func TestUntakenAnswerIsCutOff(t *testing.T) {
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("the handler sees %v, want a deadline", err)
 		}
-	case <-time.After(patience):
+	case <-time.After(timeout):
 		t.Error("the handler still writes to a caller that takes nothing")
 	}
 }
@@ -239,7 +239,7 @@ func TestUntakenAnswerIsCutOff(t *testing.T) {
 func TestConnectionServesAgainAfterAPause(t *testing.T) {
 	t.Parallel()
 	limits := quick
-	limits.Idle = patience
+	limits.Idle = timeout
 	address, _ := start(t, limits, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.WriteHeader(http.StatusNoContent)

@@ -166,8 +166,8 @@ func (x *exchange) findQuota() *quota {
 }
 
 const (
-	drainLimit    = 32 << 20
-	drainPatience = 10 * time.Second
+	drainLimit   = 32 << 20
+	drainTimeout = 10 * time.Second
 )
 
 // drain reads what is left of the body. A client that is still sending would otherwise find the connection reset and
@@ -176,7 +176,7 @@ func (x *exchange) drain() {
 	if !x.body.touched && strings.EqualFold(x.request.Header.Get("Expect"), "100-continue") {
 		return
 	}
-	until := time.Now().Add(drainPatience)
+	until := time.Now().Add(drainTimeout)
 	for left := int64(drainLimit); left > 0 && time.Now().Before(until); {
 		n, err := io.CopyN(io.Discard, x.body, min(left, 64<<10))
 		if err != nil {

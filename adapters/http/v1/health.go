@@ -21,8 +21,8 @@ const (
 )
 
 const (
-	// probePatience is how long a component may take to say that it works.
-	probePatience = 2 * time.Second
+	// probeTimeout is how long a component may take to say that it works.
+	probeTimeout = 2 * time.Second
 	// healthValidity is how long a report stands, so that asking often does not cost more.
 	healthValidity = time.Second
 )
@@ -71,7 +71,7 @@ func (h *health) current() (report healthReport, down map[string]error) {
 		return h.report, nil
 	}
 	// Not the context of a request: a caller that leaves must not make components look down to others.
-	ctx, cancel := context.WithTimeout(context.Background(), probePatience)
+	ctx, cancel := context.WithTimeout(context.Background(), probeTimeout)
 	defer cancel()
 	down = h.probe(ctx)
 	h.report = healthReport{Status: statusOK, Version: h.version, Date: timestamp(h.now()), Components: map[string]componentReport{}}

@@ -29,8 +29,8 @@ type Config struct {
 	Shots    string // folder for screenshots; empty: none are taken
 }
 
-// patience bounds every single step in the browser.
-const patience = 20 * time.Second
+// stepTimeout bounds every single step in the browser.
+const stepTimeout = 20 * time.Second
 
 // Browser is a Chromium with one tab, as one person uses it.
 type Browser struct {
@@ -100,7 +100,7 @@ func exceptionText(details *runtime.ExceptionDetails) string {
 // step runs one action; what names it in failures.
 func step[T any](b *Browser, what string, action chromedp.Action[T]) T {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	ctx, cancel := context.WithTimeout(b.ctx, stepTimeout)
 	defer cancel()
 	result, err := chromedp.Run(ctx, action)
 	if err != nil {
@@ -112,7 +112,7 @@ func step[T any](b *Browser, what string, action chromedp.Action[T]) T {
 // call sends a command of the protocol.
 func call[P, R any](b *Browser, what string, command cdp.Command[P, R], params P) R {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	ctx, cancel := context.WithTimeout(b.ctx, stepTimeout)
 	defer cancel()
 	result, err := chromedp.Call(ctx, command, params)
 	if err != nil {
@@ -163,7 +163,7 @@ func (b *Browser) Text(selector string) string {
 // Await waits until a page's script gives true, on whichever page the browser is by then.
 func (b *Browser) Await(what, script string) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	ctx, cancel := context.WithTimeout(b.ctx, stepTimeout)
 	defer cancel()
 	look := time.NewTicker(30 * time.Millisecond)
 	defer look.Stop()

@@ -49,7 +49,7 @@ func MailedLinkAt(b *Browser, simulator string) func(address, subject string) st
 	}
 	return func(address, subject string) string {
 		b.t.Helper()
-		deadline, look := time.NewTimer(patience), time.NewTicker(50*time.Millisecond)
+		deadline, look := time.NewTimer(stepTimeout), time.NewTicker(50*time.Millisecond)
 		defer deadline.Stop()
 		defer look.Stop()
 		for {
