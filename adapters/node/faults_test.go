@@ -5,12 +5,14 @@ import (
 	"errors"
 	"net"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"github.com/google/uuid"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -176,5 +178,45 @@ func TestHeldCommits(t *testing.T) {
 	}
 	if at := last(limited(t), t, wire(t, n.Addr()), "account-1"); at != 0 {
 		t.Errorf("the stream is at %s, want 0", strconv.FormatInt(at, 10))
+	}
+}
+
+// While the lead goes back and forth under load, everything that was acknowledged is there once.
+func TestResignationUnderLoad(t *testing.T) {
+	t.Parallel()
+	n := nodetest.Start(t, node.Config{})
+	ctx := metadata.AppendToOutgoingContext(limited(t), "requires-leader", "true")
+	const writers, each, resignations = 4, 25, 4
+	var group sync.WaitGroup
+	for range writers {
+		client := connect(t, n.ConnectionString())
+		group.Go(func() {
+			for range each {
+				event := esdb.EventData{EventID: uuid.New(), EventType: "Opened", ContentType: esdb.ContentTypeJson, Data: []byte(`{}`)}
+				for {
+					_, err := client.AppendToStream(ctx, "accounts", esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, event)
+					if err == nil {
+						break
+					}
+					if ctx.Err() != nil {
+						t.Error(err)
+						return
+					}
+				}
+			}
+		})
+	}
+	for i := range uint64(resignations) {
+		if err := n.Store().WaitBeyond(ctx, (i+1)*writers*each/(resignations+1)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := n.Faults().Resign(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	group.Wait()
+	state, err := n.Store().StreamState(ctx, "accounts")
+	if err != nil || state.Last != writers*each-1 {
+		t.Errorf("the stream is at %d, %v, want %d: each event once", state.Last, err, writers*each-1)
 	}
 }
