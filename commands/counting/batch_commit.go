@@ -198,7 +198,7 @@ func (b *batcher) decide(batch []*countRequest) []countedRequest {
 	counted := make([]countedRequest, 0, len(batch))
 	for _, request := range batch {
 		if prior := request.reservation.prior; prior != nil {
-			request.settle(matchDigest(*prior, request.check.RequestDigest))
+			request.settle(prior.Repeat(request.check.RequestDigest))
 			continue
 		}
 		check := request.check
@@ -241,7 +241,7 @@ func (b *batcher) append(ctx context.Context, counted []countedRequest) error {
 	defer b.mu.Unlock()
 	b.quota.Usage, b.stale = b.quota.Usage.Fold(counted[len(counted)-1].event), false
 	for _, c := range counted {
-		c.request.settle(matchDigest(c.event, c.request.check.RequestDigest))
+		c.request.settle(c.event.Repeat(c.request.check.RequestDigest))
 	}
 	return nil
 }
@@ -266,7 +266,7 @@ func (b *batcher) adopt(ctx context.Context, stream string, counted []countedReq
 	}
 	for i, recorded := range page {
 		completed, ok := recorded.Event.(domain.CheckCompleted)
-		if !ok || !b.counter.answers(completed) {
+		if !ok || !completed.Stands(b.counter.now()) {
 			return commands.ErrConflict // what the keys stood for more than a day ago
 		}
 		counted[i].event = completed

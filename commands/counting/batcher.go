@@ -140,7 +140,7 @@ func (b *batcher) setUsage(usage domain.UsageMonth) {
 // observe notices when another node has counted a check that is under way here.
 func (b *batcher) observe(event domain.Event) {
 	completed, ok := event.(domain.CheckCompleted)
-	if !ok || !b.counter.answers(completed) {
+	if !ok || !completed.Stands(b.counter.now()) {
 		return
 	}
 	b.mu.Lock()

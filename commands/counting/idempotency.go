@@ -3,16 +3,12 @@ package counting
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
 )
-
-// idempotencyValidity is how long an Idempotency-Key stands for the first request that used it.
-const idempotencyValidity = 24 * time.Hour
 
 // claimKey makes this the only request under way with its Idempotency-Key, after waiting for one that is, and looks
 // whether the key was used before.
@@ -61,20 +57,8 @@ func (r *Reservation) Prior(digest string) (event domain.CheckCompleted, found b
 	if prior == nil {
 		return domain.CheckCompleted{}, false, nil
 	}
-	event, err = matchDigest(*prior, digest)
+	event, err = prior.Repeat(digest)
 	return event, true, err
-}
-
-func matchDigest(prior domain.CheckCompleted, digest string) (domain.CheckCompleted, error) {
-	if prior.RequestDigest != digest {
-		return domain.CheckCompleted{}, domain.ErrIdempotencyConflict
-	}
-	return prior, nil
-}
-
-// answers says whether a counted call still stands for its Idempotency-Key.
-func (c *UsageCounter) answers(prior domain.CheckCompleted) bool {
-	return c.now().Sub(prior.CompletedAt) < idempotencyValidity
 }
 
 // findPriors looks again for every check under way with an Idempotency-Key. It is called when the last event of a month
@@ -103,19 +87,17 @@ func (b *batcher) findPriors(ctx context.Context) error {
 	return nil
 }
 
-// findPrior looks for a check that was counted under id in the last 24 hours: in the index as far as it has come, and in
-// the log from there on, for this month and, while 24 hours reach back into it, the one before.
+// findPrior looks for a check that was counted under id and still stands for its key: in the index as far as it has come,
+// and in the log from there on.
 func (b *batcher) findPrior(ctx context.Context, id uuid.UUID) (*domain.CheckCompleted, error) {
 	now := b.counter.now()
-	month := domain.MonthOf(now)
-	prior, err := b.findInMonth(ctx, month, id)
-	if err == nil && prior == nil && now.Sub(month.Start()) < idempotencyValidity {
-		prior, err = b.findInMonth(ctx, month.Previous(), id)
+	for _, month := range domain.IdempotencyMonths(now) {
+		prior, err := b.findInMonth(ctx, month, id)
+		if err != nil || prior != nil && prior.Stands(now) {
+			return prior, err
+		}
 	}
-	if err != nil || prior == nil || !b.counter.answers(*prior) {
-		return nil, err
-	}
-	return prior, nil
+	return nil, nil
 }
 
 func (b *batcher) findInMonth(ctx context.Context, month domain.Month, id uuid.UUID) (*domain.CheckCompleted, error) {
