@@ -26,18 +26,22 @@ const (
 type Error struct {
 	Kind       Kind
 	Code       string        // stable, machine-readable: the `code` of API answers
-	Message    string        // for people; says what to do
+	Message    string        // for people; says what to do. Empty when whoever answers has words for the code
 	Field      string        // the input at fault, when there is a single one
 	RetryAfter time.Duration // when it is worth trying again, 0 when unknown
 	Err        error         // what caused it; for logs only
 }
 
-// Error gives the code, the message and the cause.
+// Error returns the code, the message and the cause, as far as there are any.
 func (e *Error) Error() string {
-	if e.Err != nil {
-		return fmt.Sprintf("%s: %s: %v", e.Code, e.Message, e.Err)
+	text := e.Code
+	if e.Message != "" {
+		text += ": " + e.Message
 	}
-	return e.Code + ": " + e.Message
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
 }
 
 // Unwrap gives the cause.
@@ -83,19 +87,19 @@ func KindOf(err error) Kind {
 	return ""
 }
 
-// Refusals of the API, one per error code of the product.
+// Refusals of the API, one per error code of the product. They say nothing to people: whoever answers finds the words.
 var (
-	ErrInvalidRequest       = &Error{Kind: KindInvalid, Code: "invalid_request", Message: "The request is not valid."}
-	ErrInvalidImage         = &Error{Kind: KindInvalid, Code: "invalid_image", Message: "The image cannot be judged."}
-	ErrInvalidAPIKey        = &Error{Kind: KindUnauthenticated, Code: "invalid_api_key", Message: "The API key is missing or not valid. Send a current key in the X-API-Key header; keys are issued on the console's API Keys screen."}
-	ErrSubscriptionInactive = &Error{Kind: KindForbidden, Code: "subscription_inactive", Message: "The subscription is not active. Check it on AWS Marketplace under Manage subscriptions."}
-	ErrIdempotencyConflict  = &Error{Kind: KindConflict, Code: "idempotency_conflict", Message: "This Idempotency-Key was used with a different request in the last 24 hours. Use a new key for a new request."}
-	ErrImageTooLarge        = &Error{Kind: KindTooLarge, Code: "image_too_large", Message: "The image is larger than 10 MB. Send a smaller one."}
-	ErrUnsupportedMedia     = &Error{Kind: KindUnsupported, Code: "unsupported_media_type", Message: "Send the request with Content-Type: application/json."}
-	ErrQuotaExceeded        = &Error{Kind: KindExhausted, Code: "quota_exceeded", Message: "The monthly limit of the plan is reached and the over-limit setting is \"stop\". Switch it on the console's Plan screen or wait for the next month (UTC)."}
-	ErrRateLimited          = &Error{Kind: KindExhausted, Code: "rate_limited", Message: "Too many requests in a short time. Wait as long as Retry-After says."}
-	ErrOverloaded           = &Error{Kind: KindUnavailable, Code: "overloaded", Message: "The service is busy. The request was not counted; try again as Retry-After says.", RetryAfter: time.Second}
-	ErrUnavailable          = &Error{Kind: KindUnavailable, Code: "service_unavailable", Message: "The service cannot complete the request now. It was not counted; try again as Retry-After says.", RetryAfter: 2 * time.Second}
+	ErrInvalidRequest       = &Error{Kind: KindInvalid, Code: "invalid_request"}
+	ErrInvalidImage         = &Error{Kind: KindInvalid, Code: "invalid_image"}
+	ErrInvalidAPIKey        = &Error{Kind: KindUnauthenticated, Code: "invalid_api_key"}
+	ErrSubscriptionInactive = &Error{Kind: KindForbidden, Code: "subscription_inactive"}
+	ErrIdempotencyConflict  = &Error{Kind: KindConflict, Code: "idempotency_conflict"}
+	ErrImageTooLarge        = &Error{Kind: KindTooLarge, Code: "image_too_large"}
+	ErrUnsupportedMedia     = &Error{Kind: KindUnsupported, Code: "unsupported_media_type"}
+	ErrQuotaExceeded        = &Error{Kind: KindExhausted, Code: "quota_exceeded"}
+	ErrRateLimited          = &Error{Kind: KindExhausted, Code: "rate_limited"}
+	ErrOverloaded           = &Error{Kind: KindUnavailable, Code: "overloaded", RetryAfter: time.Second}
+	ErrUnavailable          = &Error{Kind: KindUnavailable, Code: "service_unavailable", RetryAfter: 2 * time.Second}
 )
 
 // FieldErrors refuses a form: every field that needs another value, in the order of the form.

@@ -353,7 +353,7 @@ const (
 )
 
 // ErrNotQuarantined refuses to resolve a record that does not wait for a person.
-var ErrNotQuarantined = &Error{Kind: KindConflict, Code: "not_quarantined", Message: "Only a quarantined usage record can be resolved. `liveness metering status` lists them."}
+var ErrNotQuarantined = &Error{Kind: KindConflict, Code: "not_quarantined", Message: "Only a quarantined usage record can be resolved."}
 
 // Resolve closes a quarantined record. A reason is required; for a billed one AWS's record id belongs to it.
 func (r UsageRecord) Resolve(resolution Resolution, meteringRecordID, reason string, subscription SubscriptionStatus, at time.Time) ([]Event, error) {

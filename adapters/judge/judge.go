@@ -26,7 +26,7 @@ func New(engine *inference.Engine) *Judge { return &Judge{engine: engine} }
 func (j *Judge) Judge(ctx context.Context, image []byte, format string) (domain.Judgement, error) {
 	stated, err := decode.ParseFormat(format)
 	if err != nil {
-		return domain.Judgement{}, domain.Invalid("image_format", "image_format is either \"jpeg\" or \"png\".").Because(err)
+		return domain.Judgement{}, fmt.Errorf("judge image: %w", err)
 	}
 	result, err := j.engine.Check(ctx, image, stated)
 	if err != nil {

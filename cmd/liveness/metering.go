@@ -187,7 +187,10 @@ func (c *MeteringResolveCmd) Run(ctx context.Context, app *App) error {
 	}
 	defer stop()
 	record, err := resolveUsageRecord(ctx, app, client, subscription, hour, *c)
-	if refused := (*domain.Error)(nil); errors.As(err, &refused) {
+	if errors.Is(err, domain.ErrNotQuarantined) {
+		return errors.New("only a quarantined usage record can be resolved; `liveness metering status` lists them")
+	}
+	if refused := (*domain.Error)(nil); errors.As(err, &refused) && refused.Message != "" {
 		return errors.New(strings.TrimSuffix(refused.Message, "."))
 	}
 	if err != nil {

@@ -34,18 +34,21 @@ type errorField struct {
 var errTooMuchText = &domain.Error{Kind: domain.KindTooLarge, Code: "too_large",
 	Message: "What you sent is larger than we accept. Go back and shorten it."}
 
+// words are what pages and screens say of what has no words of its own.
+var words = problem.Words{
+	domain.ErrInvalidRequest.Code:       "The request is not valid.",
+	domain.ErrSubscriptionInactive.Code: "The subscription is not active. Check it on AWS Marketplace under Manage subscriptions.",
+	domain.ErrUnavailable.Code:          "This cannot be done at the moment. Nothing is lost; please try again in a few seconds.",
+	problem.CodeInternal:                "Something went wrong on our side. Nothing you entered was wrong; please try again in a moment.",
+	problem.CodeClientClosedRequest:     "The request was cancelled.",
+}
+
 // problemOf describes err, for pages and JSON alike.
 func problemOf(err error) problem.Problem {
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 		err = errTooMuchText
 	}
-	p := problem.Of(err)
-	if p.Status == http.StatusInternalServerError {
-		p.Message = "Something went wrong on our side. Nothing you entered was wrong; please try again in a moment."
-	}
-	if p.Message == domain.ErrUnavailable.Message { // which speaks to those who call the API
-		p.Message = "This cannot be done at the moment. Nothing is lost; please try again in a few seconds."
-	}
+	p := problem.Of(err).In(words)
 	if len(p.Fields) == 0 && p.Field != "" {
 		p.Fields = []problem.Field{{Name: p.Field, Message: p.Message}}
 	}

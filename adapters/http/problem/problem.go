@@ -19,6 +19,12 @@ var (
 	ErrRequestTimeout   = &domain.Error{Kind: domain.KindInvalid, Code: "request_timeout", Message: "The request body arrived too slowly or stopped. Nothing was counted; send it again."}
 )
 
+// Codes of what is no refusal.
+const (
+	CodeInternal            = "internal_error"
+	CodeClientClosedRequest = "client_closed_request"
+)
+
 // StatusClientClosedRequest is the status, in logs and metrics, of a request whose caller has left before the answer.
 const StatusClientClosedRequest = 499
 
@@ -56,7 +62,7 @@ type Field struct {
 	Message string
 }
 
-// Of describes err. What is not a refusal is a fault of ours: its details are for the log and are not in the Problem.
+// Of describes err, without words where the error has none; see Problem.In. What is not a refusal is a fault of ours: its details are for the log and are not in the Problem.
 func Of(err error) Problem {
 	var form domain.FieldErrors
 	if errors.As(err, &form) && len(form) > 0 {
@@ -67,14 +73,22 @@ func Of(err error) Problem {
 	case errors.As(err, &refusal):
 		return ofRefusal(refusal)
 	case errors.Is(err, context.Canceled):
-		return Problem{Status: StatusClientClosedRequest, Code: "client_closed_request", Message: "The request was cancelled."}
+		return Problem{Status: StatusClientClosedRequest, Code: CodeClientClosedRequest}
 	case errors.Is(err, context.DeadlineExceeded):
 		return ofRefusal(domain.ErrUnavailable)
 	}
-	return Problem{
-		Status: http.StatusInternalServerError, Code: "internal_error",
-		Message: "The service failed to answer. The request was not counted; if it fails again, contact support with the X-Request-Id of this answer.",
+	return Problem{Status: http.StatusInternalServerError, Code: CodeInternal}
+}
+
+// Words are what an API or a site says to its callers of each code.
+type Words map[string]string
+
+// In returns the problem in these words, unless it has words of its own.
+func (p Problem) In(words Words) Problem {
+	if p.Message == "" {
+		p.Message = words[p.Code]
 	}
+	return p
 }
 
 func ofRefusal(e *domain.Error) Problem {

@@ -119,7 +119,7 @@ func (x *exchange) run(work handler) (data answer, err error) {
 // refuse answers with an error and, to a caller that is known, how it stands.
 func (x *exchange) refuse(err error) {
 	x.failed = err
-	p := problem.Of(err)
+	p := problem.Of(err).In(words)
 	if x.known && x.quota == nil {
 		x.quota = x.findQuota()
 	}

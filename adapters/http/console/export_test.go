@@ -1,0 +1,4 @@
+package console
+
+// ProblemOf is how the console words an error.
+var ProblemOf = problemOf
