@@ -82,3 +82,42 @@ func TestOfficialClientAppendsReadsAndSubscribes(t *testing.T) {
 		t.Errorf("read backwards = %v", types)
 	}
 }
+
+// A log may be opened like another line than before: what has links keeps them, and the rest gets its own.
+func TestLogChangesItsLine(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for i, like := range []node.Line{node.OwnLine, node.Line24, node.OwnLine, node.Line23, node.Line24} {
+		n, err := node.Start(t.Context(), node.Config{Addr: "127.0.0.1:0", Dir: dir, Like: like})
+		if err != nil {
+			t.Fatalf("like %q: %v", like, err)
+		}
+		client := connect(t, n.ConnectionString())
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		if _, err := client.AppendToStream(ctx, "account-1", esdb.AppendToStreamOptions{},
+			esdb.EventData{EventType: "Opened", ContentType: esdb.ContentTypeJson, Data: []byte(`{}`)}); err != nil {
+			t.Fatal(err)
+		}
+		links, err := client.SubscribeToStream(ctx, "$ce-account", esdb.SubscribeToStreamOptions{From: esdb.Start{}, ResolveLinkTos: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for next := 0; next <= i; {
+			message := links.Recv()
+			if message.SubscriptionDropped != nil {
+				t.Fatal(message.SubscriptionDropped.Error)
+			}
+			if e := message.EventAppeared; e != nil {
+				if e.Event == nil || e.Event.EventNumber != uint64(next) || e.Link == nil || e.Link.EventNumber != uint64(next) {
+					t.Errorf("like %q link %d leads to %v", like, next, e.Event)
+				}
+				next++
+			}
+		}
+		cancel()
+		_ = links.Close()
+		if err := n.Close(); err != nil {
+			t.Errorf("like %q: %v", like, err)
+		}
+	}
+}

@@ -28,6 +28,9 @@ type lineSubscription struct {
 	next, sent uint64
 	considered uint64 // events since the last checkpoint
 	muted      bool   // no checkpoint is sent any more
+	// confirmed is the place from which on events come live too, and late how many of those were read while catching up.
+	confirmed uint64
+	late      int
 }
 
 // followed is the log or the stream that is subscribed to.
@@ -61,6 +64,7 @@ func (d *delivery) subscribeLikeLine(ctx context.Context) error {
 		s.next = d.request.from + 1
 	}
 	s.sent = s.next - 1 // store.End before the first place there is
+	s.confirmed = end
 	if err := d.confirm(); err != nil {
 		return err
 	}
@@ -73,6 +77,9 @@ func (d *delivery) subscribeLikeLine(ctx context.Context) error {
 		}
 		if err := d.call.Send(caughtUpMessage()); err != nil {
 			return err
+		}
+		if s.overrun() {
+			continue
 		}
 		if err := s.goLive(ctx); err != nil {
 			return err
@@ -109,6 +116,14 @@ func (s *lineSubscription) catchUp(ctx context.Context) error {
 			return s.endOfHistory()
 		}
 	}
+}
+
+// overrun tells whether more came while the reader was catching up than waits for it. It catches up once more then, and is told
+// so again with nothing between.
+func (s *lineSubscription) overrun() bool {
+	late := s.late
+	s.late, s.confirmed = 0, s.next
+	return late > liveBuffer && !s.line.dropsSlowReaders
 }
 
 func (s *lineSubscription) endOfHistory() error {
@@ -152,7 +167,9 @@ func (s *lineSubscription) deliver(i item) error {
 		s.sent = i.checkpoint
 		return s.call.Send(checkpointMessage(i.checkpoint))
 	}
-	s.sent = s.followed.place(i.event)
+	if s.sent = s.followed.place(i.event); s.sent >= s.confirmed {
+		s.late++
+	}
 	return s.send(s.call.Context(), i.event)
 }
 
@@ -179,7 +196,7 @@ func (s *lineSubscription) goLive(ctx context.Context) error {
 	if !errors.Is(err, errTooSlow) || s.line.dropsSlowReaders {
 		return err
 	}
-	s.next, s.considered = s.sent+1, 0
+	s.next, s.considered, s.late = s.sent+1, 0, 0
 	return nil
 }
 

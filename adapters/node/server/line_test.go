@@ -185,6 +185,32 @@ func TestSlowLiveReader(t *testing.T) {
 	}
 }
 
+// On 24 a reader to whom more comes while it catches up than waits for it is told twice that it has caught up.
+func TestCaughtUpAgainWithNothingBetween(t *testing.T) {
+	t.Parallel()
+	const large, count = 64 << 10, 100 // more than the windows of the transport hold
+	n, client := startLike(t, node.Line24)
+	for range count {
+		write(t, client, "ours", large)
+	}
+	call, err := client.Read(patient(t), filtered(subscribeAll(), "ours", 1000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	told(t, call, "confirmed")
+	write(t, client, "ours", make([]int, 50)...)
+	if err := n.Store().WaitBeyond(patient(t), count+50); err != nil {
+		t.Fatal(err)
+	}
+	names := told(t, call, "caught up")
+	if last := names[len(names)-3]; last != "ours/149" {
+		t.Errorf("caught up after %s", last)
+	}
+	if diff := cmp.Diff([]string{"checkpoint", "caught up"}, told(t, call, "caught up")); diff != "" {
+		t.Errorf("after it had caught up (-want +got):\n%s", diff)
+	}
+}
+
 // From behind the end of the log 23.10 delivers what comes, 24 only what comes behind that position.
 func TestSubscriptionFromBeyondTheEnd(t *testing.T) {
 	t.Parallel()
