@@ -89,6 +89,19 @@ func TestStoreCopyKeepsTheBill(t *testing.T) {
 	if diff := cmp.Diff(before, after); diff != "" {
 		t.Errorf("metering accounts (-source +copy):\n%s", diff)
 	}
+	// On from there into the same database, whose checkpoints are now those of another log: positions there are lower.
+	onward := nodetest.Start(t, node.Config{})
+	if out, code := projectionsRun(t, &StoreCopyCmd{From: target.ConnectionString(), To: onward.ConnectionString(), Postgres: database}); code != 0 {
+		t.Fatalf("copy of the copy = %d: %s", code, out)
+	}
+	if diff := cmp.Diff(rowsOf(t, w.pool.Config().ConnString(), hours), rowsOf(t, database, hours)); diff != "" {
+		t.Errorf("metered hours (-source +copy of the copy):\n%s", diff)
+	}
+	flags := ReadModelFlags{LogFlags: LogFlags{EventStore: onward.ConnectionString()}, Postgres: database}
+	if out, code := projectionsRun(t, &ProjectionsCompareCmd{flags, "metering"}); code != 0 {
+		t.Errorf("compare = %d: %s", code, out)
+	}
+
 	audited := func(address string) string {
 		out, _ := projectionsRun(t, &AuditCmd{LogFlags: LogFlags{EventStore: address}})
 		return out
