@@ -38,9 +38,14 @@ func TestCommandLine(t *testing.T) {
 }
 
 func TestConfigHidesPasswords(t *testing.T) {
-	t.Setenv("EVENTSTOREDB_URL", "esdb://admin:hunter2@host:2113")
-	status, out, _ := runLine("config")
-	if status != 0 || strings.Contains(out, "hunter2") || !strings.Contains(out, "host:2113") {
-		t.Errorf("%d, %s", status, out)
+	for _, address := range []string{
+		"esdb://admin:hunter2@host:2113", "esdb://admin:hunter2@a:2113,host:2113?tls=true", "esdb://admin:p@w/hunter2?#@host:2113",
+		"kurrentdb+discover://admin:hunter2@host:2113", "esdb://hunter2:hunter2%zz@host:2113",
+	} {
+		t.Setenv("EVENTSTOREDB_URL", address)
+		status, out, _ := runLine("config")
+		if status != 0 || strings.Contains(strings.ReplaceAll(out, "hunter2:xxxxx", ""), "hunter2") || !strings.Contains(out, "host:2113") {
+			t.Errorf("%s: %d, %s", address, status, out)
+		}
 	}
 }

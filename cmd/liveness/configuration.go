@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net/url"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -85,11 +85,9 @@ func collectSettings(root *kong.Node) []setting {
 	return settings
 }
 
+// credentials are user and password of an address. The address need not be one that net/url reads: a cluster's names
+// several hosts, and a password may hold any character.
+var credentials = regexp.MustCompile(`^([^:/]+://[^:@/]*):.*@`)
+
 // withoutPassword leaves out what an address holds of secrets.
-func withoutPassword(value string) string {
-	address, err := url.Parse(value)
-	if err != nil || address.User == nil {
-		return value
-	}
-	return address.Redacted()
-}
+func withoutPassword(value string) string { return credentials.ReplaceAllString(value, "$1:xxxxx@") }
