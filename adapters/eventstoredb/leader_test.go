@@ -1,0 +1,178 @@
+package eventstoredb_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"github.com/google/uuid"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/pas-ta/liveness/adapters/eventstoredb"
+	"github.com/pas-ta/liveness/adapters/node"
+	"github.com/pas-ta/liveness/adapters/node/nodetest"
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/domain"
+)
+
+// Every call but the first of a connection asks for the leader, in what is really sent.
+func TestEveryCallAsksForTheLeader(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	asked := map[string]bool{}
+	f := newFront(t, nodetest.Start(t, node.Config{}).Addr(), func(method string, header metadata.MD) error {
+		mu.Lock()
+		defer mu.Unlock()
+		leader := strings.Join(header.Get("requires-leader"), ",") == "true"
+		if before, seen := asked[method]; !seen || before {
+			asked[method] = leader
+		}
+		return nil
+	})
+	client := connect(t, f.url())
+	store := eventstoredb.NewStore(client, domain.NewRegistry())
+	customer := uuid.New()
+	appendAll(t, store, domain.LoginsStream(customer), login(customer))
+	if _, err := client.Head(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Follow(t.Context(), 0, false, func(*esdb.RecordedEvent) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	handled := make(chan domain.Recorded, 1)
+	startReactor(t, client, "leader", slog.New(slog.DiscardHandler), func(_ context.Context, r domain.Recorded) error {
+		handled <- r
+		return nil
+	})
+	<-handled
+	mu.Lock()
+	defer mu.Unlock()
+	for method, leader := range asked {
+		if first := strings.Contains(method, "ServerFeatures"); leader == first {
+			t.Errorf("%s asks for the leader: %t", method, leader)
+		}
+	}
+	if len(asked) < 4 {
+		t.Errorf("only these were called: %v", asked)
+	}
+}
+
+// A leader that resigns while it is written to: what is sent to it goes to the next one, and is there once.
+func TestClientFollowsTheLeader(t *testing.T) {
+	t.Parallel()
+	n := nodetest.Start(t, node.Config{})
+	store := eventstoredb.NewStore(connect(t, n.ConnectionString()), domain.NewRegistry())
+	stream := domain.LoginsStream(uuid.New())
+	revision := commands.NoStream
+	for round := range 6 {
+		batch := make([]commands.Proposed, 1+200*(round%2))
+		for i := range batch {
+			batch[i] = login(uuid.New())
+		}
+		appended, err := commands.AppendUntilKnown(t.Context(), store, stream, revision, batch)
+		if err != nil {
+			t.Fatalf("round %d: %v", round, err)
+		}
+		if want := revision + int64(len(batch)); int64(appended.Revision) != want {
+			t.Fatalf("round %d: revision %d, want %d", round, appended.Revision, want)
+		}
+		revision = int64(appended.Revision)
+		if _, err := n.Faults().Resign(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var last domain.Recorded
+		awaitWithin(t, 5*time.Second, "the new leader to be read", func(ctx context.Context) (err error) {
+			last, _, err = store.ReadLast(ctx, stream)
+			return err
+		})
+		if int64(last.Revision) != revision {
+			t.Fatalf("round %d: read revision %d, want %d: the one that resigned has answered", round, last.Revision, revision)
+		}
+	}
+}
+
+// A node that accepts and never answers: calls end with their deadlines, soon they are refused at once, and they are made
+// again when it goes on.
+func TestNodeThatHangs(t *testing.T) {
+	t.Parallel()
+	n := nodetest.Start(t, node.Config{})
+	client := connect(t, n.ConnectionString())
+	store := eventstoredb.NewStore(client, domain.NewRegistry())
+	stream := domain.LoginsStream(uuid.New())
+	appendAll(t, store, stream, login(uuid.New()))
+
+	resume := n.Faults().Hang()
+	defer resume()
+	begun := time.Now()
+	_, err := commands.AppendUntilKnown(t.Context(), store, stream, 0, []commands.Proposed{login(uuid.New())})
+	if took := time.Since(begun); !errors.Is(err, commands.ErrStoreUnavailable) || took > 9*time.Second {
+		t.Fatalf("after %v: %v", took, err)
+	}
+	awaitWithin(t, 10*time.Second, "the store to be known as down", func(ctx context.Context) error {
+		if _, _, err := store.ReadLast(ctx, stream); !errors.Is(err, commands.ErrStoreDown) {
+			return err
+		}
+		return nil
+	})
+	begun = time.Now()
+	for range 100 {
+		if _, _, err = store.ReadLast(t.Context(), stream); !errors.Is(err, commands.ErrStoreDown) || !strings.Contains(err.Error(), "does not answer") {
+			t.Fatalf("while it is down: %v", err)
+		}
+	}
+	if took := time.Since(begun); took > time.Second {
+		t.Errorf("100 calls were refused in %v", took)
+	}
+
+	resume()
+	awaitWithin(t, 15*time.Second, "the store to be used again", func(ctx context.Context) error {
+		_, _, err := store.ReadLast(ctx, stream)
+		return err
+	})
+}
+
+// Nobody listens: after three seconds calls are refused at once, with what is wrong, and one warning is written.
+func TestNodeThatIsGone(t *testing.T) {
+	t.Parallel()
+	logged := &lockedBuffer{}
+	client, err := eventstoredb.Connect("esdb://"+freeAddress(t)+"?tls=false", slog.New(slog.NewTextHandler(logged, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	awaitWithin(t, 15*time.Second, "the store to be known as down", func(ctx context.Context) error {
+		if _, err := client.Head(ctx); !errors.Is(err, commands.ErrStoreDown) || !strings.Contains(err.Error(), "nothing listens") {
+			return err
+		}
+		return nil
+	})
+	for range 100 {
+		_, _ = client.Head(t.Context())
+	}
+	if n := strings.Count(logged.String(), "level=WARN"); n != 1 {
+		t.Errorf("%d warnings:\n%s", n, logged.String())
+	}
+}
+
+// awaitWithin tries until it works.
+func awaitWithin(t *testing.T, limit time.Duration, what string, try func(context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	for {
+		attempt, stop := context.WithTimeout(ctx, time.Second)
+		err := try(attempt)
+		stop()
+		if err == nil {
+			return
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("%s: not within %v: %v", what, limit, err)
+		}
+	}
+}

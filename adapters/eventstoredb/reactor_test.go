@@ -1,0 +1,210 @@
+package eventstoredb_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"github.com/google/uuid"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/pas-ta/liveness/adapters/eventstoredb"
+	"github.com/pas-ta/liveness/adapters/node"
+	"github.com/pas-ta/liveness/adapters/node/nodetest"
+	"github.com/pas-ta/liveness/domain"
+)
+
+// lockedBuffer keeps what was logged.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+// errForGood is a failure that trying again does not mend.
+var errForGood = errors.New("it cannot be done")
+
+// startReactor runs a reactor on logins until the test ends.
+func startReactor(t *testing.T, client *eventstoredb.Client, group string, log *slog.Logger, handle func(context.Context, domain.Recorded) error) *eventstoredb.Reactor {
+	t.Helper()
+	reactor := eventstoredb.NewReactor(client, domain.NewRegistry(), log)
+	reactor.Group, reactor.Events, reactor.Handle = group, []string{domain.LoginSucceeded{}.EventType()}, handle
+	reactor.Permanent = func(err error) bool { return errors.Is(err, errForGood) }
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- reactor.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return reactor
+}
+
+// A user who may not create groups works with one that is there.
+func TestReactorNeedsNoRightToCreate(t *testing.T) {
+	t.Parallel()
+	n := nodetest.Start(t, node.Config{})
+	var asked atomic.Int64
+	f := newFront(t, n.Addr(), func(method string, _ metadata.MD) error {
+		if strings.HasSuffix(method, "PersistentSubscriptions/Read") || strings.Contains(method, "ServerFeatures") {
+			return nil
+		}
+		asked.Add(1)
+		return accessDenied
+	})
+	admin := connect(t, n.ConnectionString())
+	handled := make(chan domain.Recorded, 10)
+	handle := func(_ context.Context, r domain.Recorded) error { handled <- r; return nil }
+	logged := &lockedBuffer{}
+	reactor := startReactor(t, connect(t, f.url()), "mails", slog.New(slog.NewTextHandler(logged, nil)), handle)
+
+	// The group is missing: what is missing is named, once, however often it is tried.
+	awaitWithin(t, 10*time.Second, "the reactor to say what it lacks", func(context.Context) error {
+		missing := (*eventstoredb.RightsError)(nil)
+		if err := reactor.Check(); !errors.As(err, &missing) || !strings.Contains(err.Error(), "create the persistent subscription mails") || !strings.Contains(err.Error(), "store prepare") {
+			return errors.Join(errors.New("it says"), err)
+		}
+		if asked.Load() < 3 {
+			return errors.New("not tried three times yet")
+		}
+		return nil
+	})
+	if warnings := strings.Count(logged.String(), "level=WARN"); warnings != 1 {
+		t.Errorf("%d warnings:\n%s", warnings, logged.String())
+	}
+
+	// An administrator creates it, and again without effect; the reactor goes on by itself.
+	prepared := eventstoredb.NewReactor(admin, domain.NewRegistry(), slog.New(slog.DiscardHandler))
+	prepared.Group, prepared.Events = "mails", []string{domain.LoginSucceeded{}.EventType()}
+	for i := range 2 {
+		if created, err := prepared.Prepare(t.Context()); err != nil || created != (i == 0) {
+			t.Fatalf("created %t, %v", created, err)
+		}
+	}
+	customer := uuid.New()
+	event := login(customer)
+	appendAll(t, eventstoredb.NewStore(admin, domain.NewRegistry()), domain.LoginsStream(customer), event)
+	if got := <-handled; got.ID != event.ID {
+		t.Errorf("handled %v", got)
+	}
+	if err := reactor.Check(); err != nil {
+		t.Errorf("it runs and says %v", err)
+	}
+	before := asked.Load()
+
+	// The right to read is taken away while it runs.
+	f.deny(accessDenied)
+	awaitWithin(t, 5*time.Second, "the reactor to run again", func(context.Context) error {
+		if strings.Count(logged.String(), "runs again") < 2 {
+			return errors.New(logged.String())
+		}
+		return nil
+	})
+	if text := logged.String(); !strings.Contains(text, "may not read $all") || asked.Load() != before {
+		t.Errorf("it asked for %d more rights and said:\n%s", asked.Load()-before, text)
+	}
+}
+
+// What was parked and is replayed comes as a link; the event that it points to is handled.
+func TestReactorHandlesWhatIsReplayed(t *testing.T) {
+	t.Parallel()
+	uri := nodetest.Start(t, node.Config{}).ConnectionString()
+	client := connect(t, uri)
+	var mended atomic.Bool
+	handled := make(chan domain.Recorded, 10)
+	startReactor(t, client, "mails", slog.New(slog.DiscardHandler), func(_ context.Context, r domain.Recorded) error {
+		if !mended.Load() {
+			return errForGood
+		}
+		handled <- r
+		return nil
+	})
+	customer := uuid.New()
+	event := login(customer)
+	appendAll(t, eventstoredb.NewStore(client, domain.NewRegistry()), domain.LoginsStream(customer), event)
+	settings, err := esdb.ParseConnectionString(uri)
+	if err != nil {
+		t.Fatal(err)
+	}
+	operator, err := esdb.NewClient(settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = operator.Close() })
+	parked := func(ctx context.Context, want int64) error {
+		info, err := operator.GetPersistentSubscriptionInfoToAll(ctx, "mails", esdb.GetPersistentSubscriptionOptions{})
+		if err == nil && info.Stats.ParkedMessagesCount != want {
+			err = errors.New("not parked, or not gone, yet")
+		}
+		return err
+	}
+	awaitWithin(t, 15*time.Second, "the event to be parked", func(ctx context.Context) error { return parked(ctx, 1) })
+	mended.Store(true)
+	if err := operator.ReplayParkedMessagesToAll(t.Context(), "mails", esdb.ReplayParkedMessagesOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case got := <-handled:
+		if got.ID != event.ID || got.Stream != domain.LoginsStream(customer) || got.Position == 0 {
+			t.Errorf("handled %+v", got)
+		}
+	case <-time.After(15 * time.Second):
+		t.Fatal("what was replayed was not handled")
+	}
+	awaitWithin(t, 15*time.Second, "the parked messages to be gone", func(ctx context.Context) error { return parked(ctx, 0) })
+}
+
+// Another program's event, whatever it is called and holds, is passed over: neither handled nor parked.
+func TestReactorPassesOverOtherPrograms(t *testing.T) {
+	t.Parallel()
+	uri := nodetest.Start(t, node.Config{}).ConnectionString()
+	client := connect(t, uri)
+	settings, err := esdb.ParseConnectionString(uri)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := esdb.NewClient(settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = other.Close() })
+	for _, stream := range []string{"crm-1", "logins-of-ours", "logins"} {
+		if _, err := other.AppendToStream(t.Context(), stream, esdb.AppendToStreamOptions{}, esdb.EventData{
+			EventID: uuid.New(), EventType: domain.LoginSucceeded{}.EventType(), ContentType: esdb.ContentTypeJson, Data: []byte("{}"),
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	logged := &lockedBuffer{}
+	handled := make(chan domain.Recorded, 10)
+	startReactor(t, client, "mails", slog.New(slog.NewTextHandler(logged, nil)), func(_ context.Context, r domain.Recorded) error {
+		handled <- r
+		return nil
+	})
+	customer := uuid.New()
+	event := login(customer)
+	appendAll(t, eventstoredb.NewStore(client, domain.NewRegistry()), domain.LoginsStream(customer), event)
+	if got := <-handled; got.ID != event.ID || strings.Contains(logged.String(), "parked") {
+		t.Errorf("handled %+v\n%s", got, logged.String())
+	}
+}
