@@ -185,8 +185,10 @@ func (c *DevCmd) serve(ctx context.Context, app *App, m *machine, siteListener, 
 		return err
 	}
 	defer core.close()
-	if err := core.checkLog(ctx); err != nil {
-		return fmt.Errorf("%w. Restore the events in %s; or move %s away: everything in it but sessions and the keys of personal data is made again from the events", err, eventsDir(c.Data), filepath.Join(c.Data, "postgres"))
+	if err := core.checkLog(ctx, fmt.Sprintf(
+		"Restore the events in %s; or move %s away: everything in it but sessions and the keys of personal data is made again from the events",
+		eventsDir(c.Data), filepath.Join(c.Data, "postgres"))); err != nil {
+		return err
 	}
 
 	flags := SiteFlags{Addr: c.Addr, Support: "support@example.com", KeyRate: 1000, KeyBurst: 1000, AddrRate: 1000, AddrBurst: 1000}

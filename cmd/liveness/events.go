@@ -186,10 +186,10 @@ func flatten(prefix string, fields map[string]any) []string {
 // data for as long as the tool does.
 func (f LogFlags) open(ctx context.Context, app *App) (client *eventstoredb.Client, stop func(), err error) {
 	if f.EventStore != "" {
-		return connectLog(ctx, app, f.EventStore, "Start it, or give another address with --eventstore.")
+		return connectLog(ctx, app, f.EventStore)
 	}
 	address := cmp.Or(f.address, defaultNodeAddr)
-	client, stop, err = connectLog(ctx, app, "esdb://"+address+"?tls=false", "")
+	client, stop, err = connectLog(ctx, app, "esdb://"+address+"?tls=false")
 	if err == nil {
 		return client, stop, nil
 	}
@@ -201,7 +201,7 @@ func (f LogFlags) open(ctx context.Context, app *App) (client *eventstoredb.Clie
 	if err != nil {
 		return nil, nil, explainStore(err)
 	}
-	client, disconnect, err := connectLog(ctx, app, embedded.ConnectionString(), "")
+	client, disconnect, err := connectLog(ctx, app, embedded.ConnectionString())
 	if err != nil {
 		return nil, nil, errors.Join(err, embedded.Close())
 	}
@@ -215,16 +215,14 @@ func (f LogFlags) open(ctx context.Context, app *App) (client *eventstoredb.Clie
 
 func eventsDir(data string) string { return filepath.Join(data, "events") }
 
-func connectLog(ctx context.Context, app *App, address, advice string) (*eventstoredb.Client, func(), error) {
+// connectLog connects to the log at an address, or says within two seconds why it cannot be used.
+func connectLog(ctx context.Context, app *App, address string) (*eventstoredb.Client, func(), error) {
 	client, err := eventstoredb.Connect(address, app.Log)
 	if err != nil {
 		return nil, nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
-	defer cancel()
-	if err := client.Ping(ctx); err != nil {
-		_ = client.Close()
-		return nil, nil, fmt.Errorf("the event store does not answer. %s (%w)", advice, err)
+	if err := client.Check(ctx); err != nil {
+		return nil, nil, errors.Join(err, client.Close())
 	}
 	return client, func() { _ = client.Close() }, nil
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
@@ -49,6 +48,12 @@ func (c *ServeCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
+	// Before the models are opened: a wrong address is told at once.
+	core, err := openCore(ctx, app.Log, c.EventStore, c.Postgres, secret)
+	if err != nil {
+		return err
+	}
+	defer core.close()
 	cache := parts.New(parts.Options{Progress: app.Err})
 	assets, err := cache.ConsoleAssets(ctx)
 	if err != nil {
@@ -58,12 +63,7 @@ func (c *ServeCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
-	core, err := openCore(ctx, app.Log, c.EventStore, c.Postgres, secret)
-	if err != nil {
-		return errors.Join(err, engine.Close())
-	}
 	defer func() {
-		core.close()
 		if err := engine.Close(); err != nil {
 			app.Log.Error("inference did not close cleanly", "error", err)
 		}

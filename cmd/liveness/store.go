@@ -10,12 +10,14 @@ import (
 	"github.com/pas-ta/liveness/adapters/node/store"
 )
 
-// StoreCmd looks after the files of the embedded event store, whether it is being served or not.
+// StoreCmd looks after the event store: the files of the embedded one, whether it is being served or not, and what a cluster
+// needs once.
 type StoreCmd struct {
-	Backup StoreBackupCmd `cmd:"" help:"Copy the event store into a new directory, also while it is served."`
-	Verify StoreVerifyCmd `cmd:"" help:"Examine every event and index of the event store."`
-	Stats  StoreStatsCmd  `cmd:"" help:"Print how much is in the event store."`
-	Copy   StoreCopyCmd   `cmd:"" help:"Move the log to another event store: from the embedded node to a cluster, or back."`
+	Backup  StoreBackupCmd  `cmd:"" help:"Copy the event store into a new directory, also while it is served."`
+	Verify  StoreVerifyCmd  `cmd:"" help:"Examine every event and index of the event store."`
+	Stats   StoreStatsCmd   `cmd:"" help:"Print how much is in the event store."`
+	Prepare StorePrepareCmd `cmd:"" help:"Create the persistent subscriptions on an event store with users and print the least rights."`
+	Copy    StoreCopyCmd    `cmd:"" help:"Move the log to another event store: from the embedded node to a cluster, or back."`
 }
 
 func (f *storeFlags) inspect(ctx context.Context, app *App, do func(*store.Inspector) error) error {

@@ -144,7 +144,11 @@ func (c *StoreCopyCmd) print(app *App, r copyReport) {
 // openEndOfCopy connects to an event store, or opens the data directory of one for as long as the copy takes.
 func openEndOfCopy(ctx context.Context, app *App, flag, place string, create bool) (*eventstoredb.Client, func(), error) {
 	if strings.Contains(place, "://") {
-		return connectLog(ctx, app, place, "Start it, or give another address with "+flag+".")
+		client, disconnect, err := connectLog(ctx, app, place)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", flag, err)
+		}
+		return client, disconnect, nil
 	}
 	dir := place
 	if events := eventsDir(place); isDir(events) {
@@ -157,7 +161,7 @@ func openEndOfCopy(ctx context.Context, app *App, flag, place string, create boo
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", flag, explainStore(err))
 	}
-	client, disconnect, err := connectLog(ctx, app, embedded.ConnectionString(), "")
+	client, disconnect, err := connectLog(ctx, app, embedded.ConnectionString())
 	if err != nil {
 		return nil, nil, errors.Join(err, embedded.Close())
 	}

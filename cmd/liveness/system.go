@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/alexedwards/scs/pgxstore"
+	"github.com/google/uuid"
 	"github.com/gorilla/mux"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
@@ -56,7 +57,7 @@ func openCore(ctx context.Context, log *slog.Logger, eventStore, postgresURL str
 			c.close()
 		}
 	}()
-	if c.client, err = eventstoredb.Connect(eventStore, log); err != nil {
+	if c.client, err = openStore(ctx, log, eventStore, c.registry); err != nil {
 		return nil, err
 	}
 	c.store = eventstoredb.NewStore(c.client, c.registry)
@@ -77,6 +78,39 @@ func openCore(ctx context.Context, log *slog.Logger, eventStore, postgresURL str
 		Executor: c.executor(), Vault: c.vault, Barrier: c.barrier, Secret: secret, Log: log,
 	})
 	return c, err
+}
+
+// openStore connects to the log. It fails when the log will never be usable like this; one that is not available is waited
+// for by whoever needs it, and the log says why.
+func openStore(ctx context.Context, log *slog.Logger, address string, registry *domain.Registry) (*eventstoredb.Client, error) {
+	client, err := eventstoredb.Connect(address, log)
+	if err != nil {
+		return nil, err
+	}
+	if err = client.Check(ctx); err == nil {
+		err = client.CheckRights(ctx, unusedStreams(registry)...)
+	}
+	switch {
+	case err == nil:
+		return client, nil
+	case errors.Is(err, commands.ErrStoreUnavailable):
+		log.Warn("the event store is not available and is waited for", "error", err)
+		return client, nil
+	}
+	return nil, errors.Join(err, client.Close())
+}
+
+// unusedStreams returns a name that no stream has, of each category that the product's streams are of.
+func unusedStreams(registry *domain.Registry) []string {
+	var streams []string
+	seen := map[domain.Category]bool{}
+	for _, schema := range registry.Schemas() {
+		if !seen[schema.Category] {
+			seen[schema.Category] = true
+			streams = append(streams, string(schema.Category)+"-"+uuid.NewString())
+		}
+	}
+	return streams
 }
 
 // executor is what commands run with.
@@ -122,15 +156,12 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 	usage, keys := projections.NewUsage(c.pool), projections.NewAPIKeys(c.pool)
 	counter := counting.NewUsageCounter(c.store, usage, time.Now, c.log)
 	api, err := v1.New(v1.Config{
-		Version:   apiVersion,
-		Keys:      counting.NewKeyAuthenticator(keys, c.secret, time.Now),
-		Checks:    counting.NewLivenessChecker(counter, judge.New(cfg.engine), c.secret, time.Now),
-		Catalogue: catalogue(),
-		Queue:     cfg.engine,
-		Components: []v1.Component{
-			{Name: "event_store", Probe: c.client.Ping},
-			{Name: "database", Probe: c.pool.Ping},
-		},
+		Version:    apiVersion,
+		Keys:       counting.NewKeyAuthenticator(keys, c.secret, time.Now),
+		Checks:     counting.NewLivenessChecker(counter, judge.New(cfg.engine), c.secret, time.Now),
+		Catalogue:  catalogue(),
+		Queue:      cfg.engine,
+		Components: c.components(),
 		Limits: v1.Limits{
 			KeyRate: cfg.flags.KeyRate, KeyBurst: cfg.flags.KeyBurst, AddressRate: cfg.flags.AddrRate, AddressBurst: cfg.flags.AddrBurst,
 		},
@@ -139,6 +170,9 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	if err := cfg.metrics.Register(api.ComponentMetrics()); err != nil {
+		return nil, fmt.Errorf("register the metrics of components: %w", err)
 	}
 	screens, err := console.New(console.Config{
 		Accounts:      c.accounts,
@@ -177,6 +211,8 @@ func routes(api, screens http.Handler) http.Handler {
 type worker struct {
 	projections *engine.Engine
 	mailing     *eventstoredb.Reactor
+	states      *postgres.ComponentStates
+	log         *slog.Logger
 	reporting   *reporting // nil when usage is not reported
 }
 
@@ -194,10 +230,12 @@ func (c *core) openWorker(mails *accounts.Mails, usage reportingConfig, metrics 
 	if err := metrics.Register(newProjectionMetrics(engine, c.log)); err != nil {
 		return nil, fmt.Errorf("register the metrics of read models: %w", err)
 	}
-	mailing := eventstoredb.NewReactor(c.client, c.registry, c.log)
-	mailing.Group, mailing.Events, mailing.Handle = accounts.MailGroup, accounts.MailEvents(), mails.HandleRecorded
-	mailing.Permanent = accounts.Undeliverable
-	w := &worker{projections: engine, mailing: mailing}
+	mailing := mailReactor(c.client, c.registry, c.log)
+	mailing.Handle = mails.HandleRecorded
+	if err := registerReactor(metrics, mailing); err != nil {
+		return nil, err
+	}
+	w := &worker{projections: engine, mailing: mailing, states: postgres.NewComponentStates(c.pool), log: c.log}
 	if usage.productCode == "" {
 		c.log.Warn("no product code is configured: usage is not reported to AWS and agreements are not followed")
 		return w, nil
@@ -214,7 +252,9 @@ func (c *core) projectionEngine() (*engine.Engine, error) {
 
 // run works until ctx ends.
 func (w *worker) run(ctx context.Context) error {
-	tasks := []func(context.Context) error{w.projections.Run, w.mailing.Run}
+	tasks := []func(context.Context) error{w.projections.Run, w.mailing.Run, func(ctx context.Context) error {
+		return reportComponent(ctx, w.states, componentMails, w.mailing, w.log)
+	}}
 	if w.reporting != nil {
 		tasks = append(tasks, w.reporting.run)
 	}

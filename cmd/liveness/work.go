@@ -55,8 +55,8 @@ func (c *WorkCmd) Run(ctx context.Context, app *App) error {
 		return err
 	}
 	defer core.close()
-	if err := core.checkLog(ctx); err != nil {
-		return fmt.Errorf("%w. Connect both of the same service; or, after restoring an older log, make the read models anew: `liveness projections rebuild NAME` for each of `liveness projections list`", err)
+	if err := core.checkLog(ctx, "Connect both of the same service; or, after restoring an older log, make the read models anew: `liveness projections rebuild NAME` for each of `liveness projections list`"); err != nil {
+		return err
 	}
 	observed, err := c.observe(ctx)
 	if err != nil {
@@ -84,8 +84,8 @@ func (f AWSFlags) reporting(cfg aws.Config) reportingConfig {
 }
 
 // checkLog refuses to work where read models were made from another log than the one at hand, or a later state of it:
-// they would show what no event says, and miss what is recorded from now on.
-func (c *core) checkLog(ctx context.Context) error {
+// they would show what no event says, and miss what is recorded from now on. Advice says what to do then.
+func (c *core) checkLog(ctx context.Context, advice string) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	head, err := c.client.Head(ctx)
@@ -95,5 +95,9 @@ func (c *core) checkLog(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the end of the log: %w", err)
 	}
-	return engine.CheckLog(ctx, c.pool, head)
+	err = engine.CheckLog(ctx, c.pool, head)
+	if errors.Is(err, engine.ErrOtherLog) {
+		return fmt.Errorf("%w. %s", err, advice)
+	}
+	return err
 }

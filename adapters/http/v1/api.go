@@ -103,7 +103,7 @@ func New(c Config) (*API, error) {
 	a := &API{
 		version: c.Version, keys: c.Keys, checks: c.Checks, plans: c.Catalogue, limits: limits, now: c.Now, log: c.Log,
 		bodies: checkbody.NewReader(memory), throttle: throttle, gate: gate, metrics: metrics,
-		health: newHealth(c.Version, append(slices.Clip(c.Components), gate.component()), c.Now), tracer: c.Tracing.Tracer("github.com/pas-ta/liveness/adapters/http/v1"),
+		health: newHealth(c.Version, append(slices.Clip(c.Components), gate.component()), c.Now, c.Log), tracer: c.Tracing.Tracer("github.com/pas-ta/liveness/adapters/http/v1"),
 	}
 	a.router = a.routes()
 	return a, nil
@@ -111,6 +111,9 @@ func New(c Config) (*API, error) {
 
 // ServeHTTP implements http.Handler.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.router.ServeHTTP(w, r) }
+
+// ComponentMetrics returns what health says of each component, for Prometheus.
+func (a *API) ComponentMetrics() prometheus.Collector { return a.health }
 
 func (a *API) routes() *mux.Router {
 	// Without SkipClean a doubled slash would be answered with a redirect in HTML.

@@ -175,3 +175,47 @@ func TestIncompleteConfig(t *testing.T) {
 		t.Error("an API without anything is built")
 	}
 }
+
+// Health names the version of what it probed, leaves out what nothing is known of, and says the same to Prometheus.
+func TestHealthOfComponents(t *testing.T) {
+	t.Parallel()
+	var broken atomic.Bool
+	works := func(context.Context) error { return nil }
+	f := newFixture(t, func(c *v1.Config) {
+		c.Components = []v1.Component{
+			{Name: "event_store", Probe: works, Version: func(context.Context) (string, error) { return "24.10.4", nil }},
+			{Name: "account_mails", Probe: func(context.Context) error {
+				if broken.Load() {
+					return errors.New("the right is missing")
+				}
+				return nil
+			}},
+			{Name: "others", Probe: func(context.Context) error { return v1.ErrUnknownState }},
+		}
+	})
+	if err := f.registry.Register(f.api.ComponentMetrics()); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`"status":"ok"`, `"status":"degraded"`, `"status":"degraded"`, `"status":"ok"`,
+	} {
+		mails := "up"
+		if broken.Store(strings.Contains(want, "degraded")); broken.Load() {
+			mails = "down"
+		}
+		f.clock.advance(2 * time.Second)
+		body := f.do(httptest.NewRequest(http.MethodGet, v1.PathHealth, nil)).Raw
+		components := `"event_store":{"status":"up","version":"24.10.4"}`
+		if !strings.Contains(body, want) || !strings.Contains(body, components) || !strings.Contains(body, `"account_mails":{"status":"`+mails+`"}`) || strings.Contains(body, "others") {
+			t.Errorf("got %s", body)
+		}
+		metric := f.gathered()["liveness_component_up{component=account_mails}"]
+		if metric != map[string]float64{"up": 1, "down": 0}[mails] {
+			t.Errorf("health says %s and the metric %v", mails, metric)
+		}
+	}
+	logged := f.logged.String()
+	if downs := strings.Count(logged, "component is down"); downs != 1 || strings.Count(logged, "works again") != 1 {
+		t.Errorf("told %d times that it is down:\n%s", downs, logged)
+	}
+}

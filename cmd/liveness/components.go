@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/pas-ta/liveness/adapters/eventstoredb"
+	v1 "github.com/pas-ta/liveness/adapters/http/v1"
+	"github.com/pas-ta/liveness/adapters/postgres"
+)
+
+// componentMails is what health calls the reactor that sends mails. It runs where "work" does, and health is asked where
+// "serve" does; the database is between them.
+const componentMails = "account_mails"
+
+// components are the parts that health names.
+func (c *core) components() []v1.Component {
+	states := postgres.NewComponentStates(c.pool)
+	return []v1.Component{
+		{Name: "event_store", Probe: c.client.Ping, Version: c.client.Version},
+		{Name: "database", Probe: c.pool.Ping},
+		{Name: componentMails, Probe: func(ctx context.Context) error {
+			err := states.Check(ctx, componentMails)
+			if errors.Is(err, postgres.ErrNotReported) {
+				return v1.ErrUnknownState
+			}
+			return err
+		}},
+	}
+}
+
+// stateInterval is how often a reactor is looked at for a change.
+const stateInterval = 250 * time.Millisecond
+
+// reportComponent says to health, until ctx ends, whether a reactor runs on this node: when that changes, and again and
+// again so that health notices a node that is gone.
+func reportComponent(ctx context.Context, states *postgres.ComponentStates, component string, reactor *eventstoredb.Reactor, log *slog.Logger) error {
+	interval := time.NewTicker(stateInterval)
+	defer interval.Stop()
+	reported, at := fmt.Sprint(reactor.Check()), time.Now() // before it has begun there is nothing to report
+	for {
+		select {
+		case <-interval.C:
+		case <-ctx.Done():
+			return nil
+		}
+		problem := reactor.Check()
+		if fmt.Sprint(problem) == reported && time.Since(at) < postgres.ComponentReportInterval {
+			continue
+		}
+		reported, at = fmt.Sprint(problem), time.Now()
+		if err := states.Report(ctx, component, problem); err != nil && ctx.Err() == nil {
+			log.Debug("a component could not be reported", "component", component, "error", err) // the database is a component itself
+		}
+	}
+}
+
+// registerReactor adds the metric of a reactor.
+func registerReactor(metrics prometheus.Registerer, reactor *eventstoredb.Reactor) error {
+	err := metrics.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "liveness_reactor_up", Help: "Whether the reactor of a persistent subscription runs on this node: 1, or 0 when it does not.",
+		ConstLabels: prometheus.Labels{"group": reactor.Group},
+	}, func() float64 {
+		if reactor.Check() != nil {
+			return 0
+		}
+		return 1
+	}))
+	if err != nil {
+		return fmt.Errorf("register the metric of %s: %w", reactor.Group, err)
+	}
+	return nil
+}
