@@ -3,6 +3,7 @@ package eventstoredb
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 
@@ -61,6 +62,9 @@ func located(raw *esdb.RecordedEvent) domain.Recorded {
 func (c codec) owns(raw *esdb.RecordedEvent) bool {
 	return c.registry.Owns(raw.StreamID, raw.EventType)
 }
+
+// isSystem returns whether the store has written an event for itself.
+func isSystem(raw *esdb.RecordedEvent) bool { return strings.HasPrefix(raw.EventType, "$") }
 
 // forProjections gives the recorded event, as Undecodable when this program cannot read it.
 func (c codec) forProjections(raw *esdb.RecordedEvent) domain.Recorded {

@@ -20,24 +20,64 @@ import (
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/eventstoretest"
 	"github.com/pas-ta/liveness/domain"
-	"github.com/pas-ta/liveness/projections/engine"
 )
 
 // clusterAddress makes the tests run on a real EventStoreDB instead of an embedded node.
 const clusterAddress = "LIVENESS_TEST_EVENTSTOREDB_URL"
 
-// address gives the log to test on.
+// address returns the log to test on. It ends with events of another program.
 func address(t *testing.T) string {
 	t.Helper()
 	if given := os.Getenv(clusterAddress); given != "" {
 		return given
 	}
-	return startNode(t, t.TempDir(), "127.0.0.1:0").ConnectionString()
+	return startNode(t, "", "").ConnectionString()
 }
 
 func startNode(t *testing.T, dir, addr string) *node.Node {
 	t.Helper()
-	return nodetest.Start(t, node.Config{Addr: addr, Dir: dir})
+	started := nodetest.Start(t, node.Config{Addr: addr, Dir: dir})
+	appendForeign(t, started.ConnectionString(), 50)
+	return started
+}
+
+// appendForeign appends events of another program, whose types are called like ours and like nothing of ours, and returns
+// the position of the last.
+func appendForeign(t *testing.T, uri string, n int) uint64 {
+	t.Helper()
+	events := make([]esdb.EventData, n)
+	for i := range events {
+		events[i] = esdb.EventData{EventType: domain.LoginSucceeded{}.EventType(), ContentType: esdb.ContentTypeJson, Data: []byte(`{}`)}
+		if i%2 == 1 {
+			events[i].EventType = "DealClosed"
+		}
+	}
+	return appendRaw(t, uri, "crm-1", events...)
+}
+
+// appendSystem appends an event such as a store writes for itself, and returns its position.
+func appendSystem(t *testing.T, uri string) uint64 {
+	t.Helper()
+	return appendRaw(t, uri, "$stats-127.0.0.1:2113", esdb.EventData{EventType: "$statsCollected", ContentType: esdb.ContentTypeJson, Data: []byte(`{}`)})
+}
+
+func appendRaw(t *testing.T, uri, stream string, events ...esdb.EventData) uint64 {
+	t.Helper()
+	settings, err := esdb.ParseConnectionString(uri)
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings.Logger = esdb.NoopLogging()
+	client, err := esdb.NewClient(settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = client.Close() }()
+	result, err := client.AppendToStream(t.Context(), stream, esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, events...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result.CommitPosition
 }
 
 func connect(t *testing.T, uri string) *eventstoredb.Client {
@@ -197,122 +237,6 @@ func TestClientOutlivesItsNode(t *testing.T) {
 		}
 		if ctx.Err() != nil {
 			t.Fatalf("the client did not come back: %v", err)
-		}
-	}
-}
-
-// follower collects what a subscriber delivers.
-type follower struct {
-	mu     sync.Mutex
-	events []domain.Recorded
-	place  engine.Place
-}
-
-func (f *follower) from(context.Context) (engine.Place, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.place, nil
-}
-
-func TestSubscriberDeliversInOrderAndAgainAfterANack(t *testing.T) {
-	t.Parallel()
-	client := connect(t, address(t))
-	store := eventstoredb.NewStore(client, domain.NewRegistry())
-	customer := uuid.New()
-	stream := domain.LoginsStream(customer)
-	var history []commands.Proposed
-	for i := range 50 {
-		history = append(history, login(customer))
-		if i%5 == 0 {
-			history = append(history, failed(customer)) // not asked for
-		}
-	}
-	appendAll(t, store, stream, history...)
-
-	f := &follower{}
-	subscriber := eventstoredb.NewSource(client, domain.NewRegistry(), slog.New(slog.DiscardHandler)).
-		Subscriber("test", []string{domain.LoginSucceeded{}.EventType()}, f.from)
-	messages, err := subscriber.Subscribe(t.Context(), "test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	live := login(customer)
-	caughtUp, appended, nacked := false, false, 0
-	for got := 0; got < 51; {
-		select {
-		case <-time.After(10 * time.Second):
-			t.Fatalf("only %d events arrived", got)
-		case msg := <-messages:
-			batch, ok := engine.BatchOf(msg)
-			if !ok {
-				t.Fatal("a message without a batch")
-			}
-			if nacked < 2 && len(batch.Events) > 0 {
-				nacked++
-				msg.Nack()
-				continue
-			}
-			for _, e := range batch.Events {
-				if e.Stream != stream {
-					continue
-				}
-				if _, ok := e.Event.(domain.LoginSucceeded); !ok {
-					t.Fatalf("got %T, which was not asked for", e.Event)
-				}
-				if n := len(f.events); n > 0 && f.events[n-1].Position >= e.Position {
-					t.Fatalf("position %d after %d", e.Position, f.events[n-1].Position)
-				}
-				f.events = append(f.events, e)
-				got++
-			}
-			caughtUp = caughtUp || batch.CaughtUp
-			msg.Ack()
-			if caughtUp && !appended {
-				appended = true
-				appendAll(t, store, stream, failed(customer), live)
-			}
-		}
-	}
-	if nacked != 2 || f.events[50].ID != live.ID {
-		t.Errorf("nacked %d times, last event %v", nacked, f.events[50].ID)
-	}
-	if err := subscriber.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if _, open := <-messages; open {
-		t.Error("a message after Close")
-	}
-}
-
-// An event of a newer program reaches the projection as undecodable instead of vanishing.
-func TestSubscriberReportsWhatItCannotRead(t *testing.T) {
-	t.Parallel()
-	client := connect(t, address(t))
-	registry := domain.NewRegistry()
-	store := eventstoredb.NewStore(client, registry)
-	customer := uuid.New()
-	appendAll(t, store, domain.LoginsStream(customer), login(customer))
-
-	empty := &domain.Registry{} // a program that knows no event
-	subscriber := eventstoredb.NewSource(client, empty, slog.New(slog.DiscardHandler)).
-		Subscriber("test", []string{domain.LoginSucceeded{}.EventType()}, (&follower{}).from)
-	defer func() { _ = subscriber.Close() }()
-	messages, err := subscriber.Subscribe(t.Context(), "test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		select {
-		case <-time.After(10 * time.Second):
-			t.Fatal("the event did not arrive")
-		case msg := <-messages:
-			batch, _ := engine.BatchOf(msg)
-			msg.Ack()
-			for _, e := range batch.Events {
-				if unreadable, ok := e.Event.(engine.Undecodable); ok && errors.Is(unreadable, domain.ErrUnknownEvent) {
-					return
-				}
-			}
 		}
 	}
 }

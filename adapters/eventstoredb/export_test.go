@@ -4,7 +4,13 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 )
+
+// SetOlderLogTimeouts says how long a log may not reach a place before readers are refused, and for good.
+func SetOlderLogTimeouts(s *Source, refuse, forGood time.Duration) {
+	s.shortTimeout, s.olderTimeout = refuse, forGood
+}
 
 // SetTailEvents bounds the live tail of a source that nobody follows yet.
 func SetTailEvents(s *Source, most int) { s.tailEvents = most }
@@ -21,7 +27,7 @@ func TailReaders(s *Source) int {
 	return len(s.tail.readers)
 }
 
-// Tail gives the present live tail's oldest place, and a channel that is closed when its goroutine has nothing left to do.
+// Tail returns the present live tail's oldest place, and a channel that is closed when its goroutine has nothing left to do.
 func Tail(s *Source) (low uint64, ended <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

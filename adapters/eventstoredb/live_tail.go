@@ -4,10 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sort"
+	"log/slog"
 	"sync"
-
-	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"time"
 
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections/engine"
@@ -16,55 +15,68 @@ import (
 const (
 	// tailEvents bounds the live tail: megabytes of memory, and seconds of a busy log for a slow read model to be behind.
 	tailEvents = 4096
-	// foreignEvents is how many events of other types a reader lets pass before it takes note of its new place, which is a
-	// write to its database: as many as the store searches before it sends a checkpoint.
+	// A reader that has nothing to deliver takes note of its new place, which is a write to its database, after foreignEvents,
+	// or placeInterval after the first of them.
 	foreignEvents = searchWindow * checkpointInterval
+	placeInterval = time.Second
 )
 
 // errBehindTail says that the live tail does not reach back to a reader's place.
 var errBehindTail = errors.New("behind the live tail")
 
 // liveTail is the newest stretch of the log, received and decoded once for all subscribers of a Source that are live. It
-// holds all events of the positions (low, high], but for the store's own, and never waits for a reader: who is slower than
-// the ring is long falls out of it. It lasts as long as one connection and is not reconnected: a tail that began anew
-// might leave a gap between its readers' places and its own.
+// holds all events of ours of the positions (low, high], and never waits for a reader: who is slower than the ring is long
+// falls out of it.
+//
+// Its subscription has no filter. So its place is the position of the last event received, whosever that is, and needs no
+// checkpoint; and when the connection is lost, the next begins behind that place without a gap that a reader could notice.
 type liveTail struct {
-	stop  context.CancelFunc
-	users int // that the tail is kept for; guarded by the Source
+	source *Source
+	stop   context.CancelFunc
+	users  int // that the tail is kept for; guarded by the Source
 
-	begun chan struct{} // closed when the subscription stands and low is known
 	ended chan struct{} // closed when nothing more comes
 	err   error         // why it ended; set before ended is closed
 
-	mu      sync.Mutex
-	ring    ring
-	low     uint64
-	high    uint64
-	told    uint64 // of the newest checkpoint, which stands for events that the ring does not hold
-	readers map[*tailReader]struct{}
+	mu         sync.Mutex
+	connection *connection // the present one, or the next
+	begun      bool        // low and high are known
+	ring       ring
+	low        uint64
+	high       uint64
+	received   uint64 // events of any kind
+	readers    map[*tailReader]struct{}
 }
 
-// useTail gives the tail, begun if need be. It is kept until everybody who uses it has left it.
-func (s *Source) useTail(ctx context.Context) (*liveTail, error) {
+// connection is one time that the tail is connected for.
+type connection struct {
+	stands, lost chan struct{} // closed when that happens
+}
+
+func newConnection() *connection {
+	return &connection{stands: make(chan struct{}), lost: make(chan struct{})}
+}
+
+func (c *connection) isLost() bool { return isClosed(c.lost) }
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// useTail returns the tail, begun if need be. It is kept until everybody who uses it has left it.
+func (s *Source) useTail() *liveTail {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.tail == nil || s.tail.over() {
 		s.tail = s.startTail()
 	}
-	tail := s.tail
-	tail.users++
-	s.mu.Unlock()
-
-	var err error
-	select {
-	case <-tail.begun:
-		return tail, nil
-	case <-tail.ended:
-		err = tail.err
-	case <-ctx.Done():
-		err = ctx.Err()
-	}
-	s.leaveTail(tail)
-	return nil, err
+	s.tail.users++
+	return s.tail
 }
 
 // leaveTail says that a tail is no longer used. The last to leave ends it and waits for its end.
@@ -82,100 +94,163 @@ func (s *Source) leaveTail(tail *liveTail) {
 	}
 }
 
+func newTail(source *Source, events int) *liveTail {
+	return &liveTail{
+		source: source, ended: make(chan struct{}), connection: newConnection(),
+		ring: ring{most: events}, readers: map[*tailReader]struct{}{},
+	}
+}
+
 func (s *Source) startTail() *liveTail {
+	tail := newTail(s, s.tailEvents)
 	// Not the context of the subscriber that happens to be first: others stay when it leaves.
 	ctx, stop := context.WithCancel(context.Background())
-	tail := &liveTail{
-		stop: stop, begun: make(chan struct{}), ended: make(chan struct{}),
-		ring: ring{most: s.tailEvents}, readers: map[*tailReader]struct{}{},
-	}
+	tail.stop = stop
 	go func() {
 		defer stop()
-		tail.err = tail.receive(ctx, s.client, s.codec)
+		tail.err = tail.run(ctx)
 		close(tail.ended)
 	}()
 	return tail
 }
 
-func (t *liveTail) over() bool {
-	select {
-	case <-t.ended:
-		return true
-	default:
-		return false
+func (t *liveTail) over() bool { return isClosed(t.ended) }
+
+// run fills the tail until ctx ends, or the log turns out to be another one. It alone says that the log is lost: once for
+// everybody who follows it.
+func (t *liveTail) run(ctx context.Context) error {
+	retry := newBackOff()
+	for outage := false; ; {
+		stood, err := t.receive(ctx, outage)
+		if ctx.Err() != nil || errors.Is(err, engine.ErrOtherLog) {
+			return err
+		}
+		level := slog.LevelDebug
+		if stood || !outage {
+			level = slog.LevelWarn
+		}
+		if stood {
+			retry.Reset()
+		}
+		outage = true
+		wait := retry.NextBackOff()
+		t.source.log.Log(ctx, level, "read models have lost the log and reconnect", "wait", wait, "error", err)
+		pause(ctx, wait)
 	}
 }
 
-// receive fills the tail until the connection or ctx ends.
-func (t *liveTail) receive(ctx context.Context, client *Client, codec codec) error {
+// receive fills the tail until the connection or ctx ends. It returns whether the connection stood.
+func (t *liveTail) receive(ctx context.Context, outage bool) (stood bool, err error) {
+	place, begun := t.place()
 	// A subscription from "the end" would not say where that is, and nobody could tell what the tail covers.
-	head, err := client.Head(ctx)
+	head, err := t.source.reach(ctx, place)
 	if err != nil {
-		return fmt.Errorf("find the end of the log: %w", err)
+		return false, err
 	}
-	// Not the types of the registry: a subscriber may want one that this program cannot read, to learn of it, and a type
-	// left out here would be skipped without anybody noticing.
-	subscription, err := client.subscribe(ctx, head, esdb.ExcludeSystemEventsFilter())
+	if !begun {
+		place = head
+	}
+	subscription, err := t.source.client.subscribe(ctx, place, nil)
 	if err != nil {
-		return fmt.Errorf("follow the end of the log: %w", err)
+		return false, fmt.Errorf("follow the end of the log: %w", err)
 	}
 	defer func() { _ = subscription.Close() }()
-	t.begin(head)
+	t.connect(place)
+	defer t.disconnect()
+	if outage {
+		t.source.log.Info("read models follow the log again")
+	}
 	for {
-		happened := subscription.Recv()
+		message := subscription.Recv()
 		switch {
-		case happened.EventAppeared != nil:
-			t.add(codec.forProjections(happened.EventAppeared.OriginalEvent()))
-		case happened.CheckPointReached != nil:
-			t.cover(happened.CheckPointReached.Commit)
-		case happened.SubscriptionDropped != nil:
-			return fmt.Errorf("live subscription dropped: %w", happened.SubscriptionDropped.Error)
+		case message.EventAppeared != nil:
+			if raw := message.EventAppeared.OriginalEvent(); t.source.owns(raw) {
+				t.add(t.source.codec.forProjections(raw))
+			} else {
+				t.pass(raw.Position.Commit)
+			}
+		case message.SubscriptionDropped != nil:
+			return true, fmt.Errorf("live subscription dropped: %w", message.SubscriptionDropped.Error)
 		}
 	}
 }
 
-// begin says behind which position the tail will hold everything.
-func (t *liveTail) begin(head uint64) {
+func (t *liveTail) place() (position uint64, begun bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.low, t.high, t.told = head, head, head
-	close(t.begun)
+	return t.high, t.begun
 }
 
-// add takes in the next event and wakes the readers that it concerns.
+// position returns where the tail ends: a position that the log is known to reach.
+func (t *liveTail) position() uint64 {
+	position, _ := t.place()
+	return position
+}
+
+// connect says that the tail holds everything behind position from now on; it begins there when it has not begun yet.
+func (t *liveTail) connect(position uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.begun {
+		t.begun, t.low, t.high = true, position, position
+	}
+	close(t.connection.stands)
+}
+
+func (t *liveTail) disconnect() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	close(t.connection.lost)
+	t.connection = newConnection()
+}
+
+// connected waits until the tail is connected.
+func (t *liveTail) connected(ctx context.Context) (*connection, error) {
+	t.mu.Lock()
+	connection := t.connection
+	t.mu.Unlock()
+	select {
+	case <-connection.stands:
+		return connection, nil
+	case <-t.ended:
+		return connection, t.err
+	case <-ctx.Done():
+		return connection, ctx.Err()
+	}
+}
+
+// add takes in the next event of ours and wakes the readers that want it.
 func (t *liveTail) add(recorded domain.Recorded) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if recorded.Position <= t.high {
+		return
+	}
 	if oldest, full := t.ring.add(recorded); full {
 		t.low = oldest.Position
 	}
-	t.high = recorded.Position
-	eventType := recorded.Event.EventType()
+	t.advance(recorded.Position, recorded.Event.EventType())
+}
+
+// pass takes note of an event that is nobody's: of another program or of the store itself.
+func (t *liveTail) pass(position uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if position > t.high {
+		t.advance(position, "")
+	}
+}
+
+// advance moves the end. A reader that does not want the event is woken by the first of such, to take note of its place in
+// a while, and then when they are many.
+func (t *liveTail) advance(position uint64, eventType string) {
+	t.high = position
+	t.received++
 	for reader := range t.readers {
-		if reader.pending++; reader.wanted[eventType] || reader.pending >= foreignEvents {
+		if unnoted := t.received - reader.noted; unnoted == 1 || unnoted >= foreignEvents || reader.wanted[eventType] {
 			reader.notify()
 		}
 	}
-}
-
-// cover takes note that no event of the ring's comes up to position.
-func (t *liveTail) cover(position uint64) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if position <= t.high {
-		return
-	}
-	t.high, t.told = position, position
-	for reader := range t.readers {
-		reader.notify()
-	}
-}
-
-// covers says whether who has come to position can go on with the tail.
-func (t *liveTail) covers(position uint64) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return position >= t.low
 }
 
 // join begins to read the tail for the events of wanted types.
@@ -183,16 +258,17 @@ func (t *liveTail) join(wanted map[string]bool) *tailReader {
 	reader := &tailReader{tail: t, wanted: wanted, news: make(chan struct{}, 1)}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	reader.noted = t.received
 	t.readers[reader] = struct{}{}
 	return reader
 }
 
-// tailReader reads the tail for one subscriber. While the subscriber applies a batch, or rests, nothing wakes it.
+// tailReader reads the tail for one subscriber. While the subscriber applies a batch, or pauses, nothing wakes it.
 type tailReader struct {
-	tail    *liveTail
-	wanted  map[string]bool
-	news    chan struct{} // holds one notification at most
-	pending int           // events of any type behind the place that was read from last; guarded by the tail
+	tail   *liveTail
+	wanted map[string]bool
+	news   chan struct{} // holds one notification at most
+	noted  uint64        // how many events the tail had received at the place that was delivered last; guarded by the tail
 }
 
 func (r *tailReader) leave() {
@@ -208,19 +284,27 @@ func (r *tailReader) notify() {
 	}
 }
 
-// next waits until there is something to deliver behind position, and gives it. It fails with errBehindTail when the tail
+// next waits until there is something to deliver behind position, and returns it. It fails with errBehindTail when the tail
 // does not reach back that far.
 func (r *tailReader) next(ctx context.Context, position uint64) (engine.Batch, error) {
-	for {
+	var due <-chan time.Time
+	for isDue := false; ; {
 		if r.tail.over() {
 			return engine.Batch{}, r.tail.err
 		}
-		batch, worth, err := r.read(position)
+		batch, worth, err := r.read(position, isDue)
 		if worth || err != nil {
 			return batch, err
 		}
+		if due == nil && batch.Position > position {
+			timer := time.NewTimer(placeInterval)
+			defer timer.Stop()
+			due = timer.C
+		}
 		select {
 		case <-r.news:
+		case <-due:
+			isDue = true
 		case <-r.tail.ended:
 		case <-ctx.Done():
 			return engine.Batch{}, ctx.Err()
@@ -228,55 +312,31 @@ func (r *tailReader) next(ctx context.Context, position uint64) (engine.Batch, e
 	}
 }
 
-// read gives what the tail holds behind position. It is worth delivering when it has events, or when so much of the log
-// has gone by without any that the new place should be remembered.
-func (r *tailReader) read(position uint64) (batch engine.Batch, worth bool, err error) {
+// read returns what the tail holds behind position. It is worth delivering when it has events, or when the new place should
+// be noted: because it is due, or so much of the log has gone by.
+func (r *tailReader) read(position uint64, due bool) (batch engine.Batch, worth bool, err error) {
 	t := r.tail
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if position < t.low {
 		return batch, false, errBehindTail
 	}
-	first := t.ring.behind(position)
-	r.pending = t.ring.len() - first
-	batch.Position = t.high
-	for i := first; i < t.ring.len(); i++ {
+	batch.Position = max(position, t.high)
+	for i := t.ring.behind(position); i < t.ring.len(); i++ {
 		recorded := t.ring.at(i)
 		if !r.wanted[recorded.Event.EventType()] {
 			continue
 		}
 		if n := len(batch.Events); n == maxBatchEvents {
 			batch.Position = batch.Events[n-1].Position
-			break
+			return batch, true, nil
 		}
 		batch.Events = append(batch.Events, *recorded)
 	}
-	return batch, len(batch.Events) > 0 || r.pending >= foreignEvents || t.told > position, nil
-}
-
-// ring holds the newest events, oldest first. Readers share what the events point to, so nobody may change it.
-type ring struct {
-	most   int // it holds no more than these
-	events []domain.Recorded
-	first  int // where the oldest is
-}
-
-func (r *ring) len() int { return len(r.events) }
-
-func (r *ring) at(i int) *domain.Recorded { return &r.events[(r.first+i)%len(r.events)] }
-
-// add puts an event at the end; when the ring was full it gives the oldest one, which had to go.
-func (r *ring) add(recorded domain.Recorded) (oldest domain.Recorded, full bool) {
-	if len(r.events) < r.most {
-		r.events = append(r.events, recorded)
-		return oldest, false
+	moved := batch.Position > position
+	worth = len(batch.Events) > 0 || moved && (due || t.received-r.noted >= foreignEvents)
+	if worth || !moved {
+		r.noted = t.received
 	}
-	oldest, r.events[r.first] = r.events[r.first], recorded
-	r.first = (r.first + 1) % len(r.events)
-	return oldest, true
-}
-
-// behind gives the index of the first event behind position.
-func (r *ring) behind(position uint64) int {
-	return sort.Search(r.len(), func(i int) bool { return r.at(i).Position > position })
+	return batch, worth, nil
 }

@@ -3,25 +3,37 @@ package eventstoredb
 import (
 	"errors"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"pgregory.net/rapid"
 
 	"github.com/pas-ta/liveness/domain"
 )
 
-// Whatever comes in and however far apart readers are: who is within reach gets exactly the events of its types behind its
-// place, once and in order, and who is not is told so.
+var (
+	succeededType = domain.LoginSucceeded{}.EventType()
+	failedType    = domain.LoginFailed{}.EventType()
+)
+
+// tailAt returns a tail that has begun behind a position.
+func tailAt(position uint64, most int) *liveTail {
+	tail := newTail(nil, most)
+	tail.connect(position)
+	return tail
+}
+
+// Whatever comes in, whosever it is, however often the connection is lost and however far apart readers are: who is within
+// reach gets exactly the events of its types behind its place, once and in order, and who is not is told so.
 func TestTailGivesExactlyWhatIsBehindAPlace(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		most := rapid.IntRange(1, 8).Draw(t, "most")
 		head := rapid.Uint64Range(0, 50).Draw(t, "head")
-		tail := &liveTail{begun: make(chan struct{}), ended: make(chan struct{}), ring: ring{most: most}, readers: map[*tailReader]struct{}{}}
-		tail.begin(head)
-		succeeded, failed := domain.LoginSucceeded{}.EventType(), domain.LoginFailed{}.EventType()
-		readers := []*tailReader{tail.join(map[string]bool{succeeded: true}), tail.join(map[string]bool{failed: true, succeeded: true})}
+		tail := tailAt(head, most)
+		readers := []*tailReader{tail.join(map[string]bool{succeededType: true}), tail.join(map[string]bool{failedType: true, succeededType: true})}
 		places := []uint64{head, head + rapid.Uint64Range(0, 5).Draw(t, "ahead")} // who has caught up alone may be ahead
-		var log []domain.Recorded
+		var log []domain.Recorded                                                 // what is ours
 		high := head
 		t.Repeat(map[string]func(*rapid.T){
 			"event": func(t *rapid.T) {
@@ -33,15 +45,21 @@ func TestTailGivesExactlyWhatIsBehindAPlace(t *testing.T) {
 				log = append(log, recorded)
 				tail.add(recorded)
 			},
-			"checkpoint": func(t *rapid.T) {
-				position := high + rapid.Uint64Range(0, 3).Draw(t, "gap") // it may tell nothing new
-				high = position
-				tail.cover(position)
+			"foreign event": func(t *rapid.T) {
+				high += rapid.Uint64Range(1, 3).Draw(t, "gap")
+				tail.pass(high)
+			},
+			"reconnection": func(t *rapid.T) {
+				tail.disconnect()
+				tail.connect(high)
+				if len(log) > 0 && rapid.Bool().Draw(t, "repeats") {
+					tail.add(log[len(log)-1])
+				}
 			},
 			"read": func(t *rapid.T) {
 				n := rapid.IntRange(0, 1).Draw(t, "reader")
-				reader, place := readers[n], places[n]
-				batch, worth, err := reader.read(place)
+				reader, place, due := readers[n], places[n], rapid.Bool().Draw(t, "due")
+				batch, worth, err := reader.read(place, due)
 				lost := len(log) > most && place < log[len(log)-most-1].Position
 				if lost != errors.Is(err, errBehindTail) {
 					t.Fatalf("place %d, %d events of %d: %v", place, len(log), most, err)
@@ -56,19 +74,19 @@ func TestTailGivesExactlyWhatIsBehindAPlace(t *testing.T) {
 						want = append(want, recorded.Position)
 					}
 				}
-				if len(want) != len(batch.Events) || len(want) > 0 && !worth {
-					t.Fatalf("behind %d: got %v (worth delivering: %v), want %v", place, batch.Events, worth, want)
+				if len(want) != len(batch.Events) || worth != (len(want) > 0 || due && high > place) {
+					t.Fatalf("behind %d: got %v (worth delivering: %v, due: %v), want %v", place, batch.Events, worth, due, want)
 				}
 				for i, recorded := range batch.Events {
 					if recorded.Position != want[i] {
 						t.Fatalf("behind %d: got %d, want %d", place, recorded.Position, want[i])
 					}
 				}
-				if batch.Position != high {
-					t.Fatalf("covers up to %d, want %d", batch.Position, high)
+				if batch.Position != max(place, high) {
+					t.Fatalf("covers up to %d, want %d", batch.Position, max(place, high))
 				}
 				if worth {
-					places[n] = max(place, batch.Position)
+					places[n] = batch.Position
 				}
 			},
 		})
@@ -78,9 +96,8 @@ func TestTailGivesExactlyWhatIsBehindAPlace(t *testing.T) {
 // A batch is bounded, and what did not fit comes next.
 func TestTailBoundsABatch(t *testing.T) {
 	t.Parallel()
-	tail := &liveTail{begun: make(chan struct{}), ended: make(chan struct{}), ring: ring{most: tailEvents}, readers: map[*tailReader]struct{}{}}
-	tail.begin(0)
-	reader := tail.join(map[string]bool{domain.LoginFailed{}.EventType(): true})
+	tail := tailAt(0, tailEvents)
+	reader := tail.join(map[string]bool{failedType: true})
 	for position := range uint64(maxBatchEvents + 5) {
 		tail.add(domain.Recorded{Position: position + 1, Event: domain.LoginFailed{}})
 	}
@@ -94,16 +111,14 @@ func TestTailBoundsABatch(t *testing.T) {
 	}
 }
 
-// A reader is woken for its own events, and for others only when many have gone by; not for each.
+// A reader is woken for its own events; for others by the first, so that its place is noted in a while, and when many have
+// gone by; not for each.
 func TestTailWakesForOwnEventsOnly(t *testing.T) {
 	t.Parallel()
-	tail := &liveTail{begun: make(chan struct{}), ended: make(chan struct{}), ring: ring{most: tailEvents}, readers: map[*tailReader]struct{}{}}
-	tail.begin(0)
-	reader := tail.join(map[string]bool{domain.LoginFailed{}.EventType(): true})
+	tail := tailAt(0, tailEvents)
+	reader := tail.join(map[string]bool{failedType: true})
 	position := uint64(0)
-	add := func(event domain.Event) (woken bool) {
-		position++
-		tail.add(domain.Recorded{Position: position, Event: event})
+	woken := func() bool {
 		select {
 		case <-reader.news:
 			return true
@@ -111,31 +126,61 @@ func TestTailWakesForOwnEventsOnly(t *testing.T) {
 			return false
 		}
 	}
+	pass := func() {
+		if position++; position%2 == 0 {
+			tail.pass(position)
+		} else {
+			tail.add(domain.Recorded{Position: position, Event: domain.LoginSucceeded{}})
+		}
+	}
 	for range 2 {
+		place := position
 		for n := range foreignEvents - 1 {
-			if add(domain.LoginSucceeded{}) {
-				t.Fatalf("woken by foreign event %d", n)
+			if pass(); woken() != (n == 0) {
+				t.Fatalf("woken by foreign event %d, or not by the first", n)
 			}
-			if _, worth, _ := reader.read(position - uint64(n) - 1); worth {
+			if _, worth, _ := reader.read(place, false); worth {
 				t.Fatalf("%d foreign events are worth a batch", n)
 			}
 		}
-		if !add(domain.LoginSucceeded{}) {
+		if batch, worth, _ := reader.read(place, true); !worth || batch.Position != position {
+			t.Fatalf("when it is due the place is not noted: %+v", batch)
+		}
+		reader.noted -= foreignEvents - 1 // nothing was delivered
+		if pass(); !woken() {
 			t.Fatalf("not woken after %d foreign events", foreignEvents)
 		}
-		batch, worth, err := reader.read(position - foreignEvents)
+		batch, worth, err := reader.read(place, false)
 		if !worth || err != nil || len(batch.Events) != 0 || batch.Position != position {
 			t.Fatalf("%+v, worth delivering: %v, %v", batch, worth, err)
 		}
-		if _, worth, _ = reader.read(position); worth {
+		if _, worth, _ = reader.read(position, true); worth {
 			t.Fatal("nothing new is worth a batch")
 		}
 	}
-	if !add(domain.LoginFailed{}) {
+	position++
+	tail.add(domain.Recorded{Position: position, Event: domain.LoginFailed{}})
+	if !woken() {
 		t.Fatal("not woken by an event that it wants")
 	}
-	tail.cover(position + 1)
-	if _, worth, _ := reader.read(position); !worth {
-		t.Fatal("a checkpoint is not passed on")
-	}
+}
+
+// A place that moved by events of others alone is noted in a while, with all that came until then.
+func TestTailNotesItsPlaceWhenNothingIsWanted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		tail := tailAt(0, tailEvents)
+		reader := tail.join(map[string]bool{failedType: true})
+		begun := time.Now()
+		go func() {
+			for position := range uint64(9) {
+				tail.pass(position + 1)
+				time.Sleep(placeInterval / 10)
+			}
+		}()
+		batch, err := reader.next(t.Context(), 0)
+		if err != nil || batch.Position != 9 || len(batch.Events) != 0 || time.Since(begun) != placeInterval {
+			t.Fatalf("after %v: %+v, %v", time.Since(begun), batch, err)
+		}
+	})
 }

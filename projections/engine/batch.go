@@ -16,10 +16,10 @@ type Batch struct {
 	// Events are those of the types asked for, all of them up to Position. Empty when none of them matched. An event that
 	// cannot be decoded is in it as Undecodable: left out, it would be skipped without anybody noticing.
 	Events []domain.Recorded
-	// Position is the commit position up to which the log is covered: that of the last event, or a later one.
+	// Position is the commit position up to which the log is covered: that of the last event, or a later one that the log
+	// reaches. It may be that of an event of somebody else.
 	Position uint64
-	// CaughtUp says that the end of the log was reached with this batch; what follows over the same connection is live. It
-	// tells so when the log ends with events of other types, which the position alone would not.
+	// CaughtUp says that the log is covered as far as it went when the subscription began; what follows is live.
 	CaughtUp bool
 }
 
@@ -76,13 +76,14 @@ type Place struct {
 
 // Source is the log as projections follow it.
 //
-// Subscriber gives a subscriber to the events of eventTypes, for the projection called name. Its Subscribe
-//   - asks from for the place to begin behind, again at every reconnection;
+// Subscriber returns a subscriber to the events of eventTypes, for the projection called name. Its Subscribe
+//   - asks from for the place to begin behind, again whenever it cannot go on from where it was;
+//   - fails with ErrOtherLog when the log ends before that place;
 //   - delivers batches in the order of the log, one at a time: the next only after an Ack, the same again, after a pause,
 //     on a Nack;
-//   - reconnects by itself, and closes the channel when its context ends.
+//   - reconnects by itself, and closes the channel when its context ends or the log turns out to end before the place.
 //
-// Head gives the commit position of the newest event in the log, 0 for an empty log.
+// Head returns the commit position of the newest event in the log, 0 for an empty log.
 type Source interface {
 	Subscriber(name string, eventTypes []string, from func(context.Context) (Place, error)) message.Subscriber
 	Head(ctx context.Context) (uint64, error)

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -35,6 +36,13 @@ func TestLogOfAnotherTimeIsRefused(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	e := projectionstest.NewEngine(t, pool, older, ledger(nil))
+	stop = projectionstest.Run(t, e)
+	projectionstest.Eventually(t, "the read model says why it does not follow", func() bool {
+		s := projectionstest.Status(t, e, "ledger")
+		return s.State == engine.StateStopped && strings.Contains(s.Error, "the log ends at 20")
+	})
+	stop()
+	wantAll(t, pool, 3)
 	if _, err := e.Compare(ctx, "ledger", nil); !errors.Is(err, engine.ErrOtherLog) {
 		t.Errorf("compare with the older log: %v, want %v", err, engine.ErrOtherLog)
 	}

@@ -43,7 +43,7 @@ type instance struct {
 // Why a run ends by itself.
 var (
 	errSuperseded = errors.New("the read model is now maintained under another version")
-	errStopped    = errors.New("stopped at a poisonous event")
+	errStopped    = errors.New("stopped until somebody helps")
 )
 
 // errMoved says that the checkpoint was not where it was expected.
@@ -69,7 +69,13 @@ func (i *instance) run(ctx context.Context) error {
 	}
 	router.AddMiddleware(i.middleware()...)
 	router.AddConsumerHandler(i.schema, i.schema, i.source.Subscriber(i.schema, i.Events, i.from), i.handle)
-	if err := router.Run(ctx); err != nil {
+	err = router.Run(ctx)
+	if errors.Is(err, ErrOtherLog) {
+		i.log.ErrorContext(ctx, "projection does not follow a log that it was not made from", "projection", i.schema, "error", err)
+		i.note(ctx, err.Error(), true)
+		return fmt.Errorf("%w: %w", errStopped, err)
+	}
+	if err != nil {
 		return fmt.Errorf("follow the log for %s: %w", i.schema, err)
 	}
 	if cause := context.Cause(ctx); cause != nil {

@@ -73,7 +73,7 @@ func (l *Log) Subscriber(_ string, eventTypes []string, from func(context.Contex
 	for _, t := range eventTypes {
 		wanted[t] = true
 	}
-	return &subscriber{log: l, wanted: wanted, from: from}
+	return &subscriber{log: l, wanted: wanted, from: from, closed: make(chan struct{})}
 }
 
 type subscriber struct {
@@ -81,15 +81,28 @@ type subscriber struct {
 	wanted map[string]bool
 	from   func(context.Context) (engine.Place, error)
 	work   sync.WaitGroup
+	close  sync.Once
+	closed chan struct{}
 }
 
 // Subscribe implements message.Subscriber.
 func (s *subscriber) Subscribe(ctx context.Context, _ string) (<-chan *message.Message, error) {
+	place, err := s.from(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if head, _ := s.log.Head(ctx); place.Position > head {
+		return nil, fmt.Errorf("%w: position %d was reached and the log ends at %d", engine.ErrOtherLog, place.Position, head)
+	}
 	messages := make(chan *message.Message)
+	ctx, cancel := context.WithCancel(ctx)
+	s.work.Go(func() {
+		<-s.closed
+		cancel()
+	})
 	s.work.Go(func() {
 		defer close(messages)
-		place, err := s.from(ctx)
-		for err == nil {
+		for {
 			batch, grown := s.next(place)
 			if len(batch.Events) == 0 && batch.Position == place.Position && place.Started {
 				select {
@@ -131,6 +144,7 @@ func (s *subscriber) next(place engine.Place) (engine.Batch, <-chan struct{}) {
 
 // Close implements message.Subscriber.
 func (s *subscriber) Close() error {
+	s.close.Do(func() { close(s.closed) })
 	s.work.Wait()
 	return nil
 }
