@@ -8,6 +8,9 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections/engine"
 )
@@ -125,19 +128,24 @@ func (t *liveTail) run(ctx context.Context) error {
 		if ctx.Err() != nil || errors.Is(err, engine.ErrOtherLog) {
 			return err
 		}
+		tooSlow := isTooSlow(err)
 		level := slog.LevelDebug
-		if stood || !outage {
+		if !tooSlow && (stood || !outage) {
 			level = slog.LevelWarn
 		}
+		outage = !tooSlow
 		if stood {
 			retry.Reset()
 		}
-		outage = true
 		wait := retry.NextBackOff()
 		t.source.log.Log(ctx, level, "read models have lost the log and reconnect", "wait", wait, "error", err)
 		pause(ctx, wait)
 	}
 }
+
+// isTooSlow returns whether a server up to 23.10 has ended a live subscription because its buffer was full, as it does now and
+// then on a busy log. Newer ones let it catch up.
+func isTooSlow(err error) bool { return status.Code(err) == codes.Aborted }
 
 // receive fills the tail until the connection or ctx ends. It returns whether the connection stood.
 func (t *liveTail) receive(ctx context.Context, outage bool) (stood bool, err error) {

@@ -124,11 +124,10 @@ func (s *subscriber) run(ctx context.Context, messages chan<- *message.Message) 
 		}
 		wait := retry.NextBackOff()
 		pause(ctx, wait)
-		level := slog.LevelWarn
-		if warned || connection.isLost() {
-			level = slog.LevelDebug // the live tail, which has lost the same connection, has said it for all
+		level := slog.LevelDebug
+		if !warned && !isTooSlow(err) && !connection.isLost() { // the live tail says for all that the connection is lost
+			level, warned = slog.LevelWarn, true
 		}
-		warned = true
 		s.source.log.Log(ctx, level, "projection could not go on and follows the log again from its checkpoint", "projection", s.name, "error", err)
 	}
 }
