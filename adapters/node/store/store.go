@@ -211,6 +211,10 @@ func (s *Store) ReadAll(ctx context.Context, direction Direction, from uint64, l
 		if slice, ok := s.tail.read(from, max(1, min(limit, pageEvents))); ok {
 			return slice, ctx.Err()
 		}
+	} else {
+		// The database has what was committed just now a moment before subscribers do. Who took that for the end of the log
+		// would believe a subscription that has caught up to have delivered it.
+		from = min(from, s.Head()+1)
 	}
 	err = s.read(ctx, func(c *conn) error {
 		slice, err = c.readAll(ctx, direction, from, limit)
