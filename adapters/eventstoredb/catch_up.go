@@ -2,6 +2,7 @@ package eventstoredb
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
@@ -99,7 +100,7 @@ func (r *reader) decode(message *esdb.SubscriptionEvent, head uint64) reception 
 			return reception{position: position}
 		}
 	case message.SubscriptionDropped != nil:
-		return reception{dropped: message.SubscriptionDropped.Error}
+		return reception{dropped: fmt.Errorf("subscription dropped: %w", lacks(readAll, r.source.client.storeError(message.SubscriptionDropped.Error)))}
 	}
 	return reception{caughtUp: message.CaughtUp != nil}
 }

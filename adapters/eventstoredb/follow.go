@@ -105,7 +105,7 @@ func (c *Client) follow(ctx context.Context, position *uint64, live bool, handle
 		case message.CaughtUp != nil && !live:
 			return false, nil
 		case message.SubscriptionDropped != nil:
-			return true, fmt.Errorf("%w: subscription dropped: %w", commands.ErrStoreUnavailable, message.SubscriptionDropped.Error)
+			return true, fmt.Errorf("subscription dropped: %w", lacks(readAll, c.storeError(message.SubscriptionDropped.Error)))
 		}
 	}
 }

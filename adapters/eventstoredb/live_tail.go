@@ -178,7 +178,7 @@ func (t *liveTail) receive(ctx context.Context, outage bool) (stood bool, err er
 				t.pass(raw.Position.Commit)
 			}
 		case message.SubscriptionDropped != nil:
-			return true, fmt.Errorf("live subscription dropped: %w", message.SubscriptionDropped.Error)
+			return true, fmt.Errorf("live subscription dropped: %w", lacks(readAll, t.source.client.storeError(message.SubscriptionDropped.Error)))
 		}
 	}
 }

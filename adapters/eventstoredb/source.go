@@ -102,7 +102,7 @@ func (s *Source) owns(raw *esdb.RecordedEvent) bool {
 }
 
 func (s *Source) readHead(ctx context.Context) (uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, readDeadline)
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	head, err := s.client.Head(ctx)
 	if err != nil {

@@ -102,9 +102,9 @@ func (s *subscriber) Subscribe(ctx context.Context, _ string) (<-chan *message.M
 	})
 	s.work.Go(func() {
 		defer close(messages)
-		for {
+		for caughtUp := false; ; {
 			batch, grown := s.next(place)
-			if len(batch.Events) == 0 && batch.Position == place.Position && place.Started {
+			if batch.Position == place.Position && caughtUp {
 				select {
 				case <-grown:
 					continue
@@ -116,6 +116,7 @@ func (s *subscriber) Subscribe(ctx context.Context, _ string) (<-chan *message.M
 				return
 			}
 			place = engine.Place{Position: batch.Position, Started: true}
+			caughtUp = caughtUp || batch.CaughtUp
 		}
 	})
 	return messages, nil

@@ -341,7 +341,7 @@ func foreignEnd(t *testing.T, s suite) {
 
 func beyondTheEnd(t *testing.T, s suite) {
 	last := s.Append(t, s.stream, succeeded(3)...)
-	for _, position := range []uint64{last + 1, last + 1_000_000, 1 << 62} {
+	for _, position := range []uint64{last + 1_000_000, 1 << 62} {
 		r := s.reader(engine.Place{Position: position, Started: true})
 		if _, err := r.subscriber.Subscribe(s.ctx, "test"); !errors.Is(err, engine.ErrOtherLog) {
 			t.Errorf("a place at %d on a log that ends at %d: %v, want %v", position, last, err, engine.ErrOtherLog)
