@@ -6,11 +6,13 @@ import (
 	"log/slog"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/commandstest"
 	"github.com/pas-ta/liveness/commands/memorystore"
 	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
@@ -23,6 +25,8 @@ type syncedSubscription struct {
 	now      time.Time
 	contract []domain.ContractEntitlement
 	failure  error
+	listed   []subscriptions.LicencedEntitlement // what AWS lists of all licences
+	unlisted error
 	asked    func() // called before AWS answers; may be nil
 	serving  []uuid.UUID
 	ended    int
@@ -40,7 +44,7 @@ func (s *syncedSubscription) Entitlements(context.Context, domain.MarketplaceIde
 
 // AllEntitlements implements subscriptions.EntitlementSource.
 func (s *syncedSubscription) AllEntitlements(context.Context) ([]subscriptions.LicencedEntitlement, error) {
-	return nil, s.failure
+	return s.listed, s.unlisted
 }
 
 // ByAgreement implements subscriptions.SubscriptionDirectory.
@@ -216,4 +220,226 @@ func TestMessageIsKeptBeforeAWSIsAsked(t *testing.T) {
 	if err != nil || len(kept) != 1 {
 		t.Errorf("the message is kept %d times, %v", len(kept), err)
 	}
+}
+
+func TestEntitlementSyncConfigIsComplete(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*subscriptions.EntitlementSyncConfig){
+		"store": func(c *subscriptions.EntitlementSyncConfig) { c.Store = nil }, "clock": func(c *subscriptions.EntitlementSyncConfig) { c.Now = nil },
+		"catalogue": func(c *subscriptions.EntitlementSyncConfig) { c.Catalogue = domain.Catalogue{} },
+		"log":       func(c *subscriptions.EntitlementSyncConfig) { c.Log = nil }, "source": func(c *subscriptions.EntitlementSyncConfig) { c.Source = nil },
+		"directory": func(c *subscriptions.EntitlementSyncConfig) { c.Directory = nil },
+	} {
+		config := newSyncedSubscription(t).EntitlementSyncConfig
+		change(&config)
+		if _, err := subscriptions.NewEntitlementSync(config); err == nil {
+			t.Errorf("without a %s the sync starts", name)
+		}
+	}
+}
+
+// directory finds one subscription by one name alone.
+type directory struct {
+	subscriptions.SubscriptionDirectory
+	by     string
+	id     uuid.UUID
+	broken error
+}
+
+func (d directory) find(by string) ([]uuid.UUID, error) {
+	if d.by != by {
+		return nil, nil
+	}
+	return []uuid.UUID{d.id}, d.broken
+}
+
+func (d directory) ByCustomerIdentifier(_ context.Context, name string) ([]uuid.UUID, error) {
+	return d.find("customer " + name)
+}
+
+func (d directory) ByAgreement(_ context.Context, name string) ([]uuid.UUID, error) {
+	return d.find("agreement " + name)
+}
+
+func (d directory) ByAWSAccount(_ context.Context, name string) ([]uuid.UUID, error) {
+	return d.find("account " + name)
+}
+
+// A message finds the subscription by whichever name it has.
+func TestMessageFindsItsSubscription(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		by      string
+		message domain.MarketplaceNotified
+		found   bool
+	}{
+		"licence":                    {"", domain.MarketplaceNotified{LicenseID: "l-synced", AgreementID: "agmt-1"}, true},
+		"another licence":            {"account 1", domain.MarketplaceNotified{LicenseID: "l-other", AWSAccountID: "1"}, false},
+		"customer":                   {"customer c", domain.MarketplaceNotified{CustomerIdentifier: "c"}, true},
+		"agreement":                  {"agreement agmt-1", domain.MarketplaceNotified{AgreementID: "agmt-1", AWSAccountID: "1"}, true},
+		"account of a new agreement": {"account 1", domain.MarketplaceNotified{AgreementID: "agmt-2", AWSAccountID: "1"}, true},
+		"nothing":                    {"account 1", domain.MarketplaceNotified{AgreementID: "agmt-2"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSyncedSubscription(t)
+			s.Directory = directory{by: c.by, id: s.serving[0]}
+			s.contract[0].Dimension = "standard"
+			c.message.NotificationID, c.message.HappenedAt = "n-1", s.now
+			if err := s.Receive(t.Context(), domain.MarketplaceEvent{Kind: domain.EntitlementChanged, Message: c.message}); err != nil {
+				t.Error(err)
+			}
+			if c.found {
+				s.wants(t, "PlanChanged")
+			} else {
+				s.wants(t)
+			}
+		})
+	}
+	s := newSyncedSubscription(t)
+	s.Directory = directory{by: "account 1", broken: errors.New("no database")}
+	err := s.Receive(t.Context(), domain.MarketplaceEvent{Kind: domain.EntitlementChanged, Message: domain.MarketplaceNotified{NotificationID: "n-1", AWSAccountID: "1"}})
+	if err == nil {
+		t.Error("a message that could not be followed is done with")
+	}
+}
+
+// What changes nothing is kept and AWS is not asked; what is about another product is not even kept.
+func TestMessagesThatChangeNothing(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		kind    domain.MarketplaceEventKind
+		product string
+		kept    int
+		asked   bool
+	}{
+		"our product": {domain.EntitlementChanged, "ours", 1, true}, "no product named": {domain.EntitlementChanged, "", 1, true},
+		"another product": {domain.EntitlementChanged, "theirs", 0, false}, "a refused purchase": {domain.PurchaseRefused, "ours", 1, false},
+		"news": {domain.NothingChanged, "ours", 1, false},
+	} {
+		s := newSyncedSubscription(t)
+		s.ProductCode = "ours"
+		asked := false
+		s.asked = func() { asked = true }
+		if err := s.follow(t, c.kind, domain.MarketplaceNotified{NotificationID: "n-1", LicenseID: "l-synced", ProductCode: c.product, HappenedAt: s.now}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if kept := commandstest.Types(t, s.store, domain.NotificationStream("l-synced")); len(kept) != c.kept || asked != c.asked {
+			t.Errorf("%s: kept %v, AWS was asked: %t", name, kept, asked)
+		}
+	}
+}
+
+// What AWS lists of all licences is followed, each licence with its own; who is not listed is asked for alone.
+func TestReconcileFollowsTheList(t *testing.T) {
+	t.Parallel()
+	s := newSyncedSubscription(t)
+	list := func(licence, plan string) subscriptions.LicencedEntitlement {
+		return subscriptions.LicencedEntitlement{
+			Identity: domain.MarketplaceIdentity{LicenseARN: licence}, ContractEntitlement: domain.ContractEntitlement{Dimension: plan, Quantity: 1},
+		}
+	}
+	s.listed = []subscriptions.LicencedEntitlement{list(testLicence, "starter"), list("l-other", "business"), list(testLicence, "standard")}
+	asked := 0
+	s.asked = func() { asked++ }
+	if err := s.ReconcileEntitlements(t.Context()); err != nil {
+		t.Error(err)
+	}
+	s.wants(t, "PlanChanged")
+	changed, err := subscriptions.Commands{Executor: s.Executor}.Subscription(t.Context(), s.serving[0])
+	if err != nil || changed.Limit != 5000 || asked != 0 {
+		t.Errorf("%d calls, %v; AWS was asked %d times", changed.Limit, err, asked)
+	}
+}
+
+// One subscription that cannot be compared holds no other, and is told of; what has ended or is unknown is passed over.
+func TestReconcileGoesOn(t *testing.T) {
+	t.Parallel()
+	s := newSyncedSubscription(t)
+	good := s.serving[0]
+	bad, err := subscriptions.Commands{Executor: s.Executor}.StartSubscription(t.Context(), subscriptions.StartSubscription{
+		By: commands.NewOrigin(domain.ActorBuyer), Identity: domain.MarketplaceIdentity{AWSAccountID: "2", LicenseARN: "l-bad"},
+		Entitled: domain.Entitlement{Plan: domain.PlanStarter, Limit: 1000},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.serving = []uuid.UUID{uuid.New(), bad.State.ID, good}
+	s.listed = []subscriptions.LicencedEntitlement{
+		{Identity: domain.MarketplaceIdentity{LicenseARN: "l-bad"}, ContractEntitlement: domain.ContractEntitlement{Dimension: "platinum"}},
+		{Identity: domain.MarketplaceIdentity{LicenseARN: testLicence}, ContractEntitlement: domain.ContractEntitlement{Dimension: "standard"}},
+	}
+	if err := s.ReconcileEntitlements(t.Context()); !errors.Is(err, &domain.Error{Code: "unknown_plan"}) {
+		t.Errorf("got %v", err)
+	}
+	s.serving[0] = good
+	s.wants(t, "PlanChanged")
+	s.unlisted = errors.New("AWS is down")
+	if err := s.ReconcileEntitlements(t.Context()); !errors.Is(err, s.unlisted) {
+		t.Errorf("without a list: %v", err)
+	}
+	s.unlisted = nil
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.ReconcileEntitlements(ended); !errors.Is(err, context.Canceled) {
+		t.Errorf("after the end: %v", err)
+	}
+}
+
+// A reread follows what AWS says, and ends nothing.
+func TestReread(t *testing.T) {
+	t.Parallel()
+	s := newSyncedSubscription(t)
+	id := s.serving[0]
+	reread := func(want error, events ...string) {
+		t.Helper()
+		if err := s.RereadEntitlement(t.Context(), id); !errors.Is(err, want) {
+			t.Errorf("got %v, want %v", err, want)
+		}
+		s.wants(t, events...)
+	}
+	reread(nil)
+	s.contract[0].Dimension = "standard"
+	reread(nil, "PlanChanged")
+	s.contract = nil
+	reread(nil, "PlanChanged")
+	reread(nil, "PlanChanged")
+	s.failure = errors.New("AWS is down")
+	reread(s.failure, "PlanChanged")
+	if err := s.RereadEntitlement(t.Context(), uuid.New()); err != nil {
+		t.Errorf("of nobody: %v", err)
+	}
+}
+
+type turns struct{}
+
+// Hold implements commands.Lease: nobody else asks for it.
+func (turns) Hold(ctx context.Context, work func(ctx context.Context) error) error { return work(ctx) }
+
+// The comparison runs every half hour, whether it succeeds or not.
+func TestRunComparesOnATimer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSyncedSubscription(t)
+		asked := 0
+		s.asked = func() { asked++ }
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- s.Run(ctx, turns{}) }()
+		for i, c := range []struct {
+			wait time.Duration
+			want int
+		}{{30*time.Minute - 1, 0}, {1, 1}, {30 * time.Minute, 2}} {
+			time.Sleep(c.wait) // in the bubble's time
+			synctest.Wait()
+			if asked != c.want {
+				t.Errorf("step %d: AWS was asked %d times, want %d", i, asked, c.want)
+			}
+			s.failure = errors.New("AWS is down")
+		}
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 }
