@@ -170,9 +170,9 @@ func (a *Audit) check(r Recorded, e CheckCompleted) {
 		month.Included++
 	}
 	if month.FirstAt.IsZero() {
-		month.FirstAt = r.RecordedAt
+		month.FirstAt = e.CompletedAt
 	}
-	month.LastAt = r.RecordedAt
+	month.LastAt = e.CompletedAt
 
 	s := a.subscriptions[e.SubscriptionID]
 	if s == nil || e.SubscriptionRevision >= uint64(len(s.states)) {
@@ -237,7 +237,7 @@ func (a *Audit) month(subscription uuid.UUID, month Month) *AuditedMonth {
 
 func (a *Audit) change(r Recorded, subscription uuid.UUID, format string, args ...any) {
 	a.changes = append(a.changes, AuditedChange{
-		At: r.RecordedAt, Position: r.Position, SubscriptionID: subscription, Actor: r.Meta.Actor, What: fmt.Sprintf(format, args...),
+		At: r.Meta.OccurredAt, Position: r.Position, SubscriptionID: subscription, Actor: r.Meta.Actor, What: fmt.Sprintf(format, args...),
 	})
 }
 

@@ -37,7 +37,7 @@ type Recorded struct {
 	Stream     string
 	Revision   uint64    // place in the stream, from 0
 	Position   uint64    // commit position in the whole log, strictly growing
-	RecordedAt time.Time // the store's clock at commit; orders hours for metering, UTC
+	RecordedAt time.Time // the store's clock at the first commit, UTC; orders hours for metering. A copied log keeps it to the hour
 	Meta       Metadata
 	Event      Event
 }
