@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -185,5 +186,116 @@ func TestMailThatIsNotTakenOverIsAskedForAgain(t *testing.T) {
 		if !errors.Is(err, refusal) || accounts.Undeliverable(err) != errors.Is(refusal, accounts.ErrUndeliverable) {
 			t.Errorf("a mail that could not be sent gives %v", err)
 		}
+	}
+}
+
+// Every event that concerns the owner's access gives one mail with a link to where it is dealt with; nobody is mailed about
+// the past, and a mail that is asked for is the type of event that the log is to deliver.
+func TestNotices(t *testing.T) {
+	t.Parallel()
+	m := newMailing(t)
+	account, err := m.app.Account(t.Context(), m.customer())
+	m.must(err)
+	customer := account.CustomerID
+	reset := uuid.New()
+	for name, c := range map[string]struct {
+		event   domain.Event
+		subject string
+		says    []string
+	}{
+		"activated": {domain.AccountActivated{CustomerID: customer}, "Your Liveness Detection API account is active", []string{"https://liveness.example/console/login"}},
+		"password changed": {domain.PasswordSet{CustomerID: customer, Cause: domain.PasswordChange, SetAt: m.now},
+			"Your Liveness Detection API password was changed", []string{"20 November 2026 at 12:00 UTC", "https://liveness.example/console/password/forgot"}},
+		"password reset": {domain.PasswordSet{CustomerID: customer, Cause: domain.PasswordReset, SetAt: m.now}, "Your Liveness Detection API password was changed", nil},
+		"first password": {domain.PasswordSet{CustomerID: customer, Cause: domain.PasswordActivation, SetAt: m.now}, "", nil},
+		"primary key": {domain.KeyRegenerated{CustomerID: customer, Slot: domain.SlotPrimary, OldKey: domain.KeyDigest{Prefix: "lc_old"}, NewKey: domain.KeyDigest{Prefix: "lc_new"}, RegeneratedAt: m.now},
+			"Your Primary API key was regenerated", []string{"lc_old…", "lc_new", "https://liveness.example/console/keys"}},
+		"secondary key": {domain.KeyRegenerated{CustomerID: customer, Slot: domain.SlotSecondary, RegeneratedAt: m.now}, "Your Secondary API key was regenerated", nil},
+		"void reset":    {domain.PasswordResetRequested{CustomerID: customer, ResetID: reset, ExpiresAt: m.now.Add(time.Hour)}, "", nil},
+		"issued key":    {domain.KeyIssued{CustomerID: customer, Slot: domain.SlotPrimary}, "", nil},
+	} {
+		recorded := domain.Recorded{ID: uuid.New(), Event: c.event, Meta: domain.Metadata{OccurredAt: m.now}}
+		for age, late := range map[time.Duration]bool{0: false, 24*time.Hour - 1: false, 24 * time.Hour: true} {
+			m.box.mails = nil
+			recorded.Meta.OccurredAt = m.now.Add(-age)
+			m.must(m.handler.HandleRecorded(t.Context(), recorded))
+			if due := c.subject != "" && !late; due != (len(m.box.mails) == 1) {
+				t.Errorf("%s, %s later: %d mails", name, age, len(m.box.mails))
+				continue
+			} else if !due {
+				continue
+			}
+			mail := m.box.mails[0]
+			if mail.Subject != c.subject || mail.ID != recorded.ID || mail.To != "ada@example.com" || !slices.Contains(accounts.MailEvents(), c.event.EventType()) {
+				t.Errorf("%s: %+v", name, mail)
+			}
+			for _, text := range append(c.says, "Hello Ada <b>,") {
+				if !strings.Contains(mail.Text, text) {
+					t.Errorf("%s: the mail does not say %q: %s", name, text, mail.Text)
+				}
+			}
+		}
+	}
+}
+
+func (m *mailing) customer() uuid.UUID {
+	m.t.Helper()
+	s, err := subscriptions.Commands{Executor: m.app.Executor}.Subscription(m.t.Context(), m.id)
+	m.must(err)
+	return s.CustomerID
+}
+
+// A reset link is mailed while it works. Whose data are erased gets nothing, also while the key still exists.
+func TestResetMail(t *testing.T) {
+	t.Parallel()
+	m := newMailing(t)
+	customer, reset := m.customer(), uuid.New()
+	all, err := m.store.All()
+	m.must(err)
+	from := len(all)
+	account, err := m.app.Account(t.Context(), customer)
+	m.must(err)
+	happen := func(events ...domain.Event) {
+		t.Helper()
+		last, _, err := m.store.ReadLast(t.Context(), domain.AccountStream(customer))
+		m.must(err)
+		var proposed []commands.Proposed
+		for _, event := range events {
+			proposed = append(proposed, commands.Proposed{ID: uuid.New(), Event: event, Meta: domain.Metadata{OccurredAt: m.now}})
+		}
+		_, err = m.store.Append(t.Context(), domain.AccountStream(customer), int64(last.Revision), proposed)
+		m.must(err)
+	}
+	happen(
+		domain.EmailVerified{CustomerID: customer, VerificationID: account.VerificationID}, domain.PasswordSet{CustomerID: customer, PasswordHash: "x", Cause: domain.PasswordActivation},
+		domain.AccountActivated{CustomerID: customer}, domain.PasswordResetRequested{CustomerID: customer, ResetID: reset, ExpiresAt: m.now.Add(time.Hour)},
+	)
+	mails := m.deliver(from + 3)
+	if len(mails) != 1 || mails[0].Subject != "Reset your password for the Liveness Detection API" || !strings.Contains(mails[0].Text, "20 November 2026 at 13:00 UTC") {
+		t.Fatalf("mails: %+v", mails)
+	}
+	_, link, _ := strings.Cut(mails[0].Text, "https://liveness.example/console/password/reset?token=")
+	token, _, _ := strings.Cut(link, "\n")
+	if _, err := m.app.CheckResetLink(t.Context(), token); err != nil {
+		t.Errorf("the mailed link does not work: %v", err)
+	}
+	happen(domain.PersonalDataErased{CustomerID: customer})
+	if mails := m.deliver(from); len(mails) != 0 {
+		t.Errorf("mails after the erasure: %+v", mails)
+	}
+}
+
+// What cannot be read now is asked for again.
+func TestMailWithoutALog(t *testing.T) {
+	t.Parallel()
+	m := newMailing(t)
+	all, err := m.store.All()
+	m.must(err)
+	m.store.Inject(func(memorystore.Operation) memorystore.Fault { return memorystore.UnavailableBefore })
+	if err := m.handler.HandleRecorded(t.Context(), all[len(all)-1]); !errors.Is(err, domain.ErrUnavailable) {
+		t.Errorf("got %v", err)
+	}
+	if err := m.handler.HandleRecorded(t.Context(), domain.Recorded{Event: domain.LoginFailed{}}); err != nil {
+		t.Errorf("an event that calls for no mail: %v", err)
 	}
 }
