@@ -36,9 +36,9 @@ type Appended struct {
 // A stream with an age limit (domain.MaxAge) forgets what is older: it can no longer be read, also when that is all, while
 // revisions go on where they were. The store sets the limit when the stream is first appended to.
 //
-// Read gives at most limit events of a stream from a revision on, oldest first; none when the stream does not exist.
+// Read returns at most limit events of a stream from a revision on, oldest first; none when the stream does not exist.
 //
-// ReadLast gives the newest event of a stream; false when there is none.
+// ReadLast returns the newest event of a stream; false when there is none.
 type EventStore interface {
 	Append(ctx context.Context, stream string, expected int64, events []Proposed) (Appended, error)
 	Read(ctx context.Context, stream string, from uint64, limit int) ([]domain.Recorded, error)
@@ -63,7 +63,7 @@ func (e *ConflictError) Error() string {
 	return fmt.Sprintf("%v to revision %d", ErrConflict, e.Revision)
 }
 
-// Is says that the error is an ErrConflict.
+// Is returns whether target is ErrConflict.
 func (e *ConflictError) Is(target error) bool { return target == ErrConflict }
 
 // Barrier waits until a read model shows everything up to a commit position, on whichever node it is maintained.

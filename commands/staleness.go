@@ -13,7 +13,7 @@ import (
 // run at the same speed, not clocks that agree.
 const MaxStaleness = 250 * time.Millisecond
 
-// Fresh says whether what was asked for then may still be acted on.
+// Fresh returns whether what was asked for then may still be acted on.
 func Fresh(asked, now time.Time) bool {
 	age := now.Sub(asked)
 	return age >= 0 && age < MaxStaleness

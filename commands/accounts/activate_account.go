@@ -24,7 +24,7 @@ type Activation struct {
 	Position   uint64
 }
 
-// CheckVerificationLink says whether a link may still be used, without using it.
+// CheckVerificationLink returns what a link stands for, or why it may not be used, without using it.
 func (c *Commands) CheckVerificationLink(ctx context.Context, token string) (Link, error) {
 	link, err := c.parseLink(LinkVerification, token)
 	if err != nil {

@@ -19,10 +19,10 @@ type IssuedKey struct {
 	Position uint64
 }
 
-// Reveal gives the key itself.
+// Reveal returns the key itself.
 func (k IssuedKey) Reveal() string { return k.secret }
 
-// String gives the part that may be seen.
+// String returns the part that may be seen.
 func (k IssuedKey) String() string { return k.Prefix + "…" }
 
 // issueKeys gives a customer the first two keys, or none when they were issued before.

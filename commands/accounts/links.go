@@ -29,7 +29,7 @@ type Link struct {
 	RequestID  uuid.UUID // VerificationID or ResetID
 }
 
-// LinkToken makes the token of a link.
+// LinkToken returns the token of a link.
 func (c *Commands) LinkToken(purpose LinkPurpose, link Link) string {
 	return base64.RawURLEncoding.EncodeToString(append(link.bytes(), c.linkMAC(purpose, link)...))
 }

@@ -65,7 +65,7 @@ func (c *Commands) ConfirmLogin(ctx context.Context, user LoggedIn) error {
 	return nil
 }
 
-// accountOfMail finds the account whose login name an address is; the zero account when there is none.
+// accountOfMail returns the account whose login name an address is; the zero account when there is none.
 func (c *Commands) accountOfMail(ctx context.Context, address string) (domain.Account, error) {
 	owner, _, err := commands.Load[domain.MailAddress](ctx, c.Store, domain.MailAddressStream(mailHash(c.secret, address)))
 	if err != nil || owner.Owner == uuid.Nil {

@@ -74,7 +74,7 @@ func textProblem(label, value string) string {
 	return ""
 }
 
-// NormaliseMail gives the form of a mail address that is stored, looked up and mailed to: the domain in ASCII and
+// NormaliseMail returns the form of a mail address that is stored, looked up and mailed to: the domain in ASCII and
 // lower case as DNS has it, and the local part in lower case, because people type their own address either way.
 func NormaliseMail(address string) string {
 	address = strings.TrimSpace(address)

@@ -41,5 +41,5 @@ type Mailer interface {
 // ErrUndeliverable says that to send the same mail again is pointless.
 var ErrUndeliverable = errors.New("undeliverable")
 
-// Undeliverable says whether a failure to handle an event would only come again.
+// Undeliverable returns whether a failure to handle an event would only come again.
 func Undeliverable(err error) bool { return errors.Is(err, ErrUndeliverable) }

@@ -16,7 +16,7 @@ type ResetPassword struct {
 	Password string
 }
 
-// CheckResetLink says whether a link may still be used, without using it.
+// CheckResetLink returns what a link stands for, or why it may not be used, without using it.
 func (c *Commands) CheckResetLink(ctx context.Context, token string) (Link, error) {
 	link, err := c.parseLink(LinkPasswordReset, token)
 	if err != nil {
@@ -29,7 +29,7 @@ func (c *Commands) CheckResetLink(ctx context.Context, token string) (Link, erro
 	return link, account.CheckReset(link.RequestID, c.Now())
 }
 
-// ResetPassword runs the command and gives the customer, whose sessions are to be closed.
+// ResetPassword runs the command and returns the customer, whose sessions are to be closed.
 func (c *Commands) ResetPassword(ctx context.Context, cmd ResetPassword) (uuid.UUID, error) {
 	link, err := c.CheckResetLink(ctx, cmd.Token)
 	if err != nil {

@@ -88,7 +88,7 @@ func (m *Mails) HandleRecorded(ctx context.Context, recorded domain.Recorded) er
 	return nil
 }
 
-// mailedCustomer says whom an event could call for a mail to.
+// mailedCustomer returns whom an event could call for a mail to.
 func mailedCustomer(event domain.Event) (uuid.UUID, bool) {
 	switch e := event.(type) {
 	case domain.VerificationRequested:
@@ -105,7 +105,7 @@ func mailedCustomer(event domain.Event) (uuid.UUID, bool) {
 	return uuid.Nil, false
 }
 
-// decide says which message an event calls for, given the account as it stands now.
+// decide returns which message an event calls for, given the account as it stands now.
 func (m *Mails) decide(account domain.Account, recorded domain.Recorded, now time.Time) (message, bool) {
 	if account.Erased {
 		return message{}, false

@@ -37,7 +37,7 @@ func NewKeyAuthenticator(directory KeyDirectory, secret commands.Secret, now fun
 	return &KeyAuthenticator{directory: directory, secret: secret, now: now, recent: recent}
 }
 
-// AuthenticateKey finds the owner of a key, or returns ErrInvalidAPIKey. What was found may be MaxStaleness old;
+// AuthenticateKey returns the owner of a key, or ErrInvalidAPIKey. What was found may be MaxStaleness old;
 // RegenerateKey outlasts that. A key that was not found is looked for again each time, so that a new one works at once.
 func (a *KeyAuthenticator) AuthenticateKey(ctx context.Context, key string) (KeyOwner, error) {
 	if !domain.WellFormedKey(key) {

@@ -71,7 +71,7 @@ func (b *batcher) gather() {
 	}
 }
 
-// worthAnAppend says whether a quarter of the calls under way waits to be counted.
+// worthAnAppend returns whether a quarter of the calls under way waits to be counted.
 func (b *batcher) worthAnAppend() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -176,7 +176,7 @@ func (b *batcher) month() domain.Month {
 	return b.quota.Usage.Month
 }
 
-// takesWhole says whether all of a batch would be counted as far as is known.
+// takesWhole returns whether all of a batch would be counted as far as is known.
 func (b *batcher) takesWhole(batch []*countRequest) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

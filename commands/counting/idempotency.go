@@ -49,7 +49,7 @@ func (r *Reservation) forgetKey() {
 	close(r.ended)
 }
 
-// Prior gives the first answer to a request that was counted before. Its digest must be that of the first request.
+// Prior returns the first answer to a request that was counted before. Its digest must be that of the first request.
 func (r *Reservation) Prior(digest string) (event domain.CheckCompleted, found bool, err error) {
 	r.batcher.mu.Lock()
 	prior := r.prior

@@ -54,10 +54,10 @@ type Quota struct {
 	Usage        domain.UsageMonth
 }
 
-// Remaining is what is left of the plan, not below 0.
+// Remaining returns what is left of the plan, not below 0.
 func (s Quota) Remaining() int64 { return s.Usage.Remaining(s.Subscription.Limit) }
 
-// OverLimit is how many counted calls lie beyond the plan.
+// OverLimit returns how many counted calls lie beyond the plan.
 func (s Quota) OverLimit() int64 { return s.Usage.OverLimit(s.Subscription.Limit) }
 
 // Quota reads how a subscription stands from the log, not from memory.
@@ -84,7 +84,7 @@ func (c *UsageCounter) LastQuota(subscription uuid.UUID) (Quota, bool) {
 	return b.quota, b.loaded && b.quota.Usage.Month == domain.MonthOf(c.now())
 }
 
-// enter gives the batcher of a subscription and keeps it from being forgotten until leave.
+// enter returns the batcher of a subscription and keeps it from being forgotten until leave.
 func (c *UsageCounter) enter(subscription uuid.UUID) (*batcher, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

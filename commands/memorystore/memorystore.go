@@ -212,7 +212,7 @@ func (s *Store) firstReadable(stream string) uint64 {
 	return uint64(sort.Search(len(places), func(i int) bool { return s.log[places[i]].at.After(oldest) }))
 }
 
-// All gives the whole log in the order of commits.
+// All returns the whole log in the order of commits.
 func (s *Store) All() ([]domain.Recorded, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -21,7 +21,7 @@ const (
 	maxOpenTime = 5 * time.Minute
 )
 
-// open says whether no call may be made now.
+// open returns whether no call may be made now.
 func (b *circuitBreaker) open(now time.Time) bool { return now.Before(b.openUntil) }
 
 // batchSize is how many records the next call may have.

@@ -55,7 +55,7 @@ const ReadModelName = "metering"
 //
 // Late lists open records of all Regions whose deadline is at or before a time.
 //
-// NextDue tells when the next open record of a Region may be sent; the zero time when none is open.
+// NextDue returns when the next open record of a Region may be sent; the zero time when none is open.
 type ReadModel interface {
 	Ended(ctx context.Context) ([]EndedSubscription, error)
 	Sealed(ctx context.Context, limit int) ([]domain.SealedUsage, error)

@@ -123,7 +123,7 @@ func (m *ProcessManager) rest(ctx context.Context, wait time.Duration) bool {
 	return false
 }
 
-// Step does everything that can be done now: it seals, prepares and sends. It tells when there is more to do.
+// Step does everything that can be done now: it seals, prepares and sends. It returns when there is more to do.
 func (m *ProcessManager) Step(ctx context.Context) (next time.Time, err error) {
 	unsealed, err := m.SealEndedUsage(ctx)
 	if err != nil {
@@ -174,7 +174,7 @@ func (m *ProcessManager) alert(ctx context.Context, what string, key domain.Usag
 	}, args...)...)
 }
 
-// earlier gives the earlier of two times, of which the zero time is none.
+// earlier returns the earlier of two times, of which the zero time is none.
 func earlier(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b

@@ -10,7 +10,7 @@ import (
 )
 
 // SealEndedUsage closes the open hour of every subscription that has ended, so that it is reported at once: AWS takes it
-// for an hour only. It tells when the next one may be closed; the zero time when none waits.
+// for an hour only. It returns when the next one may be closed; the zero time when none waits.
 func (m *ProcessManager) SealEndedUsage(ctx context.Context) (next time.Time, err error) {
 	ended, err := m.Model.Ended(ctx)
 	if err != nil {

@@ -79,7 +79,7 @@ func (m *ProcessManager) sendDue(ctx context.Context, due []domain.UsageRecordKe
 // callTimeout bounds a call with the events around it.
 const callTimeout = 2 * time.Minute
 
-// takeBatch reads the next records from the log until a call is full, and gives the keys that are left. One call has
+// takeBatch reads the next records from the log until a call is full, and returns the keys that are left. One call has
 // records of one product that name their buyers the same way.
 func (m *ProcessManager) takeBatch(ctx context.Context, due []domain.UsageRecordKey, tried map[uuid.UUID]bool) ([]openRecord, []domain.UsageRecordKey, error) {
 	var batch []openRecord
@@ -162,7 +162,7 @@ func (m *ProcessManager) sendBatch(ctx context.Context, batch []openRecord) erro
 	return nil
 }
 
-// noteAttempt writes down that records are about to be sent and gives those for which that succeeded: of nodes that try
+// noteAttempt writes down that records are about to be sent and returns those for which that succeeded: of nodes that try
 // the same, one does.
 func (m *ProcessManager) noteAttempt(ctx context.Context, attempt uuid.UUID, batch []openRecord) ([]openRecord, error) {
 	noted := make([]bool, len(batch))
@@ -202,7 +202,7 @@ func (m *ProcessManager) noteAttempt(ctx context.Context, attempt uuid.UUID, bat
 	return ready, err
 }
 
-// settleAll writes down what became of an attempt and gives the action for each record.
+// settleAll writes down what became of an attempt and returns the action for each record.
 func (m *ProcessManager) settleAll(ctx context.Context, attempt uuid.UUID, batch []openRecord, answers []UsageAnswer) ([]domain.MeteringAction, error) {
 	actions := make([]domain.MeteringAction, len(batch))
 	err := m.eachRecord(batch, func(mu *sync.Mutex, i int) error {

@@ -25,7 +25,7 @@ type syncedSubscription struct {
 	now      time.Time
 	contract []domain.ContractEntitlement
 	failure  error
-	listed   []subscriptions.LicencedEntitlement // what AWS lists of all licences
+	listed   []subscriptions.LicensedEntitlement // what AWS lists of all licences
 	unlisted error
 	asked    func() // called before AWS answers; may be nil
 	serving  []uuid.UUID
@@ -43,7 +43,7 @@ func (s *syncedSubscription) Entitlements(context.Context, domain.MarketplaceIde
 }
 
 // AllEntitlements implements subscriptions.EntitlementSource.
-func (s *syncedSubscription) AllEntitlements(context.Context) ([]subscriptions.LicencedEntitlement, error) {
+func (s *syncedSubscription) AllEntitlements(context.Context) ([]subscriptions.LicensedEntitlement, error) {
 	return s.listed, s.unlisted
 }
 
@@ -334,12 +334,12 @@ func TestMessagesThatChangeNothing(t *testing.T) {
 func TestReconcileFollowsTheList(t *testing.T) {
 	t.Parallel()
 	s := newSyncedSubscription(t)
-	list := func(licence, plan string) subscriptions.LicencedEntitlement {
-		return subscriptions.LicencedEntitlement{
+	list := func(licence, plan string) subscriptions.LicensedEntitlement {
+		return subscriptions.LicensedEntitlement{
 			Identity: domain.MarketplaceIdentity{LicenseARN: licence}, ContractEntitlement: domain.ContractEntitlement{Dimension: plan, Quantity: 1},
 		}
 	}
-	s.listed = []subscriptions.LicencedEntitlement{list(testLicence, "starter"), list("l-other", "business"), list(testLicence, "standard")}
+	s.listed = []subscriptions.LicensedEntitlement{list(testLicence, "starter"), list("l-other", "business"), list(testLicence, "standard")}
 	asked := 0
 	s.asked = func() { asked++ }
 	if err := s.ReconcileEntitlements(t.Context()); err != nil {
@@ -365,7 +365,7 @@ func TestReconcileGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.serving = []uuid.UUID{uuid.New(), bad.State.ID, good}
-	s.listed = []subscriptions.LicencedEntitlement{
+	s.listed = []subscriptions.LicensedEntitlement{
 		{Identity: domain.MarketplaceIdentity{LicenseARN: "l-bad"}, ContractEntitlement: domain.ContractEntitlement{Dimension: "platinum"}},
 		{Identity: domain.MarketplaceIdentity{LicenseARN: testLicence}, ContractEntitlement: domain.ContractEntitlement{Dimension: "standard"}},
 	}

@@ -11,7 +11,7 @@ import (
 
 // Marketplace is what registration asks of AWS Marketplace.
 //
-// ResolveBuyer tells whom a registration token stands for; ErrTokenExpired or ErrTokenInvalid when it stands for nobody.
+// ResolveBuyer returns whom a registration token stands for; ErrTokenExpired or ErrTokenInvalid when it stands for nobody.
 //
 // Entitlements lists what a buyer's licence entitles to now; none when the contract has ended or is not known yet.
 //
@@ -40,11 +40,11 @@ var (
 // AllEntitlements lists the entitlements of every licence of the product.
 type EntitlementSource interface {
 	Entitlements(ctx context.Context, identity domain.MarketplaceIdentity) ([]domain.ContractEntitlement, error)
-	AllEntitlements(ctx context.Context) ([]LicencedEntitlement, error)
+	AllEntitlements(ctx context.Context) ([]LicensedEntitlement, error)
 }
 
-// LicencedEntitlement is an entitlement together with the licence that grants it.
-type LicencedEntitlement struct {
+// LicensedEntitlement is an entitlement together with the licence that grants it.
+type LicensedEntitlement struct {
 	Identity domain.MarketplaceIdentity
 	domain.ContractEntitlement
 }

@@ -29,14 +29,14 @@ func (c *Client) Entitlements(ctx context.Context, identity domain.MarketplaceId
 	return list, err
 }
 
-// LicencedEntitlement is an entitlement together with the licence that grants it.
-type LicencedEntitlement = subscriptions.LicencedEntitlement
+// LicensedEntitlement is an entitlement together with the licence that grants it.
+type LicensedEntitlement = subscriptions.LicensedEntitlement
 
 // AllEntitlements lists the entitlements of every licence of the product, to find what no notification told.
-func (c *Client) AllEntitlements(ctx context.Context) ([]LicencedEntitlement, error) {
-	var list []LicencedEntitlement
+func (c *Client) AllEntitlements(ctx context.Context) ([]LicensedEntitlement, error) {
+	var list []LicensedEntitlement
 	err := c.eachEntitlement(ctx, nil, func(e types.Entitlement) {
-		list = append(list, LicencedEntitlement{
+		list = append(list, LicensedEntitlement{
 			Identity: domain.MarketplaceIdentity{
 				AWSAccountID: aws.ToString(e.CustomerAWSAccountId), LicenseARN: aws.ToString(e.LicenseArn),
 				ProductCode: aws.ToString(e.ProductCode), CustomerIdentifier: aws.ToString(e.CustomerIdentifier),
