@@ -21,8 +21,9 @@ type StorePrepareCmd struct {
 
 // Help says which rights there are.
 func (*StorePrepareCmd) Help() string {
-	return `Creates the persistent subscriptions that are missing, which takes a user of $ops or $admins, and prints the least rights of the
-user that "serve" and "work" connect as. It may be repeated. The user needs, without being in $ops or $admins:
+	return `Creates the persistent subscriptions that are missing, which takes a user of $ops or $admins, sets the age limit of logins where an
+older program has begun a stream without it, and prints the least rights of the user that "serve" and "work" connect as. It reads
+the whole log and may be repeated. The user needs, without being in $ops or $admins:
 
   read on $all                     read models, mails, the audit, the tools, health
   read and write on own streams    every user has them by default
@@ -36,6 +37,7 @@ Examples:
 type preparedStore struct {
 	Version string                     `json:"version"` // of the event store
 	Groups  []preparedGroup            `json:"groups"`
+	Limited int                        `json:"limited"` // streams with an age limit
 	User    string                     `json:"user"`
 	Granted bool                       `json:"granted"` // the user is named as a reader of $all
 	Rights  map[string]json.RawMessage `json:"rights"`  // by the stream whose metadata, or for $settings whose last event, they are
@@ -63,6 +65,9 @@ func (c *StorePrepareCmd) Run(ctx context.Context, app *App) error {
 		return err
 	}
 	prepared.Groups = append(prepared.Groups, preparedGroup{Name: mailing.Group, Created: created})
+	if prepared.Limited, err = client.LimitAges(ctx); err != nil {
+		return err
+	}
 	rights, err := client.ReadAllRights(ctx)
 	if err != nil {
 		return err
@@ -97,6 +102,7 @@ func (c *StorePrepareCmd) print(app *App, prepared preparedStore) error {
 		}
 		fmt.Fprintf(app.Out, "persistent subscription %s: %s\n", group.Name, state)
 	}
+	fmt.Fprintf(app.Out, "streams that forget after %d days: %d\n", int(domain.LoginsMaxAge.Hours()/24), prepared.Limited)
 	granted := "is not granted yet. Run this again with --grant, or set as metadata of $all:"
 	if prepared.Granted {
 		granted = "is granted. Metadata of $all:"
