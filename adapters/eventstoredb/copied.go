@@ -104,7 +104,7 @@ func (c *Client) ReadCopied(ctx context.Context) (*Copied, error) {
 		}
 	})
 	if err != nil && !IsEnd(err) {
-		return nil, fmt.Errorf("read %s: %w", CopyStream, err)
+		return nil, fmt.Errorf("read %s: %w", CopyStream, lacks("read stream "+CopyStream, err))
 	}
 	copied := &Copied{times: map[place]time.Time{}}
 	for _, event := range events {

@@ -62,6 +62,10 @@ func (f *front) deny(err error) {
 func (f *front) pass(down grpc.ServerStream, target *grpc.ClientConn) error {
 	method, _ := grpc.MethodFromServerStream(down)
 	header, _ := metadata.FromIncomingContext(down.Context())
+	var first []byte
+	if err := down.RecvMsg(&first); err != nil { // what the call is about, which rights depend on
+		return err
+	}
 	if err := f.refuse(method, header); err != nil {
 		return err
 	}
@@ -75,13 +79,10 @@ func (f *front) pass(down grpc.ServerStream, target *grpc.ClientConn) error {
 		return err
 	}
 	go func() {
-		for {
-			var message []byte
+		for message := first; up.SendMsg(&message) == nil; {
+			message = nil
 			if down.RecvMsg(&message) != nil {
 				_ = up.CloseSend()
-				return
-			}
-			if up.SendMsg(&message) != nil {
 				return
 			}
 		}

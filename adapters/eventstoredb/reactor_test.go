@@ -66,7 +66,7 @@ func TestReactorNeedsNoRightToCreate(t *testing.T) {
 	n := nodetest.Start(t, node.Config{})
 	var asked atomic.Int64
 	f := newFront(t, n.Addr(), func(method string, _ metadata.MD) error {
-		if strings.HasSuffix(method, "PersistentSubscriptions/Read") || strings.Contains(method, "ServerFeatures") {
+		if !strings.Contains(method, "PersistentSubscriptions/") || strings.HasSuffix(method, "/Read") {
 			return nil
 		}
 		asked.Add(1)

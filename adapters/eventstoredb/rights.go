@@ -11,14 +11,21 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/domain"
 )
 
-// CheckRights says which right the user lacks of those that the product needs on streams of these names: to read them, and
-// to append to them. It leaves nothing in the log: the append expects an event that is not there, which the store looks at
-// after the rights. That $all can be read is what Check finds out.
+// CheckRights says which right the user lacks of those that the product needs on streams of these names: to read them, to
+// append to them and, where they forget, to write their metadata. It leaves nothing in the log: no stream has these names,
+// and the append expects an event that is not there, which the store looks at after the rights. That $all can be read is
+// what Check finds out.
 func (c *Client) CheckRights(ctx context.Context, streams ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
+	for _, stream := range streams {
+		if domain.MaxAge(stream) > 0 {
+			streams = append(streams, "$$"+stream)
+		}
+	}
 	for _, stream := range streams {
 		_, err := call(ctx, c, func(ctx context.Context, client *esdb.Client) (struct{}, error) {
 			reading, err := client.ReadStream(ctx, stream, esdb.ReadStreamOptions{Direction: esdb.Backwards, From: esdb.End{}}, 1)
@@ -34,10 +41,8 @@ func (c *Client) CheckRights(ctx context.Context, streams ...string) error {
 		if err != nil {
 			return lacks("read stream "+stream, err)
 		}
-		_, err = call(ctx, c, func(ctx context.Context, client *esdb.Client) (*esdb.WriteResult, error) {
-			return client.AppendToStream(ctx, stream, esdb.AppendToStreamOptions{ExpectedRevision: esdb.Revision(0)},
-				esdb.EventData{EventID: uuid.New(), EventType: "RightsChecked", ContentType: esdb.ContentTypeJson, Data: []byte("{}")})
-		})
+		_, err = c.append(ctx, stream, esdb.Revision(0),
+			esdb.EventData{EventID: uuid.New(), EventType: "RightsChecked", ContentType: esdb.ContentTypeJson, Data: []byte("{}")})
 		if err != nil && !errors.Is(err, commands.ErrConflict) {
 			return lacks("append to stream "+stream, err)
 		}
@@ -144,10 +149,8 @@ func (c *Client) GrantAll(ctx context.Context, rights *AllRights, user string) e
 	if err != nil {
 		return err
 	}
-	_, err = call(ctx, c, func(ctx context.Context, client *esdb.Client) (*esdb.WriteResult, error) {
-		return client.AppendToStream(ctx, allMetadata, esdb.AppendToStreamOptions{ExpectedRevision: rights.revision},
-			esdb.EventData{EventID: uuid.New(), EventType: "$metadata", ContentType: esdb.ContentTypeJson, Data: metadata})
-	})
+	_, err = c.append(ctx, allMetadata, rights.revision,
+		esdb.EventData{EventID: uuid.New(), EventType: "$metadata", ContentType: esdb.ContentTypeJson, Data: metadata})
 	if err != nil {
 		return fmt.Errorf("let %s read $all: %w", user, lacks("write the metadata of $all (that takes a user of $admins)", err))
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"strings"
 
@@ -45,19 +46,31 @@ func (s *Store) Append(ctx context.Context, stream string, expected int64, event
 	}
 	attempt, cancel := context.WithTimeout(ctx, appendTimeout)
 	defer cancel()
-	appended, err := call(attempt, s.client, func(ctx context.Context, client *esdb.Client) (commands.Appended, error) {
-		result, err := client.AppendToStream(ctx, stream, esdb.AppendToStreamOptions{ExpectedRevision: expectedRevision(expected)}, data...)
-		if err != nil {
-			return commands.Appended{}, err
-		}
-		return commands.Appended{Revision: result.NextExpectedVersion, Position: result.CommitPosition}, nil
-	})
-	if errors.Is(err, io.EOF) {
-		// The node answered before it had read everything, which the client does not look at. Whoever is asked to read gives
-		// the same answer whole: that another node is the leader now, for one, and the client follows it.
-		_ = s.client.Ping(attempt)
+	result, err := s.client.append(attempt, stream, expectedRevision(expected), data...)
+	if err != nil {
+		return commands.Appended{}, lacks("append to stream "+stream, err)
 	}
-	return appended, lacks("write to "+stream, err)
+	return commands.Appended{Revision: result.NextExpectedVersion, Position: result.CommitPosition}, nil
+}
+
+// append appends to a stream.
+func (c *Client) append(ctx context.Context, stream string, expected esdb.ExpectedRevision, events ...esdb.EventData) (*esdb.WriteResult, error) {
+	send := func(expected esdb.ExpectedRevision, events ...esdb.EventData) (*esdb.WriteResult, error) {
+		return call(ctx, c, func(ctx context.Context, client *esdb.Client) (*esdb.WriteResult, error) {
+			return client.AppendToStream(ctx, stream, esdb.AppendToStreamOptions{ExpectedRevision: expected}, events...)
+		})
+	}
+	result, err := send(expected, events...)
+	if !errors.Is(err, io.EOF) {
+		return result, err
+	}
+	// The node refused before everything was sent, so that nothing is written, and the client does not read why: another
+	// leader, a right that is missing. It does for an append that is too short to be cut off, and that has nothing to write.
+	_, why := send(esdb.Revision(math.MaxInt64))
+	if why != nil && !errors.Is(why, commands.ErrConflict) && !errors.Is(why, io.EOF) {
+		return nil, why
+	}
+	return nil, err
 }
 
 func expectedRevision(expected int64) esdb.ExpectedRevision {
