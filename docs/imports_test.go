@@ -25,7 +25,7 @@ var rank = map[string]int{"domain": 0, "inference": 0, "commands": 1, "projectio
 
 // pure is all that domain may import: no I/O, no clock, no randomness.
 var pure = []string{
-	"cmp", "encoding/json", "errors", "fmt", "math", "slices", "sort", "strconv", "strings", "time", "unicode", "unicode/utf8",
+	"cmp", "encoding/json", "errors", "fmt", "maps", "math", "slices", "sort", "strconv", "strings", "time", "unicode", "unicode/utf8",
 	"github.com/google/uuid",
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/pas-ta/liveness/adapters/eventstoredb"
 	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/domain/audit"
 )
 
 // AuditCmd replays the log and proves its counts.
@@ -38,11 +39,11 @@ Examples:
 
 // auditReport is what --json prints.
 type auditReport struct {
-	Events   int64                  `json:"events"` // ours
-	Others   int64                  `json:"others"` // of programs that share the log
-	Months   []domain.AuditedMonth  `json:"months"`
-	Changes  []domain.AuditedChange `json:"changes"`
-	Findings []domain.AuditFinding  `json:"findings"`
+	Events   int64           `json:"events"` // ours
+	Others   int64           `json:"others"` // of programs that share the log
+	Months   []audit.Month   `json:"months"`
+	Changes  []audit.Change  `json:"changes"`
+	Findings []audit.Finding `json:"findings"`
 }
 
 // Run replays and prints.
@@ -56,29 +57,17 @@ func (c *AuditCmd) Run(ctx context.Context, app *App) error {
 		return err
 	}
 	defer stop()
-	audit, reader := domain.NewAudit(), eventstoredb.NewReader(client, domain.NewRegistry())
-	if err := client.Follow(ctx, 0, false, func(raw *esdb.RecordedEvent) error {
-		if !reader.Owns(raw) {
-			audit.PassOver(reader.Locate(raw), raw.EventType)
-			return nil
-		}
-		recorded, err := reader.Decode(raw)
-		if err != nil {
-			audit.Unreadable(recorded, err)
-			return nil
-		}
-		audit.Observe(recorded)
-		return nil
-	}); err != nil {
+	replayed, err := replay(ctx, client)
+	if err != nil {
 		return err
 	}
-	report := auditReport{Events: audit.Events(), Others: audit.Others(), Months: []domain.AuditedMonth{}, Changes: []domain.AuditedChange{}, Findings: audit.Findings()}
-	for _, month := range audit.Months() {
+	report := auditReport{Events: replayed.Events(), Others: replayed.Others(), Months: []audit.Month{}, Changes: []audit.Change{}, Findings: replayed.Findings()}
+	for _, month := range replayed.Months() {
 		if wanted(month.SubscriptionID, month.Month) {
 			report.Months = append(report.Months, month)
 		}
 	}
-	for _, change := range audit.Changes() {
+	for _, change := range replayed.Changes() {
 		if wanted(change.SubscriptionID, domain.MonthOf(change.At)) {
 			report.Changes = append(report.Changes, change)
 		}
@@ -90,6 +79,24 @@ func (c *AuditCmd) Run(ctx context.Context, app *App) error {
 		return &ExitError{Code: exitFindings, Err: fmt.Errorf("the log contradicts the rules in %d places", len(report.Findings))}
 	}
 	return nil
+}
+
+// replay audits the whole log.
+func replay(ctx context.Context, client *eventstoredb.Client) (*audit.Audit, error) {
+	replayed, reader := audit.New(), eventstoredb.NewReader(client, domain.NewRegistry())
+	return replayed, client.Follow(ctx, 0, false, func(raw *esdb.RecordedEvent) error {
+		if !reader.Owns(raw) {
+			replayed.PassOver(reader.Locate(raw), raw.EventType)
+			return nil
+		}
+		recorded, err := reader.Decode(raw)
+		if err != nil {
+			replayed.Unreadable(recorded, err)
+			return nil
+		}
+		replayed.Observe(recorded)
+		return nil
+	})
 }
 
 func (c *AuditCmd) filter() (func(uuid.UUID, domain.Month) bool, error) {
@@ -130,7 +137,7 @@ func (c *AuditCmd) print(app *App, report auditReport) error {
 		}
 	}
 	for _, f := range report.Findings {
-		fmt.Fprintf(app.Out, "\n%s@%d (position %d): %s", f.Stream, f.Revision, f.Position, f.Problem)
+		fmt.Fprintf(app.Out, "\n%s", f)
 	}
 	_, err := fmt.Fprintf(app.Out, "\n%d events of ours read, %d of others passed over, %d findings\n", report.Events, report.Others, len(report.Findings))
 	return err

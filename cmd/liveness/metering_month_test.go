@@ -14,6 +14,7 @@ import (
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/metering"
 	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/domain/audit"
 )
 
 // monthScale is how much of a month is simulated.
@@ -303,7 +304,7 @@ func (m *monthRun) prove(begun time.Time) {
 		}
 		t.Errorf("difference: %+v", f)
 	}
-	accounts := map[uuid.UUID]domain.MeteringAccount{}
+	accounts := map[uuid.UUID]audit.Account{}
 	var counted, accepted, writtenOff int64
 	for _, a := range report.Accounts {
 		accounts[a.SubscriptionID] = a

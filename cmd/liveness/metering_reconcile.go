@@ -10,7 +10,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/google/uuid"
 
 	"github.com/pas-ta/liveness/adapters/awssim"
@@ -18,6 +17,7 @@ import (
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/metering"
 	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/domain/audit"
 	"github.com/pas-ta/liveness/projections"
 )
 
@@ -41,7 +41,7 @@ Example:
 
 // reconciliation is what --json prints.
 type reconciliation struct {
-	domain.MeteringReport
+	audit.Settlement
 	Compared []string `json:"compared"` // what was compared with the log
 	Events   int64    `json:"events"`
 }
@@ -96,23 +96,11 @@ func (c *MeteringReconcileCmd) Run(ctx context.Context, app *App) error {
 
 func (c *MeteringReconcileCmd) settle(ctx context.Context, app *App, client *eventstoredb.Client, model *projections.Metering) (reconciliation, error) {
 	result := reconciliation{Compared: []string{"outcome events"}}
-	audit, reader := domain.NewMeteringAudit(), eventstoredb.NewReader(client, domain.NewRegistry())
-	err := client.Follow(ctx, 0, false, func(raw *esdb.RecordedEvent) error {
-		if !reader.Owns(raw) {
-			return nil
-		}
-		recorded, err := reader.Decode(raw)
-		if err != nil {
-			return fmt.Errorf("the log cannot be read: %w", err)
-		}
-		result.Events++
-		audit.Add(recorded)
-		return nil
-	})
+	replayed, err := replay(ctx, client)
 	if err != nil {
 		return result, err
 	}
-	result.MeteringReport = audit.Report()
+	result.Settlement, result.Events = replayed.Settle(), replayed.Events()
 	overages, err := model.Overages(ctx)
 	if err != nil {
 		return result, err
@@ -124,14 +112,14 @@ func (c *MeteringReconcileCmd) settle(ctx context.Context, app *App, client *eve
 		return result, err
 	}
 	if asked {
-		audit.CompareWithAWS(&result.MeteringReport, billed)
+		replayed.CompareWithAWS(&result.Settlement, billed)
 		result.Compared = append(result.Compared, "AWS simulator")
 	}
 	return result, nil
 }
 
 // compareOverages tells where the read model shows other accounts than the log.
-func compareOverages(accounts []domain.MeteringAccount, overages []projections.LicenceOverage) (findings []domain.MeteringFinding) {
+func compareOverages(accounts []audit.Account, overages []projections.LicenceOverage) (findings []audit.Finding) {
 	shown := map[uuid.UUID]projections.ReportedOverage{}
 	for _, s := range overages {
 		shown[s.SubscriptionID] = s.ReportedOverage
@@ -140,11 +128,11 @@ func compareOverages(accounts []domain.MeteringAccount, overages []projections.L
 		s := shown[a.SubscriptionID]
 		delete(shown, a.SubscriptionID)
 		if s.Counted != a.Counted || s.Accepted != a.Accepted || s.Pending != a.Pending || s.CarriedOpen != a.CarriedOpen || s.WrittenOff != a.WrittenOff {
-			findings = append(findings, domain.MeteringFinding{SubscriptionID: a.SubscriptionID, Text: fmt.Sprintf("the read model shows %+v, the log holds %+v", s, a)})
+			findings = append(findings, audit.Finding{SubscriptionID: a.SubscriptionID, Problem: fmt.Sprintf("the read model shows %+v, the log holds %+v", s, a)})
 		}
 	}
 	for id := range shown {
-		findings = append(findings, domain.MeteringFinding{SubscriptionID: id, Text: "the read model shows a subscription that the log does not hold"})
+		findings = append(findings, audit.Finding{SubscriptionID: id, Problem: "the read model shows a subscription that the log does not hold"})
 	}
 	return findings
 }
@@ -153,7 +141,7 @@ func compareOverages(accounts []domain.MeteringAccount, overages []projections.L
 const devAWS = "http://127.0.0.1:8081"
 
 // billed asks the simulator what it holds; asked is false when there is none to ask.
-func (c *MeteringReconcileCmd) billed(ctx context.Context) (billed []domain.BilledUsage, asked bool, err error) {
+func (c *MeteringReconcileCmd) billed(ctx context.Context) (billed []audit.Billed, asked bool, err error) {
 	address := c.Simulator
 	switch {
 	case address == "none", address == "" && (c.EventStore != "" || c.Postgres != ""):
@@ -192,14 +180,14 @@ func simulatedRecords(ctx context.Context, address string) ([]awssim.Record, err
 }
 
 // billedUsage is what the simulator holds, in the terms of the log.
-func billedUsage(records []awssim.Record) []domain.BilledUsage {
-	billed := make([]domain.BilledUsage, len(records))
+func billedUsage(records []awssim.Record) []audit.Billed {
+	billed := make([]audit.Billed, len(records))
 	for i, r := range records {
 		buyer := domain.LicenceID(r.LicenseARN)
 		if len(buyer) < 2 || buyer[:2] != "l-" {
 			buyer = r.Customer
 		}
-		billed[i] = domain.BilledUsage{Buyer: buyer, Dimension: r.Dimension, Hour: r.Hour, Quantity: r.Quantity, RecordID: r.ID}
+		billed[i] = audit.Billed{Buyer: buyer, Dimension: r.Dimension, Hour: r.Hour, Quantity: r.Quantity, RecordID: r.ID}
 	}
 	return billed
 }
@@ -207,7 +195,7 @@ func billedUsage(records []awssim.Record) []domain.BilledUsage {
 func (r reconciliation) print(app *App) error {
 	table := tabwriter.NewWriter(app.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "SUBSCRIPTION\tLICENCE\tCOUNTED\tACCEPTED\tPENDING\tCARRIED OPEN\tWRITTEN OFF\tDIFFERENCE")
-	var total domain.MeteringAccount
+	var total audit.Account
 	for _, a := range r.Accounts {
 		if a.Counted == 0 && a.Accepted == 0 && a.Pending == 0 && a.WrittenOff == 0 {
 			continue
@@ -223,7 +211,7 @@ func (r reconciliation) print(app *App) error {
 	fmt.Fprintf(app.Out, "\n%d records: %d sent, %d repetitions, %d accepted, %d carried, %d rejected, %d quarantined, %d open (%d of them held by AWS already)\n",
 		r.Records, r.Sent, r.Repeated, r.Accepted, r.Carried, r.Rejected, r.Quarantined, r.Open, r.InFlight)
 	for _, f := range r.Findings {
-		fmt.Fprintf(app.Out, "DIFFERENCE  subscription %s, position %d: %s\n", f.SubscriptionID, f.Position, f.Text)
+		fmt.Fprintf(app.Out, "DIFFERENCE  %s\n", f)
 	}
 	_, err := fmt.Fprintf(app.Out, "%d events compared with %v: %d differences\n", r.Events, r.Compared, len(r.Findings))
 	return err

@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -33,6 +32,7 @@ import (
 	"github.com/pas-ta/liveness/commands/metering"
 	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/domain/audit"
 	"github.com/pas-ta/liveness/projections"
 	"github.com/pas-ta/liveness/projections/engine"
 )
@@ -253,23 +253,19 @@ func (s *watchedStore) newestOf(eventTypes []string) (position uint64) {
 }
 
 // audit settles the accounts as `metering reconcile` does.
-func (w *meteredWorld) audit() domain.MeteringReport {
+func (w *meteredWorld) audit() audit.Settlement {
 	w.t.Helper()
 	w.settle()
-	audit, reader := domain.NewMeteringAudit(), eventstoredb.NewReader(w.client, domain.NewRegistry())
-	w.must(w.client.Follow(w.t.Context(), 0, false, func(raw *esdb.RecordedEvent) error {
-		recorded, err := reader.Decode(raw)
-		audit.Add(recorded)
-		return err
-	}))
-	report := audit.Report()
+	replayed, err := replay(w.t.Context(), w.client)
+	w.must(err)
+	settled := replayed.Settle()
 	records, err := w.sim.Records(w.t.Context(), awssim.RecordFilter{})
 	w.must(err)
-	audit.CompareWithAWS(&report, billedUsage(records))
+	replayed.CompareWithAWS(&settled, billedUsage(records))
 	overages, err := w.model.Overages(w.t.Context())
 	w.must(err)
-	report.Findings = append(report.Findings, compareOverages(report.Accounts, overages)...)
-	return report
+	settled.Findings = append(settled.Findings, compareOverages(settled.Accounts, overages)...)
+	return settled
 }
 
 // take hands a message to the worker as the queue does.

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -78,13 +77,9 @@ func TestStoreCopyKeepsTheBill(t *testing.T) {
 	client, err := eventstoredb.Connect(target.ConnectionString(), w.log)
 	w.must(err)
 	t.Cleanup(func() { _ = client.Close() })
-	audit, reader := domain.NewMeteringAudit(), eventstoredb.NewReader(client, domain.NewRegistry())
-	w.must(client.Follow(t.Context(), 0, false, func(raw *esdb.RecordedEvent) error {
-		recorded, err := reader.Decode(raw)
-		audit.Add(recorded)
-		return err
-	}))
-	after := audit.Report()
+	replayed, err := replay(t.Context(), client)
+	w.must(err)
+	after := replayed.Settle()
 	before.InFlight = after.InFlight
 	if diff := cmp.Diff(before, after); diff != "" {
 		t.Errorf("metering accounts (-source +copy):\n%s", diff)

@@ -22,6 +22,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/node/store"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/domain/audit"
 )
 
 // log is a node, what tests do with it, and a clock that it stamps events by.
@@ -241,25 +242,21 @@ func TestCopyThereAndBack(t *testing.T) {
 	}
 }
 
-// auditsOf replays a log as the audits do.
-func auditsOf(t *testing.T, l *log) (*domain.Audit, domain.MeteringReport) {
+// audited replays a log as the audits do.
+func audited(t *testing.T, l *log) *audit.Audit {
 	t.Helper()
-	audit, metering, reader := domain.NewAudit(), domain.NewMeteringAudit(), eventstoredb.NewReader(l.client, domain.NewRegistry())
+	replayed, reader := audit.New(), eventstoredb.NewReader(l.client, domain.NewRegistry())
 	if err := l.client.Follow(t.Context(), 0, false, func(raw *esdb.RecordedEvent) error {
 		if !domain.NewRegistry().Owns(raw.StreamID, raw.EventType) {
 			return nil
 		}
 		recorded, err := reader.Decode(raw)
-		if err != nil {
-			return err
-		}
-		audit.Observe(recorded)
-		metering.Add(recorded)
-		return nil
+		replayed.Observe(recorded)
+		return err
 	}); err != nil {
 		t.Fatal(err)
 	}
-	return audit, metering.Report()
+	return replayed
 }
 
 func TestCopyAuditsTheSame(t *testing.T) {
@@ -270,16 +267,15 @@ func TestCopyAuditsTheSame(t *testing.T) {
 	if _, err := logcopy.Run(t.Context(), between(from, to)); err != nil {
 		t.Fatal(err)
 	}
-	source, sourceMetering := auditsOf(t, from)
-	target, targetMetering := auditsOf(t, to)
+	source, target := audited(t, from), audited(t, to)
 	if diff := cmp.Diff(source.Months(), target.Months()); diff != "" {
 		t.Errorf("audited months (-source +target):\n%s", diff)
 	}
-	withoutPositions := cmpopts.IgnoreFields(domain.AuditedChange{}, "Position")
+	withoutPositions := cmp.Options{cmpopts.IgnoreFields(audit.Change{}, "Position"), cmpopts.IgnoreFields(audit.Finding{}, "Position")}
 	if diff := cmp.Diff(source.Changes(), target.Changes(), withoutPositions); diff != "" || len(source.Changes()) == 0 {
 		t.Errorf("audited changes (-source +target):\n%s", diff)
 	}
-	if diff := cmp.Diff(sourceMetering, targetMetering); diff != "" {
+	if diff := cmp.Diff(source.Settle(), target.Settle(), withoutPositions); diff != "" {
 		t.Errorf("metering (-source +target):\n%s", diff)
 	}
 }

@@ -1,0 +1,168 @@
+// Package audit replays a log and proves what it says from nothing else: every counted call is decided again on the state
+// it was decided on, and what was counted beyond the plans is settled against what became of it. Whatever contradicts the
+// rules of package domain is a finding. It is as pure as the domain; nothing here decides anything new.
+package audit
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/pas-ta/liveness/domain"
+)
+
+// Audit replays a log, oldest event first. It trusts nothing but the events.
+type Audit struct {
+	position      uint64
+	streams       map[string]uint64 // next revision of each stream
+	subscriptions map[uuid.UUID]*subscription
+	records       map[uuid.UUID]*record
+	months        map[monthKey]*Month
+	windows       map[windowKey]*window
+	sealed        time.Time // the newest sealed hour
+	changes       []Change
+	findings      []Finding
+	events        int64
+	others        int64
+}
+
+// subscription keeps the state after every event: a call names the one it was decided on.
+type subscription struct {
+	states []domain.Subscription
+	usage  map[domain.Month]domain.UsageMonth
+	ended  bool  // its usage is sealed: none is taken any more
+	late   int64 // calls beyond the plan that came behind the seal: written off
+}
+
+// newest returns the state as of now.
+func (s *subscription) newest() domain.Subscription {
+	if len(s.states) == 0 {
+		return domain.Subscription{}
+	}
+	return s.states[len(s.states)-1]
+}
+
+// Finding is a place where the log contradicts the rules, or another account of it.
+type Finding struct {
+	Position       uint64    `json:"position,omitempty"` // in the log; 0 when no single event is at fault
+	Stream         string    `json:"stream,omitempty"`
+	Revision       uint64    `json:"revision"`
+	SubscriptionID uuid.UUID `json:"subscriptionId,omitzero"` // whom it concerns, when that is known
+	Problem        string    `json:"problem"`
+}
+
+// String writes the finding in a line.
+func (f Finding) String() string {
+	switch {
+	case f.Stream != "":
+		return fmt.Sprintf("%s@%d (position %d): %s", f.Stream, f.Revision, f.Position, f.Problem)
+	case f.SubscriptionID != uuid.Nil:
+		return fmt.Sprintf("subscription %s: %s", f.SubscriptionID, f.Problem)
+	}
+	return f.Problem
+}
+
+// New begins at the start of a log.
+func New() *Audit {
+	return &Audit{
+		streams: map[string]uint64{}, subscriptions: map[uuid.UUID]*subscription{}, records: map[uuid.UUID]*record{},
+		months: map[monthKey]*Month{}, windows: map[windowKey]*window{},
+	}
+}
+
+// Observe takes the next event of ours in the log.
+func (a *Audit) Observe(r domain.Recorded) {
+	a.events++
+	if r.Position <= a.position {
+		a.find(r, uuid.Nil, "its position does not follow %d", a.position)
+	}
+	a.position = r.Position
+	// A stream with an age limit forgets its first events; every other begins at 0 and has no gap.
+	if next, known := a.streams[r.Stream]; r.Revision != next && (known || domain.MaxAge(r.Stream) == 0) {
+		a.find(r, uuid.Nil, "the stream's next revision is %d", next)
+	}
+	a.streams[r.Stream] = r.Revision + 1
+
+	switch e := r.Event.(type) {
+	case domain.SubscriptionStarted, domain.PlanChanged, domain.OverageSwitched, domain.AgreementLinked, domain.UnsubscribeRequested,
+		domain.SubscriptionRenewed, domain.SubscriptionEnded:
+		a.followSubscription(r)
+	case domain.KeyIssued:
+		a.change(r, e.SubscriptionID, "%s key %s issued", e.Slot, e.Key.Prefix)
+	case domain.KeyRegenerated:
+		a.change(r, e.SubscriptionID, "%s key %s replaced by %s", e.Slot, e.OldKey.Prefix, e.NewKey.Prefix)
+	case domain.CheckCompleted:
+		a.decideCall(r, e)
+		a.meterCall(r, e)
+	default:
+		a.followMetering(r)
+	}
+}
+
+// Unreadable takes an event of ours that cannot be decoded.
+func (a *Audit) Unreadable(r domain.Recorded, err error) {
+	a.events++
+	a.position = r.Position
+	a.streams[r.Stream] = r.Revision + 1
+	a.find(r, uuid.Nil, "it cannot be read: %v", err)
+}
+
+// PassOver takes an event of another program, which says nothing of ours. In a stream of ours, though, it has taken a place
+// that no event of ours can have: the length of a usage stream is a count.
+func (a *Audit) PassOver(r domain.Recorded, eventType string) {
+	a.others++
+	if _, known := a.streams[r.Stream]; known {
+		a.find(r, uuid.Nil, "%s, which is none of this program's events, stands in a stream of ours", eventType)
+		a.streams[r.Stream] = r.Revision + 1
+	}
+}
+
+func (a *Audit) followSubscription(r domain.Recorded) {
+	id, err := uuid.Parse(strings.TrimPrefix(r.Stream, string(domain.CategorySubscription)+"-"))
+	if err != nil {
+		a.find(r, uuid.Nil, "%s stands in a stream of another kind", r.Event.EventType())
+		return
+	}
+	s := a.subscription(id)
+	s.states = append(s.states, s.newest().Fold(r.Event))
+	switch e := r.Event.(type) {
+	case domain.SubscriptionStarted:
+		a.change(r, id, "subscription started: %s, %d calls a month", e.Plan, e.Limit)
+	case domain.PlanChanged:
+		a.change(r, id, "plan changed from %s (%d) to %s (%d)", e.FromPlan, e.FromLimit, e.Plan, e.Limit)
+	case domain.OverageSwitched:
+		a.change(r, id, "over-limit behaviour switched from %s to %s", e.From, e.To)
+	case domain.UnsubscribeRequested:
+		a.change(r, id, "unsubscription requested")
+	case domain.SubscriptionRenewed:
+		a.change(r, id, "subscription renewed")
+	case domain.SubscriptionEnded:
+		a.change(r, id, "subscription ended: %s", e.Reason)
+	}
+}
+
+func (a *Audit) subscription(id uuid.UUID) *subscription {
+	s := a.subscriptions[id]
+	if s == nil {
+		s = &subscription{usage: map[domain.Month]domain.UsageMonth{}}
+		a.subscriptions[id] = s
+	}
+	return s
+}
+
+func (a *Audit) find(r domain.Recorded, concerned uuid.UUID, format string, args ...any) {
+	a.findings = append(a.findings, Finding{
+		Position: r.Position, Stream: r.Stream, Revision: r.Revision, SubscriptionID: concerned, Problem: fmt.Sprintf(format, args...),
+	})
+}
+
+// Events returns how many events of ours were observed.
+func (a *Audit) Events() int64 { return a.events }
+
+// Others returns how many events of other programs were passed over.
+func (a *Audit) Others() int64 { return a.others }
+
+// Findings returns where the log contradicts the rules, in its order; none is the proof.
+func (a *Audit) Findings() []Finding { return a.findings }
