@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+
 	"github.com/pas-ta/liveness/commands"
 )
 
@@ -14,9 +16,16 @@ import (
 // beside the callers, until it answers; while it has not done so for downAfter, calls fail at once. Callers are never the
 // ones that try whether it is back: on a node that hangs each of them would wait for its whole deadline.
 //
+// A leader without a quorum still answers reads for a while. Whether it can write shows in appends alone, and nothing could
+// be appended to try that is not wanted: while appends stay unanswered, one caller's is let through from time to time.
+//
 // The zero value is ready.
 type availability struct {
-	mu       sync.Mutex
+	mu         sync.Mutex
+	unanswered time.Time // when the first append was sent of those that are unanswered, with none answered since; zero if none
+	tried      time.Time // when the last of them was given up, or one was let through to try
+	refusing   bool      // appends fail at once, but for the one that is let through
+
 	down     error     // why calls fail at once; nil while they are made
 	answered time.Time // when a call was answered last
 	stop     context.CancelFunc
@@ -28,6 +37,11 @@ const (
 	downAfter     = 3 * time.Second
 	probeInterval = 250 * time.Millisecond
 	probeTimeout  = 2 * time.Second
+	// appendsDownAfter leaves time for a second attempt of the append that first finds out.
+	appendsDownAfter    = 5 * time.Second
+	appendTrialInterval = 2 * time.Second
+	// appendsApart is how far apart two unanswered appends are no outage any more.
+	appendsApart = 30 * time.Second
 )
 
 // known returns why the store is known to be down.
@@ -49,6 +63,45 @@ func (a *availability) observe(c *Client, err error) {
 		ctx, stop := context.WithCancel(context.Background())
 		a.stop = stop
 		a.probing.Go(func() { a.probe(ctx, c) })
+	}
+}
+
+// admitAppend returns why an append is not to be sent.
+func (a *availability) admitAppend() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := time.Now()
+	if !a.refusing {
+		return nil
+	}
+	if now.Sub(a.tried) < appendTrialInterval {
+		return fmt.Errorf("%w: it answers reads, and has answered no append for %v", commands.ErrStoreDown, now.Sub(a.unanswered).Round(time.Second))
+	}
+	a.tried = now
+	return nil
+}
+
+// observeAppend takes note of how an append ended that was sent at a time.
+func (a *availability) observeAppend(c *Client, sent time.Time, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case err == nil, hasCode(err, esdb.ErrorCodeNotLeader): // the next one goes to another node
+		if a.refusing {
+			c.log.Info("event store takes appends again", "after", time.Since(a.unanswered).Round(time.Millisecond))
+		}
+		a.unanswered, a.refusing = time.Time{}, false
+	case !errors.Is(err, commands.ErrStoreUnavailable), errors.Is(err, commands.ErrStoreDown), errors.Is(err, context.Canceled):
+		// Neither says whether it can write.
+	default:
+		if a.unanswered.IsZero() || !a.refusing && sent.Sub(a.tried) > appendsApart {
+			a.unanswered = sent
+		}
+		a.tried = time.Now()
+		if !a.refusing && a.tried.Sub(a.unanswered) >= appendsDownAfter {
+			a.refusing = true
+			c.log.Warn("event store answers no appends; until it does, they are refused at once", "error", err)
+		}
 	}
 }
 
@@ -77,12 +130,20 @@ func (a *availability) probe(ctx context.Context, c *Client) {
 		}
 		if time.Since(asked) >= probeTimeout {
 			c.replace(client) // its connection is to a node that hangs; discovery may find another
+			a.forgetAppends()
 		}
 		if time.Since(began) >= downAfter && a.known() == nil {
 			a.declareDown(ctx, c, err)
 		}
 		pause(ctx, probeInterval)
 	}
+}
+
+// forgetAppends lets appends through to a node that none was sent to yet.
+func (a *availability) forgetAppends() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.unanswered, a.refusing = time.Time{}, false
 }
 
 func (a *availability) answeredSince(t time.Time) bool {

@@ -136,6 +136,48 @@ func TestNodeThatHangs(t *testing.T) {
 	})
 }
 
+// Without a quorum the leader answers reads and no append: soon appends are refused at once, and when it can write again
+// the next one that is let through finds it out.
+func TestLeaderWithoutAQuorum(t *testing.T) {
+	t.Parallel()
+	n := nodetest.Start(t, node.Config{})
+	logged := &lockedBuffer{}
+	client, err := eventstoredb.Connect(n.ConnectionString(), slog.New(slog.NewTextHandler(logged, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	store := eventstoredb.NewStore(client, domain.NewRegistry())
+	tries := func(ctx context.Context) error {
+		_, err := commands.AppendUntilKnown(ctx, store, domain.SubscriptionStream(uuid.New()), commands.NoStream, []commands.Proposed{login(uuid.New())})
+		return err
+	}
+	release := n.Faults().HoldCommits()
+	defer release()
+	begun := time.Now()
+	err = tries(t.Context())
+	if took := time.Since(begun); !errors.Is(err, commands.ErrStoreUnavailable) || took > 9*time.Second {
+		t.Fatalf("after %v: %v", took, err)
+	}
+	begun = time.Now()
+	for range 100 {
+		if err := tries(t.Context()); !errors.Is(err, commands.ErrStoreDown) {
+			t.Fatalf("while it cannot write: %v", err)
+		}
+	}
+	if took := time.Since(begun); took > time.Second {
+		t.Errorf("100 appends were refused in %v", took)
+	}
+	if _, _, err := store.ReadLast(t.Context(), domain.LoginsStream(uuid.New())); err != nil {
+		t.Errorf("reads are answered: %v", err)
+	}
+	release()
+	awaitWithin(t, 15*time.Second, "an append", tries)
+	if n := strings.Count(logged.String(), "level=WARN"); n != 1 || !strings.Contains(logged.String(), "takes appends again") {
+		t.Errorf("%d warnings:\n%s", n, logged.String())
+	}
+}
+
 // Nobody listens: after three seconds calls are refused at once, with what is wrong, and one warning is written.
 func TestNodeThatIsGone(t *testing.T) {
 	t.Parallel()

@@ -8,6 +8,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 
@@ -60,7 +61,12 @@ func (c *Client) append(ctx context.Context, stream string, expected esdb.Expect
 			return client.AppendToStream(ctx, stream, esdb.AppendToStreamOptions{ExpectedRevision: expected}, events...)
 		})
 	}
+	if err := c.availability.admitAppend(); err != nil {
+		return nil, err
+	}
+	sent := time.Now()
 	result, err := send(expected, events...)
+	c.availability.observeAppend(c, sent, err)
 	if !errors.Is(err, io.EOF) {
 		return result, err
 	}

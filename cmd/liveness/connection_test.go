@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/pas-ta/liveness/adapters/eventstoredb"
 	v1 "github.com/pas-ta/liveness/adapters/http/v1"
 	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
@@ -20,6 +22,8 @@ import (
 	"github.com/pas-ta/liveness/adapters/node/nodetest"
 	"github.com/pas-ta/liveness/adapters/node/server"
 	"github.com/pas-ta/liveness/adapters/postgres"
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -190,4 +194,65 @@ func TestHealthKnowsTheReactorOfOtherNodes(t *testing.T) {
 	stop = work(nodetest.Start(t, node.Config{}).ConnectionString())
 	eventually(t, "mails to be up", mails)
 	stop()
+}
+
+// However the store fails, a check is answered within ten seconds, and soon at once; afterwards checks are counted again.
+func TestChecksWhileTheEventStoreIsDown(t *testing.T) {
+	t.Parallel()
+	for name, fail := range map[string]func(*node.Node) (mend func()){
+		"it hangs":        func(n *node.Node) func() { return n.Faults().Hang() },
+		"it cannot write": func(n *node.Node) func() { return n.Faults().HoldCommits() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			n := nodetest.Start(t, node.Config{})
+			client, err := eventstoredb.Connect(n.ConnectionString(), slog.New(slog.DiscardHandler))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = client.Close() })
+			store := eventstoredb.NewStore(client, domain.NewRegistry())
+			owner := counting.KeyOwner{CustomerID: uuid.New(), SubscriptionID: uuid.New(), Slot: domain.SlotPrimary}
+			if _, err := store.Append(t.Context(), domain.SubscriptionStream(owner.SubscriptionID), commands.NoStream, []commands.Proposed{{
+				ID: uuid.New(), Meta: domain.Metadata{OccurredAt: time.Now()},
+				Event: domain.SubscriptionStarted{SubscriptionID: owner.SubscriptionID, CustomerID: owner.CustomerID, Plan: domain.PlanStarter, Limit: 1000, Overage: domain.OverageContinue},
+			}}); err != nil {
+				t.Fatal(err)
+			}
+			counter := counting.NewUsageCounter(store, nil, time.Now, slog.New(slog.DiscardHandler))
+			t.Cleanup(counter.Close)
+			check := func() (time.Duration, error) {
+				begun := time.Now()
+				ticket, err := counter.Begin(t.Context(), owner, "")
+				if err == nil {
+					_, err = ticket.Count(t.Context(), commands.NewOrigin(domain.ActorAPIClient), "", domain.Judgement{ValidFace: true})
+					ticket.Release()
+				}
+				return time.Since(begun), err
+			}
+			if _, err := check(); err != nil {
+				t.Fatal(err)
+			}
+			mend := fail(n)
+			defer mend()
+			for i := range 2 {
+				if took, err := check(); !errors.Is(err, domain.ErrUnavailable) || took > 10*time.Second {
+					t.Fatalf("check %d: after %v: %v", i, took, err)
+				}
+			}
+			quick := 0
+			for range 20 {
+				if took, err := check(); !errors.Is(err, domain.ErrUnavailable) {
+					t.Fatal(err)
+				} else if took < 500*time.Millisecond {
+					quick++
+				}
+			}
+			if quick < 18 {
+				t.Errorf("%d of 20 checks were refused at once", quick)
+			}
+			mend()
+			eventually(t, "a check", func() error { _, err := check(); return err })
+		})
+	}
 }
