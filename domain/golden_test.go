@@ -97,6 +97,10 @@ func examples() map[string]domain.Event {
 			CustomerIdentifier: "legacy", HappenedAt: noon, ReceivedAt: noon.Add(time.Second),
 		},
 	)
+	events = append(events, domain.ProjectionSkipped{
+		ReadModel: "usage", EventID: id(5), Position: 4711, Stream: domain.UsageStream(id(1), domain.MonthOf(noon)), Revision: 1000,
+		Type: "CheckCompleted", Why: "written by hand in a test; refunded with ticket 42", SkippedAt: noon,
+	})
 	byType := map[string]domain.Event{}
 	for _, event := range events {
 		byType[event.EventType()] = event

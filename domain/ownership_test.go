@@ -29,6 +29,7 @@ func builtStreams() map[string]string {
 		"MeteringStream":     domain.MeteringStream(id, hour, "starter_over"),
 		"SealedHoursStream":  domain.SealedHoursStream(domain.MonthOf(hour)),
 		"UsageEndStream":     domain.UsageEndStream(id),
+		"ProjectionStream":   domain.ProjectionStream("api_keys"),
 		"NotificationStream": domain.NotificationStream("l-0123456789abcdef0123456789abcdef"),
 	}
 }

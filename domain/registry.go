@@ -57,6 +57,7 @@ func NewRegistry() *Registry {
 	registerSealingEvents(r)
 	registerMeteringEvents(r)
 	registerMarketplaceEvents(r)
+	registerProjectionEvents(r)
 	return r
 }
 

@@ -52,6 +52,7 @@ const (
 	CategoryMarketplace  Category = "marketplace"
 	CategoryLogins       Category = "logins"
 	CategoryMailAddress  Category = "mailaddress"
+	CategoryProjections  Category = "projections"
 )
 
 // idForms says of each category whether a text has the form of what follows the category in its streams' names.
@@ -70,6 +71,7 @@ var idForms = map[Category]func(id string) bool{
 	CategoryMarketplace: isName, // AWS chooses these names, in several forms
 	CategoryLogins:      isUUID,
 	CategoryMailAddress: func(id string) bool { return len(id) == mailHashLength && isHex(id) },
+	CategoryProjections: isName,
 }
 
 const (
@@ -130,7 +132,7 @@ func isHour(text string) bool {
 	return err == nil && UsageHourKey(t) == text
 }
 
-// isName returns whether text can be a name that AWS or the catalogue of plans gave: printable, without spaces.
+// isName returns whether text can be a name that AWS, the catalogue of plans or a read model has: printable, without spaces.
 func isName(text string) bool {
 	for i := range len(text) {
 		if text[i] <= ' ' || text[i] > '~' {
@@ -194,3 +196,6 @@ func UsageEndStream(subscription uuid.UUID) string {
 
 // NotificationStream holds what AWS Marketplace told of a licence, an agreement or a customer.
 func NotificationStream(name string) string { return string(CategoryMarketplace) + "-" + name }
+
+// ProjectionStream holds what operators decided about a read model.
+func ProjectionStream(readModel string) string { return string(CategoryProjections) + "-" + readModel }

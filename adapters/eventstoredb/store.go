@@ -117,9 +117,23 @@ func (s *Store) ReadLast(ctx context.Context, stream string) (domain.Recorded, b
 }
 
 func (s *Store) read(ctx context.Context, stream string, options esdb.ReadStreamOptions, limit int) ([]domain.Recorded, error) {
+	raw, err := s.readRaw(ctx, stream, options, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", stream, lacks("read "+stream, err))
+	}
+	page := make([]domain.Recorded, len(raw))
+	for i, event := range raw {
+		if page[i], err = s.codec.decode(event); err != nil {
+			return nil, err
+		}
+	}
+	return page, nil
+}
+
+func (s *Store) readRaw(ctx context.Context, stream string, options esdb.ReadStreamOptions, limit int) ([]*esdb.RecordedEvent, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	raw, err := call(ctx, s.client, func(ctx context.Context, client *esdb.Client) ([]*esdb.RecordedEvent, error) {
+	return call(ctx, s.client, func(ctx context.Context, client *esdb.Client) ([]*esdb.RecordedEvent, error) {
 		reading, err := client.ReadStream(ctx, stream, options, uint64(limit))
 		if err != nil {
 			return nil, err
@@ -137,14 +151,4 @@ func (s *Store) read(ctx context.Context, stream string, options esdb.ReadStream
 			page = append(page, event.OriginalEvent())
 		}
 	})
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", stream, lacks("read "+stream, err))
-	}
-	page := make([]domain.Recorded, len(raw))
-	for i, event := range raw {
-		if page[i], err = s.codec.decode(event); err != nil {
-			return nil, err
-		}
-	}
-	return page, nil
 }

@@ -27,8 +27,8 @@ type AuditCmd struct {
 // Help is shown below the options.
 func (c *AuditCmd) Help() string {
 	return `Reads the whole log and decides every counted call again on the state it was decided on: ordinals, billing classes,
-totals, limits, streams without gaps. Events of other programs that share the log are counted and passed over. It writes nothing. That read models agree with the log is what "projections compare"
-says, that AWS does, "metering reconcile".
+totals, limits, streams without gaps. Events of other programs that share the log are counted and passed over. It writes
+nothing. That read models agree with the log is what "projections compare" says, that AWS does, "metering reconcile".
 
 Exit status: 0 the log proves its counts, 1 the command failed, 3 something contradicts the rules.
 
@@ -43,6 +43,7 @@ type auditReport struct {
 	Others   int64           `json:"others"` // of programs that share the log
 	Months   []audit.Month   `json:"months"`
 	Changes  []audit.Change  `json:"changes"`
+	Skips    []audit.Skip    `json:"skips"` // events that operators let read models go past
 	Findings []audit.Finding `json:"findings"`
 }
 
@@ -61,7 +62,10 @@ func (c *AuditCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
-	report := auditReport{Events: replayed.Events(), Others: replayed.Others(), Months: []audit.Month{}, Changes: []audit.Change{}, Findings: replayed.Findings()}
+	report := auditReport{
+		Events: replayed.Events(), Others: replayed.Others(), Months: []audit.Month{}, Changes: []audit.Change{},
+		Skips: append([]audit.Skip{}, replayed.Skips()...), Findings: replayed.Findings(),
+	}
 	for _, month := range replayed.Months() {
 		if wanted(month.SubscriptionID, month.Month) {
 			report.Months = append(report.Months, month)
@@ -135,6 +139,10 @@ func (c *AuditCmd) print(app *App, report auditReport) error {
 		for _, change := range report.Changes {
 			fmt.Fprintf(app.Out, "%s  %s  %s  by %s\n", change.At.UTC().Format(time.RFC3339), change.SubscriptionID, change.What, change.Actor)
 		}
+	}
+	for _, s := range report.Skips {
+		fmt.Fprintf(app.Out, "\n%s  read model %s skips %s, revision %d of %s, by %s: %s\n",
+			s.SkippedAt.UTC().Format(time.RFC3339), s.ReadModel, s.Type, s.Revision, s.Stream, s.Actor, s.Why)
 	}
 	for _, f := range report.Findings {
 		fmt.Fprintf(app.Out, "\n%s", f)

@@ -84,6 +84,7 @@ type projectionMetrics struct {
 	seconds *prometheus.Desc
 	lag     *prometheus.Desc
 	parked  *prometheus.Desc
+	skipped *prometheus.Desc
 	stopped *prometheus.Desc
 }
 
@@ -96,13 +97,14 @@ func newProjectionMetrics(models *engine.Engine, log *slog.Logger) *projectionMe
 		seconds: describe("lag_seconds", "Age of the newest event applied while the read model is behind the log, 0 when caught up."),
 		lag:     describe("lag_positions", "Distance in commit positions between the end of the log and the read model."),
 		parked:  describe("parked_events", "Events gone past because they could not be applied."),
+		skipped: describe("skipped_events", "Events gone past because an operator said so."),
 		stopped: describe("stopped", "1 when a poisonous event stands in the way of the read model."),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (m *projectionMetrics) Describe(to chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{m.seconds, m.lag, m.parked, m.stopped} {
+	for _, desc := range []*prometheus.Desc{m.seconds, m.lag, m.parked, m.skipped, m.stopped} {
 		to <- desc
 	}
 }
@@ -122,7 +124,7 @@ func (m *projectionMetrics) Collect(to chan<- prometheus.Metric) {
 			stopped = 1
 		}
 		for desc, value := range map[*prometheus.Desc]float64{
-			m.seconds: time.Duration(s.LagFor).Seconds(), m.lag: float64(s.Lag), m.parked: float64(s.Parked), m.stopped: stopped,
+			m.seconds: time.Duration(s.LagFor).Seconds(), m.lag: float64(s.Lag), m.parked: float64(s.Parked), m.skipped: float64(s.Skipped), m.stopped: stopped,
 		} {
 			to <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, s.Name)
 		}

@@ -22,31 +22,38 @@ type ProjectionsCmd struct {
 	List    ProjectionsListCmd    `cmd:"" help:"Print how every read model stands."`
 	Rebuild ProjectionsRebuildCmd `cmd:"" help:"Make a read model anew from the log, beside the running one, and swap them."`
 	Compare ProjectionsCompareCmd `cmd:"" help:"Make a read model anew from the log and compare the running one with it."`
+	Skip    ProjectionsSkipCmd    `cmd:"" help:"Let a stopped read model go past the event that it cannot apply."`
 }
 
 // open returns an engine that maintains nothing by itself.
 func (f ReadModelFlags) open(ctx context.Context, app *App) (models *engine.Engine, stop func(), err error) {
+	models, _, stop, err = f.openWithLog(ctx, app)
+	return models, stop, err
+}
+
+// openWithLog returns also the log that the engine follows.
+func (f ReadModelFlags) openWithLog(ctx context.Context, app *App) (models *engine.Engine, client *eventstoredb.Client, stop func(), err error) {
 	address, err := f.database()
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	pool, err := postgres.Connect(ctx, address)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	if err := postgres.Migrate(ctx, pool); err != nil {
 		pool.Close()
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	client, disconnect, err := f.LogFlags.open(ctx, app)
 	if err != nil {
 		pool.Close()
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	models, err = engine.New(engine.Config{
 		Pool: pool, Source: eventstoredb.NewSource(client, domain.NewRegistry(), app.Log), Projections: projections.All(), Log: app.Log,
 	})
-	return models, func() {
+	return models, client, func() {
 		disconnect()
 		pool.Close()
 	}, err
@@ -96,10 +103,10 @@ func (c *ProjectionsListCmd) Run(ctx context.Context, app *App) error {
 		return app.PrintJSON(statuses)
 	}
 	table := tabwriter.NewWriter(app.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "NAME\tVERSION\tSTATE\tPOSITION\tLAG\tBEHIND\tPARKED\tUPDATED")
+	fmt.Fprintln(table, "NAME\tVERSION\tSTATE\tPOSITION\tLAG\tBEHIND\tPARKED\tSKIPPED\tUPDATED")
 	for _, s := range statuses {
-		fmt.Fprintf(table, "%s\t%d\t%s\t%d\t%d\t%s\t%d\t%s\n", s.Name, s.Version, s.State, s.Position, s.Lag,
-			time.Duration(s.LagFor).Round(time.Millisecond), s.Parked, s.UpdatedAt.UTC().Format(time.DateTime))
+		fmt.Fprintf(table, "%s\t%d\t%s\t%d\t%d\t%s\t%d\t%d\t%s\n", s.Name, s.Version, s.State, s.Position, s.Lag,
+			time.Duration(s.LagFor).Round(time.Millisecond), s.Parked, s.Skipped, s.UpdatedAt.UTC().Format(time.DateTime))
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -119,6 +126,20 @@ const mostParked = 20
 func (c *ProjectionsListCmd) explain(ctx context.Context, app *App, models *engine.Engine, s engine.Status) error {
 	if s.Error != "" {
 		fmt.Fprintf(app.Out, "\n%s: %s\n", s.Name, s.Error)
+	}
+	if s.StoppedAt != nil {
+		fmt.Fprintf(app.Out, "  It goes on by itself once a program runs that can apply the event. Or go past it for good: liveness projections skip %s %d --why \"…\"\n",
+			s.ReadModel(), s.StoppedAt.Position)
+	}
+	if s.Skipped > 0 {
+		skipped, err := models.Skipped(ctx, s.Name, mostParked)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(app.Out, "\n%s skips events because an operator said so; a rebuild skips them too:\n", s.Name)
+		for _, p := range skipped {
+			fmt.Fprintf(app.Out, "  position %d, %s, revision %d of %s: %s (%s)\n", p.Position, p.Type, p.Revision, p.Stream, p.Why, p.SkippedBy)
+		}
 	}
 	if s.Parked == 0 {
 		return nil

@@ -23,9 +23,16 @@ type Audit struct {
 	windows       map[windowKey]*window
 	sealed        time.Time // the newest sealed hour
 	changes       []Change
+	skips         []Skip
 	findings      []Finding
 	events        int64
 	others        int64
+}
+
+// Skip is an event that an operator let a read model go past. The log is whole all the same.
+type Skip struct {
+	Actor string `json:"actor"`
+	domain.ProjectionSkipped
 }
 
 // subscription keeps the state after every event: a call names the one it was decided on.
@@ -96,6 +103,8 @@ func (a *Audit) Observe(r domain.Recorded) {
 	case domain.CheckCompleted:
 		a.decideCall(r, e)
 		a.meterCall(r, e)
+	case domain.ProjectionSkipped:
+		a.skips = append(a.skips, Skip{Actor: r.Meta.Actor, ProjectionSkipped: e})
 	default:
 		a.followMetering(r)
 	}
@@ -163,6 +172,9 @@ func (a *Audit) Events() int64 { return a.events }
 
 // Others returns how many events of other programs were passed over.
 func (a *Audit) Others() int64 { return a.others }
+
+// Skips returns what operators let read models go past, in the order of the log.
+func (a *Audit) Skips() []Skip { return a.skips }
 
 // Findings returns where the log contradicts the rules, in its order; none is the proof.
 func (a *Audit) Findings() []Finding { return a.findings }

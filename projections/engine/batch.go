@@ -84,9 +84,12 @@ type Place struct {
 //   - reconnects by itself, and closes the channel when its context ends or the log turns out to end before the place.
 //
 // Head returns the commit position of the newest event in the log, 0 for an empty log.
+//
+// ReadStream returns the events of ours in one stream, oldest first; none when there is no such stream.
 type Source interface {
 	Subscriber(name string, eventTypes []string, from func(context.Context) (Place, error)) message.Subscriber
 	Head(ctx context.Context) (uint64, error)
+	ReadStream(ctx context.Context, stream string) ([]domain.Recorded, error)
 }
 
 // Undecodable stands for an event that this program cannot read: of a version that a newer one has written, or damaged.

@@ -39,7 +39,7 @@ func TestLogOfAnotherTimeIsRefused(t *testing.T) {
 	stop = projectionstest.Run(t, e)
 	projectionstest.Eventually(t, "the read model says why it does not follow", func() bool {
 		s := projectionstest.Status(t, e, "ledger")
-		return s.State == engine.StateStopped && strings.Contains(s.Error, "the log ends at 20")
+		return s.State == engine.StateFailing && strings.Contains(s.Error, "the log ends at 20")
 	})
 	stop()
 	wantAll(t, pool, 3)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -281,6 +282,92 @@ func TestForeignEventsArePassedOver(t *testing.T) {
 		stop()
 	}
 	wantAll(t, pool, 2)
+}
+
+// skipOf is what an operator's decision to skip an event of the log is recorded as.
+func skipOf(readModel string, bad domain.Recorded) domain.Event {
+	return domain.ProjectionSkipped{
+		ReadModel: readModel, EventID: bad.ID, Position: bad.Position, Stream: bad.Stream, Revision: bad.Revision, Type: bad.Event.EventType(), Why: "a test",
+	}
+}
+
+// TestSkip: a read model that is stopped goes past the event once an operator says so, and so does every later build of it, in
+// whatever database. Nothing else can be skipped.
+func TestSkip(t *testing.T) {
+	t.Parallel()
+	pool := database(t)
+	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
+	const bad = 37
+	p := ledger(func(_ context.Context, _ pgx.Tx, batch []domain.Recorded) error {
+		for _, r := range batch {
+			if r.Event.(domain.CheckCompleted).Ordinal == bad {
+				return engine.ErrPoisonous
+			}
+		}
+		return nil
+	})
+	e := projectionstest.NewEngine(t, pool, log, p)
+	projectionstest.Run(t, e)
+	log.Append(c.UsageStream(memorylog.Epoch), c.Checks(memorylog.Epoch, 90)...)
+	projectionstest.Eventually(t, "stopping", func() bool { return projectionstest.Status(t, e, "ledger").State == engine.StateStopped })
+
+	poison := log.All()[bad-1]
+	want := engine.StoppedEvent{Position: poison.Position, Stream: poison.Stream, Revision: poison.Revision, EventID: poison.ID, Type: "CheckCompleted"}
+	if s := projectionstest.Status(t, e, "ledger"); s.StoppedAt == nil || *s.StoppedAt != want {
+		t.Errorf("stopped at %+v, want %+v", s.StoppedAt, want)
+	}
+	for name, refused := range map[string]struct {
+		readModel string
+		position  uint64
+		says      string
+	}{
+		"an unknown read model": {"nonsense", poison.Position, "ledger"},
+		"another position":      {"ledger", poison.Position + 10, "stopped at position 370, not at 380"},
+		"no position":           {"ledger", 0, "stopped at position 370"},
+	} {
+		if _, err := e.ToSkip(t.Context(), refused.readModel, refused.position); err == nil || !strings.Contains(err.Error(), refused.says) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	skip, err := e.ToSkip(t.Context(), "ledger", poison.Position)
+	if err != nil || skip.EventID != poison.ID || skip.ReadModel != "ledger" {
+		t.Fatalf("to skip: %+v, %v", skip, err)
+	}
+
+	log.Append(domain.ProjectionStream("another"), skipOf("another", log.All()[0])) // nobody else's decision
+	last := log.Append(domain.ProjectionStream("ledger"), skipOf("ledger", poison))
+	wantSkipped := func(pool *pgxpool.Pool, e *engine.Engine) {
+		t.Helper()
+		projectionstest.WaitFor(t, pool, "ledger", last)
+		if got := entries(t, pool); len(got) != 89 || got[bad-2] != bad-1 || got[bad-1] != bad+1 {
+			t.Errorf("all but %d should be there: %v", bad, got)
+		}
+		if s := projectionstest.Status(t, e, "ledger"); s.Skipped != 1 || s.Parked != 0 || s.StoppedAt != nil || s.Error != "" {
+			t.Errorf("status = %+v", s)
+		}
+		skipped, err := e.Skipped(t.Context(), "ledger", 10)
+		if err != nil || len(skipped) != 1 || skipped[0].Position != poison.Position || skipped[0].Why != "a test" || skipped[0].SkippedBy == "" {
+			t.Errorf("skipped = %+v, %v", skipped, err)
+		}
+	}
+	wantSkipped(pool, e)
+	if _, err := e.ToSkip(t.Context(), "ledger", poison.Position); err == nil || !strings.Contains(err.Error(), "not stopped") {
+		t.Errorf("skipping what is skipped already: %v", err)
+	}
+	if comparison, err := e.Compare(t.Context(), "ledger", nil); err != nil || !comparison.Equal() {
+		t.Errorf("compare = %+v, %v", comparison, err)
+	}
+	if comparison, err := e.Rebuild(t.Context(), "ledger", nil); err != nil || !comparison.Equal() {
+		t.Errorf("rebuild = %+v, %v", comparison, err)
+	}
+	wantSkipped(pool, e)
+	if parked, err := e.Parked(t.Context(), "ledger", 10); err != nil || len(parked) != 0 {
+		t.Errorf("parked = %+v, %v", parked, err)
+	}
+	elsewhere := database(t)
+	another := projectionstest.NewEngine(t, elsewhere, log, p)
+	projectionstest.Run(t, another)
+	wantSkipped(elsewhere, another)
 }
 
 // TestFailuresOfTheSurroundingsAreNoPoison: however long they last, nothing is parked, skipped or stopped for good.

@@ -13,6 +13,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -31,11 +32,12 @@ type instance struct {
 	reached  func(checkpoint) // told of every commit; may be nil
 
 	mu      sync.Mutex
-	at      checkpoint              // as last seen
-	head    uint64                  // where the log ended when the subscription began
-	live    bool                    // the subscription has come that far
-	covered time.Time               // when the checkpoint was moved last
-	end     context.CancelCauseFunc // ends the run
+	at      checkpoint                 // as last seen
+	skips   map[uuid.UUID]recordedSkip // as of when the subscription began; not changed afterwards
+	head    uint64                     // where the log ended when the subscription began
+	live    bool                       // the subscription has come that far
+	covered time.Time                  // when the checkpoint was moved last
+	end     context.CancelCauseFunc    // ends the run
 
 	gate gate
 }
@@ -72,7 +74,7 @@ func (i *instance) run(ctx context.Context) error {
 	err = router.Run(ctx)
 	if errors.Is(err, ErrOtherLog) {
 		i.log.ErrorContext(ctx, "projection does not follow a log that it was not made from", "projection", i.schema, "error", err)
-		i.note(ctx, err.Error(), true)
+		i.note(ctx, err.Error(), nil)
 		return fmt.Errorf("%w: %w", errStopped, err)
 	}
 	if err != nil {
@@ -115,12 +117,16 @@ func (i *instance) from(ctx context.Context) (Place, error) {
 	if err != nil {
 		return Place{}, fmt.Errorf("read the end of the log: %w", err)
 	}
+	skips, err := readSkips(ctx, i.source, i.Name)
+	if err != nil {
+		return Place{}, err
+	}
 	at, err := i.reload(ctx)
 	if err != nil {
 		return Place{}, err
 	}
 	i.mu.Lock()
-	i.head, i.live = head, false
+	i.head, i.live, i.skips = head, false, skips
 	i.mu.Unlock()
 	if at.position == nothingRead {
 		return Place{}, nil
@@ -169,6 +175,10 @@ func (i *instance) handle(msg *message.Message) error {
 		return errors.New("the message carries no batch")
 	}
 	return i.advance(msg.Context(), batch, func(ctx context.Context, tx pgx.Tx, events []domain.Recorded) error {
+		events, err := i.skip(ctx, tx, events)
+		if err != nil || len(events) == 0 {
+			return err
+		}
 		for _, recorded := range events {
 			if unreadable, ok := recorded.Event.(Undecodable); ok {
 				return unreadable

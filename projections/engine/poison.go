@@ -84,7 +84,9 @@ func (i *instance) dealWith(ctx context.Context, batch Batch, cause error) error
 	reason := fmt.Sprintf("%s, revision %d of %s: %s", bad.Event.EventType(), bad.Revision, bad.Stream, explain(cause))
 	if i.StopsOnPoison {
 		i.log.ErrorContext(ctx, "projection stops at a poisonous event", "projection", i.schema, "position", bad.Position, "error", reason)
-		i.note(ctx, reason, true)
+		i.note(ctx, reason, &StoppedEvent{
+			Position: bad.Position, Stream: bad.Stream, Revision: bad.Revision, EventID: bad.ID, Type: bad.Event.EventType(),
+		})
 		stop := fmt.Errorf("%w: %s", errStopped, reason)
 		i.mu.Lock()
 		i.end(stop)
@@ -118,13 +120,14 @@ func (i *instance) noteFailure(ctx context.Context, err error) {
 	if ctx.Err() != nil || !worthRetrying(err) {
 		return
 	}
-	i.note(ctx, explain(err), false)
+	i.note(ctx, explain(err), nil)
 }
 
-func (i *instance) note(ctx context.Context, reason string, stopped bool) {
+func (i *instance) note(ctx context.Context, reason string, stopped *StoppedEvent) {
 	if _, err := i.pool.Exec(ctx, `
-		update projection_checkpoints set error = $3, stopped = $4, caught_up = false, updated_at = now() where name = $1 and version = $2`,
-		i.schema, i.Version, reason, stopped); err != nil {
+		update projection_checkpoints
+		set error = $3, stopped = $4, stopped_at = $5, caught_up = false, updated_at = now() where name = $1 and version = $2`,
+		i.schema, i.Version, reason, stopped != nil, stopped); err != nil {
 		i.log.WarnContext(ctx, "cannot note why a projection does not go on", "projection", i.schema, "error", err)
 	}
 }

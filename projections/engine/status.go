@@ -36,8 +36,11 @@ type Status struct {
 	Lag       uint64    `json:"lag"`       // Head less Position, 0 when caught up
 	LagFor    Duration  `json:"lagFor"`    // how long ago the last event applied was recorded, 0 when caught up
 	Parked    int64     `json:"parked"`    // events gone past because they could not be applied
+	Skipped   int64     `json:"skipped"`   // events gone past because an operator said so
 	Error     string    `json:"error"`     // why it does not go on
 	UpdatedAt time.Time `json:"updatedAt"` // of the last commit
+
+	StoppedAt *StoppedEvent `json:"stoppedAt,omitempty"` // what it cannot go past; nil when it is not stopped
 }
 
 // Duration is in seconds in JSON.
@@ -58,6 +61,9 @@ func (d *Duration) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
+// ReadModel returns the name of the read model that the status is of, also for one that is being built.
+func (s Status) ReadModel() string { return strings.TrimSuffix(s.Name, rebuildSuffix) }
+
 // CaughtUp says whether the read model shows everything that the log holds.
 func (s Status) CaughtUp() bool { return s.State == StateLive }
 
@@ -73,15 +79,18 @@ func (e *Engine) Statuses(ctx context.Context) ([]Status, error) {
 	}
 	rows, _ := e.Pool.Query(ctx, `
 		select name, version, position, event_at, now(), caught_up, stopped, coalesce(error, ''), updated_at,
-			(select count(*) from projection_parked where projection_parked.name = projection_checkpoints.name)
-		from projection_checkpoints order by name`)
+			case when stopped then stopped_at end, parked, skipped
+		from projection_checkpoints, lateral (
+			select count(*) filter (where why is null) as parked, count(*) filter (where why is not null) as skipped
+			from projection_parked where projection_parked.name = projection_checkpoints.name
+		) past order by name`)
 	statuses, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Status, error) {
 		var s Status
 		var position int64
 		var eventAt *time.Time
 		var now time.Time
 		var caughtUp, stopped bool
-		err := row.Scan(&s.Name, &s.Version, &position, &eventAt, &now, &caughtUp, &stopped, &s.Error, &s.UpdatedAt, &s.Parked)
+		err := row.Scan(&s.Name, &s.Version, &position, &eventAt, &now, &caughtUp, &stopped, &s.Error, &s.UpdatedAt, &s.StoppedAt, &s.Parked, &s.Skipped)
 		s.Position, s.Head = uint64(max(position, 0)), head
 		s.State = stateOf(s, held(s.Name), caughtUp, stopped)
 		if s.State != StateLive && head > s.Position {
@@ -96,29 +105,6 @@ func (e *Engine) Statuses(ctx context.Context) ([]Status, error) {
 		return nil, fmt.Errorf("read the checkpoints: %w", err)
 	}
 	return statuses, nil
-}
-
-// ParkedEvent is an event that a read model could not take and went past. The log still holds it.
-type ParkedEvent struct {
-	ReadModel string    `json:"readModel"`
-	Position  uint64    `json:"position"`
-	Stream    string    `json:"stream"`
-	Revision  uint64    `json:"revision"`
-	Type      string    `json:"type"`
-	Error     string    `json:"error"`
-	ParkedAt  time.Time `json:"parkedAt"`
-}
-
-// Parked lists at most limit parked events of a read model, newest first. A rebuild tries them again.
-func (e *Engine) Parked(ctx context.Context, readModel string, limit int) ([]ParkedEvent, error) {
-	rows, _ := e.Pool.Query(ctx, `
-		select name, position, stream, revision, type, error, parked_at from projection_parked
-		where name = $1 order by position desc limit $2`, readModel, limit)
-	parked, err := pgx.CollectRows(rows, pgx.RowToStructByPos[ParkedEvent])
-	if err != nil {
-		return nil, fmt.Errorf("list parked events of %s: %w", readModel, err)
-	}
-	return parked, nil
 }
 
 func stateOf(s Status, maintained, caughtUp, stopped bool) State {

@@ -2,10 +2,12 @@ package console_test
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
+	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections/engine"
 )
 
@@ -16,6 +18,12 @@ func (s *followedStore) Head(context.Context) (uint64, error) {
 		return 0, err
 	}
 	return all[len(all)-1].Position, nil
+}
+
+// ReadStream implements engine.Source.
+func (s *followedStore) ReadStream(_ context.Context, stream string) ([]domain.Recorded, error) {
+	all, err := s.All()
+	return slices.DeleteFunc(slices.Clone(all), func(r domain.Recorded) bool { return r.Stream != stream }), err
 }
 
 // Subscriber implements engine.Source.

@@ -4,6 +4,7 @@ package memorylog
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -65,6 +66,11 @@ func (l *Log) Head(context.Context) (uint64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return uint64(len(l.events)) * 10, nil
+}
+
+// ReadStream implements engine.Source.
+func (l *Log) ReadStream(_ context.Context, stream string) ([]domain.Recorded, error) {
+	return slices.DeleteFunc(l.All(), func(r domain.Recorded) bool { return r.Stream != stream }), nil
 }
 
 // Subscriber implements engine.Source.
