@@ -45,7 +45,7 @@ type readModel struct {
 	broken   error
 
 	subscriber message.Subscriber
-	done       sync.WaitGroup
+	ended      chan struct{} // closed when nothing is delivered any more
 }
 
 // follow maintains a read model until its subscriber is closed, at the latest when the test ends.
@@ -60,7 +60,9 @@ func follow(t *testing.T, source *eventstoredb.Source, m *readModel) *readModel 
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.done.Go(func() {
+	m.ended = make(chan struct{})
+	go func() {
+		defer close(m.ended)
 		for msg := range messages {
 			batch, _ := engine.BatchOf(msg)
 			if m.refuse != nil && m.refuse(batch) {
@@ -70,7 +72,7 @@ func follow(t *testing.T, source *eventstoredb.Source, m *readModel) *readModel 
 			m.take(batch)
 			msg.Ack()
 		}
-	})
+	}()
 	t.Cleanup(func() { m.close(t) })
 	return m
 }
@@ -79,7 +81,7 @@ func (m *readModel) close(t *testing.T) {
 	if err := m.subscriber.Close(); err != nil {
 		t.Error(err)
 	}
-	m.done.Wait()
+	<-m.ended
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.broken != nil {

@@ -1,6 +1,7 @@
 package eventstoredb_test
 
 import (
+	"cmp"
 	"testing"
 	"time"
 
@@ -24,7 +25,7 @@ func TestSource(t *testing.T) {
 	}
 	for _, line := range append(node.Lines(), node.OwnLine) {
 		for name, prepare := range logs {
-			t.Run(string(line)+"/"+name, func(t *testing.T) {
+			t.Run(cmp.Or(string(line), "own line")+"/"+name, func(t *testing.T) {
 				t.Parallel()
 				sourcetest.Run(t, func(t *testing.T) sourcetest.Log {
 					uri := nodetest.Start(t, node.Config{Like: line}).ConnectionString()

@@ -115,7 +115,8 @@ func (s *subscriber) run(ctx context.Context, messages chan<- *message.Message) 
 			r.tail = s.source.useTail()
 		}
 		connection, delivered, err := r.follow(ctx)
-		if ctx.Err() != nil || errors.Is(err, engine.ErrOtherLog) {
+		// The tail finds out first that the log is an older one. A reader whose place that log does reach goes on.
+		if ctx.Err() != nil || errors.Is(err, engine.ErrOtherLog) && !r.tail.over() {
 			return
 		}
 		if delivered {
@@ -125,7 +126,7 @@ func (s *subscriber) run(ctx context.Context, messages chan<- *message.Message) 
 		wait := retry.NextBackOff()
 		pause(ctx, wait)
 		level := slog.LevelDebug
-		if !warned && !isTooSlow(err) && !connection.isLost() { // the live tail says for all that the connection is lost
+		if !warned && !isTooSlow(err) && !connection.isLost() && !r.tail.over() { // the live tail says for all that the connection is lost
 			level, warned = slog.LevelWarn, true
 		}
 		s.source.log.Log(ctx, level, "projection could not go on and follows the log again from its checkpoint", "projection", s.name, "error", err)

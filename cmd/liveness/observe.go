@@ -17,6 +17,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
+	"github.com/pas-ta/liveness/adapters/eventstoredb"
 	"github.com/pas-ta/liveness/projections/engine"
 )
 
@@ -75,6 +76,14 @@ func (o *observation) close(log *slog.Logger) {
 	if o.listener != nil {
 		_ = o.listener.Close()
 	}
+}
+
+// newForeignEvents counts events of other programs that read models passed over.
+func newForeignEvents(source *eventstoredb.Source) prometheus.Collector {
+	return prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "liveness_foreign_events_total",
+		Help: "Events of other programs that read models received and passed over, each once while live and once per read model that catches up.",
+	}, func() float64 { return float64(source.ForeignEvents()) })
 }
 
 // projectionMetrics tells how far each read model is behind, asked for at every scrape.

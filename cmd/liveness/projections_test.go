@@ -45,8 +45,13 @@ func openReadModels(tb testing.TB, maintained ...engine.Projection) *readModels 
 
 func openReadModelsIn(tb testing.TB, database string, maintained ...engine.Projection) *readModels {
 	tb.Helper()
+	return openReadModelsLike(tb, nodetest.Line(tb), database, maintained...)
+}
+
+func openReadModelsLike(tb testing.TB, line node.Line, database string, maintained ...engine.Projection) *readModels {
+	tb.Helper()
 	log := slog.New(slog.DiscardHandler)
-	embedded := nodetest.Start(tb, node.Config{Logger: log})
+	embedded := nodetest.Start(tb, node.Config{Logger: log, Like: line})
 	client, err := eventstoredb.Connect(embedded.ConnectionString(), log)
 	if err != nil {
 		tb.Fatal(err)
@@ -94,7 +99,7 @@ func (r *readModels) maintain(tb testing.TB) (stop func()) {
 
 func (r *readModels) waitFor(tb testing.TB, readModel string, position uint64) {
 	tb.Helper()
-	barrier := engine.NewBarrier(r.pool, time.Hour)
+	barrier := engine.NewBarrier(r.pool, 5*time.Minute)
 	if err := barrier.WaitFor(tb.Context(), readModel, position); err != nil {
 		tb.Fatal(err)
 	}

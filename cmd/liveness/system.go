@@ -223,31 +223,30 @@ func (c *core) accountMails(mailer accounts.Mailer, site *url.URL, support strin
 
 // openWorker prepares the worker. Without a product code nothing is reported to AWS, and a warning says so.
 func (c *core) openWorker(mails *accounts.Mails, usage reportingConfig, metrics prometheus.Registerer) (*worker, error) {
-	engine, err := c.projectionEngine()
+	source := eventstoredb.NewSource(c.client, c.registry, c.log)
+	models, err := engine.New(engine.Config{
+		Pool: c.pool, Source: source, Projections: projections.All(), Log: c.log, Barrier: c.barrier,
+	})
 	if err != nil {
 		return nil, err
 	}
-	if err := metrics.Register(newProjectionMetrics(engine, c.log)); err != nil {
-		return nil, fmt.Errorf("register the metrics of read models: %w", err)
+	for _, collector := range []prometheus.Collector{newProjectionMetrics(models, c.log), newForeignEvents(source)} {
+		if err := metrics.Register(collector); err != nil {
+			return nil, fmt.Errorf("register the metrics of read models: %w", err)
+		}
 	}
 	mailing := mailReactor(c.client, c.registry, c.log)
 	mailing.Handle = mails.HandleRecorded
 	if err := registerReactor(metrics, mailing); err != nil {
 		return nil, err
 	}
-	w := &worker{projections: engine, mailing: mailing, states: postgres.NewComponentStates(c.pool), log: c.log}
+	w := &worker{projections: models, mailing: mailing, states: postgres.NewComponentStates(c.pool), log: c.log}
 	if usage.productCode == "" {
 		c.log.Warn("no product code is configured: usage is not reported to AWS and agreements are not followed")
 		return w, nil
 	}
 	w.reporting, err = c.openReporting(usage, metrics)
 	return w, err
-}
-
-func (c *core) projectionEngine() (*engine.Engine, error) {
-	return engine.New(engine.Config{
-		Pool: c.pool, Source: eventstoredb.NewSource(c.client, c.registry, c.log), Projections: projections.All(), Log: c.log, Barrier: c.barrier,
-	})
 }
 
 // run works until ctx ends.

@@ -1,0 +1,78 @@
+package eventstoredb_test
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/pas-ta/liveness/adapters/eventstoredb"
+	"github.com/pas-ta/liveness/adapters/node"
+	"github.com/pas-ta/liveness/adapters/node/nodetest"
+	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/projections/engine"
+)
+
+// When an older backup of the log was restored, nothing follows it from a place that it does not reach, not even once it has
+// grown beyond; from a place that it does reach, all does.
+func TestOlderLogIsNotFollowed(t *testing.T) {
+	t.Parallel()
+	for _, line := range append(node.Lines(), node.OwnLine) {
+		t.Run(cmp.Or(string(line), "own line"), func(t *testing.T) {
+			t.Parallel()
+			dir, backup := t.TempDir(), t.TempDir()
+			first := nodetest.Start(t, node.Config{Dir: dir, Like: line})
+			addr := first.Addr()
+			client := connect(t, first.ConnectionString())
+			store := eventstoredb.NewStore(client, domain.NewRegistry())
+			source := newSource(client, 4096)
+			eventstoredb.SetOlderLogTimeouts(source, 300*time.Millisecond, 0)
+			stream := domain.LoginsStream(uuid.New())
+			appendAll(t, store, stream, logins(5)...)
+			replace := func(running *node.Node, dir string) *node.Node {
+				if err := running.Close(); err != nil {
+					t.Fatal(err)
+				}
+				started := nodetest.Start(t, node.Config{Addr: addr, Dir: dir, Like: line})
+				eventually(t, "the client finds the node again", func() bool {
+					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+					defer cancel()
+					return client.Ping(ctx) == nil
+				})
+				return started
+			}
+			if err := first.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.CopyFS(backup, os.DirFS(dir)); err != nil {
+				t.Fatal(err)
+			}
+			running := replace(first, dir)
+			m := follow(t, source, &readModel{types: []string{succeededType}})
+			haveJoined(t, source, 1)
+			appendAll(t, store, stream, logins(10)...)
+			m.mustHold(t, client)
+
+			replace(running, backup)
+			select {
+			case <-m.ended:
+			case <-deadline(t).Done():
+				t.Fatal("the subscription goes on")
+			}
+			appendAll(t, store, stream, logins(100)...)
+			refused := source.Subscriber("refused", m.types, func(context.Context) (engine.Place, error) { return m.place, nil })
+			if _, err := refused.Subscribe(deadline(t), "refused"); !errors.Is(err, engine.ErrOtherLog) {
+				t.Errorf("the older log has grown beyond the place: %v, want %v", err, engine.ErrOtherLog)
+			}
+			if len(m.taken) != 15 {
+				t.Errorf("%d events were taken, want the 15 of the log that is gone", len(m.taken))
+			}
+			anew := follow(t, source, &readModel{types: []string{succeededType}})
+			anew.mustHold(t, client)
+		})
+	}
+}
