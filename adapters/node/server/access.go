@@ -43,6 +43,7 @@ const (
 // roles are the users and groups that have a right; nil where nothing is said. One of them may stand for itself.
 type roles []string
 
+// UnmarshalJSON takes one role or a list of them.
 func (r *roles) UnmarshalJSON(data []byte) error {
 	var one string
 	if json.Unmarshal(data, &one) == nil {

@@ -238,6 +238,7 @@ func (c *connection) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
+// Close closes the connection and lets go who waits on it.
 func (c *connection) Close() error {
 	c.once.Do(func() {
 		close(c.closed)

@@ -75,7 +75,7 @@ func told(t *testing.T, call streams.Streams_ReadClient, until string) []string 
 		if err != nil {
 			t.Fatalf("after %v: %v", names, err)
 		}
-		name := ""
+		var name string
 		switch content := message.GetContent().(type) {
 		case *streams.ReadResp_Confirmation:
 			name = "confirmed"
