@@ -9,6 +9,7 @@ import (
 
 	"github.com/pas-ta/liveness/adapters/eventstoredb"
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/readmodels"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -44,7 +45,7 @@ func (c *ProjectionsSkipCmd) Run(ctx context.Context, app *App) error {
 	}
 	skip.Why = c.Why
 	store := eventstoredb.NewStore(client, domain.NewRegistry())
-	_, err = commands.SkipProjectionEvent(ctx, store, time.Now, commands.SkipEvent{By: commands.NewOrigin(domain.ActorOperator), Skip: skip})
+	_, err = readmodels.SkipEvent(ctx, commands.Executor{Store: store, Now: time.Now}, readmodels.Skip{By: commands.NewOrigin(domain.ActorOperator), Skip: skip})
 	if refused := (*domain.Error)(nil); errors.As(err, &refused) {
 		return errors.New(strings.TrimSuffix(refused.Message, "."))
 	}
