@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -109,8 +110,10 @@ func TestAnotherWritersRecordIsNotTakenForOurs(t *testing.T) {
 	if got := w.states()[c.subscription.ID]; got != domain.RecordRejected {
 		t.Errorf("the record is %s", got)
 	}
-	if report := w.audit(); len(report.Findings) != 1 || report.Accepted != 4 {
-		t.Errorf("the audit does not show the foreign record: %+v", report)
+	report := w.audit()
+	stream := domain.MeteringStream(c.subscription.ID, refusalsHour, "starter_over")
+	if want := stream + ": AWS bills 99, the record says "; len(report.Findings) != 1 || !strings.HasPrefix(report.Findings[0].Problem, want) || report.Accepted != 4 {
+		t.Errorf("the audit does not show the foreign record, want %q: %+v", want, report)
 	}
 }
 
