@@ -213,16 +213,19 @@ func (a Account) ResendVerification(verification uuid.UUID, at time.Time) ([]Eve
 
 // CheckVerification says whether a verification link may still be used.
 func (a Account) CheckVerification(verification uuid.UUID, at time.Time) error {
-	switch {
-	case !a.Registered() || a.Erased:
+	if !a.Registered() || a.Erased {
 		return ErrLinkInvalid
-	case a.Active && a.VerificationUsed == verification:
+	}
+	if a.Active && a.VerificationUsed == verification {
 		return ErrLinkUsed
-	case a.Active:
+	}
+	if a.Active {
 		return ErrAlreadyActive
-	case a.VerificationID != verification:
+	}
+	if a.VerificationID != verification {
 		return ErrLinkInvalid
-	case !at.Before(a.VerificationExpires):
+	}
+	if !at.Before(a.VerificationExpires) {
 		return ErrLinkExpired
 	}
 	return nil
@@ -252,10 +255,10 @@ func (a Account) RequestPasswordReset(reset uuid.UUID, at time.Time) []Event {
 
 // CheckReset says whether a reset link may still be used.
 func (a Account) CheckReset(reset uuid.UUID, at time.Time) error {
-	switch {
-	case !a.Active || a.ResetID == uuid.Nil || a.ResetID != reset:
+	if !a.Active || a.ResetID == uuid.Nil || a.ResetID != reset {
 		return ErrLinkInvalid
-	case !at.Before(a.ResetExpires):
+	}
+	if !at.Before(a.ResetExpires) {
 		return ErrLinkExpired
 	}
 	return nil

@@ -38,6 +38,7 @@ func TestAccount(t *testing.T) {
 	}
 	resend := func(s state) ([]domain.Event, error) { return s.ResendVerification(id(4), noon) }
 	requestReset := recorded(func(s state) []domain.Event { return s.RequestPasswordReset(id(7), noon) })
+	change := func(s state) ([]domain.Event, error) { return s.ChangePassword("other", noon) }
 	erase := recorded(func(s state) []domain.Event { return s.ErasePersonalData(noon) })
 
 	play(t, []scenario[state]{
@@ -61,8 +62,35 @@ func TestAccount(t *testing.T) {
 		{name: "reset expires", given: with(active, reset), when: resetWith(id(7), noon.Add(time.Hour)), refused: domain.ErrLinkExpired},
 		{name: "another password voids the reset", given: with(active, reset, domain.PasswordSet{CustomerID: id(2), Cause: domain.PasswordChange}), when: resetWith(id(7), noon), refused: domain.ErrLinkInvalid},
 		{name: "no reset was asked for", given: active, when: resetWith(uuid.Nil, noon), refused: domain.ErrLinkInvalid},
+		{name: "another link than the one that was used", given: active, when: activate(id(4), noon), refused: domain.ErrAlreadyActive},
+		{name: "a link to an erased account", given: with(active, erased), when: activate(id(3), noon), refused: domain.ErrLinkInvalid},
+		{name: "activates with the corrected details", given: with(pending, domain.RegistrationCorrected{CustomerID: id(2), Person: "new", MailHash: "new"}),
+			when: activate(id(3), noon), then: []domain.Event{verified, firstPassword, activated}},
+		{name: "link works to its last moment", given: []domain.Event{registered, link(3, noon)}, when: activate(id(3), noon.Add(24*time.Hour-1)), then: []domain.Event{
+			domain.EmailVerified{CustomerID: id(2), VerificationID: id(3), VerifiedAt: noon.Add(24*time.Hour - 1)},
+			domain.PasswordSet{CustomerID: id(2), PasswordHash: "secret", Cause: domain.PasswordActivation, SetAt: noon.Add(24*time.Hour - 1)},
+			domain.AccountActivated{CustomerID: id(2), SubscriptionID: id(1), ActivatedAt: noon.Add(24*time.Hour - 1)}}},
+		{name: "another reset than was asked for", given: with(active, reset), when: resetWith(id(8), noon), refused: domain.ErrLinkInvalid},
+		{name: "changes its password", given: active, when: change, then: []domain.Event{
+			domain.PasswordSet{CustomerID: id(2), PasswordHash: "other", Cause: domain.PasswordChange, SetAt: noon}}},
+		{name: "changes no password before activation", given: pending, when: change, refused: domain.ErrNotRegistered},
+		{name: "erases nothing of nobody", when: erase},
 		{name: "erases", given: active, when: erase, then: []domain.Event{erased}},
 		{name: "erases once", given: with(active, erased), when: erase},
 		{name: "stays closed", given: with(active, erased), when: register, refused: domain.ErrAlreadyActive},
 	})
+}
+
+// The account is what its newest registration says, until it is erased.
+func TestAccountKeepsWhatWasRegisteredLast(t *testing.T) {
+	t.Parallel()
+	account := domain.Account{}.Fold(domain.AccountRegistered{CustomerID: id(2), SubscriptionID: id(1), Person: "old", MailHash: "old"}).
+		Fold(domain.RegistrationCorrected{CustomerID: id(2), Person: "new", MailHash: "new"})
+	if account.Person != "new" || account.MailHash != "new" || account.SubscriptionID != id(1) || !account.Registered() {
+		t.Errorf("%+v", account)
+	}
+	erased := account.Fold(domain.PasswordSet{PasswordHash: "hash"}).Fold(domain.PersonalDataErased{CustomerID: id(2)})
+	if erased.Person != "" || erased.PasswordHash != "" || !erased.Erased || erased.Active {
+		t.Errorf("erased: %+v", erased)
+	}
 }

@@ -141,10 +141,10 @@ var ErrKeyReplaced = &Error{Kind: KindConflict, Code: "key_replaced",
 // that never got one, because activation was cut short between its two streams, gets its first.
 func (k APIKeys) Regenerate(customer, subscription uuid.UUID, slot KeySlot, replaces string, key KeyDigest, at time.Time) ([]Event, error) {
 	old, issued := k.Keys[slot]
-	switch {
-	case replaces != "" && replaces != old.Prefix:
+	if replaces != "" && replaces != old.Prefix {
 		return nil, ErrKeyReplaced
-	case !issued:
+	}
+	if !issued {
 		return []Event{KeyIssued{CustomerID: customer, SubscriptionID: subscription, Slot: slot, Key: key, IssuedAt: at.UTC()}}, nil
 	}
 	return []Event{KeyRegenerated{

@@ -1,7 +1,10 @@
 package domain_test
 
 import (
+	"errors"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/pas-ta/liveness/domain"
 )
@@ -40,9 +43,33 @@ func TestWellFormedKey(t *testing.T) {
 	for text, want := range map[string]bool{
 		"lc_abc12ABCDEFGHIJKLMNOPQRSTUVWX": true, "lc_abc12ABCDEFGHIJKLMNOPQRSTUVW": false, "xx_abc12ABCDEFGHIJKLMNOPQRSTUVWX": false,
 		"lc_abc12ABCDEFGHIJKLMNOPQRSTUV'X": false, "": false,
+		"lc_09azAZ09azAZ09azAZ09azAZ09azA": true,
+		"lc_/9azAZ09azAZ09azAZ09azAZ09azA": false, "lc_:9azAZ09azAZ09azAZ09azAZ09azA": false, "lc_@9azAZ09azAZ09azAZ09azAZ09azA": false,
+		"lc_[9azAZ09azAZ09azAZ09azAZ09azA": false, "lc_`9azAZ09azAZ09azAZ09azAZ09azA": false, "lc_{9azAZ09azAZ09azAZ09azAZ09azA": false,
 	} {
 		if got := domain.WellFormedKey(text); got != want {
 			t.Errorf("%q: got %v, want %v", text, got, want)
 		}
+	}
+}
+
+func TestParseKeySlot(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]domain.KeySlot{"primary": domain.SlotPrimary, "Secondary": domain.SlotSecondary} {
+		if got, err := domain.ParseKeySlot(name); got != want || err != nil {
+			t.Errorf("%q: %q, %v", name, got, err)
+		}
+	}
+	if got, err := domain.ParseKeySlot("third"); got != "" || !errors.Is(err, domain.Invalid("slot", "")) {
+		t.Errorf("a slot that is none: %q, %v", got, err)
+	}
+}
+
+// What stands in the stream and is none of its events changes nothing.
+func TestKeysFoldTheirOwnEvents(t *testing.T) {
+	t.Parallel()
+	before := domain.APIKeys{}.Fold(domain.KeyIssued{CustomerID: id(2), SubscriptionID: id(1), Slot: domain.SlotPrimary, Key: domain.KeyDigest{Hash: "h"}})
+	if diff := cmp.Diff(before, before.Fold(domain.LoginSucceeded{})); diff != "" {
+		t.Errorf("(-before +after):\n%s", diff)
 	}
 }

@@ -57,28 +57,24 @@ type Observation struct {
 	AgreementID string      // of the newest message that names one, "" when none has
 }
 
-const (
-	// endOutlived is how long an entitlement may outlive the message that its licence has ended.
-	endOutlived = 15 * time.Minute
-	// endAfterMissing is how many times in a row AWS must list no entitlement to end a subscription without a message.
-	endAfterMissing = 2
-)
-
 // FollowAnnouncement decides what a message means for the subscription, given what AWS answered after it. It returns again
 // when AWS is to be asked once more, because the two contradict each other.
 func (s Subscription) FollowAnnouncement(announced MarketplaceEvent, observed Observation, at time.Time) (events []Event, again bool) {
+	const outlived = 15 * time.Minute // how long an entitlement may outlive the message that its licence has ended
 	message := announced.Message
 	itsAgreement := message.AgreementID == "" || message.AgreementID == s.Marketplace.AgreementID
 	licenceEnds := announced.Kind == LicenceEnded
 	agreementEnds := announced.Kind == AgreementEnding && itsAgreement
-	switch {
-	case observed.Entitled.None() && (licenceEnds || agreementEnds || s.expired(at)):
-		return s.End(message.endReason(), endedAt(message.HappenedAt, at)), false
-	case observed.Entitled.None():
+	if observed.Entitled.None() {
+		if licenceEnds || agreementEnds || s.expired(at) {
+			return s.End(message.endReason(), endedAt(message.HappenedAt, at)), false
+		}
 		return nil, false // the timer looks again
-	case licenceEnds && at.Sub(message.HappenedAt) < endOutlived:
+	}
+	if licenceEnds && at.Sub(message.HappenedAt) < outlived {
 		return s.RequestUnsubscribe(at), s.Serves()
-	case agreementEnds:
+	}
+	if agreementEnds {
 		return s.RequestUnsubscribe(at), false
 	}
 	return append(s.FollowEntitlement(observed.Entitled, at), s.LinkAgreement(observed.AgreementID, at)...), false
@@ -87,12 +83,13 @@ func (s Subscription) FollowAnnouncement(announced MarketplaceEvent, observed Ob
 // FollowListing decides what an answer of AWS means that no message has asked for. Before is how many times in a row AWS has
 // listed no entitlement already.
 func (s Subscription) FollowListing(listed Entitlement, before int, at time.Time) []Event {
-	switch {
-	case listed.None() && before+1 < endAfterMissing:
-		return nil
-	case listed.None():
+	if listed.None() {
+		if before == 0 {
+			return nil
+		}
 		return s.End("no entitlement", endedAt(s.ExpiresAt, at))
-	case s.Status == StatusEnding && !listed.ExpiresAt.After(s.ExpiresAt):
+	}
+	if s.Status == StatusEnding && !listed.ExpiresAt.After(s.ExpiresAt) {
 		return nil
 	}
 	return s.FollowEntitlement(listed, at)

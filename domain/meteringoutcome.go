@@ -128,23 +128,23 @@ func DecideMetering(outcome MeteringOutcome, s MeteringSituation) MeteringDecisi
 
 // DecideLateUsage says what happens to a record that AWS takes no more because its deadline has passed.
 func DecideLateUsage(s MeteringSituation) MeteringDecision {
-	switch {
-	case s.UnknownBefore:
+	if s.UnknownBefore {
 		return MeteringDecision{Action: MeteringQuarantine, Alert: true, Reason: "too late to repeat, and an attempt without an answer may have been billed; resolve by CloudTrail"}
-	case s.Subscription == StatusEnded:
-		return MeteringDecision{Action: MeteringReject, Alert: true, Reason: "too late, and the agreement has no later hour to carry the quantity into"}
-	default:
-		return MeteringDecision{Action: MeteringCarry, Reason: "too late; no attempt can have been billed"}
 	}
+	if s.Subscription == StatusEnded {
+		return MeteringDecision{Action: MeteringReject, Alert: true, Reason: "too late, and the agreement has no later hour to carry the quantity into"}
+	}
+	return MeteringDecision{Action: MeteringCarry, Reason: "too late; no attempt can have been billed"}
 }
 
 func decideNotSubscribed(s MeteringSituation) MeteringDecision {
-	switch {
-	case s.Subscription == StatusUnknown:
+	switch s.Subscription {
+	case StatusUnknown:
 		return MeteringDecision{Action: MeteringHold, Reason: "the agreement has not started yet"}
-	case s.Subscription == StatusEnded && s.UnknownBefore:
-		return MeteringDecision{Action: MeteringQuarantine, Alert: true, Reason: "the agreement ended, and an attempt without an answer may have been billed; resolve by CloudTrail"}
-	case s.Subscription == StatusEnded:
+	case StatusEnded:
+		if s.UnknownBefore {
+			return MeteringDecision{Action: MeteringQuarantine, Alert: true, Reason: "the agreement ended, and an attempt without an answer may have been billed; resolve by CloudTrail"}
+		}
 		return MeteringDecision{Action: MeteringReject, Alert: true, Reason: "the agreement ended before AWS took the record"}
 	default:
 		return MeteringDecision{Action: MeteringHold, Alert: true, RereadEntitlement: true, Reason: "AWS knows no active agreement for an active licence"}

@@ -32,10 +32,10 @@ func CheckPassword(password string) error {
 	if !has(func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsSpace(r) }) {
 		lacks = append(lacks, "a symbol")
 	}
-	switch {
-	case len(password) > MaxPasswordLength:
+	if len(password) > MaxPasswordLength {
 		return Invalid("password", "The password is longer than %d bytes. Choose a shorter one.", MaxPasswordLength)
-	case len(lacks) > 0:
+	}
+	if len(lacks) > 0 {
 		return Invalid("password", "The password needs %s.", strings.Join(lacks, ", "))
 	}
 	return nil

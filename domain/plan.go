@@ -44,14 +44,16 @@ func DefaultCatalogue() Catalogue {
 func NewCatalogue(plans []Plan) (Catalogue, error) {
 	seen, dimensions := map[PlanID]bool{}, map[string]bool{}
 	for _, p := range plans {
-		switch {
-		case p.ID == "" || p.Name == "" || p.OverageDimension == "":
+		if p.ID == "" || p.Name == "" || p.OverageDimension == "" {
 			return Catalogue{}, fmt.Errorf("plan %q needs an id, a name and an overage dimension", p.ID)
-		case p.MonthlyCalls <= 0:
+		}
+		if p.MonthlyCalls <= 0 {
 			return Catalogue{}, fmt.Errorf("plan %q needs a number of monthly calls above 0", p.ID)
-		case seen[p.ID]:
+		}
+		if seen[p.ID] {
 			return Catalogue{}, fmt.Errorf("plan %q is there twice", p.ID)
-		case dimensions[p.OverageDimension]:
+		}
+		if dimensions[p.OverageDimension] {
 			return Catalogue{}, fmt.Errorf("plan %q has the overage dimension of another plan: AWS keeps one quantity per dimension and hour", p.ID)
 		}
 		seen[p.ID], dimensions[p.OverageDimension] = true, true

@@ -1,10 +1,12 @@
 package domain
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"sort"
+	"maps"
+	"slices"
 )
 
 // Upcaster turns the JSON of one version of an event into that of the next.
@@ -63,12 +65,7 @@ func NewRegistry() *Registry {
 
 // Schemas lists all event types by name.
 func (r *Registry) Schemas() []Schema {
-	all := make([]Schema, 0, len(r.schemas))
-	for _, s := range r.schemas {
-		all = append(all, s)
-	}
-	sort.Slice(all, func(i, j int) bool { return all[i].Type < all[j].Type })
-	return all
+	return slices.SortedFunc(maps.Values(r.schemas), func(x, y Schema) int { return cmp.Compare(x.Type, y.Type) })
 }
 
 // Owns returns whether an event of a type in a stream is the product's: the type is registered and the stream is one of

@@ -46,3 +46,33 @@ func TestUpcastersLeadFromEveryOldVersion(t *testing.T) {
 		t.Errorf("got %v, want ErrUnknownEvent", err)
 	}
 }
+
+type unknown struct{}
+
+func (unknown) EventType() string { return "Unknown" }
+
+type unwritable struct{ F func() }
+
+func (unwritable) EventType() string { return "Unwritable" }
+
+func TestOnlyKnownEventsAreEncoded(t *testing.T) {
+	t.Parallel()
+	r := &Registry{schemas: map[string]Schema{}}
+	register[unwritable](r, CategoryAccount)
+	if _, _, err := r.Encode(unknown{}); !errors.Is(err, ErrUnknownEvent) {
+		t.Errorf("got %v, want ErrUnknownEvent", err)
+	}
+	if data, _, err := r.Encode(unwritable{}); err == nil {
+		t.Errorf("a function was written as %s", data)
+	}
+}
+
+func TestSchemasAreListedByName(t *testing.T) {
+	t.Parallel()
+	schemas := NewRegistry().Schemas()
+	for i := 1; i < len(schemas); i++ {
+		if schemas[i-1].Type >= schemas[i].Type {
+			t.Errorf("%s stands before %s", schemas[i-1].Type, schemas[i].Type)
+		}
+	}
+}

@@ -60,11 +60,15 @@ var idForms = map[Category]func(id string) bool{
 	CategorySubscription: isUUID,
 	CategoryAccount:      isUUID,
 	CategoryAPIKeys:      isUUID,
-	CategoryUsage:        func(id string) bool { return startsWithUUID(id) && isMonth(id[uuidAndDash:]) },
+	CategoryUsage: func(id string) bool {
+		month, ok := cutUUID(id)
+		return ok && isMonth(month)
+	},
 	CategoryMetering: func(id string) bool {
-		rest := id[min(len(id), uuidAndDash):]
-		return startsWithUUID(id) && len(rest) > len(usageHourLayout)+1 && isHour(rest[:len(usageHourLayout)]) &&
-			rest[len(usageHourLayout)] == '-' && isName(rest[len(usageHourLayout)+1:])
+		rest, ok := cutUUID(id)
+		hour := rest[:min(len(rest), len(usageHourLayout))]
+		dimension, dash := strings.CutPrefix(rest[len(hour):], "-")
+		return ok && isHour(hour) && dash && isName(dimension)
 	},
 	CategorySealedHours: isMonth,
 	CategoryUsageEnd:    isUUID,
@@ -75,7 +79,7 @@ var idForms = map[Category]func(id string) bool{
 }
 
 const (
-	uuidAndDash = 37
+	uuidLength = 36
 	// mailHashLength is that of a mail address's keyed hash in hexadecimal.
 	mailHashLength = 32
 )
@@ -93,7 +97,7 @@ func (c Category) Holds(stream string) bool {
 
 // isUUID returns whether text is a UUID as the product writes it, in lower case; uuid.Parse takes other forms as well.
 func isUUID(text string) bool {
-	if len(text) != uuidAndDash-1 {
+	if len(text) != uuidLength {
 		return false
 	}
 	for i := range len(text) {
@@ -104,9 +108,11 @@ func isUUID(text string) bool {
 	return true
 }
 
-// startsWithUUID returns whether text is a UUID, a dash and more.
-func startsWithUUID(text string) bool {
-	return len(text) > uuidAndDash && isUUID(text[:uuidAndDash-1]) && text[uuidAndDash-1] == '-'
+// cutUUID returns what follows a UUID and a dash, and whether text begins with them.
+func cutUUID(text string) (rest string, ok bool) {
+	end := min(len(text), uuidLength)
+	rest, dash := strings.CutPrefix(text[end:], "-")
+	return rest, dash && isUUID(text[:end])
 }
 
 func isHex(text string) bool {

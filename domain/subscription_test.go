@@ -27,6 +27,7 @@ func TestSubscription(t *testing.T) {
 		return func(s state) ([]domain.Event, error) { return s.SwitchOverage(to, noon) }
 	}
 	link := recorded(func(s state) []domain.Event { return s.LinkAgreement("agmt-1", noon) })
+	unsubscribe := recorded(func(s state) []domain.Event { return s.RequestUnsubscribe(noon) })
 	end := recorded(func(s state) []domain.Event { return s.End("cancelled", noon) })
 	bigger := domain.Entitlement{Plan: domain.PlanStandard, Limit: 5000, ExpiresAt: entitled.ExpiresAt}
 	longer := domain.Entitlement{Plan: domain.PlanStarter, Limit: 1000, ExpiresAt: noon.AddDate(0, 2, 0)}
@@ -49,6 +50,11 @@ func TestSubscription(t *testing.T) {
 		{name: "links its agreement", given: []domain.Event{started}, when: link, then: []domain.Event{
 			domain.AgreementLinked{SubscriptionID: subscription, AgreementID: "agmt-1", LinkedAt: noon}}},
 		{name: "links it once", given: []domain.Event{started, domain.AgreementLinked{SubscriptionID: subscription, AgreementID: "agmt-1"}}, when: link},
+		{name: "takes a cancellation", given: []domain.Event{started}, when: unsubscribe, then: []domain.Event{unsubscribed}},
+		{name: "takes it once", given: []domain.Event{started, unsubscribed}, when: unsubscribe},
+		{name: "takes none after the end", given: []domain.Event{started, ended}, when: unsubscribe},
+		{name: "links no agreement without a name", given: []domain.Event{started}, when: recorded(func(s state) []domain.Event { return s.LinkAgreement("", noon) })},
+		{name: "links no agreement before it starts", when: link},
 		{name: "ends", given: []domain.Event{started, unsubscribed}, when: end, then: []domain.Event{ended}},
 		{name: "ends once", given: []domain.Event{started, ended}, when: end},
 		{name: "never ends what never started", when: end},
@@ -65,5 +71,28 @@ func TestLicenceNamesOneSubscriptionHoweverWritten(t *testing.T) {
 	}
 	if domain.SubscriptionIDForLicence("l-abd") == full {
 		t.Error("two licences name one subscription")
+	}
+}
+
+func TestDisplayID(t *testing.T) {
+	t.Parallel()
+	for want, m := range map[string]domain.MarketplaceIdentity{
+		"agmt-1": {AgreementID: "agmt-1", LicenseARN: identity.LicenseARN}, domain.LicenceID(identity.LicenseARN): {LicenseARN: identity.LicenseARN},
+	} {
+		if got := m.DisplayID(); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
+// A renewal without a new term keeps the one before.
+func TestSubscriptionFoldsARenewal(t *testing.T) {
+	t.Parallel()
+	ending := domain.Subscription{Status: domain.StatusEnding, ExpiresAt: noon}
+	if s := ending.Fold(domain.SubscriptionRenewed{}); s.Status != domain.StatusActive || !s.ExpiresAt.Equal(noon) {
+		t.Errorf("%+v", s)
+	}
+	if s := ending.Fold(domain.SubscriptionRenewed{ExpiresAt: noon.Add(1)}); !s.ExpiresAt.Equal(noon.Add(1)) {
+		t.Errorf("%+v", s)
 	}
 }

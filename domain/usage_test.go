@@ -62,3 +62,13 @@ func TestStopCountsThoseUnderWay(t *testing.T) {
 		t.Errorf("one counted, two under way, limit 3: got %v", err)
 	}
 }
+
+// The last event alone restores the state; what is none of its events changes nothing.
+func TestUsageIsTheLastEvents(t *testing.T) {
+	t.Parallel()
+	month := domain.MonthOf(noon)
+	u := domain.UsageMonth{}.Fold(domain.CheckCompleted{Month: month, IncludedTotal: 3, OverageTotal: 2})
+	if want := (domain.UsageMonth{Month: month, Included: 3, Overage: 2}); u != want || u.Fold(domain.LoginSucceeded{}) != want {
+		t.Errorf("%+v, then %+v; want %+v", u, u.Fold(domain.LoginSucceeded{}), want)
+	}
+}

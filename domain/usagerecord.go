@@ -237,13 +237,13 @@ func (r UsageRecord) Prepare(s Subscription, usage SealedUsage, to MeteringTarge
 		Timestamp: timestamp, Deadline: UsageDeadline(timestamp), Quantity: quantity, Counted: usage.Counted, Carried: usage.Carried,
 		Region: to.Region, PreparedAt: at.UTC(),
 	}
-	switch m := s.Marketplace; {
-	case !to.Legacy:
-		prepared.AWSAccountID, prepared.LicenseARN = m.AWSAccountID, m.LicenseARN
-	case m.CustomerIdentifier == "":
-		return nil, fmt.Errorf("subscription %s has no customer identifier, which the configuration asks for", s.ID)
-	default:
-		prepared.CustomerIdentifier = m.CustomerIdentifier
+	if to.Legacy {
+		if s.Marketplace.CustomerIdentifier == "" {
+			return nil, fmt.Errorf("subscription %s has no customer identifier, which the configuration asks for", s.ID)
+		}
+		prepared.CustomerIdentifier = s.Marketplace.CustomerIdentifier
+	} else {
+		prepared.AWSAccountID, prepared.LicenseARN = s.Marketplace.AWSAccountID, s.Marketplace.LicenseARN
 	}
 	events := []Event{prepared}
 	if s.Status == StatusEnded && !s.EndedAt.IsZero() && timestamp.After(s.EndedAt) {
@@ -296,7 +296,7 @@ func (r UsageRecord) Settle(answer MeteringAnswer, at time.Time) ([]Event, Meter
 	}
 	retry := retryDelay(answer.AttemptID, r.Attempts)
 	if decision.Action == MeteringHold {
-		retry = holdDelay
+		retry = 10 * time.Minute // AWS does not know the licence as active: it is not asked more often
 	}
 	return []Event{UsageRecordDeferred{
 		UsageRecordKey: r.UsageRecordKey, AttemptID: answer.AttemptID, Outcome: answer.Outcome, Reason: decision.Reason,
@@ -304,15 +304,12 @@ func (r UsageRecord) Settle(answer MeteringAnswer, at time.Time) ([]Event, Meter
 	}}, decision
 }
 
-// deadlineMargin keeps a first attempt from reaching AWS when the deadline has just passed there.
-const deadlineMargin = 5 * time.Minute
-
 // Expired says that the record is not to be sent any more. One that may have been billed is repeated up to the deadline
 // itself: an answer would settle it.
 func (r UsageRecord) Expired(at time.Time) bool {
 	limit := r.Deadline
 	if r.Unanswered == 0 {
-		limit = limit.Add(-deadlineMargin)
+		limit = limit.Add(-5 * time.Minute) // a first attempt must not reach AWS when the deadline has just passed there
 	}
 	return r.Status == RecordOpen && !at.Before(limit)
 }
@@ -357,13 +354,11 @@ var ErrNotQuarantined = &Error{Kind: KindConflict, Code: "not_quarantined", Mess
 
 // Resolve closes a quarantined record. A reason is required; for a billed one AWS's record id belongs to it.
 func (r UsageRecord) Resolve(resolution Resolution, meteringRecordID, reason string, subscription SubscriptionStatus, at time.Time) ([]Event, error) {
-	switch {
-	case r.Status != RecordQuarantined:
+	if r.Status != RecordQuarantined {
 		return nil, ErrNotQuarantined
-	case reason == "":
+	}
+	if reason == "" {
 		return nil, Invalid("reason", "Say what shows that the record was billed or not, for instance the CloudTrail event.")
-	case resolution == ResolveCarry && subscription == StatusEnded:
-		return nil, Invalid("resolution", "The agreement has ended: no later hour can report the quantity. Write it off.")
 	}
 	switch resolution {
 	case ResolveBilled:
@@ -371,6 +366,9 @@ func (r UsageRecord) Resolve(resolution Resolution, meteringRecordID, reason str
 			UsageRecordKey: r.UsageRecordKey, MeteringRecordID: meteringRecordID, Quantity: r.Quantity, Reason: reason, AcceptedAt: at.UTC(),
 		}}, nil
 	case ResolveCarry:
+		if subscription == StatusEnded {
+			return nil, Invalid("resolution", "The agreement has ended: no later hour can report the quantity. Write it off.")
+		}
 		return r.close(MeteringDecision{Action: MeteringCarry, Reason: reason}, "", at), nil
 	case ResolveWriteOff:
 		return r.close(MeteringDecision{Action: MeteringReject, Reason: reason}, "", at), nil
@@ -378,17 +376,10 @@ func (r UsageRecord) Resolve(resolution Resolution, meteringRecordID, reason str
 	return nil, Invalid("resolution", "A record is resolved as billed, carry or writeoff.")
 }
 
-const (
-	firstRetry = 5 * time.Second
-	lastRetry  = 10 * time.Minute
-	// holdDelay is the pace of asking for a licence that AWS does not know as active.
-	holdDelay = 10 * time.Minute
-)
-
 // retryDelay doubles with each attempt. The attempt's id spreads it by a quarter up and down, so that records and nodes
 // do not come back all at once.
 func retryDelay(attempt uuid.UUID, attempts int) time.Duration {
-	delay := firstRetry << min(max(attempts-1, 0), 10)
-	delay = min(delay, lastRetry)
+	const first, last = 5 * time.Second, 10 * time.Minute
+	delay := min(first<<min(max(attempts-1, 0), 10), last)
 	return delay*3/4 + delay/2*time.Duration(attempt[0])/256
 }

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -30,6 +32,10 @@ func TestUsageRecord(t *testing.T) {
 	}
 	legacyPrepared := prepared
 	legacyPrepared.AWSAccountID, legacyPrepared.LicenseARN, legacyPrepared.CustomerIdentifier = "", "", "legacy"
+	zero := prepared
+	zero.Quantity, zero.Counted, zero.Carried = 0, 0, nil
+	young := active
+	young.StartedAt = noon.Add(time.Hour)
 	attempted := func(n int) domain.UsageRecordAttempted {
 		delay := map[int]time.Duration{1: 3750 * time.Millisecond, 2: 7500 * time.Millisecond}[n]
 		return domain.UsageRecordAttempted{UsageRecordKey: key, AttemptID: id(6), Attempt: n, AttemptedAt: later, RetryAt: later.Add(delay)}
@@ -91,6 +97,10 @@ func TestUsageRecord(t *testing.T) {
 			then: events{deferred(domain.MeteringLicenceRefused, "AWS refused the licence", 3750*time.Millisecond)}},
 		{name: "is carried when AWS finds it too old", given: events{prepared, attempted(1)}, when: settle(domain.MeteringAnswer{Outcome: domain.MeteringTimestampRefused}),
 			then: events{domain.UsageCarriedOver{UsageRecordKey: key, Outcome: domain.MeteringTimestampRefused, Quantity: 10, Reason: "too late; no attempt can have been billed", CarriedAt: later}}},
+		{name: "is not late when it is closed", given: events{prepared, accepted}, when: expire(deadline, domain.StatusActive)},
+		{name: "is written off when there is nothing to bill", given: events{zero}, when: expire(deadline, domain.StatusActive), then: events{domain.UsageRecordRejected{
+			UsageRecordKey: key, Reason: "too late, and nothing to bill", RejectedAt: deadline}}},
+		{name: "is stamped with the hour that the store's clock is behind", when: prepare(young, domain.SealedUsage{Hour: noon, Plan: domain.PlanStarter}, target), then: events{zero}},
 		{name: "is not late before its margin", given: events{prepared}, when: expire(deadline.Add(-6*time.Minute), domain.StatusActive)},
 		{name: "is carried within its margin", given: events{prepared, attempted(1), throttled}, when: expire(deadline.Add(-5*time.Minute), domain.StatusActive),
 			then: events{at(late, deadline.Add(-5*time.Minute))}},
@@ -109,6 +119,7 @@ func TestUsageRecord(t *testing.T) {
 		{name: "is written off by an operator", given: events{prepared, attempted(1), quarantined}, when: resolve(domain.ResolveWriteOff, "CloudTrail 1", domain.StatusEnded),
 			then: events{domain.UsageRecordRejected{UsageRecordKey: key, Quantity: 10, Reason: "CloudTrail 1", RejectedAt: later}}},
 		{name: "is carried nowhere after the end", given: events{prepared, quarantined}, when: resolve(domain.ResolveCarry, "why", domain.StatusEnded), refused: domain.Invalid("resolution", "")},
+		{name: "is resolved in one of three ways", given: events{prepared, quarantined}, when: resolve("perhaps", "why", domain.StatusActive), refused: domain.Invalid("resolution", "")},
 		{name: "needs a reason", given: events{prepared, quarantined}, when: resolve(domain.ResolveCarry, "", domain.StatusActive), refused: domain.Invalid("reason", "")},
 		{name: "is resolved only in quarantine", given: events{prepared}, when: resolve(domain.ResolveCarry, "why", domain.StatusActive), refused: domain.ErrNotQuarantined},
 	})
@@ -119,5 +130,32 @@ func TestUsageRecord(t *testing.T) {
 	huge.Counted = domain.MaxUsageQuantity
 	if _, err := (record{}).Prepare(active, huge, target, later); err == nil {
 		t.Error("a quantity that AWS cannot take was prepared")
+	}
+}
+
+func TestRetriesDoubleAndSpread(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		attempts int // before
+		spread   byte
+		want     time.Duration
+	}{
+		{0, 0, 3750 * time.Millisecond}, {0, 128, 5 * time.Second}, {0, 64, 4375 * time.Millisecond},
+		{1, 128, 10 * time.Second}, {6, 128, 320 * time.Second}, {7, 128, 10 * time.Minute}, {100, 128, 10 * time.Minute}, {100, 0, 450 * time.Second},
+	} {
+		r := domain.UsageRecord{Status: domain.RecordOpen, Attempts: tt.attempts}
+		attempted, ok := r.Attempt(uuid.UUID{0: tt.spread}, noon)[0].(domain.UsageRecordAttempted)
+		if !ok || attempted.RetryAt.Sub(noon) != tt.want || attempted.Attempt != tt.attempts+1 {
+			t.Errorf("%+v, want it repeated after %s", attempted, tt.want)
+		}
+	}
+}
+
+func TestUsageRecordNamesItsBuyer(t *testing.T) {
+	t.Parallel()
+	prepared := domain.UsageRecordPrepared{AWSAccountID: "1", LicenseARN: "arn", ProductCode: "code", CustomerIdentifier: "legacy"}
+	want := domain.MarketplaceIdentity{AWSAccountID: "1", LicenseARN: "arn", ProductCode: "code", CustomerIdentifier: "legacy"}
+	if got := prepared.Identity(); got != want {
+		t.Errorf("%+v, want %+v", got, want)
 	}
 }

@@ -62,10 +62,10 @@ type Finding struct {
 
 // String writes the finding in a line.
 func (f Finding) String() string {
-	switch {
-	case f.Stream != "":
+	if f.Stream != "" {
 		return fmt.Sprintf("%s@%d (position %d): %s", f.Stream, f.Revision, f.Position, f.Problem)
-	case f.SubscriptionID != uuid.Nil:
+	}
+	if f.SubscriptionID != uuid.Nil {
 		return fmt.Sprintf("subscription %s: %s", f.SubscriptionID, f.Problem)
 	}
 	return f.Problem

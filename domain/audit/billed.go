@@ -41,21 +41,34 @@ func (a *Audit) CompareWithAWS(settled *Settlement, billed []Billed) {
 		key := billedKey{buyer, record.Dimension, domain.UsageHourKey(record.Hour)}
 		theirs, there := held[key]
 		delete(held, key)
-		open := record.Status == domain.RecordOpen || record.Status == domain.RecordQuarantined
-		switch {
-		case there && theirs.Quantity != record.Quantity:
-			settled.find(record.SubscriptionID, "%s: AWS bills %d, the record says %d", record.Stream(), theirs.Quantity, record.Quantity)
-		case record.Status == domain.RecordAccepted && !there:
+		if there {
+			settled.compare(record, theirs)
+		} else if record.Status == domain.RecordAccepted {
 			settled.find(record.SubscriptionID, "%s is accepted here, and AWS does not hold it", record.Stream())
-		case record.Status == domain.RecordAccepted && record.billedID != "" && record.billedID != theirs.RecordID:
-			settled.find(record.SubscriptionID, "%s is %s here and %s at AWS", record.Stream(), record.billedID, theirs.RecordID)
-		case there && open && record.Unanswered > 0:
-			settled.InFlight++
-		case there && record.Status != domain.RecordAccepted:
-			settled.find(record.SubscriptionID, "%s is %s here, and AWS bills it", record.Stream(), record.Status)
 		}
 	}
 	for key, theirs := range held {
 		settled.find(uuid.Nil, "AWS bills %d of %s, %s, %s, which this log did not prepare", theirs.Quantity, key.buyer, key.dimension, key.hour)
 	}
+}
+
+// compare holds a record against what AWS bills of it.
+func (s *Settlement) compare(ours *record, theirs Billed) {
+	if theirs.Quantity != ours.Quantity {
+		s.find(ours.SubscriptionID, "%s: AWS bills %d, the record says %d", ours.Stream(), theirs.Quantity, ours.Quantity)
+		return
+	}
+	switch ours.Status {
+	case domain.RecordAccepted:
+		if ours.billedID != "" && ours.billedID != theirs.RecordID {
+			s.find(ours.SubscriptionID, "%s is %s here and %s at AWS", ours.Stream(), ours.billedID, theirs.RecordID)
+		}
+		return
+	case domain.RecordOpen, domain.RecordQuarantined:
+		if ours.Unanswered > 0 {
+			s.InFlight++
+			return
+		}
+	}
+	s.find(ours.SubscriptionID, "%s is %s here, and AWS bills it", ours.Stream(), ours.Status)
 }

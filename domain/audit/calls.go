@@ -78,10 +78,9 @@ func (a *Audit) decideCall(r domain.Recorded, e domain.CheckCompleted) {
 	want, err := usage.Count(s.states[e.SubscriptionRevision], e.SubscriptionRevision, domain.Check{
 		ID: e.CheckID, KeySlot: e.KeySlot, RequestDigest: e.RequestDigest, Judgement: e.Judgement, At: e.CompletedAt,
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		a.find(r, e.SubscriptionID, "the call should have been refused: %v", err)
-	case want != e:
+	} else if want != e {
 		a.find(r, e.SubscriptionID, "it should say ordinal %d, %s, totals %d and %d of %s (%d)",
 			want.Ordinal, want.Billing, want.IncludedTotal, want.OverageTotal, want.Plan, want.Limit)
 	}

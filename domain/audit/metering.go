@@ -77,13 +77,14 @@ func (a *Audit) windowOf(key windowKey) *window {
 // meterCall adds a call beyond the plan to its hour.
 func (a *Audit) meterCall(r domain.Recorded, e domain.CheckCompleted) {
 	s := a.subscription(e.SubscriptionID)
-	switch {
-	case e.Billing != domain.BillingOverage:
-	case s.ended:
-		s.late++
-	default:
-		a.window(r, e.SubscriptionID, e.Plan).counted++
+	if e.Billing != domain.BillingOverage {
+		return
 	}
+	if s.ended {
+		s.late++
+		return
+	}
+	a.window(r, e.SubscriptionID, e.Plan).counted++
 }
 
 func (a *Audit) prepare(r domain.Recorded, e domain.UsageRecordPrepared) {
@@ -120,14 +121,15 @@ func sameCarries(a, b []domain.CarriedUsage) bool {
 // the event says of it, if anything.
 func (a *Audit) followRecord(r domain.Recorded, key domain.UsageRecordKey, quantity *int64, from ...domain.UsageRecordStatus) *record {
 	record := a.records[key.RecordID]
-	switch {
-	case record == nil:
+	if record == nil {
 		a.find(r, key.SubscriptionID, "%s of %s, which is not prepared", r.Event.EventType(), key.Stream())
 		return nil
-	case !slices.Contains(from, record.Status):
+	}
+	if !slices.Contains(from, record.Status) {
 		a.find(r, key.SubscriptionID, "%s of %s, which is %s", r.Event.EventType(), key.Stream(), record.Status)
 		return nil
-	case quantity != nil && *quantity != record.Quantity:
+	}
+	if quantity != nil && *quantity != record.Quantity {
 		a.find(r, key.SubscriptionID, "%s of %s says %d; it was prepared with %d", r.Event.EventType(), key.Stream(), *quantity, record.Quantity)
 	}
 	record.UsageRecord = record.Fold(r.Event)
