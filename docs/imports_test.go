@@ -15,7 +15,8 @@ import (
 //
 //	cmd → adapters → projections → commands → domain          inference stands alone
 //
-// No adapter knows another; cmd joins them. Tests reach for what is real: an adapter's may use other adapters, those of
+// No adapter knows another, and no capability below commands another; cmd joins them. Tests reach for what is real: an
+// adapter's may use other adapters, those of
 // projections Postgres, those of inference the fetched models. Those of domain and commands stay as pure as what they test.
 
 const module = "github.com/pas-ta/liveness/"
@@ -64,6 +65,8 @@ func objection(from, to string, tests bool) string {
 		return "imports never run up"
 	case adapter != "" && other != "" && adapter != other && !tests:
 		return "no adapter knows another"
+	case layer == "commands" && imported == "commands" && to != "commands" && !tests:
+		return "capabilities know of each other through the log only, and their core knows none of them"
 	}
 	return ""
 }
@@ -146,6 +149,10 @@ func TestImportRuleObjects(t *testing.T) {
 		{"domain", "inference", false, true},
 		{"commands", "inference/pixels", true, true},
 		{"adapters/node", "adapters/node/nodetest", false, true},
+		{"commands/accounts", "commands", false, false},
+		{"commands/accounts", "commands/subscriptions", true, false},
+		{"commands/accounts", "commands/subscriptions", false, true},
+		{"commands", "commands/metering", false, true},
 	} {
 		if why := objection(test.from, test.to, test.tests); (why != "") != test.objects {
 			t.Errorf("%s imports %s (tests: %t): objection %q, want one: %t", test.from, test.to, test.tests, why, test.objects)
