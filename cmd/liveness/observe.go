@@ -103,7 +103,7 @@ func newProjectionMetrics(models *engine.Engine, log *slog.Logger) *projectionMe
 	}
 	return &projectionMetrics{
 		engine: models, log: log,
-		seconds: describe("lag_seconds", "Age of the newest event applied while the read model is behind the log, 0 when caught up."),
+		seconds: describe("lag_seconds", "Age of the newest event applied while the read model is behind the log, 0 without a lag."),
 		lag:     describe("lag_positions", "Distance in commit positions between the end of the log and the read model."),
 		parked:  describe("parked_events", "Events gone past because they could not be applied."),
 		skipped: describe("skipped_events", "Events gone past because an operator said so."),
@@ -120,7 +120,7 @@ func (m *projectionMetrics) Describe(to chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (m *projectionMetrics) Collect(to chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second) // Statuses may wait 2 s for a place
 	defer cancel()
 	statuses, err := m.engine.Statuses(ctx)
 	if err != nil {

@@ -199,7 +199,8 @@ type ProjectionsCompareCmd struct {
 
 // Help is shown below the options.
 func (*ProjectionsCompareCmd) Help() string {
-	return `Exits with 0 when both hold the same rows and with 3 when they differ.
+	return `Exits with 0 when both hold the same rows, and with 3 when they differ or the running one has not come to where the log ended
+when comparing began.
 
 Example:
   liveness projections compare usage --json`
@@ -217,6 +218,10 @@ func (c *ProjectionsCompareCmd) Run(ctx context.Context, app *App) error {
 		return err
 	}
 	var different error
+	if comparison.Behind() {
+		different = &ExitError{Code: exitDifferent, Err: fmt.Errorf("%s has come to position %d of %d only and does not go on; what lies behind it is not compared. See `liveness projections list`",
+			c.Name, comparison.Position, comparison.Head)}
+	}
 	if !comparison.Equal() {
 		different = &ExitError{Code: exitDifferent, Err: fmt.Errorf("%s does not show what the log says. Run `liveness projections rebuild %s`", c.Name, c.Name)}
 	}

@@ -68,7 +68,8 @@ func openReadModelsLike(tb testing.TB, line node.Line, database string, maintain
 		tb.Fatal(err)
 	}
 	r.engine, err = engine.New(engine.Config{
-		Pool: r.pool, Source: r.source, Projections: maintained, Log: log, LeaseRetry: 20 * time.Millisecond,
+		Pool: r.pool, Source: r.source, Projections: maintained, Log: log,
+		LeaseRetry: 20 * time.Millisecond, StopPause: 50 * time.Millisecond,
 	})
 	if err != nil {
 		tb.Fatal(err)

@@ -25,7 +25,6 @@ type Barrier struct {
 	timeout time.Duration
 
 	mu      sync.Mutex
-	known   map[string]int64 // positions that are reached for certain; they only grow
 	waiting map[*waiter]struct{}
 	looking bool
 	joined  bool // somebody has begun to wait since the last look
@@ -42,7 +41,7 @@ var _ commands.Barrier = (*Barrier)(nil)
 
 // NewBarrier returns a barrier whose waiters give up after timeout.
 func NewBarrier(pool *pgxpool.Pool, timeout time.Duration) *Barrier {
-	return &Barrier{pool: pool, timeout: timeout, known: map[string]int64{}, waiting: map[*waiter]struct{}{}}
+	return &Barrier{pool: pool, timeout: timeout, waiting: map[*waiter]struct{}{}}
 }
 
 // WaitFor returns once the read model shows everything up to a commit position. It gives an error when that takes longer
@@ -51,10 +50,6 @@ func NewBarrier(pool *pgxpool.Pool, timeout time.Duration) *Barrier {
 func (b *Barrier) WaitFor(ctx context.Context, readModel string, position uint64) error {
 	w := &waiter{readModel: readModel, position: int64(position), done: make(chan struct{})}
 	b.mu.Lock()
-	if at, ok := b.known[readModel]; ok && at >= w.position {
-		b.mu.Unlock()
-		return nil
-	}
 	b.waiting[w] = struct{}{}
 	b.joined = true
 	if !b.looking {
@@ -83,14 +78,11 @@ func (b *Barrier) WaitFor(ctx context.Context, readModel string, position uint64
 	return fmt.Errorf("read model %s has not reached position %d in time: %w", readModel, position, reason)
 }
 
-// advance says that a read model has reached a position.
+// advance says that a read model has reached a position. Nobody remembers it: a database that is restored takes read models
+// back, and who asks afterwards has to wait.
 func (b *Barrier) advance(readModel string, position int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if at, ok := b.known[readModel]; ok && at >= position {
-		return
-	}
-	b.known[readModel] = position
 	for w := range b.waiting {
 		if w.readModel == readModel && w.position <= position {
 			close(w.done)
@@ -101,16 +93,13 @@ func (b *Barrier) advance(readModel string, position int64) {
 
 // look reads the checkpoints until nobody waits.
 func (b *Barrier) look(ctx context.Context) {
-	every := firstLook
-	for {
-		_ = pause(ctx, every)
+	for every := firstLook; ; every = min(every*3/2, slowestLook) {
 		b.mu.Lock()
 		if len(b.waiting) == 0 {
 			b.looking = false
 			b.mu.Unlock()
 			return
 		}
-		every = min(every*3/2, slowestLook)
 		if b.joined {
 			every, b.joined = firstLook, false
 		}
@@ -123,6 +112,7 @@ func (b *Barrier) look(ctx context.Context) {
 		for readModel, position := range reached {
 			b.advance(readModel, position)
 		}
+		_ = pause(ctx, every)
 	}
 }
 

@@ -93,24 +93,33 @@ func Prepare(ctx context.Context, pool *pgxpool.Pool, projections ...Projection)
 // ErrOtherLog says that read models were made from another log than the one at hand, or from a later state of it.
 var ErrOtherLog = errors.New("the log and the database do not belong together")
 
-// CheckLog compares the read models with the end of the log. It fails with ErrOtherLog when one of them shows an event
-// beyond it.
+// CheckLog compares the read models with the end of the log. It fails with ErrOtherLog when one of them has come further.
 func CheckLog(ctx context.Context, pool *pgxpool.Pool, head uint64) error {
+	rows, _ := pool.Query(ctx, "select name, position, event_position from projection_checkpoints order by name")
 	var name string
-	var position int64
-	err := pool.QueryRow(ctx, "select name, event_position from projection_checkpoints where event_position > $1 order by event_position desc limit 1",
-		int64(head)).Scan(&name, &position)
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return nil
-	case err != nil:
+	var at checkpoint
+	_, err := pgx.ForEachRow(rows, []any{&name, &at.position, &at.eventPosition}, func() error { return at.within(name, head) })
+	if err != nil {
 		return fmt.Errorf("compare the read models with the log: %w", err)
 	}
-	return otherLog(name, position, head)
+	return nil
 }
 
-func otherLog(readModel string, position int64, head uint64) error {
-	return fmt.Errorf("%w: read model %s shows the event at position %d and the log ends at %d", ErrOtherLog, readModel, position, head)
+// within returns ErrOtherLog when the checkpoint is no place of a log that ends at head.
+func (c checkpoint) within(readModel string, head uint64) error {
+	at := max(c.position, c.eventPosition)
+	switch {
+	case c.position < nothingRead || c.eventPosition < nothingRead:
+		return fmt.Errorf("%w: read model %s is at position %d, which is none of a log", ErrOtherLog, readModel, min(c.position, c.eventPosition))
+	case at > int64(head):
+		return fmt.Errorf("%w: read model %s has come to position %d and the log ends at %d", ErrOtherLog, readModel, at, head)
+	}
+	return nil
+}
+
+// otherLogAdvice says what to do about a read model that was made from another log.
+func otherLogAdvice(readModel string, err error) string {
+	return fmt.Sprintf("%v. Connect the log that it was made from; or, after restoring an older log, make it anew: liveness projections rebuild %s", err, readModel)
 }
 
 // createTables makes a schema with a projection's empty tables and its checkpoint. What an interrupted attempt left under

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/pas-ta/liveness/projections/lease"
 )
 
 // Content is what a table holds, whatever order its rows are in.
@@ -24,12 +26,17 @@ type TableComparison struct {
 // Equal says whether both hold the same rows.
 func (t TableComparison) Equal() bool { return t.Running == t.Rebuilt }
 
-// Comparison holds a running read model against the same built anew, both at the same event of the log.
+// Comparison holds a running read model against the same built anew, both at the same place of the log.
 type Comparison struct {
 	Name     string            `json:"name"`
-	Position uint64            `json:"position"` // of that event
+	Position uint64            `json:"position"` // of that place
+	Head     uint64            `json:"head"`     // where the log ended when comparing began
 	Tables   []TableComparison `json:"tables"`
 }
+
+// Behind says whether the running read model had not come to where the log ended when comparing began. What lies between is
+// in neither of the two, so that they are equal proves nothing of it.
+func (c Comparison) Behind() bool { return c.Position < c.Head }
 
 // Equal says whether all tables hold the same rows.
 func (c Comparison) Equal() bool {
@@ -41,15 +48,25 @@ func (c Comparison) Equal() bool {
 	return true
 }
 
-// quickRound is how fast the new tables must follow the running ones before those are held still.
-const quickRound = time.Second
+const (
+	// quickRound is how fast the new tables must follow the running ones before those are held still. Places that no event of
+	// theirs has are noted within a second.
+	quickRound = 3 * time.Second
+	// runningTimeout is how long a running read model may stay where it is before nobody waits for it any longer.
+	runningTimeout = 10 * time.Second
+	runningLook    = 50 * time.Millisecond
+)
 
-// compare brings the new tables to the very event at which the running ones are and compares both. They are held still
-// only until a snapshot is taken; the tables are read from that, at leisure.
-func (e *Engine) compare(ctx context.Context, i *instance, track *track) (Comparison, error) {
+// compare brings the new tables to the very place to which the running ones cover the log, not before head when somebody
+// maintains them, and compares both. They are held still only until a snapshot is taken; the tables are read from that, at
+// leisure.
+func (e *Engine) compare(ctx context.Context, i *instance, track *track, head uint64) (Comparison, error) {
 	follow := func(ctx context.Context, position int64) error {
 		i.gate.hold(position)
-		return track.await(ctx, func(at checkpoint) bool { return at.eventPosition >= position })
+		return track.await(ctx, func(at checkpoint) bool { return at.position >= position })
+	}
+	if err := e.awaitRunning(ctx, i.Name, int64(head)); err != nil {
+		return Comparison{}, err
 	}
 	for quick := false; !quick; {
 		running, _, err := readCheckpoint(ctx, e.Pool, i.Name, "")
@@ -57,7 +74,7 @@ func (e *Engine) compare(ctx context.Context, i *instance, track *track) (Compar
 			return Comparison{}, err
 		}
 		begun := time.Now()
-		if err := follow(ctx, running.eventPosition); err != nil {
+		if err := follow(ctx, running.position); err != nil {
 			return Comparison{}, err
 		}
 		quick = time.Since(begun) < quickRound
@@ -67,7 +84,7 @@ func (e *Engine) compare(ctx context.Context, i *instance, track *track) (Compar
 		return Comparison{}, fmt.Errorf("begin the snapshot: %w", err)
 	}
 	defer func() { _ = snapshot.Rollback(ctx) }()
-	comparison := Comparison{Name: i.Name}
+	comparison := Comparison{Name: i.Name, Head: head}
 	err = pgx.BeginFunc(ctx, e.Pool, func(tx pgx.Tx) error {
 		running, _, err := readCheckpoint(ctx, tx, i.Name, "for update")
 		if err != nil {
@@ -75,10 +92,10 @@ func (e *Engine) compare(ctx context.Context, i *instance, track *track) (Compar
 		}
 		brief, cancel := context.WithTimeout(ctx, holdTimeout)
 		defer cancel()
-		if err := follow(brief, running.eventPosition); err != nil {
+		if err := follow(brief, running.position); err != nil {
 			return fmt.Errorf("reach the running read model: %w", err)
 		}
-		comparison.Position = uint64(max(running.eventPosition, 0))
+		comparison.Position = uint64(max(running.position, 0))
 		_, err = snapshot.Exec(ctx, "select 1") // the first statement fixes what the transaction sees
 		return err
 	})
@@ -87,6 +104,30 @@ func (e *Engine) compare(ctx context.Context, i *instance, track *track) (Compar
 	}
 	comparison.Tables, err = compareTables(ctx, snapshot, i.Name, i.schema)
 	return comparison, err
+}
+
+// awaitRunning waits until the running read model has come to a position, as long as it goes on.
+func (e *Engine) awaitRunning(ctx context.Context, name string, position int64) error {
+	var last checkpoint
+	for since := time.Now(); ; {
+		at, _, err := readCheckpoint(ctx, e.Pool, name, "")
+		if err != nil || at.position >= position {
+			return err
+		}
+		maintained, err := lease.Held(ctx, e.Pool)
+		if err != nil {
+			return err
+		}
+		if at != last {
+			last, since = at, time.Now()
+		}
+		if !maintained(name) || time.Since(since) >= runningTimeout {
+			return nil
+		}
+		if err := pause(ctx, runningLook); err != nil {
+			return err
+		}
+	}
 }
 
 func compareTables(ctx context.Context, tx pgx.Tx, running, rebuilt string) ([]TableComparison, error) {

@@ -29,6 +29,9 @@ type Config struct {
 	FaultPause time.Duration
 	// StopPause is how long it waits after a poisonous event, so that a node with a newer program can take over; 30 s when 0.
 	StopPause time.Duration
+	// Recheck is how often the stored checkpoint is looked at when no event comes, to notice that the database was restored;
+	// 2 s when 0.
+	Recheck time.Duration
 }
 
 // Engine maintains read models: each on one node at a time, from its checkpoint on, and builds a shadow of it
@@ -55,6 +58,7 @@ func New(config Config) (*Engine, error) {
 	}
 	for setting, fallback := range map[*time.Duration]time.Duration{
 		&config.LeaseRetry: time.Second, &config.FaultPause: 2 * time.Second, &config.StopPause: 30 * time.Second,
+		&config.Recheck: 2 * time.Second,
 	} {
 		if *setting == 0 {
 			*setting = fallback
@@ -100,6 +104,12 @@ func (e *Engine) maintain(ctx context.Context, leases *lease.Session, p Projecti
 			wait = e.StopPause
 		case errors.Is(err, errSuperseded):
 			e.Log.WarnContext(ctx, "a newer program maintains the read model; standing by", "projection", p.Name, "version", p.Version)
+		case errors.Is(err, ErrOtherLog):
+			wait = e.StopPause
+			e.Log.ErrorContext(ctx, "read model is not maintained", "projection", p.Name, "error", err)
+			e.instance(p, p.Name).note(ctx, otherLogAdvice(p.Name, err), nil)
+		case errors.Is(err, errMovedBack):
+			e.Log.WarnContext(ctx, "read model goes back", "projection", p.Name, "reason", err)
 		case err != nil:
 			e.Log.ErrorContext(ctx, "projection failed and will be tried again", "projection", p.Name, "error", err)
 		}
@@ -131,7 +141,7 @@ func (e *Engine) serve(ctx context.Context, leases *lease.Session, p Projection)
 }
 
 func (e *Engine) instance(p Projection, schema string) *instance {
-	i := &instance{Projection: p, schema: schema, pool: e.Pool, source: e.Source, registry: e.registry, log: e.Log}
+	i := &instance{Projection: p, schema: schema, recheck: e.Recheck, at: checkpoint{position: nothingRead}, pool: e.Pool, source: e.Source, registry: e.registry, log: e.Log}
 	if e.Barrier != nil && schema == p.Name {
 		i.reached = func(at checkpoint) { e.Barrier.advance(schema, at.position) }
 	}

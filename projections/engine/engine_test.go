@@ -127,23 +127,20 @@ func TestTwoRunners(t *testing.T) {
 	pool := database(t)
 	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
 	log.BatchSize = 10
-	var inside, most atomic.Int32
 	var once sync.Once
-	p := ledger(func(ctx context.Context, tx pgx.Tx, _ []domain.Recorded) error {
-		most.Store(max(most.Load(), inside.Add(1)))
-		defer inside.Add(-1)
+	var broken atomic.Bool
+	p := ledger(func(ctx context.Context, _ pgx.Tx, _ []domain.Recorded) error {
 		var err error
 		once.Do(func() {
+			defer broken.Store(true)
 			_, err = pool.Exec(ctx, `select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and pid <> pg_backend_pid()
 				and database = (select oid from pg_database where datname = current_database())`)
 		})
 		return err
 	})
 	stopFirst := projectionstest.Run(t, projectionstest.NewEngine(t, pool, log, p))
-	projectionstest.Eventually(t, "the first runner", func() bool {
-		log.Append(c.UsageStream(memorylog.Epoch), c.Check(memorylog.Epoch))
-		return inside.Load() > 0 || most.Load() > 0
-	})
+	log.Append(c.UsageStream(memorylog.Epoch), c.Checks(memorylog.Epoch, 20)...)
+	projectionstest.Eventually(t, "the lease of the first runner breaking", broken.Load)
 	second := projectionstest.NewEngine(t, pool, log, p)
 	projectionstest.Run(t, second)
 	for range 20 {

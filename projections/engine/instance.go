@@ -25,6 +25,7 @@ import (
 type instance struct {
 	Projection
 	schema   string
+	recheck  time.Duration // how often the stored checkpoint is looked at
 	pool     *pgxpool.Pool
 	source   Source
 	registry *domain.Registry
@@ -34,7 +35,7 @@ type instance struct {
 	mu      sync.Mutex
 	at      checkpoint                 // as last seen
 	skips   map[uuid.UUID]recordedSkip // as of when the subscription began; not changed afterwards
-	head    uint64                     // where the log ended when the subscription began
+	head    int64                      // where the log ended when the subscription began
 	live    bool                       // the subscription has come that far
 	covered time.Time                  // when the checkpoint was moved last
 	end     context.CancelCauseFunc    // ends the run
@@ -45,7 +46,8 @@ type instance struct {
 // Why a run ends by itself.
 var (
 	errSuperseded = errors.New("the read model is now maintained under another version")
-	errStopped    = errors.New("stopped until somebody helps")
+	errStopped    = errors.New("stopped at a poisonous event")
+	errMovedBack  = errors.New("the checkpoint is before where it was, so the database was restored: starting over from it")
 )
 
 // errMoved says that the checkpoint was not where it was expected.
@@ -58,10 +60,13 @@ const closeTimeout = 20 * time.Second
 // that has stopped cannot be started again; a router each lets one read model stop while others go on.
 func (i *instance) run(ctx context.Context) error {
 	ctx, end := context.WithCancelCause(ctx)
-	defer end(nil)
 	i.mu.Lock()
 	i.end = end
 	i.mu.Unlock()
+	var watching sync.WaitGroup
+	watching.Go(func() { i.watchCheckpoint(ctx) })
+	defer watching.Wait()
+	defer end(nil)
 
 	levels := map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug} // what a router does is no news to an operator
 	logger := watermill.NewSlogLoggerWithLevelMapping(i.log.With("projection", i.schema), levels)
@@ -71,13 +76,7 @@ func (i *instance) run(ctx context.Context) error {
 	}
 	router.AddMiddleware(i.middleware()...)
 	router.AddConsumerHandler(i.schema, i.schema, i.source.Subscriber(i.schema, i.Events, i.from), i.handle)
-	err = router.Run(ctx)
-	if errors.Is(err, ErrOtherLog) {
-		i.log.ErrorContext(ctx, "projection does not follow a log that it was not made from", "projection", i.schema, "error", err)
-		i.note(ctx, err.Error(), nil)
-		return fmt.Errorf("%w: %w", errStopped, err)
-	}
-	if err != nil {
+	if err := router.Run(ctx); err != nil {
 		return fmt.Errorf("follow the log for %s: %w", i.schema, err)
 	}
 	if cause := context.Cause(ctx); cause != nil {
@@ -125,8 +124,11 @@ func (i *instance) from(ctx context.Context) (Place, error) {
 	if err != nil {
 		return Place{}, err
 	}
+	if at.position < nothingRead || at.eventPosition < nothingRead {
+		return Place{}, i.fail(at.within(i.Name, head))
+	}
 	i.mu.Lock()
-	i.head, i.live, i.skips = head, false, skips
+	i.head, i.live, i.skips = int64(head), false, skips
 	i.mu.Unlock()
 	if at.position == nothingRead {
 		return Place{}, nil
@@ -136,18 +138,50 @@ func (i *instance) from(ctx context.Context) (Place, error) {
 
 // reload reads the checkpoint again. Tables that were swapped away or are of another version end the run.
 func (i *instance) reload(ctx context.Context) (checkpoint, error) {
-	at, exists, err := readCheckpoint(ctx, i.pool, i.schema, "")
+	at, err := i.stored(ctx)
 	if err != nil {
 		return at, err
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if !exists || at.version != i.Version {
-		i.end(errSuperseded)
-		return at, errSuperseded
-	}
 	i.at = at
 	return at, nil
+}
+
+// stored returns the checkpoint as it is in the database. Tables that were swapped away or are of another version end the run.
+func (i *instance) stored(ctx context.Context) (checkpoint, error) {
+	at, exists, err := readCheckpoint(ctx, i.pool, i.schema, "")
+	if err == nil && (!exists || at.version != i.Version) {
+		return at, i.fail(errSuperseded)
+	}
+	return at, err
+}
+
+// fail ends the run and returns why.
+func (i *instance) fail(cause error) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.end(cause)
+	return cause
+}
+
+// follows returns errMovedBack, and ends the run, when the stored checkpoint is before the one that this run has come from.
+// The subscription is beyond it by then: it would go on behind events that the tables no longer show.
+func (i *instance) follows(from, stored checkpoint) error {
+	if stored.position < from.position {
+		return i.fail(errMovedBack)
+	}
+	return nil
+}
+
+// watchCheckpoint notices that the database was restored also when no event comes, until ctx ends.
+func (i *instance) watchCheckpoint(ctx context.Context) {
+	for pause(ctx, i.recheck) == nil {
+		from := i.current() // before the other is read, which only moves on in between
+		if stored, err := i.stored(ctx); err == nil {
+			_ = i.follows(from, stored) // ends the run
+		}
+	}
 }
 
 func (i *instance) current() checkpoint {
@@ -161,9 +195,12 @@ func (i *instance) current() checkpoint {
 func (i *instance) plan(batch Batch) (from, to checkpoint, events []domain.Recorded, worth bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.live = i.live || batch.CaughtUp || batch.Position >= i.head
 	from, to = i.at, i.at
-	to.position, to.caughtUp = max(int64(batch.Position), from.position), i.live
+	if batch.Position <= math.MaxInt64 { // beyond is no position of a log, whoever says so
+		to.position = max(int64(batch.Position), from.position)
+	}
+	i.live = i.live || to.position >= i.head
+	to.caughtUp = i.live
 	events = after(batch.Events, from.position)
 	return from, to, events, len(events) > 0 || to != from && (i.live || time.Since(i.covered) >= coverInterval)
 }
@@ -197,24 +234,28 @@ const coverInterval = time.Second
 // advance takes what the tables have not seen of a batch through change and moves the checkpoint, in one transaction.
 func (i *instance) advance(ctx context.Context, batch Batch, change func(context.Context, pgx.Tx, []domain.Recorded) error) error {
 	for {
-		from, to, events, worth := i.plan(batch)
+		from, to, all, worth := i.plan(batch)
 		if !worth {
 			return nil
 		}
-		events, release, err := i.gate.admit(ctx, events)
+		admitted, limit, release, err := i.gate.admit(ctx, from.position, all)
 		if err != nil {
 			return err
 		}
-		if n := len(events); n > 0 {
-			to.eventPosition = int64(events[n-1].Position)
-			if last := batch.Events[len(batch.Events)-1]; events[n-1].Position != last.Position {
-				to.position, to.caughtUp = to.eventPosition, false // a part only
-			}
+		if len(admitted) < len(all) {
+			to.position, to.caughtUp = limit, false // the next event is behind it
 		}
-		err = i.commit(ctx, from, to, events, change)
+		if n := len(admitted); n > 0 {
+			to.eventPosition = int64(admitted[n-1].Position)
+		}
+		err = i.commit(ctx, from, to, admitted, change)
 		release()
 		if errors.Is(err, errMoved) {
-			if _, err := i.reload(ctx); err != nil {
+			stored, err := i.reload(ctx)
+			if err == nil {
+				err = i.follows(from, stored)
+			}
+			if err != nil {
 				return err
 			}
 			continue
@@ -228,7 +269,7 @@ func (i *instance) advance(ctx context.Context, batch Batch, change func(context
 		if i.reached != nil {
 			i.reached(to)
 		}
-		if to.position >= int64(batch.Position) {
+		if len(admitted) == len(all) {
 			return nil
 		}
 	}
@@ -276,12 +317,15 @@ type gate struct {
 	changed chan struct{} // closed when the limit changes
 }
 
-// admit waits until the first of events may be applied and gives those that may; release says that they were.
-func (g *gate) admit(ctx context.Context, events []domain.Recorded) (admitted []domain.Recorded, release func(), err error) {
+// admit waits until the gate is open beyond position, or all of events are within its limit, and returns those that may be
+// applied, and the limit; release says that they were.
+func (g *gate) admit(
+	ctx context.Context, position int64, events []domain.Recorded,
+) (admitted []domain.Recorded, limit int64, release func(), err error) {
 	for {
 		g.busy.RLock()
 		g.mu.Lock()
-		limit := int64(math.MaxInt64)
+		limit = math.MaxInt64
 		if g.set {
 			limit = g.limit
 		}
@@ -291,14 +335,14 @@ func (g *gate) admit(ctx context.Context, events []domain.Recorded) (admitted []
 		changed := g.changed
 		g.mu.Unlock()
 		within := events[:len(events)-len(after(events, limit))]
-		if len(within) > 0 || len(events) == 0 {
-			return within, g.busy.RUnlock, nil
+		if limit > position || len(within) == len(events) {
+			return within, limit, g.busy.RUnlock, nil
 		}
 		g.busy.RUnlock()
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return nil, nil, context.Cause(ctx)
+			return nil, 0, nil, context.Cause(ctx)
 		}
 	}
 }

@@ -37,7 +37,7 @@ func poisonous(err error) bool {
 
 // worthRetrying says whether the same batch may succeed at another attempt.
 func worthRetrying(err error) bool {
-	return !poisonous(err) && !errors.Is(err, errSuperseded) && !errors.Is(err, errStopped)
+	return !poisonous(err) && !errors.Is(err, errSuperseded) && !errors.Is(err, errStopped) && !errors.Is(err, errMovedBack)
 }
 
 // isolatePoison finds the event that a batch fails by: it halves the batch until the failing part is one event, so that
@@ -87,11 +87,7 @@ func (i *instance) dealWith(ctx context.Context, batch Batch, cause error) error
 		i.note(ctx, reason, &StoppedEvent{
 			Position: bad.Position, Stream: bad.Stream, Revision: bad.Revision, EventID: bad.ID, Type: bad.Event.EventType(),
 		})
-		stop := fmt.Errorf("%w: %s", errStopped, reason)
-		i.mu.Lock()
-		i.end(stop)
-		i.mu.Unlock()
-		return stop
+		return i.fail(fmt.Errorf("%w: %s", errStopped, reason))
 	}
 	err := i.advance(ctx, batch, func(ctx context.Context, tx pgx.Tx, _ []domain.Recorded) error {
 		_, err := tx.Exec(ctx, `

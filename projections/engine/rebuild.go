@@ -91,9 +91,9 @@ func (e *Engine) buildShadow(ctx context.Context, leases *lease.Session, p Proje
 	if err != nil {
 		return Comparison{}, fmt.Errorf("read the end of the log: %w", err)
 	}
-	if running.eventPosition > int64(head) {
-		if !options.swap {
-			return Comparison{}, otherLog(p.Name, running.eventPosition, head)
+	if err := running.within(p.Name, head); err != nil {
+		if !options.swap || options.onlyIfOlder {
+			return Comparison{}, err
 		}
 		options.compare, options.otherLog = false, true
 	}
@@ -157,7 +157,7 @@ func (e *Engine) build(ctx context.Context, i *instance, compare bool, options r
 
 	var comparison Comparison
 	if compare {
-		if comparison, err = e.compare(building, i, track); err != nil {
+		if comparison, err = e.compare(building, i, track, head); err != nil {
 			return comparison, err
 		}
 		i.gate.lift()
@@ -165,7 +165,8 @@ func (e *Engine) build(ctx context.Context, i *instance, compare bool, options r
 	if !options.swap {
 		return comparison, nil
 	}
-	if err := track.await(building, func(at checkpoint) bool { return at.caughtUp }); err != nil {
+	caughtUp := func(at checkpoint) bool { return at.caughtUp && at.position >= int64(head) }
+	if err := track.await(building, caughtUp); err != nil {
 		return comparison, err
 	}
 	return comparison, e.swap(ctx, building, i, track, options.otherLog)
@@ -183,10 +184,8 @@ func (e *Engine) swap(ctx, building context.Context, i *instance, track *track, 
 		if exists && running.version > i.Version {
 			return errSuperseded
 		}
-		err = track.awaitWhileHeld(building, func(at checkpoint) bool { return otherLog || at.position >= running.eventPosition })
-		// An older version may have ended at an event that this one does not follow and is never told of. Then it is enough
-		// to have caught up and to have had nothing to do for long.
-		if err != nil && (building.Err() != nil || !track.idle(holdTimeout/2)) {
+		err = track.awaitWhileHeld(building, func(at checkpoint) bool { return otherLog || at.position >= running.position })
+		if err != nil {
 			return fmt.Errorf("reach the running read model: %w", err)
 		}
 		if _, exists, err = readCheckpoint(ctx, tx, i.schema, "for update"); err != nil || !exists {
@@ -222,23 +221,15 @@ func (e *Engine) swap(ctx, building context.Context, i *instance, track *track, 
 type track struct {
 	mu      sync.Mutex
 	at      checkpoint
-	moved   time.Time
 	changed chan struct{}
 }
 
 func (t *track) move(at checkpoint) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.at, t.moved = at, time.Now()
+	t.at = at
 	close(t.changed)
 	t.changed = make(chan struct{})
-}
-
-// idle says whether the instance has caught up and then had nothing to do for d.
-func (t *track) idle(d time.Duration) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.at.caughtUp && time.Since(t.moved) >= d
 }
 
 // await waits until the checkpoint is as wanted, or gives the cause of the context's end.

@@ -19,6 +19,7 @@ func NewEngine(tb testing.TB, pool *pgxpool.Pool, log engine.Source, read ...eng
 	e, err := engine.New(engine.Config{
 		Pool: pool, Source: log, Projections: read, Log: slog.New(slog.DiscardHandler),
 		LeaseRetry: 20 * time.Millisecond, FaultPause: 20 * time.Millisecond, StopPause: 50 * time.Millisecond,
+		Recheck: 20 * time.Millisecond,
 	})
 	if err != nil {
 		tb.Fatal(err)
