@@ -53,14 +53,14 @@ const (
 func (r *Reactor) Run(ctx context.Context) error {
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.MaxInterval = 250*time.Millisecond, reactorMaxReconnect
-	told := ""
+	warned := ""
 	for ctx.Err() == nil {
 		err := r.consume(ctx, func() {
 			r.setStopped(nil)
-			if told != "" {
+			if warned != "" {
 				r.log.Info("reactor runs again", "group", r.Group)
 			}
-			told = ""
+			warned = ""
 			wait.Reset()
 		})
 		if ctx.Err() != nil {
@@ -68,8 +68,8 @@ func (r *Reactor) Run(ctx context.Context) error {
 		}
 		r.setStopped(err)
 		level := slog.LevelDebug
-		if cause := causeOf(err); cause != told {
-			told, level = cause, slog.LevelWarn // once per cause, not once per attempt
+		if cause := causeOf(err); cause != warned {
+			warned, level = cause, slog.LevelWarn // once per cause, not once per attempt
 		}
 		r.log.Log(ctx, level, "reactor does not run", "group", r.Group, "error", err)
 		pause(ctx, wait.NextBackOff())

@@ -64,7 +64,7 @@ func TestCommandsSayWhatIsWrongWithTheEventStore(t *testing.T) {
 				}
 				begun := time.Now()
 				status, out, errOut := runLine(args...)
-				if took := time.Since(begun); status != 1 || took > 3*time.Second {
+				if took := time.Since(begun); status != 1 || took > 4*time.Second {
 					t.Errorf("exit status %d after %v", status, took)
 				}
 				if !strings.Contains(errOut, problem) || strings.Contains(out+errOut, "hunter2") || strings.Contains(errOut, "Connect both") {

@@ -195,7 +195,7 @@ func (f LogFlags) open(ctx context.Context, app *App) (client *eventstoredb.Clie
 	}
 	dir := eventsDir(f.Data)
 	if _, statErr := os.Stat(dir); statErr != nil {
-		return nil, nil, fmt.Errorf("no event store answers at %s and there is no data in %s. Start `liveness dev` first, or give --eventstore or --data", address, f.Data)
+		return nil, nil, fmt.Errorf("no event store answers at %s and there is no data in %s. Start `liveness dev` first, or give --eventstore or --data (%w)", address, f.Data, err)
 	}
 	embedded, err := node.Start(ctx, node.Config{Addr: "127.0.0.1:0", Dir: dir, Logger: app.Log})
 	if err != nil {
