@@ -310,12 +310,20 @@ func writersAtTheSameTime(t *testing.T, s suite) {
 				case err == nil:
 					written, expected = written+1, int64(appended.Revision)
 				case errors.Is(err, commands.ErrConflict):
-					last, found, err := s.store.ReadLast(s.ctx, s.stream)
-					if err != nil || !found {
-						failures <- fmt.Errorf("after a conflict: found %t, %w", found, err)
+					// The winner may be readable only a moment later.
+					winner, _ := commands.ConflictRevision(err, expected)
+					err := commands.AwaitRevision(s.ctx, winner, func(ctx context.Context) (int64, error) {
+						last, found, err := s.store.ReadLast(ctx, s.stream)
+						if err != nil || !found {
+							return commands.NoStream, err
+						}
+						expected = int64(last.Revision)
+						return expected, nil
+					})
+					if err != nil {
+						failures <- fmt.Errorf("after a conflict: %w", err)
 						return
 					}
-					expected = int64(last.Revision)
 				default:
 					failures <- err
 					return
