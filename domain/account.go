@@ -156,7 +156,7 @@ type Account struct {
 	ResetExpires        time.Time
 }
 
-// Fold gives the state after one more event.
+// Fold returns the state after one more event.
 func (a Account) Fold(event Event) Account {
 	switch e := event.(type) {
 	case AccountRegistered:

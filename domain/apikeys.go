@@ -98,7 +98,7 @@ type APIKeys struct {
 	Keys           map[KeySlot]KeyDigest
 }
 
-// Fold gives the state after one more event.
+// Fold returns the state after one more event.
 func (k APIKeys) Fold(event Event) APIKeys {
 	switch e := event.(type) {
 	case KeyIssued:

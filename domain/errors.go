@@ -44,7 +44,7 @@ func (e *Error) Error() string {
 	return text
 }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
 // Is makes two refusals the same when their codes are, so that sentinels match however they were detailed.
@@ -79,7 +79,7 @@ func Invalid(field, format string, args ...any) *Error {
 	return &Error{Kind: KindInvalid, Code: "invalid_request", Field: field, Message: fmt.Sprintf(format, args...)}
 }
 
-// KindOf gives the kind of the refusal inside err, or "" when err is internal.
+// KindOf returns the kind of the refusal inside err, or "" when err is internal.
 func KindOf(err error) Kind {
 	if e := (*Error)(nil); errors.As(err, &e) {
 		return e.Kind
@@ -114,7 +114,7 @@ func (f FieldErrors) Error() string {
 	return text
 }
 
-// Unwrap gives the single refusals.
+// Unwrap returns the single refusals.
 func (f FieldErrors) Unwrap() []error {
 	errs := make([]error, len(f))
 	for i, e := range f {

@@ -38,7 +38,7 @@ type MailAddress struct {
 	Owner uuid.UUID // Nil when free
 }
 
-// Fold gives the state after one more event.
+// Fold returns the state after one more event.
 func (m MailAddress) Fold(event Event) MailAddress {
 	switch e := event.(type) {
 	case MailAddressClaimed:

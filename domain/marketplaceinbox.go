@@ -58,7 +58,7 @@ type MarketplaceInbox struct {
 	known       map[string]bool
 }
 
-// Fold gives the state after one more event.
+// Fold returns the state after one more event.
 func (i MarketplaceInbox) Fold(event Event) MarketplaceInbox {
 	e, ok := event.(MarketplaceNotified)
 	if !ok {

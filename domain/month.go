@@ -14,7 +14,7 @@ type Month struct {
 // monthLayout is how stream names write a month.
 const monthLayout = "200601"
 
-// MonthOf gives the month that contains t, whatever zone t is in.
+// MonthOf returns the month that contains t, whatever zone t is in.
 func MonthOf(t time.Time) Month {
 	u := t.UTC()
 	return Month{Year: u.Year(), Month: u.Month()}

@@ -86,7 +86,7 @@ func (r *Registry) OwnsStream(stream string) bool {
 	return false
 }
 
-// Encode gives the JSON of an event and the version of its shape.
+// Encode returns the JSON of an event and the version of its shape.
 func (r *Registry) Encode(event Event) (data []byte, version int, err error) {
 	schema, ok := r.schemas[event.EventType()]
 	if !ok {

@@ -53,7 +53,7 @@ type SealedHours struct {
 	Last time.Time // the newest sealed hour, zero when none is
 }
 
-// Fold gives the state after one more event.
+// Fold returns the state after one more event.
 func (s SealedHours) Fold(event Event) SealedHours {
 	if e, ok := event.(HourSealed); ok {
 		s.Last = e.Hour
@@ -91,7 +91,7 @@ type UsageEnd struct {
 	Sealed bool
 }
 
-// Fold gives the state after one more event.
+// Fold returns the state after one more event.
 func (u UsageEnd) Fold(event Event) UsageEnd {
 	if _, ok := event.(SubscriptionUsageSealed); ok {
 		u.Sealed = true

@@ -152,7 +152,7 @@ type Subscription struct {
 	EndedAt     time.Time
 }
 
-// Fold gives the state after one more event. It never refuses: what stands in the log has happened.
+// Fold returns the state after one more event. It never refuses: what stands in the log has happened.
 func (s Subscription) Fold(event Event) Subscription {
 	switch e := event.(type) {
 	case SubscriptionStarted:

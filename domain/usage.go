@@ -64,7 +64,7 @@ func (u UsageMonth) Remaining(limit int64) int64 { return max(0, limit-u.Counted
 // OverLimit is how many counted calls lie beyond limit.
 func (u UsageMonth) OverLimit(limit int64) int64 { return max(0, u.Counted()-limit) }
 
-// Fold gives the state after one more event.
+// Fold returns the state after one more event.
 func (u UsageMonth) Fold(event Event) UsageMonth {
 	if e, ok := event.(CheckCompleted); ok {
 		return UsageMonth{Month: e.Month, Included: e.IncludedTotal, Overage: e.OverageTotal}

@@ -175,7 +175,7 @@ type UsageRecord struct {
 	RetryAt    time.Time
 }
 
-// Fold gives the state after one more event.
+// Fold returns the state after one more event.
 func (r UsageRecord) Fold(event Event) UsageRecord {
 	switch e := event.(type) {
 	case UsageRecordPrepared:
@@ -326,7 +326,7 @@ func (r UsageRecord) Expire(subscription SubscriptionStatus, at time.Time) ([]Ev
 	return r.close(decision, "", at), decision
 }
 
-// close gives the event that a decision closes the record by, or none.
+// close returns the event that a decision closes the record by, or none.
 func (r UsageRecord) close(decision MeteringDecision, outcome MeteringOutcome, at time.Time) []Event {
 	switch decision.Action {
 	case MeteringCarry:

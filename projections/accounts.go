@@ -98,7 +98,7 @@ func NewAccounts(pool *pgxpool.Pool, vault accounts.Vault) *Accounts {
 	return &Accounts{pool: pool, vault: vault}
 }
 
-// Account gives a customer's account; false when it is not known.
+// Account returns a customer's account; false when it is not known.
 func (a *Accounts) Account(ctx context.Context, customer uuid.UUID) (AccountView, bool, error) {
 	var v AccountView
 	var ciphertext domain.Ciphertext

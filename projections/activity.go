@@ -188,7 +188,7 @@ type Activity struct {
 // NewActivity queries through pool.
 func NewActivity(pool *pgxpool.Pool) *Activity { return &Activity{pool: pool} }
 
-// List gives at most limit entries of a customer, newest first, from before a position on; 0 begins with the newest.
+// List returns at most limit entries of a customer, newest first, from before a position on; 0 begins with the newest.
 func (a *Activity) List(ctx context.Context, customer uuid.UUID, before uint64, limit int) ([]ActivityEntry, error) {
 	const end = 1<<63 - 1
 	if before == 0 || before > end {

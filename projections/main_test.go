@@ -12,7 +12,7 @@ import (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-// database gives a migrated database of the test's own.
+// database returns a migrated database of the test's own.
 func database(tb testing.TB) *pgxpool.Pool {
 	tb.Helper()
 	url := pgtest.Clone(tb, "migrated", func(ctx context.Context, url string) error {

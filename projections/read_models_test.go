@@ -46,7 +46,7 @@ func applyAll(tb testing.TB, pool *pgxpool.Pool, p engine.Projection, events []d
 	}
 }
 
-// dump gives every row of a read model.
+// dump returns every row of a read model.
 func dump(tb testing.TB, pool *pgxpool.Pool, schema string) map[string][]string {
 	tb.Helper()
 	rows, _ := pool.Query(tb.Context(), "select table_name::text from information_schema.tables where table_schema = $1", schema)

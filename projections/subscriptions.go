@@ -75,7 +75,7 @@ func changeSubscription(s *statements, r domain.Recorded) {
 	}
 }
 
-// known gives nil for a time that is not known, which is null in a row.
+// known returns nil for a time that is not known, which is null in a row.
 func known(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
@@ -127,7 +127,7 @@ func scanSubscription(row pgx.CollectableRow) (SubscriptionRow, error) {
 	return s, err
 }
 
-// Subscription gives one subscription; false when it is not known.
+// Subscription returns one subscription; false when it is not known.
 func (s *Subscriptions) Subscription(ctx context.Context, id uuid.UUID) (SubscriptionRow, bool, error) {
 	rows, _ := s.pool.Query(ctx, selectSubscriptions+" where subscription_id = $1", id)
 	found, err := pgx.CollectExactlyOneRow(rows, scanSubscription)
@@ -140,7 +140,7 @@ func (s *Subscriptions) Subscription(ctx context.Context, id uuid.UUID) (Subscri
 	return found, true, nil
 }
 
-// List gives subscriptions in the order they started, at most limit of them from behind one on; uuid.Nil begins at the start.
+// List returns subscriptions in the order they started, at most limit of them from behind one on; uuid.Nil begins at the start.
 func (s *Subscriptions) List(ctx context.Context, behind uuid.UUID, limit int) ([]SubscriptionRow, error) {
 	rows, _ := s.pool.Query(ctx, selectSubscriptions+`
 		where $1 = '00000000-0000-0000-0000-000000000000'::uuid

@@ -125,7 +125,7 @@ var checkColumns = []string{
 	"latency_ms", "fake_face", "valid_face", "keyed", "billing", "key_slot",
 }
 
-// newestOrdinals gives the number of the newest call shown of every month that a batch has calls of.
+// newestOrdinals returns the number of the newest call shown of every month that a batch has calls of.
 func newestOrdinals(ctx context.Context, tx pgx.Tx, batch []domain.Recorded) (map[usageMonth]int64, error) {
 	newest := map[usageMonth]int64{}
 	var subscriptions []uuid.UUID
@@ -209,7 +209,7 @@ func countOf[K comparable](counts map[K]*usageCount, key K) *usageCount {
 	return count
 }
 
-// dayWithin gives the UTC day of a call, kept inside the month that it is counted in: a call judged in the last instant of
+// dayWithin returns the UTC day of a call, kept inside the month that it is counted in: a call judged in the last instant of
 // a month may be counted in the next, and the days of a month must add up to it.
 func dayWithin(month domain.Month, at time.Time) time.Time {
 	day := at.UTC().Truncate(24 * time.Hour)

@@ -60,7 +60,7 @@ func scanMonth(row pgx.CollectableRow) (MonthlyUsage, error) {
 	return m, err
 }
 
-// Month gives one month's use; zero counts when nothing was counted in it.
+// Month returns one month's use; zero counts when nothing was counted in it.
 func (u *Usage) Month(ctx context.Context, subscription uuid.UUID, month domain.Month) (MonthlyUsage, error) {
 	rows, _ := u.pool.Query(ctx, selectMonths+" and month = $2", subscription, month.Start())
 	found, err := pgx.CollectRows(rows, scanMonth)
@@ -91,7 +91,7 @@ type DailyUsage struct {
 	Fake     int64 // of both, those judged to be fake
 }
 
-// Days gives every day of a month in order, also those without a call. They add up to the month.
+// Days returns every day of a month in order, also those without a call. They add up to the month.
 func (u *Usage) Days(ctx context.Context, subscription uuid.UUID, month domain.Month) ([]DailyUsage, error) {
 	rows, _ := u.pool.Query(ctx, `
 		select every.day, coalesce(d.included, 0), coalesce(d.overage, 0), coalesce(d.fake, 0)

@@ -34,7 +34,7 @@ func (c codec) encode(proposed commands.Proposed) (esdb.EventData, error) {
 	}, nil
 }
 
-// decode gives the recorded event. On an error everything but the event itself is filled in, so that who finds a
+// decode returns the recorded event. On an error everything but the event itself is filled in, so that who finds a
 // poisonous event can say where it stands.
 func (c codec) decode(raw *esdb.RecordedEvent) (domain.Recorded, error) {
 	recorded := located(raw)
@@ -66,7 +66,7 @@ func (c codec) owns(raw *esdb.RecordedEvent) bool {
 // isSystem returns whether the store has written an event for itself.
 func isSystem(raw *esdb.RecordedEvent) bool { return strings.HasPrefix(raw.EventType, "$") }
 
-// forProjections gives the recorded event, as Undecodable when this program cannot read it.
+// forProjections returns the recorded event, as Undecodable when this program cannot read it.
 func (c codec) forProjections(raw *esdb.RecordedEvent) domain.Recorded {
 	recorded, err := c.decode(raw)
 	if err != nil {
@@ -85,7 +85,7 @@ func NewReader(client *Client, registry *domain.Registry) Reader {
 	return Reader{codec: codec{registry, client}}
 }
 
-// Decode gives the event. On an error everything but the event itself is filled in.
+// Decode returns the event. On an error everything but the event itself is filled in.
 func (r Reader) Decode(raw *esdb.RecordedEvent) (domain.Recorded, error) { return r.codec.decode(raw) }
 
 // Owns returns whether an event is ours; those of other programs need not be decodable.

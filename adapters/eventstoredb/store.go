@@ -102,12 +102,12 @@ func conflictError(failure *esdb.Error) error {
 	return &commands.ConflictError{Revision: current}
 }
 
-// Read gives a page of a stream, oldest first.
+// Read returns a page of a stream, oldest first.
 func (s *Store) Read(ctx context.Context, stream string, from uint64, limit int) ([]domain.Recorded, error) {
 	return s.read(ctx, stream, esdb.ReadStreamOptions{Direction: esdb.Forwards, From: esdb.Revision(from)}, limit)
 }
 
-// ReadLast gives the newest event of a stream.
+// ReadLast returns the newest event of a stream.
 func (s *Store) ReadLast(ctx context.Context, stream string) (domain.Recorded, bool, error) {
 	page, err := s.read(ctx, stream, esdb.ReadStreamOptions{Direction: esdb.Backwards, From: esdb.End{}}, 1)
 	if err != nil || len(page) == 0 {

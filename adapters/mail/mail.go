@@ -35,7 +35,7 @@ type Error struct {
 	Err error
 }
 
-// Error gives the class and the reason.
+// Error returns the class and the reason.
 func (e *Error) Error() string {
 	if e.Err != nil {
 		return fmt.Sprintf("mail not sent (%s): %s: %v", e.Class, e.Reason, e.Err)
@@ -48,7 +48,7 @@ func (e *Error) Is(target error) bool {
 	return target == accounts.ErrUndeliverable && e.Class == Permanent
 }
 
-// Unwrap gives what broke the connection.
+// Unwrap returns what broke the connection.
 func (e *Error) Unwrap() error { return e.Err }
 
 func failed(class Class, format string, args ...any) *Error {

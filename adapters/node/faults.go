@@ -61,7 +61,7 @@ func (f *Faults) HoldCommits() (release func()) {
 	return held.release
 }
 
-// Resign gives the lead to another server of the same log and returns its address. At the address before, calls that require
+// Resign returns the lead to another server of the same log and returns its address. At the address before, calls that require
 // a leader are refused with the new one's address, others are answered from the state of this moment, and subscriptions that
 // are open go on. Called again, it gives the lead back.
 func (f *Faults) Resign(ctx context.Context) (leader string, err error) {

@@ -53,7 +53,7 @@ func (e *MissingError) Error() string {
 	return b.String()
 }
 
-// Unwrap gives the causes of the single parts.
+// Unwrap returns the causes of the single parts.
 func (e *MissingError) Unwrap() []error {
 	errs := make([]error, len(e.Parts))
 	for i, m := range e.Parts {

@@ -22,7 +22,7 @@ func connect(t *testing.T, url string) *pgxpool.Pool {
 	return pool
 }
 
-// migrated gives a migrated database of the test's own.
+// migrated returns a migrated database of the test's own.
 func migrated(t *testing.T) *pgxpool.Pool {
 	t.Helper()
 	return connect(t, pgtest.Clone(t, "migrated", func(ctx context.Context, url string) error {

@@ -27,7 +27,7 @@ type goBenchmarks struct {
 // metrics holds numbers by name of the benchmark and unit. Times are in seconds, whatever the benchmark reported.
 type metrics map[string]map[string]float64
 
-// of gives a number that must have been measured.
+// of returns a number that must have been measured.
 func (m metrics) of(name, unit string) (float64, error) {
 	v, ok := m[name][unit]
 	if !ok {

@@ -47,7 +47,7 @@ func projected(ctx context.Context, b *bench) ([]row, error) {
 	return t.rows, t.err
 }
 
-// queried gives the slowest query of the dashboard.
+// queried returns the slowest query of the dashboard.
 func queried(ctx context.Context, b *bench) ([]row, error) {
 	checks := b.Checks
 	if checks == 0 {

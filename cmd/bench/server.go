@@ -115,7 +115,7 @@ func (s *server) lastWords() []byte {
 	return content[max(0, len(content)-3000):]
 }
 
-// memory gives what the process holds now and held at most, in MB. Postgres, whose shared buffers are what they are set
+// memory returns what the process holds now and held at most, in MB. Postgres, whose shared buffers are what they are set
 // to, is not in it.
 func (s *server) memory() (now, peak float64, err error) {
 	proc, err := procfs.NewProc(s.process.Process.Pid)

@@ -19,7 +19,7 @@ import (
 	"github.com/pas-ta/liveness/projections/lease"
 )
 
-// types gives the types of a stream's events.
+// types returns the types of a stream's events.
 func (w *meteredWorld) types(stream string) []string {
 	w.t.Helper()
 	page, err := w.store.Read(w.t.Context(), stream, 0, 100)
@@ -31,7 +31,7 @@ func (w *meteredWorld) types(stream string) []string {
 	return types
 }
 
-// messages gives what the marketplace has told of an agreement, oldest first.
+// messages returns what the marketplace has told of an agreement, oldest first.
 func (w *meteredWorld) messages(agreements ...string) (bodies []string) {
 	w.t.Helper()
 	events, err := w.sim.Events(w.t.Context(), 1000)

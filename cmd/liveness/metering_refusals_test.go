@@ -14,7 +14,7 @@ import (
 	"github.com/pas-ta/liveness/domain"
 )
 
-// states gives the status of the newest record of each customer.
+// states returns the status of the newest record of each customer.
 func (w *meteredWorld) states() map[uuid.UUID]domain.UsageRecordStatus {
 	w.t.Helper()
 	w.settle()

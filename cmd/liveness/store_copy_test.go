@@ -20,7 +20,7 @@ import (
 	"github.com/pas-ta/liveness/projections"
 )
 
-// rowsOf gives the content of a table of a read model in a database.
+// rowsOf returns the content of a table of a read model in a database.
 func rowsOf(t *testing.T, address, query string) []string {
 	t.Helper()
 	pool, err := postgres.Connect(t.Context(), address)

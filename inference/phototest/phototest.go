@@ -38,7 +38,7 @@ func Largest() Kind {
 	return Kind{Name: "6000x4000.jpeg", Width: 6000, Height: 4000, Format: "jpeg", Quality: 93, Grain: 17}
 }
 
-// Make gives the sample photo as a photo of another kind. The same arguments give the same bytes.
+// Make returns the sample photo as a photo of another kind. The same arguments give the same bytes.
 func Make(sample []byte, kind Kind) ([]byte, error) {
 	photo, _, err := image.Decode(bytes.NewReader(sample))
 	if err != nil {

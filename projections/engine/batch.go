@@ -33,7 +33,7 @@ func WithBatch(msg *message.Message, batch Batch) {
 	msg.SetContext(context.WithValue(msg.Context(), batchKey{}, batch))
 }
 
-// BatchOf gives the batch of a message; false when it carries none.
+// BatchOf returns the batch of a message; false when it carries none.
 func BatchOf(msg *message.Message) (Batch, bool) {
 	batch, ok := msg.Context().Value(batchKey{}).(Batch)
 	return batch, ok
@@ -104,5 +104,5 @@ func (u Undecodable) EventType() string { return u.Type }
 // Error says why the event cannot be read.
 func (u Undecodable) Error() string { return fmt.Sprintf("%s cannot be decoded: %v", u.Type, u.Err) }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (u Undecodable) Unwrap() error { return u.Err }

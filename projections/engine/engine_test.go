@@ -41,7 +41,7 @@ func ledger(before func(ctx context.Context, tx pgx.Tx, batch []domain.Recorded)
 	}
 }
 
-// entries gives the ordinals of the ledger in the order of the log.
+// entries returns the ordinals of the ledger in the order of the log.
 func entries(tb testing.TB, pool *pgxpool.Pool) []int64 {
 	tb.Helper()
 	rows, _ := pool.Query(tb.Context(), "select ordinal from ledger.entries order by position")

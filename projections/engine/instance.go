@@ -297,7 +297,7 @@ func (i *instance) commit(
 	})
 }
 
-// after gives the events behind a position.
+// after returns the events behind a position.
 func after(events []domain.Recorded, position int64) []domain.Recorded {
 	n, _ := slices.BinarySearchFunc(events, position, func(r domain.Recorded, p int64) int {
 		if int64(r.Position) <= p {

@@ -103,7 +103,7 @@ func (i *instance) dealWith(ctx context.Context, batch Batch, cause error) error
 	return nil
 }
 
-// explain gives the text of an error without the stack of a panic.
+// explain returns the text of an error without the stack of a panic.
 func explain(err error) string {
 	if panicked := (middleware.RecoveredPanicError{}); errors.As(err, &panicked) {
 		return fmt.Sprintf("panic: %v", panicked.V)

@@ -72,7 +72,7 @@ func Eventually(tb testing.TB, what string, holds func() bool) {
 	}
 }
 
-// Status gives how a read model stands.
+// Status returns how a read model stands.
 func Status(tb testing.TB, e *engine.Engine, name string) engine.Status {
 	tb.Helper()
 	statuses, err := e.Statuses(tb.Context())

@@ -101,7 +101,7 @@ func (f *Failure) Error() string {
 	return fmt.Sprintf("AWS Marketplace %s: %s: %v", f.Operation, f.Kind, f.Err)
 }
 
-// Unwrap gives the SDK's error.
+// Unwrap returns the SDK's error.
 func (f *Failure) Unwrap() error { return f.Err }
 
 // failure classifies an error of the SDK after its own retries.

@@ -104,7 +104,7 @@ func foreign(eventType string) esdb.EventData {
 	return esdb.EventData{EventID: uuid.New(), EventType: eventType, ContentType: esdb.ContentTypeBinary, Data: []byte{0, 1, 2}}
 }
 
-// inOrder gives every event that is not the store's own, and not about a copy.
+// inOrder returns every event that is not the store's own, and not about a copy.
 func (l *log) inOrder() []*esdb.RecordedEvent {
 	l.t.Helper()
 	reading, err := l.raw.ReadAll(l.t.Context(), esdb.ReadAllOptions{From: esdb.Start{}, Direction: esdb.Forwards}, 1<<20)

@@ -18,7 +18,7 @@ import (
 	"github.com/pas-ta/liveness/projections/engine"
 )
 
-// subscription gives the one subscription of the world.
+// subscription returns the one subscription of the world.
 func (w *world) subscription() uuid.UUID {
 	w.t.Helper()
 	all, err := w.store.All()

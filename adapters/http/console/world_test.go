@@ -243,7 +243,7 @@ func (w *world) newestMail(to, subject string) (accounts.Mail, bool) {
 	return accounts.Mail{}, false
 }
 
-// mailedLink gives the path and query of the link in the newest mail.
+// mailedLink returns the path and query of the link in the newest mail.
 func (w *world) mailedLink(to, subject string) string {
 	w.t.Helper()
 	mail, ok := w.newestMail(to, subject)

@@ -123,7 +123,7 @@ func requireJSON(header http.Header) error {
 // maxIdempotencyKey is the longest Idempotency-Key, in characters.
 const maxIdempotencyKey = 255
 
-// readIdempotencyKey gives the request's Idempotency-Key, "" when it has none.
+// readIdempotencyKey returns the request's Idempotency-Key, "" when it has none.
 func readIdempotencyKey(header http.Header) (string, error) {
 	keys := header.Values("Idempotency-Key")
 	if len(keys) == 0 {

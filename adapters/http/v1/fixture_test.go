@@ -264,7 +264,7 @@ func (f *fixture) mustState() (domain.Subscription, int64, string) {
 	return state, int64(page[len(page)-1].Revision), stream
 }
 
-// counted gives the counted calls of the current month, as the log has them.
+// counted returns the counted calls of the current month, as the log has them.
 func (f *fixture) counted() []domain.Recorded {
 	f.t.Helper()
 	page, err := f.store.Read(context.Background(), domain.UsageStream(f.id, domain.MonthOf(f.clock.Now())), 0, 10_000)

@@ -143,7 +143,7 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// gathered gives the counters and gauges by name and labels.
+// gathered returns the counters and gauges by name and labels.
 func (f *fixture) gathered() map[string]float64 {
 	f.t.Helper()
 	families, err := f.registry.Gather()

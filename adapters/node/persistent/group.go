@@ -218,7 +218,7 @@ func (g *Group) Expire(now time.Time) {
 	}
 }
 
-// Deliver gives waiting messages to consumers with room, in order, through hand; hand may take the payload from the message.
+// Deliver returns waiting messages to consumers with room, in order, through hand; hand may take the payload from the message.
 func (g *Group) Deliver(now time.Time, hand func(*Consumer, *Message)) {
 	if len(g.parking) >= maxParking {
 		return

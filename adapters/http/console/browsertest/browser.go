@@ -154,7 +154,7 @@ func (b *Browser) Type(selector, text string) {
 	step(b, "type into "+selector, chromedp.SendKeys(chromedp.CSS(selector), text))
 }
 
-// Text gives the text of what a selector names.
+// Text returns the text of what a selector names.
 func (b *Browser) Text(selector string) string {
 	b.t.Helper()
 	return strings.TrimSpace(step(b, "read "+selector, chromedp.Text(chromedp.CSS(selector), chromedp.NodeVisible)))

@@ -28,7 +28,7 @@ type scanner struct {
 	nesting  []byte // '{' or '[' for every value that is open inside a skipped one
 }
 
-// peek gives the next byte without using it, or io.EOF.
+// peek returns the next byte without using it, or io.EOF.
 func (s *scanner) peek() (byte, error) {
 	if s.at == s.end {
 		if err := s.fill(); err != nil {
