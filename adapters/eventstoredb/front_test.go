@@ -2,6 +2,7 @@ package eventstoredb_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -104,7 +105,7 @@ func (f *front) pass(down grpc.ServerStream, target *grpc.ClientConn) error {
 	select {
 	case err := <-answered:
 		down.SetTrailer(up.Trailer())
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		return err

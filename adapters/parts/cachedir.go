@@ -59,7 +59,7 @@ func (c *Cache) lock(ctx context.Context) (unlock func(), err error) {
 	l := flock.New(filepath.Join(c.dir, ".lock"))
 	ok, err := l.TryLock()
 	if err == nil && !ok {
-		c.progress.line("waiting for another process that is fetching parts into %s", c.dir)
+		c.progress.linef("waiting for another process that is fetching parts into %s", c.dir)
 		_, err = l.TryLockContext(ctx, 100*time.Millisecond)
 	}
 	if err != nil {

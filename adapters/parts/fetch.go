@@ -44,7 +44,7 @@ func (c *Cache) fetch(ctx context.Context, p part, pkgs []npmPackage, registryDo
 	case err == nil:
 		return path, nil
 	case !errors.Is(err, fs.ErrNotExist) || exists(dir):
-		c.progress.line("%s is damaged in the cache (%v): fetching it again", p.title, err)
+		c.progress.linef("%s is damaged in the cache (%v): fetching it again", p.title, err)
 	}
 	start := time.Now()
 	staging, err := os.MkdirTemp(c.dir, stagingPrefix)
@@ -76,7 +76,7 @@ func (c *Cache) fetch(ctx context.Context, p part, pkgs []npmPackage, registryDo
 	if err := os.Rename(content, dir); err != nil {
 		return "", fmt.Errorf("cache: %w", err)
 	}
-	c.progress.line("ready: %s (%s)", p.title, time.Since(start).Round(100*time.Millisecond))
+	c.progress.linef("ready: %s (%s)", p.title, time.Since(start).Round(100*time.Millisecond))
 	return path, nil
 }
 
@@ -91,7 +91,7 @@ func (c *Cache) fetchPackage(ctx context.Context, p part, pkg npmPackage, stagin
 	if err != nil {
 		return errNoNPM
 	}
-	c.progress.line("fetching %s: npm package %s, %s", p.title, pkg.name, size(pkg.size))
+	c.progress.linef("fetching %s: npm package %s, %s", p.title, pkg.name, size(pkg.size))
 	work, err := os.MkdirTemp(staging, "npm-")
 	if err != nil {
 		return fmt.Errorf("cache: %w", err)
@@ -164,7 +164,7 @@ func (c *Cache) showDownload(npmCache string, pkg npmPackage) (stop func()) {
 			case <-done:
 				return
 			case <-tick.C:
-				c.progress.redraw("  %s of %s", size(min(dirSize(npmCache), pkg.size)), size(pkg.size))
+				c.progress.redrawf("  %s of %s", size(min(dirSize(npmCache), pkg.size)), size(pkg.size))
 			}
 		}
 	}()

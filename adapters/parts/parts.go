@@ -233,7 +233,7 @@ func (c *Cache) installOnSystem(ctx context.Context, p part) (string, error) {
 		return path, nil
 	}
 	start := time.Now()
-	c.progress.line("installing %s", p.title)
+	c.progress.linef("installing %s", p.title)
 	if err := p.install(ctx); err != nil {
 		return "", err
 	}
@@ -241,6 +241,6 @@ func (c *Cache) installOnSystem(ctx context.Context, p part) (string, error) {
 	if !ok {
 		return "", errors.New("its installation succeeded, yet it is not to be found")
 	}
-	c.progress.line("ready: %s (%s)", p.title, time.Since(start).Round(100*time.Millisecond))
+	c.progress.linef("ready: %s (%s)", p.title, time.Since(start).Round(100*time.Millisecond))
 	return path, nil
 }

@@ -25,16 +25,16 @@ func newProgress(w io.Writer) *progress {
 	return &progress{w: w, terminal: ok && term.IsTerminal(int(f.Fd()))}
 }
 
-// line writes a whole line.
-func (p *progress) line(format string, args ...any) {
+// linef writes a whole line.
+func (p *progress) linef(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.clear()
 	fmt.Fprintf(p.w, format+"\n", args...)
 }
 
-// redraw replaces the unfinished line on a terminal; elsewhere it does nothing.
-func (p *progress) redraw(format string, args ...any) {
+// redrawf replaces the unfinished line on a terminal; elsewhere it does nothing.
+func (p *progress) redrawf(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.terminal {

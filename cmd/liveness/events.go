@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -141,8 +142,7 @@ func rawJSON(data []byte) json.RawMessage {
 	case json.Valid(data):
 		return data
 	}
-	text, _ := json.Marshal(data) // not JSON: base64, as encoding/json writes bytes
-	return text
+	return json.RawMessage(`"` + base64.StdEncoding.EncodeToString(data) + `"`) // as encoding/json writes bytes
 }
 
 // summary prints the fields of an event on one line, without what the stream's name says already.

@@ -172,10 +172,10 @@ func between(from, to *log) logcopy.Config {
 func wantSame(t *testing.T, from, to *log) {
 	t.Helper()
 	type event struct {
-		ID                          uuid.UUID
-		Stream, Type, Content       string
-		Revision                    uint64
-		Data, Metadata, RecordedAt_ string
+		ID                           uuid.UUID
+		Stream, Type, Content        string
+		Revision                     uint64
+		Data, Metadata, RecordedHour string
 	}
 	owned := func(l *log) []event {
 		var all []event

@@ -369,7 +369,7 @@ func TestOverloadIsAnsweredBeforeTheUploadEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if answer.StatusCode != 503 || answer.Header.Get("Retry-After") != "1" {
+	if answer.StatusCode != http.StatusServiceUnavailable || answer.Header.Get("Retry-After") != "1" {
 		t.Errorf("%s, Retry-After %q", answer.Status, answer.Header.Get("Retry-After"))
 	}
 	_ = answer.Body.Close()
