@@ -9,8 +9,7 @@ import (
 
 // detector finds the faces of an image. It belongs to one worker.
 type detector interface {
-	// detect returns the faces after non-maximum suppression, best first. The
-	// slice is valid until the next call.
+	// detect returns the faces after non-maximum suppression, best first. The slice is valid until the next call.
 	detect(img *pixels.Image, sampler *pixels.Sampler) ([]face, error)
 	models() []*model
 }

@@ -1,11 +1,9 @@
-// Package inference measures how likely the largest face of an image is a
-// photo, print or screen. It decodes, detects, crops, scores and measures; what
-// counts as a fake, customers, quotas and HTTP it leaves to others.
+// Package inference measures how likely the largest face of an image is a photo, print or screen. It decodes, detects,
+// crops, scores and measures; what counts as a fake, customers, quotas and HTTP it leaves to others.
 //
-// An Engine owns a fixed number of workers, each with its own ONNX Runtime
-// sessions of one thread, and a queue before them, the only one on the way of
-// a check: what cannot be done soon is refused at once, so that overload shows
-// as a clear error and not as growing memory and latency.
+// An Engine owns a fixed number of workers, each with its own ONNX Runtime sessions of one thread, and a queue before
+// them, the only one on the way of a check: what cannot be done soon is refused at once, so that overload shows as a
+// clear error and not as growing memory and latency.
 package inference
 
 import (
@@ -20,9 +18,8 @@ import (
 	"github.com/pas-ta/liveness/inference/tuning"
 )
 
-// ErrOverloaded refuses a check because all workers are busy and the queue is
-// full, or because no worker became free within the deadline. Nothing has been
-// done; the same check may succeed later.
+// ErrOverloaded refuses a check because all workers are busy and the queue is full, or because no worker became free
+// within the deadline. Nothing has been done; the same check may succeed later.
 var ErrOverloaded = errors.New("all inference workers are busy and the queue is full: try again later")
 
 // ErrClosed refuses a check because the engine is shutting down.
@@ -36,16 +33,13 @@ type Config struct {
 	Pack pack.Pack
 	// Threshold overrides the pack's when it is over 0.
 	Threshold float64
-	// Workers is the number of checks computed at the same time, the number of
-	// processors by default. A worker needs about 20 MB, plus the pixels of
-	// the image it works on.
+	// Workers is the number of checks computed at the same time, the number of processors by default. A worker needs
+	// about 20 MB, plus the pixels of the image it works on.
 	Workers int
-	// Threads is how many threads a model's run is spread over, 1 by default.
-	// More answer a single check sooner and all checks together later: see
-	// BenchmarkSessionsAndThreads.
+	// Threads is how many threads a model's run is spread over, 1 by default. More answer a single check sooner and all
+	// checks together later: see BenchmarkSessionsAndThreads.
 	Threads int
-	// Queue is how many more checks may wait for a worker, QueuePerWorker for
-	// each by default. Negative means none.
+	// Queue is how many more checks may wait for a worker, QueuePerWorker for each by default. Negative means none.
 	Queue int
 	// Deadline is how long a check may wait for a worker, 5 seconds by default.
 	Deadline time.Duration
@@ -55,9 +49,8 @@ type Config struct {
 	Limits decode.Limits
 }
 
-// QueuePerWorker is the default length of the queue for each worker: about what
-// one judges within the default deadline. A longer queue would only refuse
-// later what it refuses anyway.
+// QueuePerWorker is the default length of the queue for each worker: about what one judges within the default deadline.
+// A longer queue would only refuse later what it refuses anyway.
 const QueuePerWorker = 64
 
 // Engine judges images. It is safe for concurrent use.
@@ -74,8 +67,7 @@ type Engine struct {
 	close     func() error
 }
 
-// Open loads the library, verifies and loads the pack and makes the workers.
-// The caller closes the engine.
+// Open loads the library, verifies and loads the pack and makes the workers. The caller closes the engine.
 func Open(ctx context.Context, cfg Config) (*Engine, error) {
 	if cfg.Workers <= 0 {
 		cfg.Workers = tuning.Processors()
@@ -149,17 +141,14 @@ func (e *Engine) Decoder() string { return e.decoder.Name() }
 // Workers returns how many checks are computed at the same time.
 func (e *Engine) Workers() int { return e.workers }
 
-// Admitted returns how many checks wait or are being computed, and how many may
-// at most: one more is refused.
+// Admitted returns how many checks wait or are being computed, and how many may at most: one more is refused.
 func (e *Engine) Admitted() (now, most int) { return len(e.places), cap(e.places) }
 
-// Close refuses new checks, waits for those being computed and frees all
-// native memory. Calling it again does nothing.
+// Close refuses new checks, waits for those being computed and frees all native memory. Calling it again does nothing.
 func (e *Engine) Close() error { return e.close() }
 
-// Check judges the largest face of an image. It returns a *decode.Error when
-// the image is at fault (ErrNoFace is one), ErrOverloaded, ErrClosed, or the
-// error of ctx. The image is not kept.
+// Check judges the largest face of an image. It returns a *decode.Error when the image is at fault (ErrNoFace is one),
+// ErrOverloaded, ErrClosed, or the error of ctx. The image is not kept.
 func (e *Engine) Check(ctx context.Context, data []byte, format decode.Format) (Result, error) {
 	select {
 	case e.places <- struct{}{}:

@@ -15,8 +15,7 @@ func (b Box) Crop(scale float64, width, height int) image.Rectangle {
 	return b.crop(scale, width, height)
 }
 
-// ReferenceRun runs one model of a pack on the tensor v[c][y][x] of fill and
-// returns its outputs.
+// ReferenceRun runs one model of a pack on the tensor v[c][y][x] of fill and returns its outputs.
 func ReferenceRun(library string, p pack.Pack, file string, fill func(c, y, x int) float32) ([][]float32, error) {
 	release, err := acquireRuntime(library)
 	if err != nil {

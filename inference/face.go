@@ -27,8 +27,7 @@ type face struct {
 	hasMarks bool
 }
 
-// landmarks are the points that show where a face looks. Left and right are
-// sides of the picture.
+// landmarks are the points that show where a face looks. Left and right are sides of the picture.
 type landmarks struct {
 	leftEye, rightEye, nose Point
 }
@@ -46,24 +45,21 @@ func (b Box) overlap(c Box) float64 {
 	return w * h / (b.area() + c.area() - w*h)
 }
 
-// square returns the square of the same area that stands on the middle of the
-// lower edge. The liveness models were trained on such boxes; feeding them the
-// taller boxes of the detectors multiplies the errors on live faces.
+// square returns the square of the same area that stands on the middle of the lower edge. The liveness models were
+// trained on such boxes; feeding them the taller boxes of the detectors multiplies the errors on live faces.
 func (b Box) square() Box {
 	side := math.Sqrt(b.area())
 	return Box{X: b.X + b.W/2 - side/2, Y: b.Y + b.H - side, W: side, H: side}
 }
 
-// margin returns the least distance of a side of the box from the edge of a
-// width × height image, in sides of the square box. It is negative for a box
-// that reaches over the edge.
+// margin returns the least distance of a side of the box from the edge of a width × height image, in sides of the
+// square box. It is negative for a box that reaches over the edge.
 func (b Box) margin(width, height int) float64 {
 	return min(b.X, b.Y, float64(width)-b.X-b.W, float64(height)-b.Y-b.H) / math.Sqrt(b.area())
 }
 
-// crop returns the window of scale times the box about its centre. The scale
-// is reduced until the window fits into the image; then it is shifted inside,
-// so that no model ever sees an invented border.
+// crop returns the window of scale times the box about its centre. The scale is reduced until the window fits into the
+// image; then it is shifted inside, so that no model ever sees an invented border.
 func (b Box) crop(scale float64, width, height int) image.Rectangle {
 	right, bottom := float64(width-1), float64(height-1)
 	k := min(scale, right/b.W, bottom/b.H)

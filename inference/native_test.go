@@ -14,9 +14,8 @@ import (
 	"github.com/pas-ta/liveness/inference/pack"
 )
 
-// shared is the directory of reference images and of the second model pack. It
-// lies beside the repository where it exists and is no part of it; another
-// place is named by LIVENESS_TEST_SHARED.
+// shared is the directory of reference images and of the second model pack. It lies beside the repository where it
+// exists and is no part of it; another place is named by LIVENESS_TEST_SHARED.
 const shared = "../../shared"
 
 // sharedDir returns a directory below shared. Without it the test is skipped by

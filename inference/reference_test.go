@@ -13,8 +13,7 @@ import (
 	"github.com/pas-ta/liveness/inference/decode"
 )
 
-// The scores of the default pack by another implementation. 0.05 is what two
-// JPEG decoders differ by on clear cases.
+// The scores of the default pack by another implementation. 0.05 is what two JPEG decoders differ by on clear cases.
 func TestDefaultPackScores(t *testing.T) {
 	t.Parallel()
 	for name, decoder := range decoders(t) {
@@ -105,9 +104,8 @@ func TestSecondPackTensors(t *testing.T) {
 	}
 }
 
-// The reference boxes and scores of the second pack. They were made with
-// libjpeg-turbo, which libvips uses too; the decoder of the standard library
-// enlarges chroma in another way and is allowed more.
+// The reference boxes and scores of the second pack. They were made with libjpeg-turbo, which libvips uses too; the
+// decoder of the standard library enlarges chroma in another way and is allowed more.
 func TestSecondPackReferenceImages(t *testing.T) {
 	t.Parallel()
 	p := openPack(t, sharedDir(t, "models"))
@@ -148,9 +146,8 @@ func TestSecondPackReferenceImages(t *testing.T) {
 	}
 }
 
-// rivalOfT1 is what a second cell of the detector says of the face in
-// image_T1. Its score is 0.0001 below that of the reference box, so that the
-// decoder decides between them.
+// rivalOfT1 is what a second cell of the detector says of the face in image_T1. Its score is 0.0001 below that of the
+// reference box, so that the decoder decides between them.
 var rivalOfT1 = inference.Box{X: 113.8, Y: 110.5, W: 183.6, H: 257.0}
 
 func near(a, b inference.Box, tolerance float64) bool {
@@ -158,8 +155,7 @@ func near(a, b inference.Box, tolerance float64) bool {
 		math.Abs(a.W-b.W) <= tolerance && math.Abs(a.H-b.H) <= tolerance
 }
 
-// The square boxes and crop windows that the reference implementation of the
-// second pack gives for its boxes.
+// The square boxes and crop windows that the reference implementation of the second pack gives for its boxes.
 func TestReferenceCrops(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -183,8 +179,7 @@ func TestReferenceCrops(t *testing.T) {
 		}
 		got := square.Crop(tc.scale, tc.width, tc.height)
 		got.Max = got.Max.Sub(image.Pt(1, 1))
-		// The boxes of the table are rounded to 0.1, which moves a truncated
-		// corner by up to one pixel.
+		// The boxes of the table are rounded to 0.1, which moves a truncated corner by up to one pixel.
 		for _, d := range []int{got.Min.X - tc.want.Min.X, got.Min.Y - tc.want.Min.Y, got.Max.X - tc.want.Max.X, got.Max.Y - tc.want.Max.Y} {
 			if d < -1 || d > 1 {
 				t.Errorf("%s: %s", tc.name, cmp.Diff(fmt.Sprint(tc.want), fmt.Sprint(got)))

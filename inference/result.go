@@ -10,8 +10,7 @@ import (
 type Result struct {
 	// FakeLikelihood is 0 (live) to 1 (a photo, a print or a screen).
 	FakeLikelihood float64
-	// Threshold is the one that the engine was configured with: it separates
-	// live faces from fakes.
+	// Threshold is the one that the engine was configured with: it separates live faces from fakes.
 	Threshold float64
 	// ValidFace is true when the face is good enough to rely on the score;
 	// Reasons says in words for people why it is not.

@@ -7,19 +7,17 @@ import (
 	ort "github.com/yalue/onnxruntime_go"
 )
 
-// The ONNX Runtime binding keeps one environment per process in package
-// variables. This is the only place that touches them: engines share the
-// environment by counting their references, so that several can live in one
-// process, as they do in tests.
+// The ONNX Runtime binding keeps one environment per process in package variables. This is the only place that touches
+// them: engines share the environment by counting their references, so that several can live in one process, as they do
+// in tests.
 var runtimeRefs struct {
 	sync.Mutex
 	library string
 	count   int
 }
 
-// acquireRuntime loads the shared library on the first reference and returns
-// the function that gives the reference back. A second library cannot be
-// loaded beside the first.
+// acquireRuntime loads the shared library on the first reference and returns the function that gives the reference
+// back. A second library cannot be loaded beside the first.
 func acquireRuntime(library string) (release func(), err error) {
 	r := &runtimeRefs
 	r.Lock()
@@ -48,8 +46,7 @@ func releaseRuntime() {
 	}
 }
 
-// RuntimeVersion returns the version of the loaded ONNX Runtime, "" when none
-// is loaded.
+// RuntimeVersion returns the version of the loaded ONNX Runtime, "" when none is loaded.
 func RuntimeVersion() string {
 	runtimeRefs.Lock()
 	defer runtimeRefs.Unlock()

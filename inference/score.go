@@ -37,8 +37,7 @@ func closeScorers(scorers []scorer) {
 	}
 }
 
-// live returns the probability, 0 to 1, that the face in the square box is a
-// live one.
+// live returns the probability, 0 to 1, that the face in the square box is a live one.
 func (s *scorer) live(img *pixels.Image, square Box, sampler *pixels.Sampler) (float64, error) {
 	window := square.crop(s.spec.CropScale, img.Width(), img.Height())
 	in := s.model.input
@@ -49,8 +48,7 @@ func (s *scorer) live(img *pixels.Image, square Box, sampler *pixels.Sampler) (f
 	return probability(s.model.outputs[0], s.spec.Live, s.spec.Softmax), nil
 }
 
-// probability reads one class of an output, through a softmax if the model
-// ends before its own.
+// probability reads one class of an output, through a softmax if the model ends before its own.
 func probability(out []float32, class int, softmax bool) float64 {
 	if !softmax {
 		return float64(unit(out[class]))

@@ -13,8 +13,7 @@ type ultraLight struct {
 }
 
 func newUltraLight(onnx []byte, spec pack.Detector, threads int) (*ultraLight, error) {
-	// One box per anchor: 3, 2, 2 and 3 anchors on the cells of strides 8, 16,
-	// 32 and 64, 4420 for 320×240.
+	// One box per anchor: 3, 2, 2 and 3 anchors on the cells of strides 8, 16, 32 and 64, 4420 for 320×240.
 	anchors := 0
 	for _, level := range []struct{ stride, perCell int }{{8, 3}, {16, 2}, {32, 2}, {64, 3}} {
 		columns := (spec.Input.Width + level.stride - 1) / level.stride

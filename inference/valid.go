@@ -16,8 +16,7 @@ type measured struct {
 	sharpness     float64
 }
 
-// invalidReasons lists in words for people why the face cannot be relied on;
-// none means that it is valid.
+// invalidReasons lists in words for people why the face cannot be relied on; none means that it is valid.
 func invalidReasons(m measured, rules pack.ValidFace) []string {
 	var reasons []string
 	because := func(format string, args ...any) { reasons = append(reasons, fmt.Sprintf(format, args...)) }
@@ -55,10 +54,9 @@ func roomAround(square Box, width, height int) float64 {
 	return min(float64(width-1)/square.W, float64(height-1)/square.H)
 }
 
-// turned measures how far a face is from frontal by its landmarks: how far the
-// nose tip lies off the middle between the eyes, along the eye line, in eye
-// distances (a turn to the side), or how steep the eye line is (a tilt), the
-// larger one. 0 is frontal; 0.5 has the nose below one eye.
+// turned measures how far a face is from frontal by its landmarks: how far the nose tip lies off the middle between the
+// eyes, along the eye line, in eye distances (a turn to the side), or how steep the eye line is (a tilt), the larger
+// one. 0 is frontal; 0.5 has the nose below one eye.
 func turned(marks landmarks) float64 {
 	left, right, nose := marks.leftEye, marks.rightEye, marks.nose
 	dx, dy := right.X-left.X, right.Y-left.Y

@@ -16,8 +16,7 @@ type account struct {
 	uid, gid uint32
 }
 
-// accountFor chooses the user that runs a server on dir: nil for this process's
-// own, which is every case but root's.
+// accountFor chooses the user that runs a server on dir: nil for this process's own, which is every case but root's.
 func accountFor(dir string) (*account, error) {
 	owner, err := ownerOf(dir)
 	switch {
@@ -70,8 +69,7 @@ func userName(uid uint32) string {
 	return id
 }
 
-// give makes the account the owner of path and all below it. A nil account
-// leaves everything as it is.
+// give makes the account the owner of path and all below it. A nil account leaves everything as it is.
 func (a *account) give(path string) error {
 	if a == nil {
 		return nil
@@ -84,9 +82,8 @@ func (a *account) give(path string) error {
 	})
 }
 
-// reaches tells whether the account may enter dir and all folders above it. A
-// nil account needs no such test: a path that is closed to this process itself
-// gives a plain error of its own.
+// reaches tells whether the account may enter dir and all folders above it. A nil account needs no such test: a path
+// that is closed to this process itself gives a plain error of its own.
 func (a *account) reaches(dir string) bool {
 	if a == nil {
 		return true

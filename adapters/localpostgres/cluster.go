@@ -1,10 +1,8 @@
-// Package localpostgres runs a private PostgreSQL for one machine: a cluster in
-// a data directory, reached over a Unix socket only, that lives no longer than
-// the process which started it.
+// Package localpostgres runs a private PostgreSQL for one machine: a cluster in a data directory, reached over a Unix
+// socket only, that lives no longer than the process which started it.
 //
-// PostgreSQL refuses to run as root. Started by root, the cluster runs as the
-// owner of its data directory, which for a new one is the user postgres or
-// nobody; the folders above the data directory need not be open to that user.
+// PostgreSQL refuses to run as root. Started by root, the cluster runs as the owner of its data directory, which for a
+// new one is the user postgres or nobody; the folders above the data directory need not be open to that user.
 package localpostgres
 
 import (
@@ -35,21 +33,18 @@ type Config struct {
 	// BinDir holds the programs postgres and initdb.
 	BinDir string
 
-	// Dir is the data directory. It is created on first use; its parent must
-	// be writable.
+	// Dir is the data directory. It is created on first use; its parent must be writable.
 	Dir string
 
 	// Logger receives the server's own messages. They never hold statements or
 	// values, so no personal data either. Nil discards them.
 	Logger *slog.Logger
 
-	// Disposable gives up durability for speed, and the data directory is
-	// removed when the server ends: for tests.
+	// Disposable gives up durability for speed, and the data directory is removed when the server ends: for tests.
 	Disposable bool
 }
 
-// Cluster is a running PostgreSQL. A server that dies is started again; Done
-// tells when that failed.
+// Cluster is a running PostgreSQL. A server that dies is started again; Done tells when that failed.
 type Cluster struct {
 	cfg      Config
 	account  *account // nil unless this process is root
@@ -65,10 +60,9 @@ type Cluster struct {
 	err error // why the supervisor ended
 }
 
-// Start makes the data directory if it does not exist, starts the server on it
-// and waits until it answers. A server that an earlier, killed process left
-// running on the directory is stopped first. When another living process has
-// the directory, the error is ErrInUse.
+// Start makes the data directory if it does not exist, starts the server on it and waits until it answers. A server
+// that an earlier, killed process left running on the directory is stopped first. When another living process has the
+// directory, the error is ErrInUse.
 func Start(ctx context.Context, cfg Config) (_ *Cluster, err error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -131,8 +125,7 @@ func connString(socketDir, database string) string {
 	return (&url.URL{Scheme: "postgres", Path: "/" + database, RawQuery: q.Encode()}).String()
 }
 
-// Database creates the named database unless it exists, and returns its
-// address.
+// Database creates the named database unless it exists, and returns its address.
 func (c *Cluster) Database(ctx context.Context, name string) (string, error) {
 	conn, err := pgx.Connect(ctx, c.ConnString("postgres"))
 	if err != nil {
@@ -151,8 +144,7 @@ func (c *Cluster) Database(ctx context.Context, name string) (string, error) {
 	return c.ConnString(name), nil
 }
 
-// Done is closed when the server is down for good: after Close, or when it died
-// and could not be started again.
+// Done is closed when the server is down for good: after Close, or when it died and could not be started again.
 func (c *Cluster) Done() <-chan struct{} { return c.done }
 
 // Err tells why the server is down; nil while it runs and after Close.
@@ -162,10 +154,9 @@ func (c *Cluster) Err() error {
 	return c.err
 }
 
-// Close stops the server: what is committed is on disk, connections are cut.
-// When ctx ends first the server is stopped the hard way, which loses nothing
-// either but makes the next start recover from the log. Nothing of it runs
-// after Close. It may be called more than once.
+// Close stops the server: what is committed is on disk, connections are cut. When ctx ends first the server is stopped
+// the hard way, which loses nothing either but makes the next start recover from the log. Nothing of it runs after
+// Close. It may be called more than once.
 func (c *Cluster) Close(ctx context.Context) error {
 	c.stop()
 	var err error

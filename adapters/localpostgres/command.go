@@ -13,11 +13,9 @@ import (
 // dataArg returns how a program that runs as the account names the data
 // directory, and the file that must be handed to it for that.
 //
-// Under root the folders above dir are often closed to every other user: a
-// clone in /root, a directory made by mktemp. On Linux the program gets the
-// open directory as descriptor 3 and names it through /proc, which does not
-// walk those folders. Data can then stay where the caller wants it, and no
-// permission of the caller's folders is touched.
+// Under root the folders above dir are often closed to every other user: a clone in /root, a directory made by mktemp.
+// On Linux the program gets the open directory as descriptor 3 and names it through /proc, which does not walk those
+// folders. Data can then stay where the caller wants it, and no permission of the caller's folders is touched.
 func (a *account) dataArg(dir string) (arg string, inherit *os.File, err error) {
 	if a == nil || runtime.GOOS != "linux" {
 		if !a.reaches(dir) {
@@ -50,8 +48,7 @@ func (a *account) command(ctx context.Context, inherit *os.File, program string,
 	if inherit != nil {
 		cmd.ExtraFiles = []*os.File{inherit}
 	}
-	// A group of its own: Ctrl-C in the terminal is for the caller, who stops
-	// the server after everything that uses it.
+	// A group of its own: Ctrl-C in the terminal is for the caller, who stops the server after everything that uses it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	// Cancelled, the group goes as a whole: initdb has servers of its own below it.
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }

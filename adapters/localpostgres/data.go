@@ -34,8 +34,7 @@ func (c *Cluster) prepareData(ctx context.Context) error {
 			"give those of the same version (LIVENESS_POSTGRES_BIN), or move the directory away to begin an empty one",
 			dir, need, c.cfg.BinDir, have)
 	}
-	// Copied or restored by root, the files are root's and too open; the server
-	// would refuse them.
+	// Copied or restored by root, the files are root's and too open; the server would refuse them.
 	if owner, err := ownerOf(dir); err == nil && c.account != nil && owner.uid == 0 {
 		if err := c.account.give(dir); err != nil {
 			return fmt.Errorf("give the data directory to user %s: %w", userName(c.account.uid), err)

@@ -8,8 +8,7 @@ import (
 	"sync"
 )
 
-// serverLog passes the server's messages on and remembers the last ones, which
-// explain why it ended.
+// serverLog passes the server's messages on and remembers the last ones, which explain why it ended.
 type serverLog struct {
 	logger *slog.Logger
 
@@ -49,8 +48,7 @@ func (l *serverLog) line(s string) {
 	if s = strings.TrimSpace(s); s == "" {
 		return
 	}
-	// A FATAL ends one connection, whose client is told; only a PANIC is of the
-	// server as a whole.
+	// A FATAL ends one connection, whose client is told; only a PANIC is of the server as a whole.
 	level := slog.LevelDebug
 	if strings.HasPrefix(s, "PANIC:") {
 		level = slog.LevelError

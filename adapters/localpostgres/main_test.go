@@ -22,8 +22,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/parts"
 )
 
-// helperDir makes the test binary a process that runs a cluster on the named
-// directory until it is killed.
+// helperDir makes the test binary a process that runs a cluster on the named directory until it is killed.
 const (
 	helperDir        = "LOCALPOSTGRES_TEST_HELPER_DIR"
 	helperDisposable = "LOCALPOSTGRES_TEST_HELPER_DISPOSABLE" // not empty: with a disposable cluster
@@ -87,8 +86,7 @@ func binDir(t *testing.T) string {
 	return bin
 }
 
-// dataDir is a data directory below a folder that no other user may enter, as
-// every new folder of root's may be.
+// dataDir is a data directory below a folder that no other user may enter, as every new folder of root's may be.
 func dataDir(t *testing.T) string {
 	t.Helper()
 	private := filepath.Join(t.TempDir(), "private, it's [mine]")

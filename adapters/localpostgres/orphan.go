@@ -58,9 +58,8 @@ func Running(dir, database string) (string, error) {
 	return connString(p.socketDir, database), nil
 }
 
-// stopOrphan stops a server that a killed process left on the data directory,
-// and removes what it left behind. This process holds the directory's lock, so
-// the server cannot be in use by another one.
+// stopOrphan stops a server that a killed process left on the data directory, and removes what it left behind. This
+// process holds the directory's lock, so the server cannot be in use by another one.
 func (c *Cluster) stopOrphan(ctx context.Context) error {
 	dir := c.cfg.Dir
 	p, err := readPIDFile(dir)

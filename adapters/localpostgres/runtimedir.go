@@ -25,9 +25,8 @@ const (
 // separates, and in a connection string, whose readers differ about escapes.
 var plainPath = regexp.MustCompile(`^/[A-Za-z0-9/._-]*$`)
 
-// runtimeDir is a directory with a short name for what a running server needs
-// outside its data directory: the socket and, if the account cannot reach the
-// programs where they are, a copy of them.
+// runtimeDir is a directory with a short name for what a running server needs outside its data directory: the socket
+// and, if the account cannot reach the programs where they are, a copy of them.
 type runtimeDir struct {
 	path   string
 	binDir string
@@ -77,8 +76,7 @@ func tryRuntimeDir(ctx context.Context, temp, binDir string, a *account) (_ *run
 	if err := os.Chmod(path, 0o755); err != nil {
 		return nil, err
 	}
-	// Whoever can open the socket is the database's superuser, so nobody but
-	// the owner gets into its folder.
+	// Whoever can open the socket is the database's superuser, so nobody but the owner gets into its folder.
 	if err := os.Mkdir(r.socketDir(), 0o700); err != nil {
 		return nil, err
 	}
@@ -109,9 +107,8 @@ func (r *runtimeDir) remove() {
 	}
 }
 
-// copyPrograms brings the programs with their libraries and data, which they
-// find beside themselves, into the runtime directory. Where the file system
-// allows it the files are linked, which costs nothing.
+// copyPrograms brings the programs with their libraries and data, which they find beside themselves, into the runtime
+// directory. Where the file system allows it the files are linked, which costs nothing.
 func (r *runtimeDir) copyPrograms() error {
 	from, to := filepath.Dir(r.binDir), filepath.Join(r.path, "programs")
 	for _, folder := range []string{filepath.Base(r.binDir), "lib", "share"} {

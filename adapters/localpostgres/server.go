@@ -134,8 +134,7 @@ func (c *Cluster) serve(ctx context.Context, onReady func()) (ready bool, err er
 // ended first. An end that it consumed is put back for the caller.
 func (c *Cluster) awaitReady(ctx context.Context, pid int, ended chan error) bool {
 	for {
-		// The server says so itself in its pid file. Trying to connect instead
-		// would fill its log with refusals.
+		// The server says so itself in its pid file. Trying to connect instead would fill its log with refusals.
 		if p, err := readPIDFile(c.cfg.Dir); err == nil && p.pid == pid && p.ready {
 			return true
 		}

@@ -49,9 +49,8 @@ func (c *Cache) unwritable(err error) error {
 	return fmt.Errorf("cache directory %s cannot be written (%w): set %s to a directory that can", c.dir, err, CacheEnv)
 }
 
-// lock creates the cache directory, takes it for this process alone and cleans
-// what an interrupted one left behind. The system drops the lock of a process
-// that dies.
+// lock creates the cache directory, takes it for this process alone and cleans what an interrupted one left behind. The
+// system drops the lock of a process that dies.
 func (c *Cache) lock(ctx context.Context) (unlock func(), err error) {
 	if err := os.MkdirAll(c.dir, 0o755); err != nil {
 		return nil, c.unwritable(err)

@@ -21,9 +21,8 @@ import (
 // maxUnpacked bounds what one package may unpack to, in bytes.
 const maxUnpacked = 1 << 30
 
-// extract writes the files of pkg that are used from a tarball into dir.
-// Nothing is written outside dir, whatever the tarball says; links in it are
-// ignored. The content is not judged here but by verify.
+// extract writes the files of pkg that are used from a tarball into dir. Nothing is written outside dir, whatever the
+// tarball says; links in it are ignored. The content is not judged here but by verify.
 func extract(ctx context.Context, tarball, dir string, pkg npmPackage) error {
 	f, err := os.Open(tarball)
 	if err != nil {
@@ -98,8 +97,7 @@ func writeFile(root *os.Root, name string, mode fs.FileMode, r io.Reader) error 
 		return err
 	}
 	_, err = io.Copy(f, r)
-	// The umask may have narrowed the mode, and another user than this one may
-	// have to read the file.
+	// The umask may have narrowed the mode, and another user than this one may have to read the file.
 	return errors.Join(err, f.Chmod(mode), f.Close())
 }
 
@@ -120,8 +118,7 @@ func makeFolders(root *os.Root, dir string) error {
 	return root.Chmod(dir, 0o755)
 }
 
-// makeLinks makes the symbolic links that the package lists as paths from its
-// own root.
+// makeLinks makes the symbolic links that the package lists as paths from its own root.
 func makeLinks(root *os.Root, t tree) error {
 	list, err := root.ReadFile(strings.TrimPrefix(t.links, t.from))
 	if err != nil {

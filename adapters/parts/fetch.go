@@ -15,8 +15,7 @@ import (
 	"time"
 )
 
-// stagingPrefix marks directories that are being filled. Whoever holds the lock
-// may remove them: their owner is gone.
+// stagingPrefix marks directories that are being filled. Whoever holds the lock may remove them: their owner is gone.
 const stagingPrefix = ".staging-"
 
 // fetch returns the part from the cache, filling the cache first if it has to.
@@ -98,10 +97,9 @@ func (c *Cache) fetchPackage(ctx context.Context, p part, pkg npmPackage, stagin
 	}
 	defer func() { _ = os.RemoveAll(work) }()
 
-	// npm gets a cache of its own, removed with the rest: its ordinary one
-	// would keep a second copy of every package, and is not writable when HOME
-	// is unset. Two short retries, or a machine without a network would be
-	// told so only after minutes.
+	// npm gets a cache of its own, removed with the rest: its ordinary one would keep a second copy of every package,
+	// and is not writable when HOME is unset. Two short retries, or a machine without a network would be told so only
+	// after minutes.
 	npmCache := filepath.Join(work, "cache")
 	cmd := exec.CommandContext(ctx, npm, "pack", pkg.name,
 		"--pack-destination", work, "--cache", npmCache, "--ignore-scripts", "--loglevel=error",
@@ -148,8 +146,7 @@ func packedTarball(dir string) (string, error) {
 	return "", errors.New("it ended well and left no package")
 }
 
-// showDownload redraws the progress line from the size of npm's cache until
-// the returned function is called.
+// showDownload redraws the progress line from the size of npm's cache until the returned function is called.
 func (c *Cache) showDownload(npmCache string, pkg npmPackage) (stop func()) {
 	if !c.progress.terminal {
 		return func() {}

@@ -23,8 +23,7 @@ type Missing struct {
 	Err   error  // why it could not be supplied
 }
 
-// MissingError names every part that could be neither found nor fetched, why,
-// and how each is given by hand.
+// MissingError names every part that could be neither found nor fetched, why, and how each is given by hand.
 type MissingError struct {
 	Parts []Missing // never empty
 }

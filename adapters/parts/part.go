@@ -17,8 +17,7 @@ type part struct {
 	env   string // environment variable that gives it by hand
 	holds string // what that variable has to hold
 
-	// main is what is handed out, relative to the part's directory in the
-	// cache. Empty: the directory itself.
+	// main is what is handed out, relative to the part's directory in the cache. Empty: the directory itself.
 	main string
 
 	// dir is true when a directory is handed out and not a file. One given by
@@ -32,8 +31,7 @@ type part struct {
 	// install brings the part onto the system where no package holds it.
 	install func(context.Context) error
 
-	// packages are what the part is fetched from, for each platform
-	// ("linux/amd64"); the key "" is every platform.
+	// packages are what the part is fetched from, for each platform ("linux/amd64"); the key "" is every platform.
 	packages map[string][]npmPackage
 }
 
@@ -61,8 +59,7 @@ type tree struct {
 	// sha256sum` prints in the folder, without the leading "./".
 	sha256 string
 
-	// links names a JSON file of the package that lists the symbolic links
-	// which npm packages cannot hold.
+	// links names a JSON file of the package that lists the symbolic links which npm packages cannot hold.
 	links string
 }
 

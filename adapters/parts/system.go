@@ -13,8 +13,7 @@ import (
 	"time"
 )
 
-// oldestPostgres is the oldest major version whose SQL the product's read
-// models are written for.
+// oldestPostgres is the oldest major version whose SQL the product's read models are written for.
 const oldestPostgres = 14
 
 // libraryDirs are the folders in which systems keep shared libraries.

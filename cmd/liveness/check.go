@@ -67,8 +67,7 @@ type unjudgedFile struct {
 	Error string `json:"error"`
 }
 
-// Run judges the files, as many at a time as there are workers, and prints
-// them in the order given.
+// Run judges the files, as many at a time as there are workers, and prints them in the order given.
 func (c *CheckCmd) Run(ctx context.Context, app *App) error {
 	engine, err := c.open(ctx, app)
 	if err != nil {
@@ -96,8 +95,7 @@ func (c *CheckCmd) Run(ctx context.Context, app *App) error {
 	return outcome(judged, errs)
 }
 
-// checkFile reads no more of a file than the largest accepted image, plus the
-// one byte that shows it to be larger.
+// checkFile reads no more of a file than the largest accepted image, plus the one byte that shows it to be larger.
 func checkFile(ctx context.Context, engine *inference.Engine, name string) (judgedFile, error) {
 	in := io.Reader(os.Stdin)
 	if name != "-" {
@@ -165,8 +163,7 @@ func (c *CheckCmd) printTable(app *App, judged []judgedFile, errs []error) error
 	return table.Flush()
 }
 
-// outcome is the exit status: a fake counts for more than a file that could
-// not be judged.
+// outcome is the exit status: a fake counts for more than a file that could not be judged.
 func outcome(judged []judgedFile, errs []error) error {
 	fakes, unjudged := 0, 0
 	for i, j := range judged {

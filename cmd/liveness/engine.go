@@ -81,8 +81,7 @@ func (f EngineFlags) open(ctx context.Context, app *App) (*inference.Engine, err
 	return engine, nil
 }
 
-// decoder opens the chosen decoder. libvips only makes decoding faster, so that
-// without it the product works on.
+// decoder opens the chosen decoder. libvips only makes decoding faster, so that without it the product works on.
 func (f EngineFlags) decoder(ctx context.Context, app *App, cache *parts.Cache) (decode.Decoder, error) {
 	if f.Decoder == "go" {
 		return decode.NewStdlib(decode.Limits{}), nil

@@ -39,8 +39,7 @@ func (c *crafted) flush() {
 	}
 }
 
-// dc codes the difference of two DC coefficients: a category of four bits and
-// the value in that many.
+// dc codes the difference of two DC coefficients: a category of four bits and the value in that many.
 func (c *crafted) dc(diff int) {
 	size := uint(bits.Len(uint(max(diff, -diff))))
 	c.bits(uint32(size), 4)
@@ -50,9 +49,8 @@ func (c *crafted) dc(diff int) {
 	c.bits(uint32(diff), size)
 }
 
-// header writes everything up to the first scan: tables with a quantiser of 8,
-// by which a DC coefficient is the colour minus 128, four-bit DC codes and a
-// one-bit end-of-block code.
+// header writes everything up to the first scan: tables with a quantiser of 8, by which a DC coefficient is the colour
+// minus 128, four-bit DC codes and a one-bit end-of-block code.
 func (c *crafted) header(frame byte, width, height, components int) {
 	c.out = []byte{0xFF, 0xD8}
 	if components == 4 {
@@ -92,8 +90,7 @@ func quadrantBlocks(width, height int, f func(colour [4]int)) {
 	}
 }
 
-// cmykJPEG has the colours of picture, which is exact: without black ink CMYK
-// stored inverted is RGB.
+// cmykJPEG has the colours of picture, which is exact: without black ink CMYK stored inverted is RGB.
 func cmykJPEG(width, height int) []byte {
 	var c crafted
 	c.header(0xC0, width, height, 4)
@@ -110,9 +107,8 @@ func cmykJPEG(width, height int) []byte {
 	return append(c.out, 0xFF, 0xD9)
 }
 
-// progressiveJPEG is grey, of the red channel of picture, in three scans: the
-// upper bits of the DC coefficients, their lowest bit, and the empty rest, for
-// decoders smooth a picture that has not arrived in full.
+// progressiveJPEG is grey, of the red channel of picture, in three scans: the upper bits of the DC coefficients, their
+// lowest bit, and the empty rest, for decoders smooth a picture that has not arrived in full.
 func progressiveJPEG(width, height int) []byte {
 	var c crafted
 	c.header(0xC2, width, height, 1)

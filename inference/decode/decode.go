@@ -1,13 +1,10 @@
-// Package decode turns the bytes of one JPEG or PNG into pixels that the
-// models can be fed from, and refuses everything else with an error that says
-// what the sender has to change.
+// Package decode turns the bytes of one JPEG or PNG into pixels that the models can be fed from, and refuses everything
+// else with an error that says what the sender has to change.
 //
-// Cost is decided before it is paid: the number of bytes, the size in the
-// header, the memory the pixels need and the number of scans are checked
-// before the first large allocation. The pixels stay in the layout of the
-// decoder (planar YCbCr for most JPEG files) and unrotated; a pixels.Image carries
-// the address arithmetic that makes them upright, so that neither a rotation
-// nor a colour conversion of the whole picture is ever made.
+// Cost is decided before it is paid: the number of bytes, the size in the header, the memory the pixels need and the
+// number of scans are checked before the first large allocation. The pixels stay in the layout of the decoder (planar
+// YCbCr for most JPEG files) and unrotated; a pixels.Image carries the address arithmetic that makes them upright, so
+// that neither a rotation nor a colour conversion of the whole picture is ever made.
 package decode
 
 import (
@@ -26,8 +23,7 @@ const (
 	PNG  Format = "png"
 )
 
-// ParseFormat turns the text of a request or a file extension ("jpeg", "jpg",
-// "png") into a Format.
+// ParseFormat turns the text of a request or a file extension ("jpeg", "jpg", "png") into a Format.
 func ParseFormat(s string) (Format, error) {
 	switch s {
 	case "jpeg", "jpg":
@@ -45,18 +41,15 @@ type Limits struct {
 	// MaxPixels is the largest width times height. Default 50 × 2²⁰, which
 	// lets the 8192 × 6144 of a 50-megapixel telephone through.
 	MaxPixels int
-	// MinSide is the shortest side in pixels that is worth detecting a face
-	// in. Default 32.
+	// MinSide is the shortest side in pixels that is worth detecting a face in. Default 32.
 	MinSide int
-	// MaxDecodedBytes bounds the memory that the pixels need while they are
-	// decoded, in bytes, estimated from the header: 16-bit, interlaced and
-	// progressive files need a multiple of what their pixel count suggests.
-	// Default 512 MiB.
+	// MaxDecodedBytes bounds the memory that the pixels need while they are decoded, in bytes, estimated from the
+	// header: 16-bit, interlaced and progressive files need a multiple of what their pixel count suggests. Default 512
+	// MiB.
 	MaxDecodedBytes int
-	// MaxScans is the largest number of scans of a progressive JPEG. Each
-	// scan costs a pass over all pixels while taking only a few bytes, so
-	// that without a limit a small file keeps a core busy for minutes.
-	// Encoders write about 10. Default 64.
+	// MaxScans is the largest number of scans of a progressive JPEG. Each scan costs a pass over all pixels while
+	// taking only a few bytes, so that without a limit a small file keeps a core busy for minutes. Encoders write about
+	// 10. Default 64.
 	MaxScans int
 }
 
@@ -80,8 +73,7 @@ func (l Limits) WithDefaults() Limits {
 type Decoder interface {
 	// Name identifies the decoder in logs, health reports and benchmarks.
 	Name() string
-	// Decode returns the image, or an *Error when the bytes are at fault, or
-	// the error of ctx. The caller calls Release on the image when it is done
-	// with it; data must not change until then.
+	// Decode returns the image, or an *Error when the bytes are at fault, or the error of ctx. The caller calls Release
+	// on the image when it is done with it; data must not change until then.
 	Decode(ctx context.Context, data []byte, stated Format) (*pixels.Image, error)
 }

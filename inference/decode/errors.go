@@ -11,18 +11,15 @@ const (
 	KindEmpty Kind = "empty"
 	// KindTooManyBytes: the encoded image is over Limits.MaxBytes.
 	KindTooManyBytes Kind = "too_many_bytes"
-	// KindNotStatedFormat: the bytes are an image, but not of the format that
-	// was stated.
+	// KindNotStatedFormat: the bytes are an image, but not of the format that was stated.
 	KindNotStatedFormat Kind = "not_stated_format"
 	// KindNotAnImage: the bytes are no image of any known format.
 	KindNotAnImage Kind = "not_an_image"
 	// KindCorrupted: the image is cut off or damaged.
 	KindCorrupted Kind = "corrupted"
-	// KindUnsupported: a valid file that uses a rare feature of its format
-	// that the decoder does not know.
+	// KindUnsupported: a valid file that uses a rare feature of its format that the decoder does not know.
 	KindUnsupported Kind = "unsupported"
-	// KindTooManyPixels: width times height, or the memory they need, is over
-	// the limits.
+	// KindTooManyPixels: width times height, or the memory they need, is over the limits.
 	KindTooManyPixels Kind = "too_many_pixels"
 	// KindTooSmall: a side is shorter than Limits.MinSide.
 	KindTooSmall Kind = "too_small"
@@ -33,8 +30,7 @@ const (
 type Error struct {
 	Kind    Kind
 	Message string
-	// Err is what the decoder said, or nil. It is for logs; it may speak of
-	// details that are of no use to the sender.
+	// Err is what the decoder said, or nil. It is for logs; it may speak of details that are of no use to the sender.
 	Err error
 }
 

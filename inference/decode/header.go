@@ -16,13 +16,11 @@ import (
 type header struct {
 	format        Format
 	width, height int
-	// components counts the colour components of a JPEG: 4 means CMYK.
-	// samples is how many samples a pixel has on average, 1.5 with the usual
-	// subsampled chroma.
+	// components counts the colour components of a JPEG: 4 means CMYK. samples is how many samples a pixel has on
+	// average, 1.5 with the usual subsampled chroma.
 	components int
 	samples    float64
-	// progressive is true for a JPEG of several scans, interlaced for a PNG
-	// of several passes.
+	// progressive is true for a JPEG of several scans, interlaced for a PNG of several passes.
 	progressive, interlaced bool
 	// depth is the bits per channel, channels their number, of a PNG.
 	depth, channels int
@@ -68,8 +66,7 @@ func (h header) check(limits Limits) error {
 			"The image has %d×%d pixels, too small to show a face: send at least %d×%d, better 480×640",
 			h.width, h.height, limits.MinSide, limits.MinSide)
 	}
-	// Divided, not multiplied: the product of two header fields overflows
-	// an int where it has 32 bits.
+	// Divided, not multiplied: the product of two header fields overflows an int where it has 32 bits.
 	if h.width > limits.MaxPixels/h.height {
 		return refuse(KindTooManyPixels, nil,
 			"The image has %d×%d pixels, at most %.0f megapixels are accepted: send it scaled down",
@@ -83,8 +80,7 @@ func (h header) check(limits Limits) error {
 	return nil
 }
 
-// decodedBytes estimates the peak memory of a decode. The pure Go decoders
-// set the figures; the native one needs less.
+// decodedBytes estimates the peak memory of a decode. The pure Go decoders set the figures; the native one needs less.
 func (h header) decodedBytes() int64 {
 	pixels := int64(h.width) * int64(h.height)
 	if h.format == PNG || h.components == 0 {
@@ -110,9 +106,8 @@ func (h header) decodedBytes() int64 {
 
 var pngMagic = []byte("\x89PNG\r\n\x1a\n")
 
-// checkFormat compares the first bytes with the stated format. The name of
-// what the bytes are instead goes into the message, because a wrong
-// image_format is the most frequent mistake of a first integration.
+// checkFormat compares the first bytes with the stated format. The name of what the bytes are instead goes into the
+// message, because a wrong image_format is the most frequent mistake of a first integration.
 func checkFormat(data []byte, stated Format) error {
 	actual := sniff(data)
 	switch {
@@ -166,9 +161,8 @@ func sniff(data []byte) string {
 	return ""
 }
 
-// jpegHeader walks over the segments of a JPEG. The size, kind and number of
-// components come from the frame header; the walk goes on to the end to count
-// the scans, which costs about a millisecond for 10 MB.
+// jpegHeader walks over the segments of a JPEG. The size, kind and number of components come from the frame header; the
+// walk goes on to the end to count the scans, which costs about a millisecond for 10 MB.
 func jpegHeader(data []byte, limits Limits) (header, error) {
 	h := header{depth: 8}
 	scans, at := 0, 2
@@ -230,9 +224,8 @@ func jpegHeader(data []byte, limits Limits) (header, error) {
 	return h, nil
 }
 
-// samplesPerPixel adds up the sampling factors of a frame header's components.
-// Factors that make no sense count as full resolution: the decoder refuses
-// them later.
+// samplesPerPixel adds up the sampling factors of a frame header's components. Factors that make no sense count as full
+// resolution: the decoder refuses them later.
 func samplesPerPixel(table []byte, components int) float64 {
 	total, most := 0, 0
 	for i := range components {
@@ -249,9 +242,8 @@ func samplesPerPixel(table []byte, components int) float64 {
 	return float64(total) / float64(most)
 }
 
-// nextMarker finds the next marker at or after at and returns its code and the
-// offset behind it, or 0 at the end of the data. Stuffed zero bytes and
-// restart markers inside entropy-coded data are passed over.
+// nextMarker finds the next marker at or after at and returns its code and the offset behind it, or 0 at the end of the
+// data. Stuffed zero bytes and restart markers inside entropy-coded data are passed over.
 func nextMarker(data []byte, at int) (code byte, next int) {
 	for at < len(data) {
 		i := bytes.IndexByte(data[at:], 0xFF)
@@ -294,8 +286,7 @@ func pngHeader(data []byte) (header, error) {
 	}
 	if _, err := png.DecodeConfig(bytes.NewReader(data)); err != nil {
 		var unsupported png.UnsupportedError
-		// A side of 30000 is only refused by the decoder on 32 bits; our own
-		// limit has the clearer message.
+		// A side of 30000 is only refused by the decoder on 32 bits; our own limit has the clearer message.
 		if !errors.As(err, &unsupported) {
 			return header{}, decoderError(err)
 		}

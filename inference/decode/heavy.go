@@ -7,15 +7,13 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// heavy is from how many bytes on, by the estimate of the header, the pure Go
-// decoders take an image only when there is room for it. Ordinary photos, up to
-// 24 megapixels and more, stay below.
+// heavy is from how many bytes on, by the estimate of the header, the pure Go decoders take an image only when there is
+// room for it. Ordinary photos, up to 24 megapixels and more, stay below.
 const heavy = 64 << 20
 
-// heavyGate bounds the memory of all heavy images that are decoded and judged
-// at the same time to what a single one may need. Their number would otherwise
-// be that of the workers, and the garbage collector would let as much again
-// pile up before it looks: a few small files could take gigabytes.
+// heavyGate bounds the memory of all heavy images that are decoded and judged at the same time to what a single one may
+// need. Their number would otherwise be that of the workers, and the garbage collector would let as much again pile up
+// before it looks: a few small files could take gigabytes.
 type heavyGate struct {
 	room *semaphore.Weighted
 	size int64

@@ -8,9 +8,8 @@ import (
 	"github.com/pas-ta/liveness/inference/pixels"
 )
 
-// readOrientation returns the EXIF orientation, 1 when there is none. Broken
-// metadata is not the sender's concern as long as the pixels are whole, so
-// every error means upright.
+// readOrientation returns the EXIF orientation, 1 when there is none. Broken metadata is not the sender's concern as
+// long as the pixels are whole, so every error means upright.
 func readOrientation(data []byte, format Format) (o pixels.Orientation) {
 	mark, kind := []byte("Exif\x00\x00"), imagemeta.JPEG
 	if format == PNG {

@@ -47,8 +47,7 @@ func (d *Stdlib) decode(ctx context.Context, data []byte, h header) (img *pixels
 			leave()
 		}
 	}()
-	// A panic of a decoder on hostile bytes must cost one answer, not the
-	// process.
+	// A panic of a decoder on hostile bytes must cost one answer, not the process.
 	defer func() {
 		if p := recover(); p != nil {
 			img, err = nil, corrupted(fmt.Errorf("the decoder panicked: %v", p))
@@ -78,9 +77,8 @@ func (d *Stdlib) decode(ctx context.Context, data []byte, h header) (img *pixels
 	return img, nil
 }
 
-// contextReader ends a decode soon after its context: the decoders ask for
-// input every few kilobytes. It offers nothing but Read, because the PNG and
-// JPEG decoders read ahead on their own.
+// contextReader ends a decode soon after its context: the decoders ask for input every few kilobytes. It offers nothing
+// but Read, because the PNG and JPEG decoders read ahead on their own.
 type contextReader struct {
 	ctx context.Context
 	r   io.Reader

@@ -47,8 +47,7 @@ func eachDecoder(t *testing.T, limits decode.Limits, test func(t *testing.T, d d
 	}
 }
 
-// quadrants is a picture with a colour of its own in each quarter: every way
-// of turning it is told apart.
+// quadrants is a picture with a colour of its own in each quarter: every way of turning it is told apart.
 var quadrants = [4]color.NRGBA{
 	{200, 30, 30, 255}, {30, 200, 30, 255},
 	{30, 30, 200, 255}, {220, 220, 220, 255},
@@ -137,8 +136,7 @@ func colourAt(m *pixels.Image, x, y int) [3]float32 {
 	return [3]float32(data)
 }
 
-// wantQuadrants compares the middle of each quarter with the expected colours,
-// named by their index in quadrants.
+// wantQuadrants compares the middle of each quarter with the expected colours, named by their index in quadrants.
 func wantQuadrants(t *testing.T, m *pixels.Image, order [4]int, tolerance float32) {
 	t.Helper()
 	for i, index := range order {

@@ -13,11 +13,10 @@ import (
 	"github.com/pas-ta/liveness/inference/pixels"
 )
 
-// Vips decodes with libvips (libjpeg-turbo, libspng), which is several times
-// faster than the pure Go decoders. It decodes at full resolution and takes
-// only what is without a flaw and of the common kinds: everything else (CMYK,
-// 16 bits per channel, whatever libvips warns about) goes to the pure Go
-// decoder, so that both refuse the same images in the same words.
+// Vips decodes with libvips (libjpeg-turbo, libspng), which is several times faster than the pure Go decoders. It
+// decodes at full resolution and takes only what is without a flaw and of the common kinds: everything else (CMYK, 16
+// bits per channel, whatever libvips warns about) goes to the pure Go decoder, so that both refuse the same images in
+// the same words.
 type Vips struct {
 	limits  Limits
 	library *vipsLibrary
@@ -25,14 +24,12 @@ type Vips struct {
 	buffers chan []byte // free pixel buffers
 }
 
-// maxPooled is the largest pixel buffer in bytes that is kept for the next
-// image, enough for 12 megapixels. What rare larger images need goes back to
-// the operating system at once: left to the garbage collector, a few of them
-// one after the other would multiply the memory of the process.
+// maxPooled is the largest pixel buffer in bytes that is kept for the next image, enough for 12 megapixels. What rare
+// larger images need goes back to the operating system at once: left to the garbage collector, a few of them one after
+// the other would multiply the memory of the process.
 const maxPooled = 36 << 20
 
-// OpenVips loads libvips from a shared library, version 8.13 or later, once
-// per process.
+// OpenVips loads libvips from a shared library, version 8.13 or later, once per process.
 func OpenVips(path string, limits Limits) (*Vips, error) {
 	library, err := loadVips(path)
 	if err != nil {
@@ -118,8 +115,7 @@ func (d *Vips) decode(ctx context.Context, data []byte, h header) (*pixels.Image
 	return img, nil
 }
 
-// open makes a load operation and returns the image that it will produce. Only
-// the header has been read then.
+// open makes a load operation and returns the image that it will produce. Only the header has been read then.
 func (l *vipsLibrary) open(data []byte, h header) (image uintptr, err error) {
 	loader := "jpegload_buffer"
 	if h.format == PNG {
@@ -212,8 +208,7 @@ func (d *Vips) take(n int) ([]byte, error) {
 	return make([]byte, n), nil
 }
 
-// give keeps a buffer for the next image, or frees it when it is very large or
-// enough are kept.
+// give keeps a buffer for the next image, or frees it when it is very large or enough are kept.
 func (d *Vips) give(b []byte) {
 	if len(b) > maxPooled {
 		// It fails only for memory that was not mapped by take.

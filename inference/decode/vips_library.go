@@ -13,9 +13,8 @@ import (
 	"github.com/pas-ta/liveness/inference/tuning"
 )
 
-// vipsLibrary holds the addresses of the libvips and GLib functions that the
-// decoder calls. None of them is variadic: the calling convention of variadic
-// functions differs on arm64, where a call made as here would pass garbage.
+// vipsLibrary holds the addresses of the libvips and GLib functions that the decoder calls. None of them is variadic:
+// the calling convention of variadic functions differs on arm64, where a call made as here would pass garbage.
 type vipsLibrary struct {
 	operationNew, objectBuild, setArgument, unrefOutputs     uintptr
 	blobNew, areaUnref, blobType, imageType                  uintptr
@@ -26,8 +25,7 @@ type vipsLibrary struct {
 	errorCopy, threadShutdown                                uintptr
 }
 
-// libvips keeps its state in C globals and cannot be unloaded, so a process
-// loads it once.
+// libvips keeps its state in C globals and cannot be unloaded, so a process loads it once.
 var loadedVips struct {
 	sync.Mutex
 	path    string
@@ -127,8 +125,7 @@ var constants struct {
 	text map[string]*byte
 }
 
-// lastError takes libvips's error text. Concurrent failures may mix in it; it
-// is for logs.
+// lastError takes libvips's error text. Concurrent failures may mix in it; it is for logs.
 func (l *vipsLibrary) lastError() string {
 	text := call(l.errorCopy)
 	if text == 0 {

@@ -1,6 +1,5 @@
-// Package pack describes model packs: which files belong together, what goes
-// into each model and what its output means. Switching to other models is a
-// change of the pack, not of the program.
+// Package pack describes model packs: which files belong together, what goes into each model and what its output means.
+// Switching to other models is a change of the pack, not of the program.
 package pack
 
 import (
@@ -25,12 +24,10 @@ type Manifest struct {
 	// Files maps each file name to its SHA-256 in lower-case hex.
 	Files    map[string]string `json:"files"`
 	Detector Detector          `json:"detector"`
-	// Landmarks is the stage that finds eyes and nose, needed only for a
-	// detector without landmarks.
+	// Landmarks is the stage that finds eyes and nose, needed only for a detector without landmarks.
 	Landmarks *Landmarks `json:"landmarks,omitempty"`
 	Scorers   []Scorer   `json:"scorers"`
-	// Threshold: a fake likelihood above it means fake, unless the
-	// configuration says otherwise. 0 to 1.
+	// Threshold: a fake likelihood above it means fake, unless the configuration says otherwise. 0 to 1.
 	Threshold float64   `json:"threshold"`
 	ValidFace ValidFace `json:"valid_face"`
 
@@ -76,8 +73,7 @@ type Landmarks struct {
 	Input  Input  `json:"input"`
 	Output string `json:"output"`
 	Points int    `json:"points"`
-	// LeftEye and RightEye are the points of the eyes, on the left and right
-	// side of the picture; NoseTip is one point.
+	// LeftEye and RightEye are the points of the eyes, on the left and right side of the picture; NoseTip is one point.
 	LeftEye  []int `json:"left_eye"`
 	RightEye []int `json:"right_eye"`
 	NoseTip  int   `json:"nose_tip"`
@@ -92,23 +88,20 @@ type Scorer struct {
 	// Classes is the number of outputs and Live the index of the live class.
 	Classes int `json:"classes"`
 	Live    int `json:"live"`
-	// Softmax is true when the model ends before its softmax, so that the
-	// program has to apply it.
+	// Softmax is true when the model ends before its softmax, so that the program has to apply it.
 	Softmax bool `json:"softmax"`
 	// CropScale is the side of the crop in sides of the square face box.
 	CropScale float64 `json:"crop_scale"`
 }
 
-// ValidFace holds the limits of the rules that decide whether a face is
-// usable.
+// ValidFace holds the limits of the rules that decide whether a face is usable.
 type ValidFace struct {
 	// MinSide is the least side of the square face box in pixels.
 	MinSide float64 `json:"min_side"`
 	// MinRoom is the least ratio of image sides to the square box.
 	MinRoom float64 `json:"min_room"`
-	// MinMargin is the least distance between the face box and the edge of the
-	// image, in sides of the square face box. Detectors draw the box of a face
-	// that is cut off along the edge, hardly over it.
+	// MinMargin is the least distance between the face box and the edge of the image, in sides of the square face box.
+	// Detectors draw the box of a face that is cut off along the edge, hardly over it.
 	MinMargin float64 `json:"min_margin"`
 	// MinAspect is the least ratio of the height to the width of the face box.
 	// A face that is cut off above or below is found as a wide one.
@@ -118,20 +111,17 @@ type ValidFace struct {
 	MaxBrightness float64 `json:"max_brightness"`
 	// MinSharpness bounds pixels.Tile.Sharpness from below.
 	MinSharpness float64 `json:"min_sharpness"`
-	// MaxTurn is the largest turn of the face by its landmarks: how far the
-	// nose tip is off the middle of the eyes, in eye distances, or half the
-	// sine of the tilt of the eye line, whichever is larger. 0 means that the
-	// pack has no landmarks to tell by.
+	// MaxTurn is the largest turn of the face by its landmarks: how far the nose tip is off the middle of the eyes, in
+	// eye distances, or half the sine of the tilt of the eye line, whichever is larger. 0 means that the pack has no
+	// landmarks to tell by.
 	MaxTurn float64 `json:"max_turn"`
 }
 
-// Hash returns the SHA-256 of the text of the manifest in lower-case hex. The
-// manifest holds the hashes of the files, so this one value pins all that a
-// score depends on besides the image and the program.
+// Hash returns the SHA-256 of the text of the manifest in lower-case hex. The manifest holds the hashes of the files,
+// so this one value pins all that a score depends on besides the image and the program.
 func (m Manifest) Hash() string { return m.hash }
 
-// Parse reads and validates a manifest. Unknown fields are an error: a
-// misspelt one would silently change scores.
+// Parse reads and validates a manifest. Unknown fields are an error: a misspelt one would silently change scores.
 func Parse(text []byte) (Manifest, error) {
 	var m Manifest
 	if err := decodeStrict(text, &m); err != nil {

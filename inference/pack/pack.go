@@ -16,15 +16,13 @@ import (
 	"strings"
 )
 
-// DefaultID is the id of the pack that is used when nothing else is
-// configured.
+// DefaultID is the id of the pack that is used when nothing else is configured.
 const DefaultID = "faceplugin-0.0.1"
 
 //go:embed manifests/*.json
 var builtin embed.FS
 
-// Builtin returns the manifests that come with the program, those with most
-// files first.
+// Builtin returns the manifests that come with the program, those with most files first.
 func Builtin() ([]Manifest, error) {
 	entries, err := fs.Glob(builtin, "manifests/*.json")
 	if err != nil {
@@ -58,10 +56,8 @@ type Pack struct {
 // manifestFile is the manifest that a pack directory may bring along.
 const manifestFile = "pack.json"
 
-// Open finds the pack in a directory: by the manifest pack.json in it, or
-// else by the built-in manifest whose files are all there, the one with most
-// files if several are. The contents of the files are verified when they are
-// read.
+// Open finds the pack in a directory: by the manifest pack.json in it, or else by the built-in manifest whose files are
+// all there, the one with most files if several are. The contents of the files are verified when they are read.
 func Open(dir string) (Pack, error) {
 	text, err := os.ReadFile(filepath.Join(dir, manifestFile))
 	if err == nil {

@@ -1,8 +1,6 @@
-// Package pixels holds a decoded image in the layout of its decoder and reads
-// it upright: it samples windows straight into the tensor of a model and
-// measures brightness and sharpness. Nothing in it copies, rotates or converts
-// a whole picture, so that its cost depends on the size of what is read and
-// not on the size of the photograph.
+// Package pixels holds a decoded image in the layout of its decoder and reads it upright: it samples windows straight
+// into the tensor of a model and measures brightness and sharpness. Nothing in it copies, rotates or converts a whole
+// picture, so that its cost depends on the size of what is read and not on the size of the photograph.
 package pixels
 
 import (
@@ -12,15 +10,13 @@ import (
 	"math"
 )
 
-// Image is one decoded picture. Coordinates of all methods are upright: the
-// EXIF orientation is applied while reading. It is immutable and may be read
-// concurrently until Release.
+// Image is one decoded picture. Coordinates of all methods are upright: the EXIF orientation is applied while reading.
+// It is immutable and may be read concurrently until Release.
 type Image struct {
 	width, height int // upright
 
-	// The channels of a pixel at stored offset p are r[p], g[p] and b[p] of an
-	// interleaved image: three views, shifted by a channel, of one buffer. A
-	// planar image has y instead, and cb and cr at the chroma offset.
+	// The channels of a pixel at stored offset p are r[p], g[p] and b[p] of an interleaved image: three views, shifted
+	// by a channel, of one buffer. A planar image has y instead, and cb and cr at the chroma offset.
 	planar  bool
 	r, g, b []byte
 	y       []byte
@@ -29,20 +25,17 @@ type Image struct {
 	release func()
 }
 
-// axis turns an upright coordinate into the part of a buffer offset that it
-// contributes. The offset of a pixel is the sum over both axes, whatever the
-// orientation, which is why no rotation is needed.
+// axis turns an upright coordinate into the part of a buffer offset that it contributes. The offset of a pixel is the
+// sum over both axes, whatever the orientation, which is why no rotation is needed.
 type axis struct {
 	length int
 	flip   bool
-	// step is the distance between neighbours in the luma or interleaved
-	// buffer; chroma samples lie chromaStep apart, one for 1<<chromaShift
-	// pixels.
+	// step is the distance between neighbours in the luma or interleaved buffer; chroma samples lie chromaStep apart,
+	// one for 1<<chromaShift pixels.
 	step, chromaStep, chromaShift int
 }
 
-// at returns the offset of upright coordinate u in the luma or interleaved
-// buffer.
+// at returns the offset of upright coordinate u in the luma or interleaved buffer.
 func (a axis) at(u int) int {
 	if a.flip {
 		u = a.length - 1 - u
@@ -59,8 +52,7 @@ func (m *Image) Height() int { return m.height }
 // Bounds returns the upright rectangle, with its origin at 0, 0.
 func (m *Image) Bounds() image.Rectangle { return image.Rect(0, 0, m.width, m.height) }
 
-// Release gives the buffers back to the decoder. The image must not be used
-// afterwards. Calling it again does nothing.
+// Release gives the buffers back to the decoder. The image must not be used afterwards. Calling it again does nothing.
 func (m *Image) Release() {
 	release := m.release
 	*m = Image{} // so that the buffers are garbage when release is called
@@ -79,10 +71,9 @@ func (m *Image) orient(columns, rows axis, o Orientation) {
 	m.width, m.height = m.x.length, m.yy.length
 }
 
-// Interleaved wraps 8-bit pixels stored row by row: stride bytes from row to
-// row, step bytes from pixel to pixel, and the three channel offsets inside a
-// pixel (all the same for grey). Release of the image calls release, which may
-// be nil.
+// Interleaved wraps 8-bit pixels stored row by row: stride bytes from row to row, step bytes from pixel to pixel, and
+// the three channel offsets inside a pixel (all the same for grey). Release of the image calls release, which may be
+// nil.
 func Interleaved(pix []byte, width, height, stride, step int, channels [3]int, o Orientation, release func()) (*Image, error) {
 	last := (height-1)*stride + (width-1)*step + max(channels[0], channels[1], channels[2])
 	if width <= 0 || height <= 0 || step <= 0 || stride < width*step || len(pix) <= last || last > math.MaxInt32 {
@@ -93,10 +84,9 @@ func Interleaved(pix []byte, width, height, stride, step int, channels [3]int, o
 	return m, nil
 }
 
-// FromImage wraps what the decoders of the standard library return. Pixels
-// that are not opaque are laid over white and CMYK is converted, both in
-// place: src must not be used afterwards. Release of the image calls release,
-// which may be nil.
+// FromImage wraps what the decoders of the standard library return. Pixels that are not opaque are laid over white and
+// CMYK is converted, both in place: src must not be used afterwards. Release of the image calls release, which may be
+// nil.
 func FromImage(src image.Image, o Orientation, release func()) (*Image, error) {
 	b := src.Bounds()
 	if b.Min != (image.Point{}) {
@@ -158,8 +148,7 @@ func fromYCbCr(src *image.YCbCr, o Orientation, release func()) (*Image, error) 
 	return m, nil
 }
 
-// fromPaletted looks the colours up once: the palette indices themselves
-// cannot be interpolated.
+// fromPaletted looks the colours up once: the palette indices themselves cannot be interpolated.
 func fromPaletted(src *image.Paletted, o Orientation, release func()) (*Image, error) {
 	var table [256][4]byte
 	for i, c := range src.Palette {

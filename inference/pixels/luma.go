@@ -5,17 +5,15 @@ import "image"
 // TileSide is the side in cells of the square that Luma reduces a region to.
 const TileSide = 96
 
-// maxTaps bounds the pixels per axis that are averaged into one cell, so that
-// measuring a face of a 50-megapixel photograph costs no more than measuring
-// one of 400 pixels.
+// maxTaps bounds the pixels per axis that are averaged into one cell, so that measuring a face of a 50-megapixel
+// photograph costs no more than measuring one of 400 pixels.
 const maxTaps = 4
 
 // Tile is the luma of a region, averaged down to TileSide × TileSide cells.
 type Tile [TileSide * TileSide]float32
 
-// Luma fills the tile with the luma (0 to 255, BT.601 as in JFIF) of region,
-// which has to lie inside the image and not be empty. A region of fewer
-// pixels than the tile has cells repeats pixels.
+// Luma fills the tile with the luma (0 to 255, BT.601 as in JFIF) of region, which has to lie inside the image and not
+// be empty. A region of fewer pixels than the tile has cells repeats pixels.
 func (t *Tile) Luma(m *Image, region image.Rectangle) {
 	tapsX := min(maxTaps, max(1, region.Dx()/TileSide))
 	tapsY := min(maxTaps, max(1, region.Dy()/TileSide))
@@ -56,10 +54,9 @@ func (t *Tile) Mean() float64 {
 	return sum / float64(len(t))
 }
 
-// Sharpness returns the variance of the Laplacian (four neighbours) divided
-// by the variance of the luma itself. The division makes it the same for a
-// bright and a dim picture of one scene: what it measures is how much of the
-// contrast is fine detail. 0 for a tile of one colour.
+// Sharpness returns the variance of the Laplacian (four neighbours) divided by the variance of the luma itself. The
+// division makes it the same for a bright and a dim picture of one scene: what it measures is how much of the contrast
+// is fine detail. 0 for a tile of one colour.
 func (t *Tile) Sharpness() float64 {
 	mean := t.Mean()
 	var variance, sum, squares float64

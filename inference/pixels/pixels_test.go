@@ -81,8 +81,7 @@ func TestBilinearIsTheTextbookOne(t *testing.T) {
 		tolerance float64
 	}{
 		"NRGBA": {noisyNRGBA(37, 23), 0.625},
-		// Saturated colours are clamped before the interpolation by image/color
-		// and after it here.
+		// Saturated colours are clamped before the interpolation by image/color and after it here.
 		"YCbCr 4:4:4": {mildYCbCr(37, 23), 2.5},
 	}
 	for name, src := range sources {

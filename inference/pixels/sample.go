@@ -5,8 +5,7 @@ import "image"
 // Order is the order in which a tensor holds the colour planes.
 type Order string
 
-// The colour orders that models are trained with. Grey is a single plane of
-// luma.
+// The colour orders that models are trained with. Grey is a single plane of luma.
 const (
 	RGB  Order = "RGB"
 	BGR  Order = "BGR"
@@ -24,9 +23,8 @@ func (o Order) Planes() int {
 	return 0
 }
 
-// Tensor describes where sampled pixels go: planes of Height rows of Width
-// values each (NCHW with N = 1), every value (pixel − Mean) × Scale with
-// pixels from 0 to 255.
+// Tensor describes where sampled pixels go: planes of Height rows of Width values each (NCHW with N = 1), every value
+// (pixel − Mean) × Scale with pixels from 0 to 255.
 type Tensor struct {
 	Data          []float32
 	Width, Height int
@@ -40,23 +38,20 @@ type Sampler struct {
 	columns, rows []tap
 }
 
-// tap is where one output column or row reads: a pair of source pixels and the
-// share of the second one, and the same for the chroma samples of a planar
-// image.
+// tap is where one output column or row reads: a pair of source pixels and the share of the second one, and the same
+// for the chroma samples of a planar image.
 type tap struct {
 	luma0, luma1     uint32
 	chroma0, chroma1 uint32
 	share, chroma    int32 // of 1<<shareBits
 }
 
-// shareBits is the resolution of an interpolation share. Two shares and eight
-// bits of colour fit into an int32, which is faster than converting every byte
-// to a float; the error stays below an eighth of a grey level.
+// shareBits is the resolution of an interpolation share. Two shares and eight bits of colour fit into an int32, which
+// is faster than converting every byte to a float; the error stays below an eighth of a grey level.
 const shareBits = 11
 
-// taps lists the bilinear taps of n outputs over size pixels from origin, at
-// half-pixel centres and without antialiasing: output i reads the source at
-// origin + (i + 0.5)·size/n − 0.5. Taps outside the window repeat its edge,
+// taps lists the bilinear taps of n outputs over size pixels from origin, at half-pixel centres and without
+// antialiasing: output i reads the source at origin + (i + 0.5)·size/n − 0.5. Taps outside the window repeat its edge,
 // as if the window had been cut out first.
 func taps(into []tap, a axis, origin, size, n int) []tap {
 	into = into[:0]
@@ -68,9 +63,8 @@ func taps(into []tap, a axis, origin, size, n int) []tap {
 		}
 		var t tap
 		t.luma0, t.luma1, t.share = between(at, a.length, a.step)
-		// A chroma sample lies in the middle of the pixels that share it.
-		// Interpolating between the samples, which libjpeg calls fancy
-		// upsampling, keeps colours as the models saw them in training.
+		// A chroma sample lies in the middle of the pixels that share it. Interpolating between the samples, which
+		// libjpeg calls fancy upsampling, keeps colours as the models saw them in training.
 		shared := float64(int(1) << a.chromaShift)
 		t.chroma0, t.chroma1, t.chroma = between((at+0.5)/shared-0.5, (a.length-1)>>a.chromaShift+1, a.chromaStep)
 		into = append(into, t)
@@ -86,9 +80,8 @@ func between(at float64, n, step int) (first, second uint32, share int32) {
 	return uint32(i * step), uint32(min(i+1, n-1) * step), int32((at-float64(i))*(1<<shareBits) + 0.5)
 }
 
-// Bilinear resizes window, which has to lie inside the image, to width ×
-// height and writes it into the top left of dst. What lies outside of that
-// part of dst is left as it is.
+// Bilinear resizes window, which has to lie inside the image, to width × height and writes it into the top left of dst.
+// What lies outside of that part of dst is left as it is.
 func (s *Sampler) Bilinear(m *Image, window image.Rectangle, dst Tensor, width, height int) {
 	s.columns = taps(s.columns, m.x, window.Min.X, window.Dx(), width)
 	s.rows = taps(s.rows, m.yy, window.Min.Y, window.Dy(), height)
@@ -124,8 +117,7 @@ func (s *Sampler) interleavedRow(m *Image, row *tap, r, g, b []float32, scale, b
 	}
 }
 
-// planarRow interpolates luma and chroma each in its own plane and converts
-// once per output by the JFIF formula.
+// planarRow interpolates luma and chroma each in its own plane and converts once per output by the JFIF formula.
 func (s *Sampler) planarRow(m *Image, row *tap, r, g, b []float32, scale, bias float32) {
 	// 10 fraction bits of a colour and 10 of a factor fit into an int32.
 	const (
@@ -175,10 +167,8 @@ func mix(a, b, c, d uint8, share, lower int32) int32 {
 	return upperRow<<shareBits + (lowerRow-upperRow)*lower
 }
 
-// round returns a mixed value as a whole number. The models were trained on,
-// and their reference values were made with, resized pictures of 8 bits; with
-// the fractions left in, the YuNet detector chooses other boxes where two are
-// close.
+// round returns a mixed value as a whole number. The models were trained on, and their reference values were made with,
+// resized pictures of 8 bits; with the fractions left in, the YuNet detector chooses other boxes where two are close.
 func round(v int32) int32 { return (v + 1<<(2*shareBits-1)) >> (2 * shareBits) }
 
 // clamp limits a colour to 0..255.

@@ -1,9 +1,8 @@
 // Package pgtest gives tests a real PostgreSQL: one disposable cluster for each
 // test process, in it a fresh database for each test that asks.
 //
-// The cluster starts with the first request and ends with the process, even if
-// that is killed. A package that also wants it gone before `go test` returns
-// says
+// The cluster starts with the first request and ends with the process, even if that is killed. A package that also
+// wants it gone before `go test` returns says
 //
 //	func TestMain(m *testing.M) { pgtest.Main(m) }
 package pgtest
@@ -54,16 +53,14 @@ func Main(m *testing.M) {
 	os.Exit(code)
 }
 
-// Database returns the address of an empty database that belongs to the test
-// and is dropped after it.
+// Database returns the address of an empty database that belongs to the test and is dropped after it.
 func Database(t testing.TB) string {
 	t.Helper()
 	return process.create(t, "template0")
 }
 
-// Durable returns the address of an empty database in a cluster of its own that
-// syncs every commit, as in production: for benchmarks. Starting it takes
-// seconds.
+// Durable returns the address of an empty database in a cluster of its own that syncs every commit, as in production:
+// for benchmarks. Starting it takes seconds.
 func Durable(t testing.TB) string {
 	t.Helper()
 	ctx, dir := context.WithoutCancel(t.Context()), newDir()
@@ -85,9 +82,8 @@ func Durable(t testing.TB) string {
 	return address
 }
 
-// Clone returns the address of a database that belongs to the test and starts
-// as what prepare made of an empty one. Prepare runs once in a test process for
-// each key, however many tests ask; it must close its connections.
+// Clone returns the address of a database that belongs to the test and starts as what prepare made of an empty one.
+// Prepare runs once in a test process for each key, however many tests ask; it must close its connections.
 func Clone(t testing.TB, key string, prepare func(ctx context.Context, connString string) error) string {
 	t.Helper()
 	server := process.start(t)
