@@ -16,8 +16,8 @@ import (
 //	cmd → adapters → projections → commands → domain          inference stands alone
 //
 // No adapter knows another, and no capability below commands another; cmd joins them. Tests reach for what is real: an
-// adapter's may use other adapters, those of
-// projections Postgres, those of inference the fetched models. Those of domain and commands stay as pure as what they test.
+// adapter's may use other adapters, those of projections Postgres, those of inference the fetched models. Those of domain
+// and commands stay as pure as what they test.
 
 const module = "github.com/pas-ta/liveness/"
 
