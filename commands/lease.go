@@ -27,7 +27,7 @@ func RunUnderLease(ctx context.Context, lease Lease, log *slog.Logger, what stri
 	}
 }
 
-// Sleep waits; it returns early, with the context's error, when ctx ends.
+// Sleep waits; it returns early, with the cause, when ctx ends.
 func Sleep(ctx context.Context, wait time.Duration) error {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -35,6 +35,6 @@ func Sleep(ctx context.Context, wait time.Duration) error {
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
 }

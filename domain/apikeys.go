@@ -23,6 +23,14 @@ const (
 	SlotSecondary KeySlot = "secondary"
 )
 
+// Title returns the slot's name as people are shown it.
+func (s KeySlot) Title() string {
+	if s == SlotSecondary {
+		return "Secondary"
+	}
+	return "Primary"
+}
+
 // ParseKeySlot reads a slot's name.
 func ParseKeySlot(name string) (KeySlot, error) {
 	switch slot := KeySlot(strings.ToLower(name)); slot {

@@ -2,6 +2,7 @@ package domain_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -58,6 +59,9 @@ func TestParseKeySlot(t *testing.T) {
 	for name, want := range map[string]domain.KeySlot{"primary": domain.SlotPrimary, "Secondary": domain.SlotSecondary} {
 		if got, err := domain.ParseKeySlot(name); got != want || err != nil {
 			t.Errorf("%q: %q, %v", name, got, err)
+		}
+		if title := want.Title(); !strings.EqualFold(title, name) || title == string(want) {
+			t.Errorf("%q is shown as %q", name, title)
 		}
 	}
 	if got, err := domain.ParseKeySlot("third"); got != "" || !errors.Is(err, domain.Invalid("slot", "")) {

@@ -162,22 +162,15 @@ func (a ActivityEntry) Summary() string {
 	case "PersonalDataErased":
 		return "Personal data erased and the account closed."
 	case "KeyIssued":
-		return fmt.Sprintf("%s key %s… issued.", slotName(d.Slot), d.Prefix)
+		return fmt.Sprintf("%s key %s… issued.", d.Slot.Title(), d.Prefix)
 	case "KeyRegenerated":
-		return fmt.Sprintf("%s key regenerated: %s… replaced %s…, which no longer works.", slotName(d.Slot), d.Prefix, d.OldPrefix)
+		return fmt.Sprintf("%s key regenerated: %s… replaced %s…, which no longer works.", d.Slot.Title(), d.Prefix, d.OldPrefix)
 	case "LoginSucceeded":
 		return "Logged in."
 	case "LoginFailed":
 		return "Login failed: wrong password."
 	}
 	return a.Kind
-}
-
-func slotName(slot domain.KeySlot) string {
-	if slot == domain.SlotPrimary {
-		return "Primary"
-	}
-	return "Secondary"
 }
 
 // Activity answers what happened on an account.

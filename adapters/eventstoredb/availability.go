@@ -135,7 +135,7 @@ func (a *availability) probe(ctx context.Context, c *Client) {
 		if time.Since(began) >= downAfter && a.known() == nil {
 			a.declareDown(ctx, c, err)
 		}
-		pause(ctx, probeInterval)
+		_ = commands.Sleep(ctx, probeInterval)
 	}
 }
 

@@ -62,7 +62,7 @@ func (c *Client) Follow(ctx context.Context, position uint64, live bool, handle 
 		case failures == followRetries:
 			return err
 		}
-		pause(ctx, retry.NextBackOff())
+		_ = commands.Sleep(ctx, retry.NextBackOff())
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections/engine"
 )
@@ -139,7 +140,7 @@ func (t *liveTail) run(ctx context.Context) error {
 		}
 		wait := retry.NextBackOff()
 		t.source.log.Log(ctx, level, "read models have lost the log and reconnect", "wait", wait, "error", err)
-		pause(ctx, wait)
+		_ = commands.Sleep(ctx, wait)
 	}
 }
 

@@ -72,7 +72,7 @@ func (r *Reactor) Run(ctx context.Context) error {
 			warned, level = cause, slog.LevelWarn // once per cause, not once per attempt
 		}
 		r.log.Log(ctx, level, "reactor does not run", "group", r.Group, "error", err)
-		pause(ctx, wait.NextBackOff())
+		_ = commands.Sleep(ctx, wait.NextBackOff())
 	}
 	r.setStopped(errors.New("it has ended"))
 	return nil
@@ -209,7 +209,7 @@ func (r *Reactor) handle(ctx context.Context, answers *answers, appeared *esdb.E
 	default:
 		wait := min(reactorFirstPause<<min(appeared.RetryCount, 10), reactorLastPause)
 		log.Warn("event could not be handled", "attempt", appeared.RetryCount+1, "wait", wait, "error", err)
-		pause(ctx, wait)
+		_ = commands.Sleep(ctx, wait)
 		answers.nack("handler failed", esdb.NackActionRetry, appeared.Event)
 	}
 }
@@ -231,11 +231,4 @@ func (a *answers) nack(reason string, action esdb.NackAction, event *esdb.Resolv
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	_ = a.subscription.Nack(reason, action, event)
-}
-
-func pause(ctx context.Context, wait time.Duration) {
-	select {
-	case <-time.After(wait):
-	case <-ctx.Done():
-	}
 }

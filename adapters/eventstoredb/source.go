@@ -11,6 +11,7 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/ThreeDotsLabs/watermill/message"
 
+	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections/engine"
 )
@@ -75,7 +76,7 @@ func (s *Source) Subscriber(
 // reach returns the head of the log, read now and not before position. When the log ends before position, it is an older
 // one than position is from: that fails with engine.ErrOtherLog, and nobody may follow it from there.
 func (s *Source) reach(ctx context.Context, position uint64) (uint64, error) {
-	for begun := time.Now(); ; pause(ctx, shortRetry) {
+	for begun := time.Now(); ; _ = commands.Sleep(ctx, shortRetry) {
 		head, err := s.readHead(ctx)
 		if err != nil {
 			return 0, err

@@ -10,6 +10,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/cenkalti/backoff/v5"
 
+	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/projections/engine"
 )
 
@@ -124,7 +125,7 @@ func (s *subscriber) run(ctx context.Context, messages chan<- *message.Message) 
 			warned = false
 		}
 		wait := retry.NextBackOff()
-		pause(ctx, wait)
+		_ = commands.Sleep(ctx, wait)
 		level := slog.LevelDebug
 		if !warned && !isTooSlow(err) && !connection.isLost() && !r.tail.over() { // the live tail says for all that the connection is lost
 			level, warned = slog.LevelWarn, true
@@ -200,7 +201,7 @@ func (r *reader) deliver(ctx context.Context, batch engine.Batch, interval time.
 	}
 	r.position = batch.Position
 	if len(batch.Events) < smallBatch {
-		pause(ctx, interval)
+		_ = commands.Sleep(ctx, interval)
 	}
 	return nil
 }

@@ -68,22 +68,15 @@ func passwordChangedMessage(link string, at time.Time) message {
 
 func keyRegeneratedMessage(link string, e domain.KeyRegenerated) message {
 	return message{
-		Subject: fmt.Sprintf("Your %s API key was regenerated", slotName(e.Slot)),
+		Subject: fmt.Sprintf("Your %s API key was regenerated", e.Slot.Title()),
 		Paragraphs: []string{
 			fmt.Sprintf("The %s API key of your account was replaced on %s. The old key %s… is invalid from that moment; the new one begins with %s.",
-				slotName(e.Slot), mailTime(e.RegeneratedAt), e.OldKey.Prefix, e.NewKey.Prefix),
+				e.Slot.Title(), mailTime(e.RegeneratedAt), e.OldKey.Prefix, e.NewKey.Prefix),
 			"Was it you? Then there is nothing to do.",
 		},
 		Action: "See your API keys", Link: link,
 		Closing: []string{"If it was not you, change your password at once and regenerate both keys."},
 	}
-}
-
-func slotName(slot domain.KeySlot) string {
-	if slot == domain.SlotSecondary {
-		return "Secondary"
-	}
-	return "Primary"
 }
 
 func mailTime(t time.Time) string { return t.UTC().Format("2 January 2006 at 15:04 UTC") }

@@ -112,7 +112,7 @@ func (b *Barrier) look(ctx context.Context) {
 		for readModel, position := range reached {
 			b.advance(readModel, position)
 		}
-		_ = pause(ctx, every)
+		_ = commands.Sleep(ctx, every)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/projections/lease"
 )
 
@@ -124,7 +125,7 @@ func (e *Engine) awaitRunning(ctx context.Context, name string, position int64) 
 		if !maintained(name) || time.Since(since) >= runningTimeout {
 			return nil
 		}
-		if err := pause(ctx, runningLook); err != nil {
+		if err := commands.Sleep(ctx, runningLook); err != nil {
 			return err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections/lease"
 )
@@ -113,7 +114,7 @@ func (e *Engine) maintain(ctx context.Context, leases *lease.Session, p Projecti
 		case err != nil:
 			e.Log.ErrorContext(ctx, "projection failed and will be tried again", "projection", p.Name, "error", err)
 		}
-		_ = pause(ctx, wait)
+		_ = commands.Sleep(ctx, wait)
 	}
 }
 
@@ -157,16 +158,4 @@ func (e *Engine) projection(name string) (Projection, error) {
 		names[i] = p.Name
 	}
 	return Projection{}, fmt.Errorf("there is no read model %q; there are %s", name, strings.Join(names, ", "))
-}
-
-// pause waits, or returns why ctx ended.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

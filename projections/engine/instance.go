@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -176,7 +177,7 @@ func (i *instance) follows(from, stored checkpoint) error {
 
 // watchCheckpoint notices that the database was restored also when no event comes, until ctx ends.
 func (i *instance) watchCheckpoint(ctx context.Context) {
-	for pause(ctx, i.recheck) == nil {
+	for commands.Sleep(ctx, i.recheck) == nil {
 		from := i.current() // before the other is read, which only moves on in between
 		if stored, err := i.stored(ctx); err == nil {
 			_ = i.follows(from, stored) // ends the run

@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/projections/lease"
 )
 
@@ -92,7 +93,7 @@ func (e *Engine) Statuses(ctx context.Context) ([]Status, error) {
 		if !moment || time.Since(asked) >= placeTimeout {
 			return statuses, e.findBeyond(ctx, statuses)
 		}
-		if err := pause(ctx, placeLook); err != nil {
+		if err := commands.Sleep(ctx, placeLook); err != nil {
 			return nil, err
 		}
 	}

@@ -13,6 +13,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/pas-ta/liveness/commands"
 )
 
 // lockClass sets our advisory locks apart from those of others in the database.
@@ -79,7 +81,7 @@ func (s *Session) Acquire(ctx context.Context, name string) (leased context.Cont
 				s.release(ctx, name, lost)
 			}, nil
 		}
-		if err := pause(ctx, s.retry); err != nil {
+		if err := commands.Sleep(ctx, s.retry); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -135,7 +137,7 @@ func (s *Session) drop(ctx context.Context) {
 
 // Watch notices a broken session. It returns, and ends the session, when ctx does; nothing may be under a lease then.
 func (s *Session) Watch(ctx context.Context) {
-	for pause(ctx, leaseCheck) == nil {
+	for commands.Sleep(ctx, leaseCheck) == nil {
 		s.mu.Lock()
 		if s.conn != nil {
 			checking, cancel := context.WithTimeout(ctx, leaseTimeout)
@@ -178,16 +180,4 @@ func HoldUntilCommit(ctx context.Context, tx pgx.Tx, name string) error {
 		return fmt.Errorf("take the lease of %s: %w", name, err)
 	}
 	return nil
-}
-
-// pause waits, or returns why ctx ended.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

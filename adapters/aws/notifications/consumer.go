@@ -14,6 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/cenkalti/backoff/v5"
+
+	"github.com/pas-ta/liveness/commands"
 )
 
 // Message is a message of the queue.
@@ -107,7 +109,7 @@ func (c *Consumer) Run(ctx context.Context, handle func(context.Context, Message
 			}
 			wait := pause.NextBackOff()
 			c.log.WarnContext(ctx, "cannot read the notification queue", "error", err, "retry_in", wait)
-			sleep(ctx, wait)
+			_ = commands.Sleep(ctx, wait)
 			continue
 		}
 		pause.Reset()
@@ -282,13 +284,4 @@ func readMessage(m types.Message) Message {
 		message.SentAt = time.UnixMilli(sent).UTC()
 	}
 	return message
-}
-
-func sleep(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }
