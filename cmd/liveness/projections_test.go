@@ -257,6 +257,43 @@ func TestProjectionsCommands(t *testing.T) {
 	}
 }
 
+// TestReadModelsOfAnEmptyLog: maintained from before the first event, every read model has every event that follows, and says
+// where it is only as far as the log goes.
+func TestReadModelsOfAnEmptyLog(t *testing.T) {
+	t.Parallel()
+	r := openReadModels(t, projections.All()...)
+	r.maintain(t)
+	live := func() {
+		t.Helper()
+		waitUntil(t, "every read model being live", func() bool {
+			statuses, err := r.engine.Statuses(t.Context())
+			if err != nil || len(statuses) != len(projections.All()) {
+				return false
+			}
+			for _, s := range statuses {
+				if !s.CaughtUp() || s.Lag != 0 || s.Position < s.Head {
+					return false
+				}
+			}
+			return true
+		})
+	}
+	live()
+	subscription := uuid.New()
+	r.waitFor(t, "usage", r.count(t, subscription, 0, 5))
+	month, err := projections.NewUsage(r.pool).Month(t.Context(), subscription, domain.Month{Year: 2026, Month: time.November})
+	if err != nil || month.Counted() != 5 {
+		t.Errorf("counted %d, want 5: %v", month.Counted(), err)
+	}
+	appendRaw(t, r.flags.EventStore, "crm-1", "CustomerMoved", `{}`, ``) // the log ends with an event of somebody else
+	live()
+	for _, p := range projections.All() {
+		if out, code := projectionsRun(t, &ProjectionsCompareCmd{r.flags, p.Name}); code != 0 {
+			t.Errorf("compare %s = %d\n%s", p.Name, code, out)
+		}
+	}
+}
+
 // TestProjectionsListExplains: an event of a newer program's version, as it stands in a real log, stops what must not skip
 // it, is parked by the others, and both are printed.
 func TestProjectionsListExplains(t *testing.T) {
