@@ -11,9 +11,6 @@ type Month struct {
 	Month time.Month
 }
 
-// monthLayout is how stream names write a month.
-const monthLayout = "200601"
-
 // MonthOf returns the month that contains t, whatever zone t is in.
 func MonthOf(t time.Time) Month {
 	u := t.UTC()

@@ -128,8 +128,12 @@ func isHexDigit(c byte) bool { return c >= '0' && c <= '9' || c >= 'a' && c <= '
 
 // isMonth returns whether text is a month as Month.Compact writes it.
 func isMonth(text string) bool {
-	t, err := time.Parse(monthLayout, text)
-	return err == nil && MonthOf(t).Compact() == text
+	for i := range len(text) {
+		if text[i] < '0' || text[i] > '9' {
+			return false
+		}
+	}
+	return len(text) == len("200601") && text[4:] >= "01" && text[4:] <= "12"
 }
 
 // isHour returns whether text is an hour as UsageHourKey writes it.
