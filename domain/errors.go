@@ -3,6 +3,7 @@ package domain
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -107,11 +108,12 @@ type FieldErrors []*Error
 
 // Error lists the fields.
 func (f FieldErrors) Error() string {
-	text := "invalid fields:"
+	var text strings.Builder
+	text.WriteString("invalid fields:")
 	for _, e := range f {
-		text += " " + e.Field
+		text.WriteString(" " + e.Field)
 	}
-	return text
+	return text.String()
 }
 
 // Unwrap returns the single refusals.

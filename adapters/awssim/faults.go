@@ -2,6 +2,7 @@ package awssim
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -138,9 +139,7 @@ func (s *faultSet) counts() map[string]CallCount {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	counts := make(map[string]CallCount, len(s.calls))
-	for name, c := range s.calls {
-		counts[name] = c
-	}
+	maps.Copy(counts, s.calls)
 	return counts
 }
 

@@ -208,14 +208,12 @@ func TestQueueErrors(t *testing.T) {
 	w := newWorld(t)
 	url := w.queue(t, "jobs", nil)
 	_, err := w.sqs.GetQueueUrl(t.Context(), &awssqs.GetQueueUrlInput{QueueName: aws.String("none")})
-	var missing *types.QueueDoesNotExist
-	if !errors.As(err, &missing) {
+	if _, ok := errors.AsType[*types.QueueDoesNotExist](err); !ok {
 		t.Errorf("error %v is not typed", err)
 	}
 	wantCode(t, err, "AWS.SimpleQueueService.NonExistentQueue") // what clients that still speak the old protocol look for
 	_, err = w.sqs.DeleteMessage(t.Context(), &awssqs.DeleteMessageInput{QueueUrl: aws.String(url), ReceiptHandle: aws.String("nonsense")})
-	var handle *types.ReceiptHandleIsInvalid
-	if !errors.As(err, &handle) {
+	if _, ok := errors.AsType[*types.ReceiptHandleIsInvalid](err); !ok {
 		t.Errorf("error %v is not typed", err)
 	}
 	_, err = w.sqs.ReceiveMessage(t.Context(), &awssqs.ReceiveMessageInput{QueueUrl: aws.String(url), MaxNumberOfMessages: 11})

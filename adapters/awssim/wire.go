@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -181,9 +182,7 @@ func (s *Sim) answerFailure(w http.ResponseWriter, p protocol, err error) {
 }
 
 func answer(w http.ResponseWriter, header http.Header, status int, body []byte) {
-	for name, values := range header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), header)
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // a client that went away is its own affair

@@ -312,7 +312,7 @@ func TestSubscribersGoOnAfterARestart(t *testing.T) {
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
-	models := append(live, follow(t, source, &readModel{types: []string{failedType}})) // it waits for the store like the others
+	models := append(slices.Clip(live), follow(t, source, &readModel{types: []string{failedType}})) // it waits for the store like the others
 	eventually(t, "the loss is logged", func() bool { return log.count() > 0 })
 
 	nodetest.Start(t, node.Config{Addr: addr, Dir: dir})

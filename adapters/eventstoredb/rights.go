@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
@@ -130,13 +131,9 @@ func (r *AllRights) With(user string) (json.RawMessage, error) {
 		return nil, err
 	}
 	acl, metadata := map[string]json.RawMessage{}, map[string]json.RawMessage{}
-	for name, value := range r.acl {
-		acl[name] = value
-	}
+	maps.Copy(acl, r.acl)
 	acl["$r"] = encoded
-	for name, value := range r.metadata {
-		metadata[name] = value
-	}
+	maps.Copy(metadata, r.metadata)
 	if metadata["$acl"], err = json.Marshal(acl); err != nil {
 		return nil, err
 	}

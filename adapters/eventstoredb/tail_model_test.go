@@ -175,7 +175,7 @@ func TestTailNotesItsPlaceWhenNothingIsWanted(t *testing.T) {
 		go func() {
 			for position := range uint64(9) {
 				tail.pass(position + 1)
-				time.Sleep(placeInterval / 10)
+				time.Sleep(placeInterval / 10) //nolint:forbidigo // the bubble's time
 			}
 		}()
 		batch, err := reader.next(t.Context(), 0)

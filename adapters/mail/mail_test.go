@@ -57,8 +57,7 @@ func letter(to string) accounts.Mail {
 
 // class is the class of a failure, or "" when the error is none of ours.
 func class(err error) mail.Class {
-	var e *mail.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*mail.Error](err); ok {
 		if (e.Class == mail.Permanent) != errors.Is(err, accounts.ErrUndeliverable) {
 			return "permanent but not accounts.ErrUndeliverable, or the other way round"
 		}

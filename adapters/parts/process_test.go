@@ -65,7 +65,7 @@ func playFetch() int {
 	c := New(Options{Progress: os.Stderr})
 	c.parts = testParts()
 	var wanted []Part
-	for _, id := range strings.Split(os.Getenv(wantedEnv), ",") {
+	for id := range strings.SplitSeq(os.Getenv(wantedEnv), ",") {
 		wanted = append(wanted, Part(id))
 	}
 	if err := c.Ensure(ctx, wanted...); err != nil {

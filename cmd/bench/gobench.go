@@ -76,12 +76,14 @@ func collect(all map[string]map[string][]float64, text []byte) {
 			continue // what the benchmark logs is no result
 		}
 		base, parts := result.Name.Parts()
-		name := string(base)
+		var full strings.Builder
+		full.Write(base)
 		for _, part := range parts {
 			if part[0] == '/' { // "-2" is the number of processors
-				name += string(part)
+				full.Write(part)
 			}
 		}
+		name := full.String()
 		if all[name] == nil {
 			all[name] = map[string][]float64{}
 		}

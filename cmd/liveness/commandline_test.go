@@ -37,7 +37,7 @@ func TestCommandLine(t *testing.T) {
 	}
 }
 
-func TestConfigHidesPasswords(t *testing.T) {
+func TestConfigHidesPasswords(t *testing.T) { //nolint:paralleltest // it sets the environment
 	for _, address := range []string{
 		"esdb://admin:hunter2@host:2113", "esdb://admin:hunter2@a:2113,host:2113?tls=true", "esdb://admin:p@w/hunter2?#@host:2113",
 		"kurrentdb+discover://admin:hunter2@host:2113", "esdb://hunter2:hunter2%zz@host:2113",

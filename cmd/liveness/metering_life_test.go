@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,10 +37,10 @@ func (w *meteredWorld) messages(agreements ...string) (bodies []string) {
 	w.t.Helper()
 	events, err := w.sim.Events(w.t.Context(), 1000)
 	w.must(err)
-	for i := len(events) - 1; i >= 0; i-- {
+	for _, event := range slices.Backward(events) {
 		for _, id := range agreements {
-			if events[i].Agreement == id {
-				bodies = append(bodies, events[i].Body)
+			if event.Agreement == id {
+				bodies = append(bodies, event.Body)
 			}
 		}
 	}
@@ -58,8 +59,8 @@ func (w *meteredWorld) takeAll(r *reporting, bodies ...string) {
 
 func reversed(list []string) []string {
 	var back []string
-	for i := len(list) - 1; i >= 0; i-- {
-		back = append(back, list[i])
+	for _, text := range slices.Backward(list) {
+		back = append(back, text)
 	}
 	return back
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,8 +22,8 @@ func (w *meteredWorld) states() map[uuid.UUID]domain.UsageRecordStatus {
 	windows, err := w.model.Windows(w.t.Context(), uuid.Nil, time.Time{}, 1000)
 	w.must(err)
 	states := map[uuid.UUID]domain.UsageRecordStatus{}
-	for i := len(windows) - 1; i >= 0; i-- {
-		states[windows[i].SubscriptionID] = windows[i].State
+	for _, window := range slices.Backward(windows) {
+		states[window.SubscriptionID] = window.State
 	}
 	return states
 }

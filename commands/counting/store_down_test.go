@@ -34,7 +34,7 @@ func TestCheckWithoutAQuorumIsAnsweredInTime(t *testing.T) {
 		var answered sync.WaitGroup
 		for i := range 12 {
 			answered.Go(func() {
-				time.Sleep(time.Duration(i) * 700 * time.Millisecond) // in the bubble's time
+				time.Sleep(time.Duration(i) * 700 * time.Millisecond) //nolint:forbidigo // the bubble's time
 				begun := time.Now()
 				reservation, err := counter.Begin(t.Context(), f.owner, "")
 				if err != nil {

@@ -31,6 +31,7 @@ type hidden struct {
 	reads  int
 }
 
+// Append implements commands.EventStore.
 func (s *lateWinner) Append(ctx context.Context, stream string, expected int64, events []commands.Proposed) (commands.Appended, error) {
 	appended, err := s.EventStore.Append(ctx, stream, expected, events)
 	if !errors.Is(err, commands.ErrConflict) {
@@ -60,6 +61,7 @@ func (s *lateWinner) readable(stream string) (last int64, limited bool) {
 	return h.behind, true
 }
 
+// Read implements commands.EventStore.
 func (s *lateWinner) Read(ctx context.Context, stream string, from uint64, limit int) ([]domain.Recorded, error) {
 	if last, limited := s.readable(stream); limited {
 		limit = min(limit, max(0, int(last+1-int64(from))))
@@ -67,6 +69,7 @@ func (s *lateWinner) Read(ctx context.Context, stream string, from uint64, limit
 	return s.EventStore.Read(ctx, stream, from, limit)
 }
 
+// ReadLast implements commands.EventStore.
 func (s *lateWinner) ReadLast(ctx context.Context, stream string) (domain.Recorded, bool, error) {
 	last, limited := s.readable(stream)
 	if !limited {

@@ -531,7 +531,7 @@ func (turns) Hold(ctx context.Context, work func(ctx context.Context) error) err
 func TestRun(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		time.Sleep(time.Until(hour.Add(time.Hour + time.Minute))) // the bubble's time
+		time.Sleep(time.Until(hour.Add(time.Hour + time.Minute))) //nolint:forbidigo // the bubble's time
 		f := newFixture(t)
 		f.config.Now = time.Now
 		f.log = memorystore.New(time.Now)
@@ -545,7 +545,7 @@ func TestRun(t *testing.T) {
 		go func() { done <- m.Run(ctx, turns{}, time.Minute) }()
 		wait := func(d time.Duration, want int64, why string) {
 			t.Helper()
-			time.Sleep(d)
+			time.Sleep(d) //nolint:forbidigo // the bubble's time
 			synctest.Wait()
 			if got := steps.Load(); got != want {
 				t.Errorf("%s: %d steps, want %d", why, got, want)

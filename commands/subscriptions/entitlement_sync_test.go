@@ -430,7 +430,7 @@ func TestRunComparesOnATimer(t *testing.T) {
 			wait time.Duration
 			want int
 		}{{30*time.Minute - 1, 0}, {1, 1}, {30 * time.Minute, 2}} {
-			time.Sleep(c.wait) // in the bubble's time
+			time.Sleep(c.wait) //nolint:forbidigo // the bubble's time
 			synctest.Wait()
 			if asked != c.want {
 				t.Errorf("step %d: AWS was asked %d times, want %d", i, asked, c.want)

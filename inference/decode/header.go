@@ -285,9 +285,8 @@ func pngHeader(data []byte) (header, error) {
 		h.channels = 4
 	}
 	if _, err := png.DecodeConfig(bytes.NewReader(data)); err != nil {
-		var unsupported png.UnsupportedError
 		// A side of 30000 is only refused by the decoder on 32 bits; our own limit has the clearer message.
-		if !errors.As(err, &unsupported) {
+		if _, ok := errors.AsType[png.UnsupportedError](err); !ok {
 			return header{}, decoderError(err)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -52,11 +53,9 @@ type Session struct {
 func NewSession(pool *pgxpool.Pool, retry time.Duration) *Session {
 	config := pool.Config().ConnConfig.Copy()
 	// Without these a server would keep the session of a node that vanished for hours.
-	for name, value := range map[string]string{
+	maps.Copy(config.RuntimeParams, map[string]string{
 		"tcp_keepalives_idle": "5", "tcp_keepalives_interval": "2", "tcp_keepalives_count": "3",
-	} {
-		config.RuntimeParams[name] = value
-	}
+	})
 	return &Session{config: config, retry: retry, held: map[string]bool{}}
 }
 

@@ -142,8 +142,7 @@ func accessRefused(err error) bool {
 
 // errorCode is the name of AWS's exception, or "" when none arrived.
 func errorCode(err error) string {
-	var e smithy.APIError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[smithy.APIError](err); ok {
 		return e.ErrorCode()
 	}
 	return ""
@@ -151,8 +150,7 @@ func errorCode(err error) string {
 
 // httpStatus is the status of the answer, or 0 when none arrived.
 func httpStatus(err error) int {
-	var e *smithyhttp.ResponseError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*smithyhttp.ResponseError](err); ok {
 		return e.HTTPStatusCode()
 	}
 	return 0

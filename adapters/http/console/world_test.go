@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -235,8 +236,8 @@ func (w *world) newestMail(to, subject string) (accounts.Mail, bool) {
 	}
 	w.mails.mu.Lock()
 	defer w.mails.mu.Unlock()
-	for i := len(w.mails.mails) - 1; i >= 0; i-- {
-		if mail := w.mails.mails[i]; mail.To == to && strings.Contains(mail.Subject, subject) {
+	for _, mail := range slices.Backward(w.mails.mails) {
+		if mail.To == to && strings.Contains(mail.Subject, subject) {
 			return mail, true
 		}
 	}

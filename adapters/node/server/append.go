@@ -103,8 +103,7 @@ func (s *Streams) append(call pb.Streams_AppendServer) (*pb.AppendResp, error) {
 			err = s.faults.loseAnswer(call.Context())
 		}
 	}
-	var wrong *store.WrongExpectedError
-	if errors.As(err, &wrong) {
+	if wrong, ok := errors.AsType[*store.WrongExpectedError](err); ok {
 		return wrongExpectedReply(wrong), nil
 	}
 	if err != nil {

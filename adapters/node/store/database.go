@@ -205,8 +205,7 @@ func (e *storageError) Error() string { return "event store: " + e.doing + ": " 
 func (e *storageError) Unwrap() error { return e.err }
 
 func databaseError(doing string, err error) error {
-	var cause sqlite3.Error
-	if errors.As(err, &cause) {
+	if cause, ok := errors.AsType[sqlite3.Error](err); ok {
 		switch {
 		case cause.Code == sqlite3.ErrFull, errors.Is(cause.SystemErrno, syscall.ENOSPC), errors.Is(cause.SystemErrno, syscall.EDQUOT):
 			err = fmt.Errorf("%w: %w", ErrFull, err)

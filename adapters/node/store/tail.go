@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"sync"
 )
 
@@ -88,7 +89,7 @@ func (t *tail) read(from uint64, limit int) (Slice, bool) {
 		}
 	}
 	next := events[len(events)-1].Position + 1
-	return Slice{Events: events[:len(events):len(events)], Next: next, End: next > t.head}, true
+	return Slice{Events: slices.Clip(events), Next: next, End: next > t.head}, true
 }
 
 func (t *tail) position() uint64 {

@@ -56,7 +56,7 @@ func Run(t *testing.T, open func(t *testing.T) Log) {
 type suite struct {
 	Log
 
-	ctx    context.Context //nolint:containedctx // of one test
+	ctx    context.Context
 	stream string
 }
 

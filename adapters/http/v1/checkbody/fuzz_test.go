@@ -88,8 +88,7 @@ func FuzzRead(f *testing.F) {
 				t.Fatalf("%q: %v, encoding/json accepts it: %t", data, err, accepted)
 			}
 			if err != nil {
-				var refusal *domain.Error
-				if !errors.As(err, &refusal) {
+				if _, ok := errors.AsType[*domain.Error](err); !ok {
 					t.Fatalf("%q: %v is not a refusal", data, err)
 				}
 				continue

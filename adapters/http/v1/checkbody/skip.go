@@ -1,5 +1,7 @@
 package checkbody
 
+import "slices"
+
 // skipValue reads a value of any shape and drops it.
 func (s *scanner) skipValue() error {
 	s.nesting = s.nesting[:0]
@@ -146,11 +148,9 @@ func (s *scanner) skipOne(set string) bool {
 	if err != nil {
 		return false
 	}
-	for _, want := range []byte(set) {
-		if c == want {
-			s.next()
-			return true
-		}
+	if slices.Contains([]byte(set), c) {
+		s.next()
+		return true
 	}
 	return false
 }
