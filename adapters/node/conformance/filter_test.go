@@ -6,6 +6,8 @@ import (
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/google/uuid"
+
+	"github.com/pas-ta/liveness/adapters/node"
 )
 
 var filterSection = section{
@@ -95,11 +97,15 @@ var filterSection = section{
 		})
 		s.filled(t, 30)
 		s.filled(t, 30)
-		last := before
-		for range 3 {
+		for last, grown := before, 0; grown < 3; {
 			at := sub.checkpoint()
-			if at.Commit <= last.Commit {
-				t.Errorf("checkpoint %v after %v", at, last)
+			// The end of a history without a match repeats the place it began from.
+			repeated := s.line == node.Line24 && at == last
+			if at.Commit <= last.Commit && !repeated {
+				t.Fatalf("checkpoint %v after %v", at, last)
+			}
+			if !repeated {
+				grown++
 			}
 			last = at
 		}
