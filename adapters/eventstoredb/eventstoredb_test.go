@@ -34,6 +34,25 @@ func address(t *testing.T) string {
 	return startNode(t, "", "").ConnectionString()
 }
 
+type line struct {
+	node.Line
+
+	name string
+}
+
+// lines returns the version lines to test like: that which tests are to run in, and all of them when none is named.
+func lines(t *testing.T) []line {
+	t.Helper()
+	if named := nodetest.Line(t); named != node.OwnLine {
+		return []line{{named, string(named)}}
+	}
+	all := []line{{node.OwnLine, "own line"}}
+	for _, known := range node.Lines() {
+		all = append(all, line{known, string(known)})
+	}
+	return all
+}
+
 func startNode(t *testing.T, dir, addr string) *node.Node {
 	t.Helper()
 	started := nodetest.Start(t, node.Config{Addr: addr, Dir: dir})

@@ -1,7 +1,6 @@
 package eventstoredb_test
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -26,11 +25,11 @@ func TestFollowEndsWithTheLog(t *testing.T) {
 		"events of others":      func(t *testing.T, uri string) int { appendForeign(t, uri, 2000); return 2000 },
 		"an event of the store": func(t *testing.T, uri string) int { appendSystem(t, uri); return 0 },
 	}
-	for _, line := range append(node.Lines(), node.OwnLine) {
+	for _, line := range lines(t) {
 		for name, end := range ends {
-			t.Run(cmp.Or(string(line), "own line")+"/"+name, func(t *testing.T) {
+			t.Run(line.name+"/"+name, func(t *testing.T) {
 				t.Parallel()
-				uri := nodetest.Start(t, node.Config{Like: line}).ConnectionString()
+				uri := nodetest.Start(t, node.Config{Like: line.Line}).ConnectionString()
 				client := connect(t, uri)
 				want := 0
 				if name != "new log" {
@@ -68,13 +67,13 @@ func TestFollowEndsWithTheLog(t *testing.T) {
 // Who is slow to handle events, or loses the connection, gets all of them, once and in order.
 func TestFollowGoesOn(t *testing.T) {
 	t.Parallel()
-	for _, line := range append(node.Lines(), node.OwnLine) {
-		t.Run(cmp.Or(string(line), "own line"), func(t *testing.T) {
+	for _, line := range lines(t) {
+		t.Run(line.name, func(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithCancel(deadline(t))
 			defer cancel()
 			dir := t.TempDir()
-			first := nodetest.Start(t, node.Config{Dir: dir, Like: line})
+			first := nodetest.Start(t, node.Config{Dir: dir, Like: line.Line})
 			uri := first.ConnectionString()
 			client := connect(t, uri)
 			var mu sync.Mutex
@@ -106,7 +105,7 @@ func TestFollowGoesOn(t *testing.T) {
 			if err := first.Close(); err != nil {
 				t.Fatal(err)
 			}
-			nodetest.Start(t, node.Config{Dir: dir, Addr: addr, Like: line})
+			nodetest.Start(t, node.Config{Dir: dir, Addr: addr, Like: line.Line})
 			close(held)
 			appendForeign(t, uri, 100)
 			eventually(t, "every event is handled", func() bool {

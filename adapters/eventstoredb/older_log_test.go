@@ -1,7 +1,6 @@
 package eventstoredb_test
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -21,11 +20,11 @@ import (
 // grown beyond; from a place that it does reach, all does.
 func TestOlderLogIsNotFollowed(t *testing.T) {
 	t.Parallel()
-	for _, line := range append(node.Lines(), node.OwnLine) {
-		t.Run(cmp.Or(string(line), "own line"), func(t *testing.T) {
+	for _, line := range lines(t) {
+		t.Run(line.name, func(t *testing.T) {
 			t.Parallel()
 			dir, backup := t.TempDir(), t.TempDir()
-			first := nodetest.Start(t, node.Config{Dir: dir, Like: line})
+			first := nodetest.Start(t, node.Config{Dir: dir, Like: line.Line})
 			addr := first.Addr()
 			client := connect(t, first.ConnectionString())
 			store := eventstoredb.NewStore(client, domain.NewRegistry())
@@ -37,7 +36,7 @@ func TestOlderLogIsNotFollowed(t *testing.T) {
 				if err := running.Close(); err != nil {
 					t.Fatal(err)
 				}
-				started := nodetest.Start(t, node.Config{Addr: addr, Dir: dir, Like: line})
+				started := nodetest.Start(t, node.Config{Addr: addr, Dir: dir, Like: line.Line})
 				eventually(t, "the client finds the node again", func() bool {
 					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 					defer cancel()

@@ -1,7 +1,6 @@
 package eventstoredb_test
 
 import (
-	"cmp"
 	"testing"
 	"time"
 
@@ -23,12 +22,12 @@ func TestSource(t *testing.T) {
 		"events of others":      func(t *testing.T, uri string) { appendForeign(t, uri, 50) },
 		"an event of the store": func(t *testing.T, uri string) { appendSystem(t, uri) },
 	}
-	for _, line := range append(node.Lines(), node.OwnLine) {
+	for _, line := range lines(t) {
 		for name, prepare := range logs {
-			t.Run(cmp.Or(string(line), "own line")+"/"+name, func(t *testing.T) {
+			t.Run(line.name+"/"+name, func(t *testing.T) {
 				t.Parallel()
 				sourcetest.Run(t, func(t *testing.T) sourcetest.Log {
-					uri := nodetest.Start(t, node.Config{Like: line}).ConnectionString()
+					uri := nodetest.Start(t, node.Config{Like: line.Line}).ConnectionString()
 					prepare(t, uri)
 					return sourceLog(t, uri)
 				})
