@@ -38,10 +38,7 @@ func (b *batcher) flush() {
 	for {
 		b.gather()
 		b.mu.Lock()
-		batch := b.waiting
-		if len(batch) > maxBatch {
-			batch = batch[:maxBatch]
-		}
+		batch := b.waiting[:min(len(b.waiting), maxBatch)]
 		b.waiting = b.waiting[len(batch):]
 		if len(batch) == 0 {
 			b.flushing, b.waiting = false, nil

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -385,6 +386,46 @@ func TestConflictBeforeItsWinnerCanBeRead(t *testing.T) {
 			}}, hiddenReads, tellRevision))
 			f.mustCheck(node, "", 0)
 			f.wantCounted(f.owner, november, 2)
+		})
+	}
+}
+
+// With up to four calls under way nothing waits for company; with more, a quarter of them shares an append, and who stays
+// alone is counted after 25 ms.
+func TestCallsGather(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		underWay, counted int
+		took              time.Duration
+	}{
+		"one": {1, 1, 0}, "four": {4, 1, 0}, "one of five": {5, 1, 25 * time.Millisecond}, "two of eight": {8, 2, 0}, "two of nine": {9, 2, 25 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f := newUsageFixture(t, 1000, domain.OverageStop)
+				counter := f.node()
+				reservations := make([]*counting.Reservation, c.underWay)
+				for i := range reservations {
+					reservations[i] = f.begin(counter, "")
+				}
+				began := time.Now()
+				var answered sync.WaitGroup
+				for _, reservation := range reservations[:c.counted] {
+					answered.Go(func() {
+						if _, err := count(reservation, 0); err != nil {
+							t.Error(err)
+						}
+					})
+				}
+				answered.Wait()
+				if took := time.Since(began); took != c.took {
+					t.Errorf("answered after %s, want %s", took, c.took)
+				}
+				for _, reservation := range reservations {
+					reservation.Release()
+				}
+			})
 		})
 	}
 }

@@ -36,13 +36,14 @@ type fixture struct {
 	ended  []metering.EndedSubscription
 	usage  []domain.SealedUsage // of hours that are over
 	idle   []domain.SealedUsage
+	asked  map[string]int           // how often, of the read model
 	calls  [][]metering.UsageReport // of AWS
 	answer func(reports []metering.UsageReport) []domain.MeteringOutcome
 }
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	f := &fixture{t: t, clock: commandstest.NewClock(hour.Add(time.Hour + time.Minute)), barrier: &commandstest.Barrier{}, alerts: &alerts{}}
+	f := &fixture{t: t, clock: commandstest.NewClock(hour.Add(time.Hour + time.Minute)), barrier: &commandstest.Barrier{}, alerts: &alerts{}, asked: map[string]int{}}
 	f.log = memorystore.New(f.clock.Now)
 	f.answer = func(reports []metering.UsageReport) []domain.MeteringOutcome {
 		return all(reports, domain.MeteringSuccess)
@@ -199,6 +200,7 @@ func (f *fixture) Ended(ctx context.Context) (open []metering.EndedSubscription,
 
 // Sealed implements metering.ReadModel. Every hour that is listed here counts as sealed.
 func (f *fixture) Sealed(_ context.Context, limit int) ([]domain.SealedUsage, error) {
+	f.asked["sealed"]++
 	var sealed []domain.SealedUsage
 	for _, u := range f.usage {
 		if f.usageRecord(u.SubscriptionID).Status == domain.RecordUnknown && len(sealed) < limit {
@@ -210,6 +212,7 @@ func (f *fixture) Sealed(_ context.Context, limit int) ([]domain.SealedUsage, er
 
 // Idle implements metering.ReadModel.
 func (f *fixture) Idle(_ context.Context, of time.Time) ([]domain.SealedUsage, error) {
+	f.asked["idle"]++
 	if !of.Equal(hour) {
 		return nil, fmt.Errorf("asked for %s", of)
 	}

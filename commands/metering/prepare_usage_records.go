@@ -24,7 +24,8 @@ func (m *ProcessManager) PrepareUsageRecords(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if m.ZeroHours && !m.newest.IsZero() && len(sealed) < pageSize {
+		last := len(sealed) < pageSize
+		if last && m.ZeroHours && !m.newest.IsZero() {
 			idle, err := m.Model.Idle(ctx, m.newest)
 			if err != nil {
 				return err
@@ -35,7 +36,7 @@ func (m *ProcessManager) PrepareUsageRecords(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if prepared == 0 || len(sealed) < pageSize {
+		if last || prepared == 0 {
 			return m.awaitReadModel(ctx)
 		}
 	}
