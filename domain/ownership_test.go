@@ -101,6 +101,7 @@ func TestOwnsGoesByTypeAndExactStreamName(t *testing.T) {
 		"a link of the store's own":              {"$ce-account", "AccountRegistered", false},
 		"a stream's metadata":                    {"$$account-" + someUUID, "AccountRegistered", false},
 		"usage of a month":                       {"usage-" + someUUID + "-202612", "CheckCompleted", true},
+		"usage of a month in September":          {"usage-" + someUUID + "-199909", "CheckCompleted", true},
 		"usage of no month":                      {"usage-" + someUUID, "CheckCompleted", false},
 		"usage of an empty month":                {"usage-" + someUUID + "-", "CheckCompleted", false},
 		"usage of month 13":                      {"usage-" + someUUID + "-202613", "CheckCompleted", false},
