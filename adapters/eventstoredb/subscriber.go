@@ -105,7 +105,7 @@ func (s *subscriber) check(ctx context.Context) error {
 }
 
 // run follows the log, and again from the checkpoint on whenever it could not go on, until ctx ends or the log turns out to
-// be another one; who subscribes again is told so.
+// be another one; then subscribing again fails.
 func (s *subscriber) run(ctx context.Context, messages chan<- *message.Message) {
 	r := &reader{subscriber: s, messages: messages, tail: s.source.useTail()}
 	defer func() { s.source.leaveTail(r.tail) }()

@@ -24,7 +24,7 @@ func tailAt(position uint64, most int) *liveTail {
 }
 
 // Whatever comes in, whosever it is, however often the connection is lost and however far apart readers are: who is within
-// reach gets exactly the events of its types behind its place, once and in order, and who is not is told so.
+// reach gets exactly the events of its types behind its place, once and in order, and who is not gets an error.
 func TestTailGivesExactlyWhatIsBehindAPlace(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
