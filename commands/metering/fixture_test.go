@@ -37,6 +37,7 @@ type fixture struct {
 	usage  []domain.SealedUsage // of hours that are over
 	idle   []domain.SealedUsage
 	asked  map[string]int           // how often, of the read model
+	behind bool                     // the read model does not know of records yet
 	calls  [][]metering.UsageReport // of AWS
 	answer func(reports []metering.UsageReport) []domain.MeteringOutcome
 }
@@ -203,7 +204,7 @@ func (f *fixture) Sealed(_ context.Context, limit int) ([]domain.SealedUsage, er
 	f.asked["sealed"]++
 	var sealed []domain.SealedUsage
 	for _, u := range f.usage {
-		if f.usageRecord(u.SubscriptionID).Status == domain.RecordUnknown && len(sealed) < limit {
+		if (f.behind || f.usageRecord(u.SubscriptionID).Status == domain.RecordUnknown) && len(sealed) < limit {
 			sealed = append(sealed, u)
 		}
 	}

@@ -96,6 +96,21 @@ func TestHoursAreSealedAfterTheirEnd(t *testing.T) {
 			t.Errorf("%s after its begin, %d hours are sealed, want %d", c.at, len(got), c.want)
 		}
 	}
+	reads := 0
+	f.config.Store = &commandstest.HookedStore{EventStore: f.log, BeforeReadLast: func(string) { reads++ }, BeforeRead: func(string) { reads++ }}
+	m = f.manager()
+	for range 2 {
+		if err := m.SealHours(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if reads == 0 || reads > 2 {
+			t.Errorf("the log is read %d times", reads)
+		}
+	}
+	f.clock.Set(hour.Add(6*time.Hour + 15*time.Second - 1))
+	if err := m.SealHours(t.Context()); err != nil || reads > 2 {
+		t.Errorf("before the hour is over the log is read %d times, %v", reads, err)
+	}
 	f.clock.Set(time.Date(2026, 12, 1, 2, 1, 0, 0, time.UTC))
 	if err := f.manager().SealHours(t.Context()); err != nil {
 		t.Fatal(err)
@@ -104,6 +119,20 @@ func TestHoursAreSealedAfterTheirEnd(t *testing.T) {
 	november, err := commands.Read[domain.SealedHours](t.Context(), f.log, stream)
 	if err != nil || len(december) != 2 || !november.Last.Equal(time.Date(2026, 11, 30, 23, 0, 0, 0, time.UTC)) {
 		t.Errorf("november is sealed up to %s, december has %d hours; %v", november.Last, len(december), err)
+	}
+}
+
+// The first hour ever sealed is the one before, also when that was another month's.
+func TestFirstSealedHour(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.clock.Set(time.Date(2026, 12, 1, 0, 1, 0, 0, time.UTC))
+	if err := f.manager().SealHours(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	november, err := commands.Read[domain.SealedHours](t.Context(), f.log, domain.SealedHoursStream(domain.MonthOf(hour)))
+	if err != nil || !november.Last.Equal(time.Date(2026, 11, 30, 23, 0, 0, 0, time.UTC)) {
+		t.Errorf("sealed up to %s, %v", november.Last, err)
 	}
 }
 
@@ -406,6 +435,9 @@ func TestUsageAfterTheEndIsWrittenOff(t *testing.T) {
 	f.record(domain.SubscriptionStream(id), domain.SubscriptionEnded{SubscriptionID: id, EndedAt: hour.Add(-time.Minute)})
 	f.step(f.manager())
 	f.wants(id, prepared, rejected)
+	f.behind = true
+	f.step(f.manager())
+	f.wants(id, prepared, rejected)
 	if f.alerts.count() != 1 || len(f.calls) > 0 {
 		t.Errorf("%d calls; a person is told: %s", len(f.calls), f.alerts.text.String())
 	}
@@ -668,4 +700,58 @@ func TestRecordThatCannotBePrepared(t *testing.T) {
 	if err := f.manager().PrepareUsageRecords(t.Context()); !errors.Is(err, errBroken) || f.alerts.count() > 0 {
 		t.Errorf("%v; a person is told: %s", err, f.alerts.text.String())
 	}
+}
+
+// A step that fails is told of and tried again when the next one would be; what is due at once does not keep a processor busy.
+func TestRunDoesNotSpin(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Until(hour.Add(time.Hour + time.Minute))) // the bubble's time
+		f := newFixture(t)
+		f.config.Now = time.Now
+		f.log = memorystore.New(time.Now)
+		f.config.Store = f.log
+		var steps atomic.Int64
+		model := &overdue{counted: counted{f, &steps}}
+		f.config.Model = model
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- f.manager().Run(ctx, turns{}, time.Minute) }()
+		wait := func(d time.Duration, wantSteps int64, wantAlerts int) {
+			t.Helper()
+			time.Sleep(d)
+			synctest.Wait()
+			if got := steps.Load(); got != wantSteps || f.alerts.count() != wantAlerts {
+				t.Errorf("%d steps, want %d; a person is told %d times, want %d", got, wantSteps, f.alerts.count(), wantAlerts)
+			}
+		}
+		wait(time.Minute, 2, 0)
+		model.due.Store(true)
+		wait(time.Minute, 3, 0)
+		wait(time.Second, 13, 0)
+		model.broken.Store(true)
+		wait(100*time.Millisecond, 14, 1)
+		wait(time.Minute-1, 14, 1)
+		wait(1, 15, 2)
+		stop()
+		if err := <-done; err != nil || f.alerts.count() != 2 {
+			t.Errorf("%v; a person is told: %s", err, f.alerts.text.String())
+		}
+	})
+}
+
+// overdue is a read model that always has something due, or cannot be asked.
+type overdue struct {
+	counted
+	due, broken atomic.Bool
+}
+
+func (o *overdue) NextDue(ctx context.Context, region string) (time.Time, error) {
+	switch {
+	case o.broken.Load():
+		return time.Time{}, errBroken
+	case o.due.Load():
+		return time.Now().Add(-time.Second), nil
+	}
+	return o.counted.NextDue(ctx, region)
 }
