@@ -40,13 +40,14 @@ const (
 	gossipTimeout = 3
 	// keepAliveTimeout is how long a connection without any call stays when the node hangs.
 	keepAliveTimeout = 3 * time.Second
-	// checkTimeout is how long Check looks for what is wrong.
-	checkTimeout = 1900 * time.Millisecond
 	// readTimeout bounds one page of a read; the client sets none for streaming calls.
 	readTimeout = 3 * time.Second
 	// appendTimeout bounds one attempt of an append, so that there is time for another one with the next leader.
 	appendTimeout = 3 * time.Second
 )
+
+// checkTimeout is how long Check looks for what is wrong: a person waits for it. Tests on a busy machine give it longer.
+var checkTimeout = 1900 * time.Millisecond
 
 // Connect prepares a connection to what a connection string names: esdb://host:port?tls=false, or a cluster's. It does not
 // wait for the node: the first call does. Check tells whether it can be used.
@@ -75,7 +76,7 @@ func (c *Client) Close() error {
 		return nil
 	}
 	c.closed = true
-	err := c.current.Close()
+	err := closeClient(c.current)
 	c.mu.Unlock()
 	c.availability.close()
 	return err
@@ -173,7 +174,7 @@ func (c *Client) replace(dead *esdb.Client) {
 	}
 	c.current = fresh
 	// Callers that wait inside the dead client wait on its channel for ever; closing it frees them.
-	_ = dead.Close()
+	_ = closeClient(dead)
 }
 
 // Do runs one operation of the official client; errors are those of commands.EventStore.

@@ -7,6 +7,9 @@ import (
 	"time"
 )
 
+// What Check says is tested, not how fast a busy machine gets there.
+func init() { checkTimeout = 10 * time.Second }
+
 // SetOlderLogTimeouts says how long a log may not reach a place before readers are refused, and for good.
 func SetOlderLogTimeouts(s *Source, refuse, forGood time.Duration) {
 	s.shortTimeout, s.olderTimeout = refuse, forGood
