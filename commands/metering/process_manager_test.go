@@ -706,7 +706,7 @@ func TestRecordThatCannotBePrepared(t *testing.T) {
 func TestRunDoesNotSpin(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		time.Sleep(time.Until(hour.Add(time.Hour + time.Minute))) // the bubble's time
+		_ = commands.Sleep(t.Context(), time.Until(hour.Add(time.Hour+time.Minute))) // the bubble's time
 		f := newFixture(t)
 		f.config.Now = time.Now
 		f.log = memorystore.New(time.Now)
@@ -719,7 +719,7 @@ func TestRunDoesNotSpin(t *testing.T) {
 		go func() { done <- f.manager().Run(ctx, turns{}, time.Minute) }()
 		wait := func(d time.Duration, wantSteps int64, wantAlerts int) {
 			t.Helper()
-			time.Sleep(d)
+			_ = commands.Sleep(t.Context(), d)
 			synctest.Wait()
 			if got := steps.Load(); got != wantSteps || f.alerts.count() != wantAlerts {
 				t.Errorf("%d steps, want %d; a person is told %d times, want %d", got, wantSteps, f.alerts.count(), wantAlerts)
