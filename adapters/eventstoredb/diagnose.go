@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -177,6 +178,13 @@ func (e examination) answersPlaintext(ctx context.Context) bool {
 	return err == nil
 }
 
+// brokenOff says whether the other side has closed the connection. gRPC keeps of the cause no more than its text, which
+// depends on whether the client was reading, writing or between the two.
+func brokenOff(err error) bool {
+	return slices.ContainsFunc([]string{"EOF", "reset by peer", "broken pipe", "use of closed network connection", "transport is closing"},
+		func(text string) bool { return strings.Contains(err.Error(), text) })
+}
+
 // silent names why the first call of the protocol failed on a connection that stands.
 func (e examination) silent(ctx context.Context, err error) *ConnectionError {
 	if e.client.settings.DisableTLS && ctx.Err() == nil && e.answersTLS(ctx) {
@@ -187,7 +195,7 @@ func (e examination) silent(ctx context.Context, err error) *ConnectionError {
 		return e.refusesCertificate(err)
 	case ctx.Err() != nil || status.Code(err) == codes.DeadlineExceeded:
 		return e.says("it accepts connections and does not answer", "It hangs or is overloaded, or host:port names another service: look at its own log", true, err)
-	case strings.Contains(err.Error(), "EOF") || strings.Contains(err.Error(), "reset by peer"):
+	case brokenOff(err):
 		return e.says("it closes every connection", "Look at its own log, or correct host:port in the connection string", true, err)
 	case status.Code(err) == codes.Unavailable && strings.Contains(err.Error(), "server preface"),
 		status.Code(err) != codes.Unavailable:
