@@ -130,6 +130,8 @@ func (f *fixture) subscription(overage int64) uuid.UUID {
 func (f *fixture) end(id uuid.UUID) {
 	f.t.Helper()
 	f.record(domain.SubscriptionStream(id), domain.SubscriptionEnded{SubscriptionID: id, EndedAt: f.clock.Now()})
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.ended = append(f.ended, metering.EndedSubscription{ID: id, RecordedAt: f.clock.Now()})
 }
 
@@ -187,7 +189,10 @@ func (f *fixture) MeterUsage(_ context.Context, reports []metering.UsageReport) 
 
 // Ended implements metering.ReadModel.
 func (f *fixture) Ended(ctx context.Context) (open []metering.EndedSubscription, err error) {
-	for _, e := range f.ended {
+	f.mu.Lock()
+	ended := slices.Clone(f.ended)
+	f.mu.Unlock()
+	for _, e := range ended {
 		end, err := commands.Read[domain.UsageEnd](ctx, f.log, domain.UsageEndStream(e.ID))
 		if err != nil {
 			return nil, err

@@ -6,6 +6,9 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -415,6 +418,24 @@ func TestReread(t *testing.T) {
 	}
 }
 
+// lockedBuffer takes a log that is read while it is written.
+type lockedBuffer struct {
+	mu     sync.Mutex
+	buffer bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(text []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.Write(text)
+}
+
+func (b *lockedBuffer) text() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.String()
+}
+
 type turns struct{}
 
 // Hold implements commands.Lease: nobody else asks for it.
@@ -425,24 +446,25 @@ func TestRunComparesOnATimer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newSyncedSubscription(t)
-		var complaints bytes.Buffer
+		var complaints lockedBuffer
 		s.Log = slog.New(slog.NewTextHandler(&complaints, &slog.HandlerOptions{Level: slog.LevelError}))
-		asked := 0
-		s.asked = func() { asked++ }
+		var asked atomic.Int64
+		s.asked = func() {
+			if asked.Add(1) == 2 {
+				s.failure = errors.New("AWS is down")
+			}
+		}
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- s.Run(ctx, turns{}) }()
 		for i, c := range []struct {
 			wait time.Duration
-			want int
+			want int64
 		}{{30*time.Minute - 1, 0}, {1, 1}, {30 * time.Minute, 2}} {
 			time.Sleep(c.wait) //nolint:forbidigo // the bubble's time
 			synctest.Wait()
-			if failed := bytes.Count(complaints.Bytes(), []byte("\n")); asked != c.want || failed != max(0, c.want-1) {
-				t.Errorf("step %d: AWS was asked %d times, want %d; %s", i, asked, c.want, complaints.String())
-			}
-			if i == 1 {
-				s.failure = errors.New("AWS is down")
+			if got, text := asked.Load(), complaints.text(); got != c.want || int64(strings.Count(text, "\n")) != max(0, c.want-1) {
+				t.Errorf("step %d: AWS was asked %d times, want %d; %s", i, got, c.want, text)
 			}
 		}
 		stop()
