@@ -1,0 +1,95 @@
+package metering_test
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/pas-ta/liveness/domain"
+)
+
+// Usage that no configuration lets us report is left alone, is told of, and holds no other.
+func TestUsageThatCannotBeReportedWaits(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	good := f.subscription(1)
+	strange := f.subscription(1)
+	f.usage[1].Plan = "platinum"
+	nobody := uuid.New()
+	f.usage = append(f.usage, domain.SealedUsage{SubscriptionID: nobody, Hour: hour, Plan: domain.PlanStarter, Counted: 1})
+	tooMuch := f.subscription(domain.MaxUsageQuantity + 1)
+	f.step(f.manager())
+	f.wants(good, prepared, attempted, accepted)
+	for _, id := range []uuid.UUID{strange, nobody, tooMuch} {
+		f.wants(id)
+	}
+	if f.alerts.count() < 3 {
+		t.Errorf("a person is told: %s", f.alerts.text.String())
+	}
+}
+
+func TestHoursWithoutUsageAreReportedOnRequest(t *testing.T) {
+	t.Parallel()
+	for _, zero := range []bool{false, true} {
+		f := newFixture(t)
+		id := f.subscription(0)
+		f.idle = []domain.SealedUsage{{SubscriptionID: id, Hour: hour, Plan: domain.PlanStarter}}
+		f.config.ZeroHours = zero
+		f.step(f.manager())
+		want := []string{}
+		if zero {
+			want = []string{prepared, attempted, accepted}
+		}
+		f.wants(id, want...)
+	}
+}
+
+// However many hours are sealed, all are prepared, page by page, and no page is read for nothing.
+func TestManyHoursArePrepared(t *testing.T) {
+	t.Parallel()
+	for count, asked := range map[int]map[string]int{
+		1: {"sealed": 1, "idle": 1}, 999: {"sealed": 1, "idle": 1}, 1000: {"sealed": 2, "idle": 1}, 1001: {"sealed": 2, "idle": 1},
+	} {
+		t.Run(fmt.Sprint(count), func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t)
+			for range count {
+				f.subscription(1)
+			}
+			f.idle = []domain.SealedUsage{{SubscriptionID: f.subscription(0), Hour: hour, Plan: domain.PlanStarter}}
+			f.config.ZeroHours = true
+			m := f.manager()
+			if err := errors.Join(m.SealHours(t.Context()), m.PrepareUsageRecords(t.Context())); err != nil {
+				t.Fatal(err)
+			}
+			if open := len(f.open()); open != count+1 || !maps.Equal(f.asked, asked) {
+				t.Errorf("%d records are prepared of %d, the read model is asked %v", open, count+1, f.asked)
+			}
+		})
+	}
+}
+
+// A page of usage that nobody can report ends the preparation.
+func TestNothingToPrepare(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for range 1000 {
+		f.usage = append(f.usage, domain.SealedUsage{SubscriptionID: uuid.New(), Hour: hour, Plan: domain.PlanStarter, Counted: 1})
+	}
+	if err := f.manager().PrepareUsageRecords(t.Context()); err != nil || f.asked["sealed"] != 1 {
+		t.Errorf("%v after %v", err, f.asked)
+	}
+}
+
+func TestRecordThatCannotBePrepared(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	id := f.subscription(1)
+	f.config.Store = brokenFor{f.log, key(id).Stream()}
+	if err := f.manager().PrepareUsageRecords(t.Context()); !errors.Is(err, errBroken) || f.alerts.count() > 0 {
+		t.Errorf("%v; a person is told: %s", err, f.alerts.text.String())
+	}
+}
