@@ -20,12 +20,12 @@ func measureChain(ctx context.Context, b *bench) ([]row, error) {
 	t := tabulate(m)
 	for _, kind := range phototest.Kinds() {
 		native, plain := benchmarkOf(kind, "libvips"), benchmarkOf(kind, "go")
-		t.add(row{Name: kind.Name + ", decode"}, native, "decode-sec/op").beside(plain, "in pure Go")
+		t.add(row{Name: kind.Name + ", decode"}, native, "decode-sec/op").against(plain, "in pure Go")
 		for _, decoder := range []string{"libvips", "go"} {
 			name := benchmarkOf(kind, decoder)
 			bare := t.value(name, "decode-sec/op") + t.value(name, "sample-sec/op") + t.value(name, "models-sec/op")
 			t.add(row{Name: fmt.Sprintf("%s, check, %s", kind.Name, decoder), Target: ratioAtMost(1.05)}, name, "check-sec/op").
-				besideValue(bare, "decode, sampling and model runs")
+				againstValue(bare, "decode, sampling and model runs")
 		}
 	}
 	if t.err != nil {
@@ -49,7 +49,7 @@ func (b *bench) measureShapes(ctx context.Context) ([]row, error) {
 	t, cores := tabulate(m), runtime.NumCPU()
 	for _, workers := range []int{cores, 2 * cores} {
 		t.add(row{Name: fmt.Sprintf("640x480.jpeg, %d workers of 1 thread", workers)}, name(workers, 1), "checks/s").
-			beside(name(1, cores), fmt.Sprintf("1 worker of %d threads", cores))
+			against(name(1, cores), fmt.Sprintf("1 worker of %d threads", cores))
 	}
 	return t.rows, t.err
 }

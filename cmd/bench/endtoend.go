@@ -92,18 +92,18 @@ func (c *comparison) rows(kind phototest.Kind) []row {
 		least = 0.85
 	}
 	threads := runtime.NumCPU()
-	chain := &beside{c.allThreads.rate(), fmt.Sprintf("the chain on %d threads", threads)}
+	chain := &reference{c.allThreads.rate(), fmt.Sprintf("the chain on %d threads", threads)}
 	rows := []row{
-		{Name: kind.Name + ", 16 connections", Measured: c.many.rate(), Unit: "checks/s", Beside: chain, Target: ratioAtLeast(least)},
+		{Name: kind.Name + ", 16 connections", Measured: c.many.rate(), Unit: "checks/s", Reference: chain, Target: ratioAtLeast(least)},
 		{
 			Name: kind.Name + ", 16 connections, all cores used", Measured: c.many.rate(), Unit: "checks/s",
-			Beside: &beside{float64(threads) * c.oneThread.rate(), fmt.Sprintf("%d × the chain on one thread", threads)}, Target: ratioAtLeast(0.85),
+			Reference: &reference{float64(threads) * c.oneThread.rate(), fmt.Sprintf("%d × the chain on one thread", threads)}, Target: ratioAtLeast(0.85),
 		},
-		{Name: kind.Name + ", 16 connections, p99", Measured: c.many.percentile(99), Unit: "ms", Beside: &beside{c.many.percentile(50), "p50"}},
-		{Name: kind.Name + ", 4 connections", Measured: c.few.rate(), Unit: "checks/s", Beside: chain},
+		{Name: kind.Name + ", 16 connections, p99", Measured: c.many.percentile(99), Unit: "ms", Reference: &reference{c.many.percentile(50), "p50"}},
+		{Name: kind.Name + ", 4 connections", Measured: c.few.rate(), Unit: "checks/s", Reference: chain},
 		{
 			Name: kind.Name + ", 4 connections, p99", Measured: c.few.percentile(99), Unit: "ms",
-			Beside: &beside{c.few.percentile(50), "p50"}, Target: ratioAtMost(2.5),
+			Reference: &reference{c.few.percentile(50), "p50"}, Target: ratioAtMost(2.5),
 		},
 	}
 	if refused := c.few.refused + c.many.refused; refused > 0 {

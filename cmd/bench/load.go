@@ -33,7 +33,7 @@ type loadResult struct {
 }
 
 // Run sends checks over all connections and prints how it went. Every answer other than 200 and 503 is an error.
-func (c *loadCmd) Run(a *app) (err error) {
+func (c *loadCmd) Run(ctx context.Context, a *app) (err error) {
 	body, err := os.ReadFile(c.Body)
 	if err != nil {
 		return err
@@ -44,7 +44,7 @@ func (c *loadCmd) Run(a *app) (err error) {
 		defer func() { err = errors.Join(err, connections[i].close()) }()
 	}
 	// Connections are made and buffers grown before the clock runs.
-	if err := atOnce(c.Connections, func(i int) error { return connections[i].check(a.ctx) }); err != nil && !errors.Is(err, errRefused) {
+	if err := atOnce(c.Connections, func(i int) error { return connections[i].check(ctx) }); err != nil && !errors.Is(err, errRefused) {
 		return err
 	}
 	var sent, refused atomic.Int64
@@ -59,10 +59,10 @@ func (c *loadCmd) Run(a *app) (err error) {
 	if err := atOnce(c.Connections, func(i int) error {
 		for more() {
 			asked := time.Now()
-			err := connections[i].check(a.ctx)
+			err := connections[i].check(ctx)
 			for errors.Is(err, errRefused) {
 				refused.Add(1)
-				err = connections[i].check(a.ctx)
+				err = connections[i].check(ctx)
 			}
 			if err != nil {
 				return err

@@ -43,7 +43,8 @@ func run(args []string, out, progress io.Writer) int {
 		return exited
 	}
 	if err == nil {
-		err = selected.Run(&app{ctx: ctx, out: out, progress: progress})
+		selected.BindTo(ctx, (*context.Context)(nil))
+		err = selected.Run(&app{out: out, progress: progress})
 	}
 	if err != nil {
 		fmt.Fprintln(progress, "bench:", err)
@@ -54,7 +55,6 @@ func run(args []string, out, progress io.Writer) int {
 
 // app is what every command gets. The table goes to out, all else to progress.
 type app struct {
-	ctx           context.Context
 	out, progress io.Writer
 }
 
@@ -94,7 +94,7 @@ func sections() []section {
 }
 
 // Run measures. A section that fails leaves the others alone.
-func (c *measureCmd) Run(a *app) (err error) {
+func (c *measureCmd) Run(ctx context.Context, a *app) (err error) {
 	dir, err := os.MkdirTemp("", "liveness-bench-")
 	if err != nil {
 		return err
@@ -104,7 +104,7 @@ func (c *measureCmd) Run(a *app) (err error) {
 		return err
 	}
 	b := &bench{dir: dir, out: c.Out, progress: a.progress, measureCmd: *c}
-	r := report{Machine: describeMachine(a.ctx, dir), Quick: c.Quick, Began: time.Now().UTC()}
+	r := report{Machine: describeMachine(ctx, dir), Quick: c.Quick, Began: time.Now().UTC()}
 	var failures []error
 	for _, s := range sections() {
 		if len(c.Only) > 0 && !slices.Contains(c.Only, s.name) {
@@ -112,10 +112,10 @@ func (c *measureCmd) Run(a *app) (err error) {
 		}
 		fmt.Fprintf(a.progress, "%s … ", s.name)
 		began := time.Now()
-		rows, err := s.run(a.ctx, b)
+		rows, err := s.run(ctx, b)
 		fmt.Fprintf(a.progress, "%.0f s\n", time.Since(began).Seconds())
-		if a.ctx.Err() != nil {
-			return a.ctx.Err()
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 		if err != nil {
 			failures = append(failures, fmt.Errorf("%s: %w", s.name, err))

@@ -54,7 +54,7 @@ func measureMemory(ctx context.Context, b *bench) (rows []row, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
-	rows = append(rows, row{Name: "warm start to the first 200", Measured: warm, Unit: "s", Beside: &beside{cold, "the first start on empty data"}, Target: atMost(3)})
+	rows = append(rows, row{Name: "warm start to the first 200", Measured: warm, Unit: "s", Reference: &reference{cold, "the first start on empty data"}, Target: atMost(3)})
 
 	idle, _, err := s.memory()
 	if err != nil {
@@ -103,6 +103,6 @@ func (b *bench) measureGrowth(ctx context.Context, s *server, p photo) (row, err
 	}
 	return row{
 		Name: fmt.Sprintf("after %d checks more", more), Measured: held[1], Unit: "MB",
-		Beside: &beside{held[0], fmt.Sprintf("after the first %d", first)}, Target: ratioAtMost(1.1),
+		Reference: &reference{held[0], fmt.Sprintf("after the first %d", first)}, Target: ratioAtMost(1.1),
 	}, nil
 }

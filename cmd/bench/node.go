@@ -13,10 +13,10 @@ func measureNode(ctx context.Context, b *bench) ([]row, error) {
 	}
 	t := tabulate(m)
 	t.add(row{Name: "appends, 1 client", Target: atLeast(1_000)}, "Append/clients=1", "events/s").
-		beside("SQLiteInsert/batch=1", "SQLite, 1 row a transaction")
+		against("SQLiteInsert/batch=1", "SQLite, 1 row a transaction")
 	// Of 64 clients about half are answered by one commit while the other half is on its way.
 	t.add(row{Name: "appends, 64 clients", Target: atLeast(10_000)}, "Append/clients=64", "events/s").
-		beside("SQLiteInsert/batch=32", "SQLite, 32 rows a transaction")
+		against("SQLiteInsert/batch=32", "SQLite, 32 rows a transaction")
 	t.add(row{Name: "read of $all", Target: atLeast(100_000)}, "ReadAll", "events/s")
 	t.add(row{Name: "append to delivery at 1,000/s, p50"}, "Subscription", "p50-ms")
 	t.add(row{Name: "append to delivery at 1,000/s, p99", Target: atMost(15)}, "Subscription", "p99-ms")

@@ -41,7 +41,7 @@ func projected(ctx context.Context, b *bench) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.besideValue(without, "without node and client")
+	t.againstValue(without, "without node and client")
 	t.add(row{Name: "allocated for an event, with the node"}, "ProjectUsage", "B/event")
 	t.add(row{Name: "allocations for an event, with the node"}, "ProjectUsage", "allocs/event")
 	return t.rows, t.err

@@ -37,8 +37,8 @@ func (r report) print(w io.Writer) error {
 			section, shown = row.Section, row.Section
 		}
 		held, ratio := "", ""
-		if row.Beside != nil {
-			held, ratio = quantity(row.Beside.Value, row.Unit)+" "+row.Beside.What, fmt.Sprintf("%.2f", row.ratio())
+		if row.Reference != nil {
+			held, ratio = quantity(row.Reference.Value, row.Unit)+" "+row.Reference.What, fmt.Sprintf("%.2f", row.ratio())
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", shown, row.Name, quantity(row.Measured, row.Unit), held, ratio, row.bound(), row.verdict())
 	}

@@ -4,16 +4,16 @@ import "fmt"
 
 // row is one line of the table.
 type row struct {
-	Section  string  `json:"section"`
-	Name     string  `json:"name"`
-	Measured float64 `json:"measured"`
-	Unit     string  `json:"unit"`
-	Beside   *beside `json:"beside,omitempty"`
-	Target   *target `json:"target,omitempty"`
+	Section   string     `json:"section"`
+	Name      string     `json:"name"`
+	Measured  float64    `json:"measured"`
+	Unit      string     `json:"unit"`
+	Reference *reference `json:"beside,omitempty"`
+	Target    *target    `json:"target,omitempty"`
 }
 
-// beside is what a number is held against: a ceiling, or another way to the same end, measured in the same run.
-type beside struct {
+// reference is what a number is held against: a ceiling, or another way to the same end, measured in the same run.
+type reference struct {
 	Value float64 `json:"value"` // in the row's unit
 	What  string  `json:"what"`
 }
@@ -32,13 +32,13 @@ func ratioAtMost(v float64) *target  { return &target{Value: v, AtMost: true, Of
 
 // ratio is the measured number over what stands beside it, 0 without it.
 func (r row) ratio() float64 {
-	if r.Beside == nil || r.Beside.Value == 0 {
+	if r.Reference == nil || r.Reference.Value == 0 {
 		return 0
 	}
-	return r.Measured / r.Beside.Value
+	return r.Measured / r.Reference.Value
 }
 
-// reached says how far the target is reached: from 1 on it is met.
+// reached returns how far the target is reached: from 1 on it is met.
 func (r row) reached() float64 {
 	if r.Target == nil {
 		return 0

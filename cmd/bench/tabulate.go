@@ -21,13 +21,13 @@ func (t *tabulation) add(r row, benchmark, unit string) *tabulation {
 	return t
 }
 
-// beside puts the same metric of another benchmark beside the last row.
-func (t *tabulation) beside(benchmark, what string) *tabulation {
-	return t.besideValue(t.value(benchmark, t.unit), what)
+// against holds the last row against the same metric of another benchmark.
+func (t *tabulation) against(benchmark, what string) *tabulation {
+	return t.againstValue(t.value(benchmark, t.unit), what)
 }
 
-func (t *tabulation) besideValue(value float64, what string) *tabulation {
-	t.rows[len(t.rows)-1].Beside = &beside{Value: value, What: what}
+func (t *tabulation) againstValue(value float64, what string) *tabulation {
+	t.rows[len(t.rows)-1].Reference = &reference{Value: value, What: what}
 	return t
 }
 
