@@ -185,7 +185,7 @@ func (m *monthRun) work(until time.Time) {
 			m.current = m.worker(things)
 		}
 		if m.random.IntN(20) == 0 {
-			m.besides()
+			m.stepWithSecondWorker()
 			continue
 		}
 		next, err := m.current.Step(m.t.Context())
@@ -208,8 +208,8 @@ func (m *monthRun) work(until time.Time) {
 	}
 }
 
-// besides lets a second worker make a step at the same time as the first.
-func (m *monthRun) besides() {
+// stepWithSecondWorker lets a second worker make a step at the same time as the first.
+func (m *monthRun) stepWithSecondWorker() {
 	m.t.Helper()
 	second, done := m.worker(0), make(chan error, 1)
 	go func() {

@@ -197,7 +197,7 @@ func write(id uuid.UUID, stream string, expect func(*streams.BatchAppendReq_Opti
 	request := chunk(id, final, events...)
 	request.Options = &streams.BatchAppendReq_Options{
 		StreamIdentifier: &shared.StreamIdentifier{StreamName: []byte(stream)},
-		DeadlineOption:   &streams.BatchAppendReq_Options_Deadline_21_10_0{Deadline_21_10_0: timestamppb.New(time.Now().Add(patience))},
+		DeadlineOption:   &streams.BatchAppendReq_Options_Deadline_21_10_0{Deadline_21_10_0: timestamppb.New(time.Now().Add(waitTimeout))},
 	}
 	expect(request.Options)
 	return request

@@ -19,8 +19,8 @@ import (
 	"github.com/pas-ta/liveness/adapters/node/nodetest"
 )
 
-// patience bounds every wait; nothing in the suite is expected to come near it.
-const patience = 30 * time.Second
+// waitTimeout bounds every wait; nothing in the suite is expected to come near it.
+const waitTimeout = 30 * time.Second
 
 // section is a part of the protocol: the tests of one area by name.
 type section map[string]func(*testing.T, *suite)
@@ -150,7 +150,7 @@ func dial(t *testing.T, address string) *grpc.ClientConn {
 // deadline returns a context that ends with the test, and long before it.
 func deadline(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
 	t.Cleanup(cancel)
 	return ctx
 }

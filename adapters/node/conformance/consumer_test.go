@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// consumer receives within the test's patience, and until cancel. Close is not for one whose goroutine may be acknowledging.
+// consumer receives within the test's waitTimeout, and until cancel. Close is not for one whose goroutine may be acknowledging.
 type consumer struct {
 	*esdb.PersistentSubscription
 	t      *testing.T
@@ -85,7 +85,7 @@ func (s *suite) createAllGroup(t *testing.T, options esdb.PersistentAllSubscript
 		t.Fatalf("create a group on $all: %v", err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), waitTimeout)
 		defer cancel()
 		if err := s.client.DeletePersistentSubscriptionToAll(ctx, name, esdb.DeletePersistentSubscriptionOptions{}); err != nil {
 			t.Errorf("delete the group: %v", err)
@@ -125,7 +125,7 @@ func (s *suite) eventuallyAll(t *testing.T, name, what string, holds func(*esdb.
 
 func eventually(t *testing.T, what string, info func() *esdb.PersistentSubscriptionInfo, holds func(*esdb.PersistentSubscriptionInfo) bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); ; <-time.After(20 * time.Millisecond) {
+	for end := time.Now().Add(waitTimeout); ; <-time.After(20 * time.Millisecond) {
 		found := info()
 		if holds(found) {
 			return

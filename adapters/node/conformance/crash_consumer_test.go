@@ -79,7 +79,7 @@ func createCrashGroup(ctx context.Context, client persistent.PersistentSubscript
 // finish consumes the rest, and compares.
 func (c *crashConsumer) finish(t *testing.T, address string, log *crashLog) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
 	defer cancel()
 	missing := func() (count int) {
 		for i, writer := range log.writers {

@@ -142,7 +142,7 @@ func (l *crashLog) appendUntil(t *testing.T, node *process, consumer *crashConsu
 	}
 	defer func() { _ = connection.Close() }()
 	client := streams.NewStreamsClient(connection)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
 	defer cancel()
 	var acknowledged atomic.Int64
 	enough := make(chan struct{})
@@ -218,7 +218,7 @@ func (l *crashLog) verify(t *testing.T, address string, all bool) {
 	if all || l.verified.Commit == 0 {
 		from, l.verified, l.seen = esdb.Start{}, esdb.Position{}, make([]uint64, crashClients)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
 	defer cancel()
 	events, err := collect(client.ReadAll(ctx, esdb.ReadAllOptions{From: from}, everything))
 	if err != nil {

@@ -88,7 +88,7 @@ var metadataSection = section{
 		s.wantVisible(t, stream, 0, 1)
 		metadata.SetMaxAge(time.Second)
 		s.setMetadata(t, stream, metadata)
-		for end := time.Now().Add(patience); ; {
+		for end := time.Now().Add(waitTimeout); ; {
 			events := s.read(t, stream, esdb.ReadStreamOptions{}, everything)
 			if len(events) == 0 {
 				break

@@ -15,8 +15,8 @@ import (
 	"github.com/pas-ta/liveness/adapters/parts"
 )
 
-// installPatience bounds the installation of the Node.js client, which is done once per machine and version.
-const installPatience = 4 * time.Minute
+// installTimeout bounds the installation of the Node.js client, which is done once per machine and version.
+const installTimeout = 4 * time.Minute
 
 // TestNodeClient runs the tests in nodeclient, which drive a node with the client from npm.
 func TestNodeClient(t *testing.T) {
@@ -55,7 +55,7 @@ func installNodeClient(t *testing.T) string {
 	if err := os.MkdirAll(parent, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), installPatience)
+	ctx, cancel := context.WithTimeout(t.Context(), installTimeout)
 	defer cancel()
 	lock := flock.New(filepath.Join(parent, "lock"))
 	if _, err := lock.TryLockContext(ctx, 200*time.Millisecond); err != nil {

@@ -94,7 +94,7 @@ var persistentAllSection = section{
 			var d delivery
 			select {
 			case d = <-got:
-			case <-time.After(patience):
+			case <-time.After(waitTimeout):
 				t.Fatal("an event is missing")
 			}
 			if known, ok := owner[d.event.StreamID]; ok && known != d.consumer {

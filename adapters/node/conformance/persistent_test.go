@@ -266,7 +266,7 @@ var persistentSection = section{
 					t.Errorf("event %d came twice", number)
 				}
 				seen[number] = true
-			case <-time.After(patience):
+			case <-time.After(waitTimeout):
 				t.Fatalf("%d of %d events", len(seen), count)
 			}
 		}

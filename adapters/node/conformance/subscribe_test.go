@@ -174,7 +174,7 @@ var subscribeSection = section{
 	},
 }
 
-// subscription receives within the test's patience.
+// subscription receives within the test's waitTimeout.
 type subscription struct {
 	*esdb.Subscription
 	t *testing.T

@@ -19,7 +19,7 @@ type delivery struct {
 	content    *content // nil = to be read again
 }
 
-// stale tells whether the message was taken back from the consumer since. The caller holds the group's lock.
+// stale returns whether the message was taken back from the consumer since. The caller holds the group's lock.
 func (d delivery) stale(c *Consumer) bool {
 	return d.message.consumer != c || d.message.RetryCount != d.retryCount
 }

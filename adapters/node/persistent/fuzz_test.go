@@ -45,7 +45,7 @@ func FuzzRequests(f *testing.F) {
 	f.Cleanup(func() { h.close() })
 	h.append("s", events(3, "e")...)
 	f.Fuzz(func(t *testing.T, kind byte, wire []byte) {
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
 		defer cancel()
 		var err error
 		switch kind % 8 {

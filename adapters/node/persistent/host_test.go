@@ -20,8 +20,8 @@ import (
 	"github.com/pas-ta/liveness/adapters/node/store"
 )
 
-// patience bounds every wait of these tests.
-const patience = 20 * time.Second
+// waitTimeout bounds every wait of these tests.
+const waitTimeout = 20 * time.Second
 
 // host is a store with the service on a loopback port.
 type host struct {
@@ -64,7 +64,7 @@ func (h *host) start() {
 	}
 	h.store, h.client = opened, pb.NewPersistentSubscriptionsClient(connection)
 	h.close = func() {
-		ending, cancel := context.WithTimeout(ctx, patience)
+		ending, cancel := context.WithTimeout(ctx, waitTimeout)
 		defer cancel()
 		if err := errors.Join(service.Close(ending), connection.Close()); err != nil {
 			h.tb.Error(err)
@@ -159,7 +159,7 @@ func (h *host) connect(stream, group string, bufferSize int32) *consumer {
 
 func (h *host) open(stream, group string, bufferSize int32) *consumer {
 	h.tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), waitTimeout)
 	h.tb.Cleanup(cancel)
 	call, err := h.client.Read(ctx)
 	if err != nil {
@@ -260,7 +260,7 @@ func (h *host) info(stream, group string) *pb.SubscriptionInfo {
 // eventually waits for a condition on the group's description.
 func (h *host) eventually(stream, group, what string, holds func(*pb.SubscriptionInfo) bool) {
 	h.tb.Helper()
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(waitTimeout)
 	for {
 		found := h.info(stream, group)
 		if holds(found) {

@@ -20,7 +20,7 @@ const (
 	PinnedByCorrelation Strategy = "PinnedByCorrelation"
 )
 
-// pins tells whether the strategy ties a message to one consumer.
+// pins returns whether the strategy ties a message to one consumer.
 func (s Strategy) pins() bool { return s == Pinned || s == PinnedByCorrelation }
 
 // Settings are what a client may set of a group, as it set them: GetInfo answers with the same numbers. Counts are numbers

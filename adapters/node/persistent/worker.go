@@ -136,7 +136,7 @@ func (w *worker) pass(ctx context.Context) (more bool) {
 	return (more || w.canRead()) && !w.retryAt.After(w.now())
 }
 
-// canRead tells whether there is room for a page of what the source has.
+// canRead returns whether there is room for a page of what the source has.
 func (w *worker) canRead() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

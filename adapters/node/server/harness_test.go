@@ -15,8 +15,8 @@ import (
 	"github.com/pas-ta/liveness/adapters/node/nodetest"
 )
 
-// patience bounds every wait; nothing is expected to come near it.
-const patience = 20 * time.Second
+// waitTimeout bounds every wait; nothing is expected to come near it.
+const waitTimeout = 20 * time.Second
 
 func start(tb testing.TB, change func(*node.Config)) *node.Node {
 	tb.Helper()
@@ -39,7 +39,7 @@ func dial(tb testing.TB, n *node.Node, options ...grpc.DialOption) *grpc.ClientC
 
 func patient(tb testing.TB) context.Context {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(tb.Context(), patience)
+	ctx, cancel := context.WithTimeout(tb.Context(), waitTimeout)
 	tb.Cleanup(cancel)
 	return ctx
 }

@@ -154,7 +154,7 @@ func TestPingsWithoutCallsAreTolerated(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(waitTimeout)); err != nil {
 		t.Fatal(err)
 	}
 	const settings, ping, goAway, ack = 4, 6, 7, 1
@@ -292,7 +292,7 @@ func TestIdleSubscriptionsCostNothing(t *testing.T) { //nolint:paralleltest // I
 		t.Errorf("200 idle subscriptions used %s of processor time in 400 ms", spent)
 	}
 	cancel()
-	for deadline := time.Now().Add(patience); runtime.NumGoroutine() > before+20; runtime.Gosched() {
+	for deadline := time.Now().Add(waitTimeout); runtime.NumGoroutine() > before+20; runtime.Gosched() {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d goroutines are left of 200 cancelled subscriptions, %d were there before", runtime.NumGoroutine(), before)
 		}
