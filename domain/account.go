@@ -180,7 +180,7 @@ func (a Account) Fold(event Event) Account {
 	return a
 }
 
-// Registered says whether the onboarding screen was ever filled in.
+// Registered returns whether the onboarding screen was ever filled in.
 func (a Account) Registered() bool { return a.CustomerID != uuid.Nil }
 
 // Register takes the details of the onboarding screen and asks for a verification link.
@@ -211,7 +211,7 @@ func (a Account) ResendVerification(verification uuid.UUID, at time.Time) ([]Eve
 	}}, nil
 }
 
-// CheckVerification says whether a verification link may still be used.
+// CheckVerification returns whether a verification link may still be used.
 func (a Account) CheckVerification(verification uuid.UUID, at time.Time) error {
 	if !a.Registered() || a.Erased {
 		return ErrLinkInvalid
@@ -253,7 +253,7 @@ func (a Account) RequestPasswordReset(reset uuid.UUID, at time.Time) []Event {
 	}}
 }
 
-// CheckReset says whether a reset link may still be used.
+// CheckReset returns whether a reset link may still be used.
 func (a Account) CheckReset(reset uuid.UUID, at time.Time) error {
 	if !a.Active || a.ResetID == uuid.Nil || a.ResetID != reset {
 		return ErrLinkInvalid

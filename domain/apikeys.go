@@ -50,7 +50,7 @@ const (
 // KeyAlphabet holds the characters a key is drawn from.
 const KeyAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
-// WellFormedKey says whether text has the shape of a key; what has not is refused without a look-up.
+// WellFormedKey returns whether text has the shape of a key; what has not is refused without a look-up.
 func WellFormedKey(text string) bool {
 	if len(text) != KeyLength || !strings.HasPrefix(text, KeyPrefix) {
 		return false

@@ -126,7 +126,7 @@ func DecideMetering(outcome MeteringOutcome, s MeteringSituation) MeteringDecisi
 	}
 }
 
-// DecideLateUsage says what happens to a record that AWS takes no more because its deadline has passed.
+// DecideLateUsage returns what happens to a record that AWS takes no more because its deadline has passed.
 func DecideLateUsage(s MeteringSituation) MeteringDecision {
 	if s.UnknownBefore {
 		return MeteringDecision{Action: MeteringQuarantine, Alert: true, Reason: "too late to repeat, and an attempt without an answer may have been billed; resolve by CloudTrail"}

@@ -179,7 +179,7 @@ func (s Subscription) Fold(event Event) Subscription {
 	return s
 }
 
-// Serves says whether calls are answered.
+// Serves returns whether calls are answered.
 func (s Subscription) Serves() bool {
 	return s.Status == StatusActive || s.Status == StatusEnding
 }

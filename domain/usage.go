@@ -81,7 +81,7 @@ type Check struct {
 	At            time.Time
 }
 
-// Admit says whether one more call may be counted when pending others are already on their way.
+// Admit returns whether one more call may be counted when pending others are already on their way.
 func (u UsageMonth) Admit(s Subscription, pending int64) error {
 	if !s.Serves() {
 		return ErrSubscriptionInactive

@@ -178,7 +178,7 @@ func (r *ReportedOverage) fields() []any {
 	return []any{&r.Counted, &r.Accepted, &r.Pending, &r.CarriedOpen, &r.WrittenOff, &r.Quarantined}
 }
 
-// Reported tells what became of the calls beyond the plan that were counted in the hours of a month.
+// Reported returns what became of the calls beyond the plan that were counted in the hours of a month.
 func (m *Metering) Reported(ctx context.Context, subscription uuid.UUID, month domain.Month) (ReportedOverage, error) {
 	var r ReportedOverage
 	err := m.pool.QueryRow(ctx, "select "+sumWindows+" from metering.windows where subscription_id = $1 and hour >= $2 and hour < $3",
@@ -226,7 +226,7 @@ type MeteringHealth struct {
 	LateCalls   int64     // calls counted after the usage of an ended subscription was sealed
 }
 
-// Health tells how metering stands.
+// Health returns how metering stands.
 func (m *Metering) Health(ctx context.Context) (MeteringHealth, error) {
 	var h MeteringHealth
 	var sealed, oldest *time.Time

@@ -147,7 +147,7 @@ func (s *Sim) checkLicenses(ctx context.Context, tx *sql.Tx, in batchMeterUsageI
 	return licenses, nil
 }
 
-// acceptedAt says whether usage of a time is taken now: not from the future, less than 24 hours old, and of the month before
+// acceptedAt returns whether usage of a time is taken now: not from the future, less than 24 hours old, and of the month before
 // only until 06:00 UTC on the first.
 func acceptedAt(stamp, now time.Time) bool {
 	if stamp.After(now.Add(clockSkew)) || !now.Before(stamp.Add(maxUsageAge)) {

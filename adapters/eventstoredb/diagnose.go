@@ -178,7 +178,7 @@ func (e examination) answersPlaintext(ctx context.Context) bool {
 	return err == nil
 }
 
-// brokenOff says whether the other side has closed the connection. gRPC keeps of the cause no more than its text, which
+// brokenOff returns whether the other side has closed the connection. gRPC keeps of the cause no more than its text, which
 // depends on whether the client was reading, writing or between the two.
 func brokenOff(err error) bool {
 	return slices.ContainsFunc([]string{"EOF", "reset by peer", "broken pipe", "use of closed network connection", "transport is closing"},

@@ -66,7 +66,7 @@ func (c *Client) Follow(ctx context.Context, position uint64, live bool, handle 
 	}
 }
 
-// worthRetrying says what may be different a moment later: a new leader of a cluster may at first not show the end of the log.
+// worthRetrying returns what may be different a moment later: a new leader of a cluster may at first not show the end of the log.
 func worthRetrying(err error) bool {
 	return errors.Is(err, commands.ErrStoreUnavailable) || errors.Is(err, ErrBeyondEnd)
 }

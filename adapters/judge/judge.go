@@ -1,4 +1,5 @@
-// Package judge lets commands ask the inference engine for judgements, in terms of the domain.
+// Package judge lets commands ask the inference engine for judgements, in terms of the domain. It scores nothing and
+// has no threshold: the engine gives the likelihood, the domain the verdict.
 package judge
 
 import (

@@ -82,7 +82,7 @@ func (a *account) give(path string) error {
 	})
 }
 
-// reaches tells whether the account may enter dir and all folders above it. A nil account needs no such test: a path
+// reaches returns whether the account may enter dir and all folders above it. A nil account needs no such test: a path
 // that is closed to this process itself gives a plain error of its own.
 func (a *account) reaches(dir string) bool {
 	if a == nil {

@@ -147,7 +147,7 @@ func (c *Cluster) Database(ctx context.Context, name string) (string, error) {
 // Done is closed when the server is down for good: after Close, or when it died and could not be started again.
 func (c *Cluster) Done() <-chan struct{} { return c.done }
 
-// Err tells why the server is down; nil while it runs and after Close.
+// Err returns why the server is down; nil while it runs and after Close.
 func (c *Cluster) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

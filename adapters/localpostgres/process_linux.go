@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// serves tells whether the process is a server on dir. An id alone proves
+// serves returns whether the process is a server on dir. An id alone proves
 // nothing: it may since have been given to any other program.
 func serves(pid int, dir string) bool {
 	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))

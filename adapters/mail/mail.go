@@ -1,4 +1,5 @@
 // Package mail hands mails to a delivery service: an SMTP server or Amazon SES. Both take the same mails and fail alike.
+// What a mail says, to whom, and whether it is tried again is not decided here.
 package mail
 
 import (

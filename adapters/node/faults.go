@@ -100,7 +100,7 @@ func (f *Faults) stop(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// holdCommit says how long a commit is held: as long as HoldCommits says, else as the line does.
+// holdCommit returns how long a commit is held: as long as HoldCommits says, else as the line does.
 func (f *Faults) holdCommit(line func(conflict bool) <-chan struct{}) func(conflict bool) <-chan struct{} {
 	return func(conflict bool) <-chan struct{} {
 		if held := f.held.Load(); held != nil {

@@ -81,5 +81,5 @@ func (l Line) persistent(logger *slog.Logger) persistent.Options {
 	return persistent.Options{Logger: logger, CheckpointsInLog: l != OwnLine, RedeliversAfterUpdate: l != OwnLine}
 }
 
-// writesSystemEvents tells whether the log has events of the store itself between those of its clients.
+// writesSystemEvents returns whether the log has events of the store itself between those of its clients.
 func (l Line) writesSystemEvents() bool { return l != OwnLine }

@@ -1,5 +1,6 @@
 // Package node is the embedded event-store node: a durable log behind the EventStoreDB gRPC protocol, for one machine and for
-// tests. Any EventStoreDB client can use it.
+// tests. Any EventStoreDB client can use it. It knows no event of the product, and the product reaches it
+// through the official client alone.
 package node
 
 import (

@@ -35,7 +35,7 @@ func cacheDir(explicit string) (string, error) {
 	return filepath.Join(os.TempDir(), "liveness-cache-"+strconv.Itoa(os.Getuid())), nil
 }
 
-// hasHome tells whether the account has a home, by HOME or by its entry.
+// hasHome returns whether the account has a home, by HOME or by its entry.
 func hasHome() bool {
 	if os.Getenv("HOME") != "" {
 		return true

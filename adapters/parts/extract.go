@@ -73,7 +73,7 @@ func extract(ctx context.Context, tarball, dir string, pkg npmPackage) error {
 	return nil
 }
 
-// target says where a file of the package goes, and whether it is used at all.
+// target returns where a file of the package goes, and whether it is used at all.
 func (p npmPackage) target(name string) (string, bool) {
 	for _, f := range p.files {
 		if f.from == name {

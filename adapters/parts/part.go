@@ -100,7 +100,7 @@ func (p part) given(path, platform string) (string, error) {
 	return path, nil
 }
 
-// byHand says what the part's variable has to hold and where that comes from.
+// byHand returns what the part's variable has to hold and where that comes from.
 func (p part) byHand(platform string) string {
 	var from []string
 	for _, pkg := range p.packagesFor(platform) {

@@ -32,7 +32,7 @@ func NewComponentStates(pool *pgxpool.Pool) *ComponentStates {
 	return &ComponentStates{pool: pool, node: uuid.New()}
 }
 
-// Report says how a component is on this node; a nil problem, that it runs.
+// Report returns how a component is on this node; a nil problem, that it runs.
 func (s *ComponentStates) Report(ctx context.Context, component string, problem error) error {
 	var text *string
 	if problem != nil {

@@ -1,5 +1,6 @@
 // Package postgres is everything about Postgres that is not a read model: the pool, the migrations of the tables that
-// exist once, and the vault that seals personal data.
+// exist once, and the vault that seals personal data. Only what cannot be rebuilt
+// from the log, or needs no rebuilding, has a table here.
 package postgres
 
 import (

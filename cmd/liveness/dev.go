@@ -277,7 +277,7 @@ func (c *DevCmd) serve(ctx context.Context, app *App, m *machine, siteListener, 
 	)
 }
 
-// welcome says where everything is.
+// welcome returns where everything is.
 func (c *DevCmd) welcome(app *App, m *machine, demo demoCustomer, photo string) {
 	fmt.Fprintf(app.Out, `
 Liveness Detection API is ready.
@@ -330,7 +330,7 @@ func listen(ctx context.Context, addr, flag string) (net.Listener, error) {
 	return listener, explainAddress(err, addr, flag)
 }
 
-// explainAddress says what to do about an address that cannot be listened on.
+// explainAddress returns what to do about an address that cannot be listened on.
 func explainAddress(err error, addr, flag string) error {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
@@ -341,7 +341,7 @@ func explainAddress(err error, addr, flag string) error {
 	return err
 }
 
-// explainStore says what to do about a log that cannot be opened.
+// explainStore returns what to do about a log that cannot be opened.
 func explainStore(err error) error {
 	switch {
 	case errors.Is(err, store.ErrCorrupt):

@@ -1,4 +1,5 @@
-// Command liveness is the Liveness Detection API: every role of the product in one binary.
+// Command liveness is the Liveness Detection API: every role of the product in one binary. It reads
+// flags, builds the parts and joins them; no rule of the product stands here.
 package main
 
 import (

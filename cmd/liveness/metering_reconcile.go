@@ -118,7 +118,7 @@ func (c *MeteringReconcileCmd) settle(ctx context.Context, app *App, client *eve
 	return result, nil
 }
 
-// compareOverages tells where the read model shows other accounts than the log.
+// compareOverages returns where the read model shows other accounts than the log.
 func compareOverages(accounts []audit.Account, overages []projections.LicenceOverage) (findings []audit.Finding) {
 	shown := map[uuid.UUID]projections.ReportedOverage{}
 	for _, s := range overages {

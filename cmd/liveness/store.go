@@ -69,7 +69,7 @@ type StoreVerifyCmd struct {
 	storeFlags
 }
 
-// Help says what the exit status means.
+// Help returns what the exit status means.
 func (*StoreVerifyCmd) Help() string {
 	return `Exits with 0 when the store is whole and with 3 when it is damaged; then the first finding is printed.
 

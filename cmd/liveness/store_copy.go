@@ -29,7 +29,7 @@ type StoreCopyCmd struct {
 	JSON       bool   `help:"Print JSON." name:"json"`
 }
 
-// Help says what is needed and what the exit status means.
+// Help returns what is needed and what the exit status means.
 func (*StoreCopyCmd) Help() string {
 	return `Copies the product's events in their order, with ids, revisions, data and metadata byte for byte, compares both logs event by
 event, and lets the mails begin where they stand in the source. Stop every "serve", "work" and "dev" first. A copy that was cut
@@ -109,7 +109,7 @@ func (c *StoreCopyCmd) config(app *App, from, to *eventstoredb.Client) logcopy.C
 	return config
 }
 
-// print says what was done, and what is left to do.
+// print returns what was done, and what is left to do.
 func (c *StoreCopyCmd) print(app *App, r copyReport) {
 	fmt.Fprintf(app.Out, "%d events are the same in both logs, %d of them copied now; %d events of other programs are not copied\n", r.Events, r.Appended, r.Foreign)
 	if r.Metadata > 0 {

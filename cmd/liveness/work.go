@@ -75,7 +75,7 @@ func (c *WorkCmd) Run(ctx context.Context, app *App) error {
 	return runAll(ctx, worker.run, func(ctx context.Context) error { return observed.serve(ctx, app.Log) })
 }
 
-// reporting says how usage is reported.
+// reporting returns how usage is reported.
 func (f AWSFlags) reporting(cfg aws.Config) reportingConfig {
 	return reportingConfig{
 		aws: cfg, productCode: f.ProductCode, every: f.MeterEvery, zeroHours: f.ZeroUsageHour, legacy: f.LegacyCustomers,

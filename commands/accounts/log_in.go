@@ -51,7 +51,7 @@ func (c *Commands) LogIn(ctx context.Context, cmd LogIn) (LoggedIn, error) {
 	return LoggedIn{CustomerID: account.CustomerID, SubscriptionID: account.SubscriptionID, password: account.PasswordHash}, nil
 }
 
-// ConfirmLogin says whether a login still stands: ErrLoginFailed when the password was replaced or the account closed
+// ConfirmLogin returns whether a login still stands: ErrLoginFailed when the password was replaced or the account closed
 // since. Asked after the session has its place in the order of things, it leaves no gap in which an old password begins a
 // session that closing all sessions misses.
 func (c *Commands) ConfirmLogin(ctx context.Context, user LoggedIn) error {

@@ -11,7 +11,7 @@ import (
 	"github.com/pas-ta/liveness/domain"
 )
 
-// KeyAuthenticator tells whose API key a request carries.
+// KeyAuthenticator finds whose API key a request carries.
 type KeyAuthenticator struct {
 	directory KeyDirectory
 	secret    commands.Secret

@@ -1,4 +1,5 @@
-// Package eventstoretest is the suite that every commands.EventStore passes.
+// Package eventstoretest is the suite that every commands.EventStore passes. It asks for nothing that
+// EventStoreDB does not promise.
 package eventstoretest
 
 import (

@@ -101,7 +101,7 @@ type Undecodable struct {
 // EventType names the event in the log.
 func (u Undecodable) EventType() string { return u.Type }
 
-// Error says why the event cannot be read.
+// Error returns why the event cannot be read.
 func (u Undecodable) Error() string { return fmt.Sprintf("%s cannot be decoded: %v", u.Type, u.Err) }
 
 // Unwrap returns the cause.

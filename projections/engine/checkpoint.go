@@ -117,7 +117,7 @@ func (c checkpoint) within(readModel string, head uint64) error {
 	return nil
 }
 
-// otherLogAdvice says what to do about a read model that was made from another log.
+// otherLogAdvice returns what to do about a read model that was made from another log.
 func otherLogAdvice(readModel string, err error) string {
 	return fmt.Sprintf("%v. Connect the log that it was made from; or, after restoring an older log, make it anew: liveness projections rebuild %s", err, readModel)
 }

@@ -24,7 +24,7 @@ type TableComparison struct {
 	Rebuilt Content `json:"rebuilt"`
 }
 
-// Equal says whether both hold the same rows.
+// Equal returns whether both hold the same rows.
 func (t TableComparison) Equal() bool { return t.Running == t.Rebuilt }
 
 // Comparison holds a running read model against the same built anew, both at the same place of the log.
@@ -35,11 +35,11 @@ type Comparison struct {
 	Tables   []TableComparison `json:"tables"`
 }
 
-// Behind says whether the running read model had not come to where the log ended when comparing began. What lies between is
+// Behind returns whether the running read model had not come to where the log ended when comparing began. What lies between is
 // in neither of the two, so that they are equal proves nothing of it.
 func (c Comparison) Behind() bool { return c.Position < c.Head }
 
-// Equal says whether all tables hold the same rows.
+// Equal returns whether all tables hold the same rows.
 func (c Comparison) Equal() bool {
 	for _, t := range c.Tables {
 		if !t.Equal() {

@@ -16,7 +16,7 @@ import (
 // ErrPoisonous marks an error of Apply as the event's own fault: applying it again can never succeed.
 var ErrPoisonous = errors.New("poisonous event")
 
-// poisonous says whether an error is the fault of an event and not of the surroundings. In doubt it is not: what blocks
+// poisonous returns whether an error is the fault of an event and not of the surroundings. In doubt it is not: what blocks
 // is noticed and can be repaired, what is skipped is gone.
 func poisonous(err error) bool {
 	if errors.Is(err, ErrPoisonous) {
@@ -35,7 +35,7 @@ func poisonous(err error) bool {
 	return false
 }
 
-// worthRetrying says whether the same batch may succeed at another attempt.
+// worthRetrying returns whether the same batch may succeed at another attempt.
 func worthRetrying(err error) bool {
 	return !poisonous(err) && !errors.Is(err, errSuperseded) && !errors.Is(err, errStopped) && !errors.Is(err, errMovedBack)
 }

@@ -67,7 +67,7 @@ func (d *Duration) UnmarshalJSON(text []byte) error {
 // ReadModel returns the name of the read model that the status is of, also for one that is being built.
 func (s Status) ReadModel() string { return strings.TrimSuffix(s.Name, rebuildSuffix) }
 
-// CaughtUp says whether the read model shows everything that the log holds.
+// CaughtUp returns whether the read model shows everything that the log holds.
 func (s Status) CaughtUp() bool { return s.State == StateLive }
 
 const (

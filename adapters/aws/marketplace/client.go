@@ -1,4 +1,5 @@
-// Package marketplace asks AWS Marketplace who a buyer is and what was bought, and reports usage to it.
+// Package marketplace asks AWS Marketplace who a buyer is and what was bought, and reports usage to it. What
+// an entitlement is worth and what becomes of a record is not decided here: answers of AWS leave as the domain's outcomes.
 package marketplace
 
 import (

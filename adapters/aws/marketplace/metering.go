@@ -67,7 +67,7 @@ func all(records []UsageRecord, outcome domain.MeteringOutcome) []RecordResult {
 	return results
 }
 
-// callOutcome says what an error means for every record of the call.
+// callOutcome returns what an error means for every record of the call.
 func callOutcome(err error) domain.MeteringOutcome {
 	var (
 		timestamp  *types.TimestampOutOfBoundsException

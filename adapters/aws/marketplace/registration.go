@@ -12,7 +12,7 @@ import (
 	"github.com/pas-ta/liveness/domain"
 )
 
-// ResolveBuyer tells whom a registration token stands for. It fails with subscriptions.ErrTokenExpired or
+// ResolveBuyer returns whom a registration token stands for. It fails with subscriptions.ErrTokenExpired or
 // subscriptions.ErrTokenInvalid when the buyer must come again, and with a *Failure when AWS did not answer. Fields that AWS left
 // out are empty: the caller checks those it needs.
 func (c *Client) ResolveBuyer(ctx context.Context, token string) (domain.MarketplaceIdentity, error) {

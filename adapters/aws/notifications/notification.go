@@ -1,4 +1,5 @@
-// Package notifications takes the marketplace's agreement and licence events from an SQS queue.
+// Package notifications takes the marketplace's agreement and licence events from an SQS queue. It says what each means
+// and hands it on; what follows from it, and whether it may be deleted, is not decided here.
 package notifications
 
 import (

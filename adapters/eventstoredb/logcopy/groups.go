@@ -184,7 +184,7 @@ func (c *copying) beginGroups(ctx context.Context, groups []*group) ([]GroupRepo
 	return reports, nil
 }
 
-// reportGroups says where the groups of the source stand, of a copy that was complete before.
+// reportGroups returns where the groups of the source stand, of a copy that was complete before.
 func (*copying) reportGroups(groups []*group) []GroupReport {
 	reports := []GroupReport{}
 	for _, g := range groups {

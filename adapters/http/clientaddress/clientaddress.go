@@ -1,4 +1,5 @@
 // Package clientaddress tells where a request comes from, for everything that limits callers by their network address.
+// It limits nobody itself, and believes a header only from a proxy that the configuration names.
 package clientaddress
 
 import (

@@ -81,7 +81,7 @@ func slotLabel(slot domain.KeySlot) string {
 	return "Primary key"
 }
 
-// refuseLink says what a person does with a verification link that does not work.
+// refuseLink returns what a person does with a verification link that does not work.
 func (c *console) refuseLink(w http.ResponseWriter, r *http.Request, link accounts.Link, token string, err error) {
 	p := problemOf(err)
 	c.note(r, p, err)

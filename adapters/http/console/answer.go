@@ -12,7 +12,7 @@ import (
 	"github.com/pas-ta/liveness/domain"
 )
 
-// isAPI says whether a request wants JSON.
+// isAPI returns whether a request wants JSON.
 func isAPI(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, apiPath) }
 
 // errorBody is the one shape of every error of the JSON API.

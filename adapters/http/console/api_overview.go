@@ -45,7 +45,7 @@ func (c *console) readSession(r *http.Request, user visitor) (any, error) {
 	}, nil
 }
 
-// subscription tells where the user's subscription stands. One that has started moments ago may not be in the read model
+// subscription returns where the user's subscription stands. One that has started moments ago may not be in the read model
 // yet; the log has it.
 func (c *console) subscription(r *http.Request, user visitor) (projections.SubscriptionRow, error) {
 	row, known, err := c.Models.Subscriptions.Subscription(r.Context(), user.subscription)

@@ -78,7 +78,7 @@ func (c *console) explainRegistration(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// refuseBuyer says what a buyer does when registration did not go through.
+// refuseBuyer returns what a buyer does when registration did not go through.
 func (c *console) refuseBuyer(w http.ResponseWriter, r *http.Request, token string, err error) {
 	p := problemOf(err)
 	c.note(r, p, err)

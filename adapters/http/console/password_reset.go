@@ -99,7 +99,7 @@ func (c *console) reset(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, accounts.LoginPath, http.StatusSeeOther)
 }
 
-// refuseResetLink says what a person does with a reset link that does not work.
+// refuseResetLink returns what a person does with a reset link that does not work.
 func (c *console) refuseResetLink(w http.ResponseWriter, r *http.Request, err error) {
 	p := problemOf(err)
 	c.note(r, p, err)

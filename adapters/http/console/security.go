@@ -31,7 +31,7 @@ func (c *console) secureHeaders(next http.Handler) http.Handler {
 	})
 }
 
-// secure says whether customers reach us by TLS. Only a machine's own address goes without.
+// secure returns whether customers reach us by TLS. Only a machine's own address goes without.
 func (c *console) secure() bool { return c.PublicURL.Scheme == "https" }
 
 // crossOriginProtection refuses state-changing requests that another site's page has sent. AWS Marketplace is such a site

@@ -62,7 +62,8 @@ type Field struct {
 	Message string
 }
 
-// Of describes err, without words where the error has none; see Problem.In. What is not a refusal is a fault of ours: its details are for the log and are not in the Problem.
+// Of describes err, without words where the error has none; see Problem.In. What is not a refusal is a fault of ours: its
+// details are for the log and are not in the Problem.
 func Of(err error) Problem {
 	var form domain.FieldErrors
 	if errors.As(err, &form) && len(form) > 0 {

@@ -151,7 +151,7 @@ func (x *exchange) refuseAtOnce(p problem.Problem) {
 // quotaTimeout is how long an error waits for the counts that accompany it.
 const quotaTimeout = 500 * time.Millisecond
 
-// findQuota tells how the caller stands, from memory or, the first time, from the log; nil when that takes too long.
+// findQuota returns how the caller stands, from memory or, the first time, from the log; nil when that takes too long.
 func (x *exchange) findQuota() *quota {
 	if last, ok := x.api.checks.LastQuota(x.owner); ok {
 		return quotaOf(last)
@@ -214,7 +214,7 @@ func (x *exchange) authenticate() error {
 	return x.api.throttle.takeKey(owner)
 }
 
-// isInternal says whether an error is a fault of ours rather than a refusal.
+// isInternal returns whether an error is a fault of ours rather than a refusal.
 func isInternal(err error) bool {
 	return domain.KindOf(err) == "" && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 }

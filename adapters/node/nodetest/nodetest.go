@@ -1,5 +1,6 @@
 // Package nodetest gives tests a node of their own, in the version line that LIVENESS_NODE_LIKE names: so that everything that
 // is tested with a node can be tested in each of them.
+// Nothing but tests may use it.
 package nodetest
 
 import (

@@ -75,7 +75,7 @@ func newAccess(s *store.Store, line *Line, options *Options) *access {
 	return a
 }
 
-// in tells whether a user is one of those, or in a group that is.
+// in returns whether a user is one of those, or in a group that is.
 func (a *access) in(user string, allowed ...string) bool {
 	return slices.ContainsFunc(allowed, func(role string) bool {
 		return role == everyone || role == user || slices.Contains(a.groups[user], role)

@@ -118,7 +118,7 @@ func (s *lineSubscription) catchUp(ctx context.Context) error {
 	}
 }
 
-// overrun tells whether more came while the reader was catching up than waits for it. It catches up once more then, and is told
+// overrun returns whether more came while the reader was catching up than waits for it. It catches up once more then, and is told
 // so again with nothing between.
 func (s *lineSubscription) overrun() bool {
 	late := s.late

@@ -1,5 +1,5 @@
 // Package server speaks the EventStoreDB gRPC protocol for the embedded event-store node: streams, server features, gossip and
-// the health page, all on one port.
+// the health page, all on one port. It translates: what is durable, and in which order, the store decides.
 package server
 
 import (

@@ -179,7 +179,7 @@ func (t *transaction) repeated(h *head, w *Write, v verdict) (bool, Result, erro
 	return repeated, result, err
 }
 
-// matches tells whether exactly these events are in the stream from a revision on, and where they end.
+// matches returns whether exactly these events are in the stream from a revision on, and where they end.
 func (t *transaction) matches(h *head, from int64, events []NewEvent) (bool, Result, error) {
 	if from+int64(len(events))-1 > h.last {
 		return false, Result{}, nil

@@ -30,7 +30,7 @@ func NewFilter(byType bool, regex string, prefixes []string) (*Filter, error) {
 	return &Filter{byType: byType, regex: compiled}, nil
 }
 
-// Match tells whether the filter selects the event.
+// Match returns whether the filter selects the event.
 func (f *Filter) Match(e *Event) bool {
 	if f == nil {
 		return true

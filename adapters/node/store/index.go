@@ -27,7 +27,7 @@ func isIndexStream(stream string) bool {
 	return strings.HasPrefix(stream, categoryPrefix) || strings.HasPrefix(stream, typePrefix)
 }
 
-// isIndex tells whether a stream is read from an index of the log.
+// isIndex returns whether a stream is read from an index of the log.
 func (o *Options) isIndex(stream string) bool { return !o.LinksInLog && isIndexStream(stream) }
 
 // indexColumn returns the column of events and the name that an index stream stands for.

@@ -18,7 +18,7 @@ type retention struct {
 
 func (r retention) softDeleted() bool { return r.truncateBefore == TombstoneRevision }
 
-// isMetadataStream tells whether a stream holds the metadata of another one. Such a stream shows its last event only.
+// isMetadataStream returns whether a stream holds the metadata of another one. Such a stream shows its last event only.
 func isMetadataStream(stream string) bool { return strings.HasPrefix(stream, MetadataPrefix) }
 
 // parseRetention reads the keys with an effect. Metadata that is not understood has none: it is the writer's own.

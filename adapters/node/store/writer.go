@@ -175,7 +175,7 @@ func (w *writer) hold(group []*job) ([]*job, error) {
 	}
 }
 
-// lost tells whether a write was refused because of another one of the same transaction.
+// lost returns whether a write was refused because of another one of the same transaction.
 func (w *writer) lost(j *job) bool {
 	var wrong *WrongExpectedError
 	return errors.As(j.err, &wrong) && slices.ContainsFunc(w.fresh, func(e Event) bool { return e.Stream == wrong.Stream })

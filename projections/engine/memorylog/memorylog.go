@@ -1,4 +1,5 @@
-// Package memorylog is a log in memory that read models can follow, for tests.
+// Package memorylog is a log in memory that read models can follow, for tests. It is as strict as a store
+// and as forgetful as the process.
 package memorylog
 
 import (

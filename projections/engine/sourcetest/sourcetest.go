@@ -1,4 +1,4 @@
-// Package sourcetest is the suite that every engine.Source passes.
+// Package sourcetest is the suite that every engine.Source passes. It knows no read model.
 package sourcetest
 
 import (

@@ -121,7 +121,7 @@ func call[P, R any](b *Browser, what string, command cdp.Command[P, R], params P
 	return result
 }
 
-// state says where the browser is, for failures.
+// state returns where the browser is, for failures.
 func (b *Browser) state() string {
 	ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
 	defer cancel()

@@ -132,7 +132,7 @@ func (d *imageDecoder) finish() error {
 	return d.explain(d.quantum[:d.waiting])
 }
 
-// explain says what is wrong with text that could not be decoded.
+// explain returns what is wrong with text that could not be decoded.
 func (d *imageDecoder) explain(text []byte) error {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 	i := bytes.IndexFunc(text, func(r rune) bool { return !strings.ContainsRune(alphabet, r) })
