@@ -36,7 +36,9 @@ func (c *Commands) LogIn(ctx context.Context, cmd LogIn) (LoggedIn, error) {
 		return LoggedIn{}, err
 	}
 	if !account.Active {
-		_, _ = argon2id.CreateHash(cmd.Password[:min(len(cmd.Password), domain.MaxPasswordLength)], &passwordCost)
+		for _, form := range passwordForms(cmd.Password) {
+			_, _ = argon2id.CreateHash(form, &passwordCost)
+		}
 		return LoggedIn{}, ErrLoginFailed
 	}
 	matches, err := c.passwordMatches(ctx, account.CustomerID, account.PasswordHash, cmd.Password)

@@ -8,4 +8,4 @@ export const rules = {
   symbol: (p) => /[^\p{L}\p{Nd}\s]/u.test(p),
 };
 
-export const met = (password) => Object.fromEntries(Object.entries(rules).map(([name, rule]) => [name, rule(password)]));
+export const met = (password) => Object.fromEntries(Object.entries(rules).map(([name, rule]) => [name, rule(password.normalize())]));
