@@ -8,6 +8,6 @@
 //   - accounts: registration to erasure, keys and mails;
 //   - readmodels: what an operator decides on a read model.
 //
-// Here stand the ports that all of them share (the event store, read models to wait for, leases), the secret, and how stale
-// an answer of a node may be. No command stands here, and no adapter, read model or inference is known.
+// Here stand the ports that all of them share (the event store, read models to wait for, leases), who may change what is a
+// customer's, the secret, and how stale an answer of a node may be. No command stands here, and no adapter, read model or inference is known.
 package commands

@@ -145,7 +145,7 @@ func (x Executor) Propose(by Origin, stream string, revision int64, events []dom
 			ID:    domain.DerivedID(by.CommandID, place),
 			Event: event,
 			Meta: domain.Metadata{
-				CorrelationID: by.CorrelationID, CausationID: by.CommandID, Actor: by.Actor, OccurredAt: x.Now().UTC(),
+				CorrelationID: by.CorrelationID, CausationID: by.CommandID, Actor: by.Actor, Account: by.Account, OccurredAt: x.Now().UTC(),
 			},
 		}
 	}

@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,6 +14,8 @@ import (
 //     account in one step, so that a mail scanner that merely opens the link uses nothing up.
 //  3. A password reset link is valid for one hour and works once; any new password makes it void.
 //  4. Erasing the personal data closes the account. The events stay; what was sealed in them becomes unreadable.
+//  5. A registration whose address is another account's login name may be attached to that account instead: it then never
+//     becomes an account of its own.
 
 // How long the links in mails are valid.
 const (
@@ -23,12 +26,15 @@ const (
 // Ciphertext is personal data under the customer's own key, as opaque text. With the key destroyed it is noise.
 type Ciphertext string
 
-// AccountRegistered says that a person filled in the onboarding screen.
+// An account's events name it customerId: the account of who registered a subscription has the id of its customer. That of
+// somebody who was invited has an id of its own.
+
+// AccountRegistered says that a person filled in the onboarding screen, or accepted an invitation.
 type AccountRegistered struct {
 	CustomerID     uuid.UUID  `json:"customerId"`
-	SubscriptionID uuid.UUID  `json:"subscriptionId"`
-	Person         Ciphertext `json:"person"`   // names, mail address, company and website
-	MailHash       string     `json:"mailHash"` // keyed hash of the mail address, for look-up at login
+	SubscriptionID uuid.UUID  `json:"subscriptionId"` // Nil of somebody who was invited
+	Person         Ciphertext `json:"person"`         // names, mail address, company and website
+	MailHash       string     `json:"mailHash"`       // keyed hash of the mail address, for look-up at login
 	RegisteredAt   time.Time  `json:"registeredAt"`
 }
 
@@ -81,6 +87,14 @@ type AccountActivated struct {
 	ActivatedAt    time.Time `json:"activatedAt"`
 }
 
+// RegistrationAttached says that the link was used by somebody who has a login: the customer is that account's from now on.
+type RegistrationAttached struct {
+	CustomerID     uuid.UUID `json:"customerId"`
+	AccountID      uuid.UUID `json:"accountId"`
+	VerificationID uuid.UUID `json:"verificationId"`
+	AttachedAt     time.Time `json:"attachedAt"`
+}
+
 // PasswordResetRequested says that a reset link is to be mailed.
 type PasswordResetRequested struct {
 	CustomerID  uuid.UUID `json:"customerId"`
@@ -114,18 +128,24 @@ func (PasswordSet) EventType() string { return "PasswordSet" }
 func (AccountActivated) EventType() string { return "AccountActivated" }
 
 // EventType names the event in the log.
+func (RegistrationAttached) EventType() string { return "RegistrationAttached" }
+
+// EventType names the event in the log.
 func (PasswordResetRequested) EventType() string { return "PasswordResetRequested" }
 
 // EventType names the event in the log.
 func (PersonalDataErased) EventType() string { return "PersonalDataErased" }
 
 func registerAccountEvents(r *Registry) {
+	register[EmailChangeRequested](r, CategoryAccount)
+	register[EmailChanged](r, CategoryAccount)
 	register[AccountRegistered](r, CategoryAccount)
 	register[RegistrationCorrected](r, CategoryAccount)
 	register[VerificationRequested](r, CategoryAccount)
 	register[EmailVerified](r, CategoryAccount)
 	register[PasswordSet](r, CategoryAccount)
 	register[AccountActivated](r, CategoryAccount)
+	register[RegistrationAttached](r, CategoryAccount)
 	register[PasswordResetRequested](r, CategoryAccount)
 	register[PersonalDataErased](r, CategoryAccount)
 }
@@ -145,40 +165,84 @@ type Account struct {
 	SubscriptionID uuid.UUID
 	Person         Ciphertext
 	MailHash       string
+	MailHashes     []string // of every address that it ever had or was to have, oldest first
 	PasswordHash   Ciphertext
 	Active         bool
 	Erased         bool
 
 	VerificationID      uuid.UUID // of the newest link
 	VerificationExpires time.Time
-	VerificationUsed    uuid.UUID // the link that activated the account
+	VerificationUsed    uuid.UUID // the link that activated the account, or attached its registration
+	AttachedTo          uuid.UUID // the account whose the customer is instead, Nil when it is this one's
 	ResetID             uuid.UUID // of the newest reset link, Nil when none is open
 	ResetExpires        time.Time
+	Change              EmailChange // the newest that is asked for, zero when none is open
 }
 
 // Fold returns the state after one more event.
 func (a Account) Fold(event Event) Account {
 	switch e := event.(type) {
 	case AccountRegistered:
-		a = Account{CustomerID: e.CustomerID, SubscriptionID: e.SubscriptionID, Person: e.Person, MailHash: e.MailHash}
+		a = Account{CustomerID: e.CustomerID, SubscriptionID: e.SubscriptionID, Person: e.Person}.withAddress(e.MailHash)
 	case RegistrationCorrected:
-		a.Person, a.MailHash = e.Person, e.MailHash
+		a.Person = e.Person
+		a = a.withAddress(e.MailHash)
 	case VerificationRequested:
 		a.VerificationID, a.VerificationExpires = e.VerificationID, e.ExpiresAt
 	case EmailVerified:
 		a.VerificationUsed = e.VerificationID
 	case PasswordSet:
-		a.PasswordHash, a.ResetID = e.PasswordHash, uuid.Nil
+		a.PasswordHash, a.ResetID, a.Change = e.PasswordHash, uuid.Nil, EmailChange{}
 	case AccountActivated:
 		a.Active = true
+	case RegistrationAttached:
+		a.AttachedTo, a.VerificationUsed = e.AccountID, e.VerificationID
 	case PasswordResetRequested:
 		a.ResetID, a.ResetExpires = e.ResetID, e.ExpiresAt
 	case PersonalDataErased:
 		a.Active, a.Erased = false, true
-		a.Person, a.PasswordHash, a.ResetID = "", "", uuid.Nil
+		a.Person, a.PasswordHash, a.ResetID, a.Change = "", "", uuid.Nil, EmailChange{}
+	case EmailChangeRequested:
+		a.Change = EmailChange{ID: e.ChangeID, Address: e.Address, MailHash: e.MailHash, ExpiresAt: e.ExpiresAt}
+		a = a.knownBy(e.MailHash)
+	case EmailChanged:
+		a.Person, a.ResetID, a.Change = e.Person, uuid.Nil, EmailChange{}
+		a = a.withAddress(e.MailHash)
 	}
 	return a
 }
+
+// withAddress returns the account with another address.
+func (a Account) withAddress(mailHash string) Account {
+	a.MailHash = mailHash
+	return a.knownBy(mailHash)
+}
+
+// knownBy copies, so that a state given out earlier stays what it was.
+func (a Account) knownBy(mailHash string) Account {
+	if !slices.Contains(a.MailHashes, mailHash) {
+		a.MailHashes = append(slices.Clone(a.MailHashes), mailHash)
+	}
+	return a
+}
+
+// MayHold returns whether an address may be the account's login name: it is the account's, or becomes so when the link that
+// was mailed last is used.
+func (a Account) MayHold(mailHash string, at time.Time) bool {
+	if a.Active && a.Change.ID != uuid.Nil && mailHash == a.Change.MailHash && at.Before(a.Change.ExpiresAt) {
+		return true
+	}
+	return mailHash == a.MailHash && (a.Active || a.isPending() && at.Before(a.VerificationExpires))
+}
+
+// isPending returns whether the registration waits for its link to be used.
+func (a Account) isPending() bool {
+	return a.Registered() && !a.Settled()
+}
+
+// Settled returns whether the registration has come to its end: the account was activated, erased since perhaps, or the
+// customer is another account's.
+func (a Account) Settled() bool { return a.Active || a.Erased || a.AttachedTo != uuid.Nil }
 
 // Registered returns whether the onboarding screen was ever filled in.
 func (a Account) Registered() bool { return a.CustomerID != uuid.Nil }
@@ -187,7 +251,7 @@ func (a Account) Registered() bool { return a.CustomerID != uuid.Nil }
 func (a Account) Register(customer, subscription uuid.UUID, person Ciphertext, mailHash string, verification uuid.UUID, at time.Time) ([]Event, error) {
 	requested := VerificationRequested{CustomerID: customer, VerificationID: verification, ExpiresAt: at.Add(VerificationValidity).UTC(), RequestedAt: at.UTC()}
 	switch {
-	case a.Active || a.Erased:
+	case a.Settled():
 		return nil, ErrAlreadyActive
 	case a.Registered():
 		return []Event{RegistrationCorrected{CustomerID: customer, Person: person, MailHash: mailHash, CorrectedAt: at.UTC()}, requested}, nil
@@ -203,7 +267,7 @@ func (a Account) ResendVerification(verification uuid.UUID, at time.Time) ([]Eve
 	switch {
 	case !a.Registered():
 		return nil, ErrNotRegistered
-	case a.Active || a.Erased:
+	case a.Settled():
 		return nil, ErrAlreadyActive
 	}
 	return []Event{VerificationRequested{
@@ -216,10 +280,10 @@ func (a Account) CheckVerification(verification uuid.UUID, at time.Time) error {
 	if !a.Registered() || a.Erased {
 		return ErrLinkInvalid
 	}
-	if a.Active && a.VerificationUsed == verification {
+	if a.Settled() && a.VerificationUsed == verification {
 		return ErrLinkUsed
 	}
-	if a.Active {
+	if a.Settled() {
 		return ErrAlreadyActive
 	}
 	if a.VerificationID != verification {
@@ -240,6 +304,31 @@ func (a Account) Activate(verification uuid.UUID, password Ciphertext, at time.T
 		EmailVerified{CustomerID: a.CustomerID, VerificationID: verification, VerifiedAt: at.UTC()},
 		PasswordSet{CustomerID: a.CustomerID, PasswordHash: password, Cause: PasswordActivation, SetAt: at.UTC()},
 		AccountActivated{CustomerID: a.CustomerID, SubscriptionID: a.SubscriptionID, ActivatedAt: at.UTC()},
+	}, nil
+}
+
+// Attach uses the link for an account that exists already. Attached to it already, it records nothing.
+func (a Account) Attach(verification, account uuid.UUID, at time.Time) ([]Event, error) {
+	if a.AttachedTo == account && a.VerificationUsed == verification && !a.Erased {
+		return nil, nil
+	}
+	if err := a.CheckVerification(verification, at); err != nil {
+		return nil, err
+	}
+	return []Event{RegistrationAttached{CustomerID: a.CustomerID, AccountID: account, VerificationID: verification, AttachedAt: at.UTC()}}, nil
+}
+
+// AcceptInvitation registers somebody who was invited and activates the account at once: the mailed link that led here has
+// verified the address.
+func (a Account) AcceptInvitation(invitation uuid.UUID, person Ciphertext, mailHash string, password Ciphertext, at time.Time) ([]Event, error) {
+	if a.Registered() {
+		return nil, ErrLinkUsed
+	}
+	return []Event{
+		AccountRegistered{CustomerID: invitation, Person: person, MailHash: mailHash, RegisteredAt: at.UTC()},
+		EmailVerified{CustomerID: invitation, VerificationID: invitation, VerifiedAt: at.UTC()},
+		PasswordSet{CustomerID: invitation, PasswordHash: password, Cause: PasswordActivation, SetAt: at.UTC()},
+		AccountActivated{CustomerID: invitation, ActivatedAt: at.UTC()},
 	}, nil
 }
 

@@ -1,6 +1,7 @@
 package domain_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -27,6 +28,13 @@ func TestAccount(t *testing.T) {
 		return append(append([]domain.Event(nil), events...), more...)
 	}
 
+	attached := domain.RegistrationAttached{CustomerID: id(2), AccountID: id(20), VerificationID: id(3), AttachedAt: noon}
+	attach := func(verification, account uuid.UUID, at time.Time) func(state) ([]domain.Event, error) {
+		return func(s state) ([]domain.Event, error) { return s.Attach(verification, account, at) }
+	}
+	accept := func(s state) ([]domain.Event, error) {
+		return s.AcceptInvitation(id(9), "person", "mail", "secret", noon)
+	}
 	register := func(s state) ([]domain.Event, error) {
 		return s.Register(id(2), id(1), "person", "mail", id(3), noon)
 	}
@@ -77,6 +85,24 @@ func TestAccount(t *testing.T) {
 		{name: "erases nothing of nobody", when: erase},
 		{name: "erases", given: active, when: erase, then: []domain.Event{erased}},
 		{name: "erases once", given: with(active, erased), when: erase},
+		{name: "is attached to a login", given: pending, when: attach(id(3), id(20), noon), then: []domain.Event{attached}},
+		{name: "is attached once", given: with(pending, attached), when: attach(id(3), id(20), noon)},
+		{name: "is attached to one login", given: with(pending, attached), when: attach(id(3), id(21), noon), refused: domain.ErrLinkUsed},
+		{name: "is attached by the link that was used", given: with(pending, attached), when: attach(id(4), id(20), noon), refused: domain.ErrAlreadyActive},
+		{name: "is attached by the newest link", given: with(pending, link(4, noon)), when: attach(id(3), id(20), noon), refused: domain.ErrLinkInvalid},
+		{name: "is attached while the link is valid", given: pending, when: attach(id(3), id(20), noon.Add(24*time.Hour)), refused: domain.ErrLinkExpired},
+		{name: "is not attached when active", given: active, when: attach(id(3), id(20), noon), refused: domain.ErrLinkUsed},
+		{name: "is not attached when erased", given: with(pending, attached, erased), when: attach(id(3), id(20), noon), refused: domain.ErrLinkInvalid},
+		{name: "activates nothing that was attached", given: with(pending, attached), when: activate(id(3), noon), refused: domain.ErrLinkUsed},
+		{name: "registers nothing that was attached", given: with(pending, attached), when: register, refused: domain.ErrAlreadyActive},
+		{name: "resends nothing when attached", given: with(pending, attached), when: resend, refused: domain.ErrAlreadyActive},
+		{name: "is erased though attached", given: with(pending, attached), when: erase, then: []domain.Event{erased}},
+		{name: "accepts an invitation", when: accept, then: []domain.Event{
+			domain.AccountRegistered{CustomerID: id(9), Person: "person", MailHash: "mail", RegisteredAt: noon},
+			domain.EmailVerified{CustomerID: id(9), VerificationID: id(9), VerifiedAt: noon},
+			domain.PasswordSet{CustomerID: id(9), PasswordHash: "secret", Cause: domain.PasswordActivation, SetAt: noon},
+			domain.AccountActivated{CustomerID: id(9), ActivatedAt: noon}}},
+		{name: "accepts an invitation once", given: active, when: accept, refused: domain.ErrLinkUsed},
 		{name: "stays closed", given: with(active, erased), when: register, refused: domain.ErrAlreadyActive},
 	})
 }
@@ -92,5 +118,52 @@ func TestAccountKeepsWhatWasRegisteredLast(t *testing.T) {
 	erased := account.Fold(domain.PasswordSet{PasswordHash: "hash"}).Fold(domain.PersonalDataErased{CustomerID: id(2)})
 	if erased.Person != "" || erased.PasswordHash != "" || !erased.Erased || erased.Active {
 		t.Errorf("erased: %+v", erased)
+	}
+}
+
+// Which addresses an account may hold says whose claims are left behind.
+func TestWhichAddressesAnAccountMayHold(t *testing.T) {
+	t.Parallel()
+	registered := domain.AccountRegistered{CustomerID: id(2), MailHash: "first"}
+	requested := domain.VerificationRequested{CustomerID: id(2), VerificationID: id(3), ExpiresAt: noon.Add(time.Hour)}
+	corrected := domain.RegistrationCorrected{CustomerID: id(2), MailHash: "second"}
+	activated := domain.AccountActivated{CustomerID: id(2)}
+	asked := domain.EmailChangeRequested{CustomerID: id(2), ChangeID: id(8), MailHash: "third", ExpiresAt: noon.Add(time.Hour)}
+	changed := domain.EmailChanged{CustomerID: id(2), ChangeID: id(8), MailHash: "third"}
+	erased := domain.PersonalDataErased{CustomerID: id(2)}
+	for name, c := range map[string]struct {
+		events     []domain.Event
+		at         time.Time
+		held, once []string // once: held, or had before
+	}{
+		"nobody's":                       {nil, noon, nil, nil},
+		"registered":                     {[]domain.Event{registered, requested}, noon, []string{"first"}, []string{"first"}},
+		"registered, at the last moment": {[]domain.Event{registered, requested}, noon.Add(time.Hour - 1), []string{"first"}, []string{"first"}},
+		"registered, the link expired":   {[]domain.Event{registered, requested}, noon.Add(time.Hour), nil, []string{"first"}},
+		"corrected":                      {[]domain.Event{registered, requested, corrected}, noon, []string{"second"}, []string{"first", "second"}},
+		"attached to another account": {[]domain.Event{registered, requested, domain.RegistrationAttached{CustomerID: id(2), AccountID: id(20)}}, noon,
+			nil, []string{"first"}},
+		"active":                      {[]domain.Event{registered, requested, activated}, noon.Add(time.Hour), []string{"first"}, []string{"first"}},
+		"about to change":             {[]domain.Event{registered, activated, asked}, noon.Add(time.Hour - 1), []string{"first", "third"}, []string{"first", "third"}},
+		"too late to change":          {[]domain.Event{registered, activated, asked}, noon.Add(time.Hour), []string{"first"}, []string{"first", "third"}},
+		"about to change, pending":    {[]domain.Event{registered, asked}, noon, nil, []string{"first", "third"}},
+		"changed":                     {[]domain.Event{registered, activated, asked, changed}, noon, []string{"third"}, []string{"first", "third"}},
+		"not to change any more":      {[]domain.Event{registered, activated, asked, domain.PasswordSet{}}, noon, []string{"first"}, []string{"first", "third"}},
+		"erased":                      {[]domain.Event{registered, activated, asked, erased}, noon, nil, []string{"first", "third"}},
+		"erased before it was active": {[]domain.Event{registered, requested, erased}, noon, nil, []string{"first"}},
+	} {
+		var a domain.Account
+		for _, event := range c.events {
+			a = a.Fold(event)
+		}
+		var held []string
+		for _, hash := range []string{"", "first", "second", "third"} {
+			if a.MayHold(hash, c.at) {
+				held = append(held, hash)
+			}
+		}
+		if !slices.Equal(held, c.held) || !slices.Equal(a.MailHashes, c.once) {
+			t.Errorf("%s: it may hold %v and once had %v, want %v and %v", name, held, a.MailHashes, c.held, c.once)
+		}
 	}
 }

@@ -14,11 +14,12 @@ type Event interface {
 
 // Metadata accompanies every event in the log. The two `$` names are the ones EventStoreDB's own tools follow.
 type Metadata struct {
-	CorrelationID uuid.UUID `json:"$correlationId"` // the request or message that started the chain
-	CausationID   uuid.UUID `json:"$causationId"`   // what directly led to the event
-	Actor         string    `json:"actor"`          // who did it: an Actor… constant
-	SchemaVersion int       `json:"schemaVersion"`  // the version of the event's shape
-	OccurredAt    time.Time `json:"time"`           // when it was decided, UTC
+	CorrelationID uuid.UUID `json:"$correlationId"`   // the request or message that started the chain
+	CausationID   uuid.UUID `json:"$causationId"`     // what directly led to the event
+	Actor         string    `json:"actor"`            // who did it: an Actor… constant
+	Account       uuid.UUID `json:"account,omitzero"` // which person, when it was a user and is known
+	SchemaVersion int       `json:"schemaVersion"`    // the version of the event's shape
+	OccurredAt    time.Time `json:"time"`             // when it was decided, UTC
 }
 
 // Actors say on whose behalf an event was written.

@@ -30,6 +30,7 @@ func builtStreams() map[string]string {
 		"SealedHoursStream":  domain.SealedHoursStream(domain.MonthOf(hour)),
 		"UsageEndStream":     domain.UsageEndStream(id),
 		"ProjectionStream":   domain.ProjectionStream("api_keys"),
+		"MembersStream":      domain.MembersStream(id),
 		"NotificationStream": domain.NotificationStream("l-0123456789abcdef0123456789abcdef"),
 	}
 }
@@ -125,6 +126,8 @@ func TestOwnsGoesByTypeAndExactStreamName(t *testing.T) {
 		"another program's meter":                {"metering-1", "UsageRecordPrepared", false},
 		"sealed hours of a month":                {"sealedhours-202601", "HourSealed", true},
 		"sealed hours of month 0":                {"sealedhours-202600", "HourSealed", false},
+		"the people of a customer":               {"members-" + someUUID, "MemberJoined", true},
+		"people of another program":              {"members-club", "MemberJoined", false},
 		"the end of usage":                       {"usageend-" + someUUID, "SubscriptionUsageSealed", true},
 		"a mail address":                         {"mailaddress-0123456789abcdef0123456789abcdef", "MailAddressClaimed", true},
 		"a mail address in clear":                {"mailaddress-someone@example.com", "MailAddressClaimed", false},

@@ -60,6 +60,7 @@ func NewRegistry() *Registry {
 	registerMeteringEvents(r)
 	registerMarketplaceEvents(r)
 	registerProjectionEvents(r)
+	registerMembersEvents(r)
 	return r
 }
 

@@ -53,6 +53,7 @@ const (
 	CategoryLogins       Category = "logins"
 	CategoryMailAddress  Category = "mailaddress"
 	CategoryProjections  Category = "projections"
+	CategoryMembers      Category = "members"
 )
 
 // idForms says of each category whether a text has the form of what follows the category in its streams' names.
@@ -76,6 +77,7 @@ var idForms = map[Category]func(id string) bool{
 	CategoryLogins:      isUUID,
 	CategoryMailAddress: func(id string) bool { return len(id) == mailHashLength && isHex(id) },
 	CategoryProjections: isName,
+	CategoryMembers:     isUUID,
 }
 
 const (
@@ -157,9 +159,14 @@ func SubscriptionStream(subscription uuid.UUID) string {
 	return string(CategorySubscription) + "-" + subscription.String()
 }
 
-// AccountStream is the stream of one customer's account.
-func AccountStream(customer uuid.UUID) string {
-	return string(CategoryAccount) + "-" + customer.String()
+// AccountStream is the stream of one person's account. That of who registered a subscription has the customer's id.
+func AccountStream(account uuid.UUID) string {
+	return string(CategoryAccount) + "-" + account.String()
+}
+
+// MembersStream holds who may act for a customer.
+func MembersStream(customer uuid.UUID) string {
+	return string(CategoryMembers) + "-" + customer.String()
 }
 
 // APIKeysStream is the stream of one customer's keys.

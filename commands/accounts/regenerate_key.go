@@ -22,6 +22,9 @@ type RegenerateKey struct {
 // RegenerateKey runs the command. It returns once every node refuses the old key. When that cannot be made sure in
 // time the new key is not given out, so nobody relies on a rotation that is not complete; the command is repeated then.
 func (c *Commands) RegenerateKey(ctx context.Context, cmd RegenerateKey) (IssuedKey, error) {
+	if err := c.Authorize(ctx, cmd.By, cmd.CustomerID); err != nil {
+		return IssuedKey{}, err
+	}
 	key, digest, err := newKey(c.secret)
 	if err != nil {
 		return IssuedKey{}, err

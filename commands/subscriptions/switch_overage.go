@@ -19,6 +19,9 @@ type SwitchOverage struct {
 
 // SwitchOverage runs the command.
 func (c Commands) SwitchOverage(ctx context.Context, cmd SwitchOverage) (commands.Result[domain.Subscription], error) {
+	if err := c.Authorize(ctx, cmd.By, domain.CustomerIDForSubscription(cmd.SubscriptionID)); err != nil {
+		return commands.Result[domain.Subscription]{}, err
+	}
 	done, err := commands.Execute(ctx, c.Executor, cmd.By, domain.SubscriptionStream(cmd.SubscriptionID),
 		func(s domain.Subscription) ([]domain.Event, error) { return s.SwitchOverage(cmd.To, c.Now()) })
 	if err != nil {
