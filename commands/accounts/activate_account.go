@@ -24,17 +24,61 @@ type Activation struct {
 	Position   uint64
 }
 
+// Verification is what a verification link stands for.
+type Verification struct {
+	Link
+	AccountID uuid.UUID // whose login name the address is already, Nil when there is none: the registration is attached to it
+	Email     string    // of that login
+}
+
 // CheckVerificationLink returns what a link stands for, or why it may not be used, without using it.
-func (c *Commands) CheckVerificationLink(ctx context.Context, token string) (Link, error) {
+func (c *Commands) CheckVerificationLink(ctx context.Context, token string) (Verification, error) {
 	link, err := c.parseLink(LinkVerification, token)
 	if err != nil {
-		return Link{}, err
+		return Verification{}, err
 	}
-	account, _, err := commands.Load[domain.Account](ctx, c.Store, domain.AccountStream(link.CustomerID))
+	v := Verification{Link: link}
+	account, err := c.Account(ctx, link.CustomerID)
 	if err != nil {
-		return Link{}, commands.Unavailable(err)
+		return Verification{}, err
 	}
-	return link, account.CheckVerification(link.RequestID, c.Now())
+	if account.AttachedTo != uuid.Nil && account.VerificationUsed == link.RequestID {
+		return c.checkAttached(ctx, v, account)
+	}
+	if err := account.CheckVerification(link.RequestID, c.Now()); err != nil {
+		return v, err
+	}
+	holder, err := c.holderOf(ctx, account.MailHash)
+	if err != nil || !holder.Active || holder.CustomerID == link.CustomerID {
+		return v, err
+	}
+	v.AccountID = holder.CustomerID
+	v.Email, err = c.emailOf(ctx, holder)
+	return v, err
+}
+
+// checkAttached lets a link be used again that was cut off before the customer was the login's.
+func (c *Commands) checkAttached(ctx context.Context, v Verification, registration domain.Account) (Verification, error) {
+	members, err := commands.Read[domain.Members](ctx, c.Store, domain.MembersStream(v.CustomerID))
+	if err != nil {
+		return v, err
+	}
+	if members.CustomerID != uuid.Nil {
+		return v, domain.ErrLinkUsed
+	}
+	login, err := c.Account(ctx, registration.AttachedTo)
+	if err != nil {
+		return v, err
+	}
+	v.AccountID = login.CustomerID
+	v.Email, err = c.emailOf(ctx, login)
+	return v, err
+}
+
+// emailOf returns the address that a login goes by.
+func (c *Commands) emailOf(ctx context.Context, account domain.Account) (string, error) {
+	person, err := DecryptPerson(ctx, c.vault, account.CustomerID, account.Person)
+	return person.Email, commands.Unavailable(err)
 }
 
 // ActivateAccount runs the command. The address is claimed first: should another account own it by now, nothing has
@@ -53,9 +97,7 @@ func (c *Commands) ActivateAccount(ctx context.Context, cmd ActivateAccount) (Ac
 	if err != nil {
 		return Activation{}, commands.Unavailable(err)
 	}
-	if _, err := commands.Execute(ctx, c.Executor, cmd.By, domain.MailAddressStream(account.MailHash), func(m domain.MailAddress) ([]domain.Event, error) {
-		return m.Claim(customer, c.Now())
-	}); err != nil {
+	if err := c.claimAddress(ctx, cmd.By, account.MailHash, customer); err != nil {
 		return Activation{}, err
 	}
 	done, err := commands.Execute(ctx, c.Executor, cmd.By, domain.AccountStream(customer), func(s domain.Account) ([]domain.Event, error) {
@@ -64,10 +106,20 @@ func (c *Commands) ActivateAccount(ctx context.Context, cmd ActivateAccount) (Ac
 		}
 		return s.Activate(link.RequestID, password, c.Now())
 	})
+	// Refused or not, what was claimed under an address that is no longer the account's must not block anybody.
+	if err := c.releaseAddresses(ctx, cmd.By, done.State); err != nil {
+		c.log.WarnContext(ctx, "address stays claimed until another account asks for it", "account", customer, "error", err)
+	}
 	if err != nil {
 		return Activation{}, err
 	}
-	keys, err := c.issueKeys(ctx, cmd.By, customer, done.State.SubscriptionID)
+	return c.activated(ctx, cmd.By, done)
+}
+
+// activated issues the keys of a customer that somebody may act for now, and returns what they are shown.
+func (c *Commands) activated(ctx context.Context, by commands.Origin, done commands.Result[domain.Account]) (Activation, error) {
+	customer := done.State.CustomerID
+	keys, err := c.issueKeys(ctx, by, customer, done.State.SubscriptionID)
 	if err != nil {
 		return Activation{}, err
 	}

@@ -269,6 +269,11 @@ func TestAddressCorrectedDuringActivation(t *testing.T) {
 	if keys := f.types(domain.APIKeysStream(f.bought.CustomerID)); len(keys) > 0 {
 		t.Errorf("keys: %v", keys)
 	}
+	second := f.buy("l-second")
+	_, err = f.register(second, ada)
+	wantError(t, "registering the address that was corrected away", err, nil)
+	_, err = f.activate(f.link(second.CustomerID), goodPassword)
+	wantError(t, "activating with it", err, nil)
 }
 
 // A login stands until the password is replaced or the account closed.

@@ -26,14 +26,13 @@ func (c *Commands) ErasePersonalData(ctx context.Context, cmd ErasePersonalData)
 	if !account.Registered() {
 		return domain.ErrNotRegistered
 	}
-	if _, err := commands.Execute(ctx, c.Executor, cmd.By, domain.AccountStream(cmd.CustomerID), func(s domain.Account) ([]domain.Event, error) {
+	done, err := commands.Execute(ctx, c.Executor, cmd.By, domain.AccountStream(cmd.CustomerID), func(s domain.Account) ([]domain.Event, error) {
 		return s.ErasePersonalData(c.Now()), nil
-	}); err != nil {
+	})
+	if err != nil {
 		return err
 	}
-	if _, err := commands.Execute(ctx, c.Executor, cmd.By, domain.MailAddressStream(account.MailHash), func(m domain.MailAddress) ([]domain.Event, error) {
-		return m.Release(cmd.CustomerID, c.Now()), nil
-	}); err != nil {
+	if err := c.releaseAddresses(ctx, cmd.By, done.State); err != nil {
 		return err
 	}
 	if err := c.vault.Destroy(ctx, cmd.CustomerID); err != nil {

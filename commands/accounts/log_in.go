@@ -67,15 +67,6 @@ func (c *Commands) ConfirmLogin(ctx context.Context, user LoggedIn) error {
 	return nil
 }
 
-// accountOfMail returns the account whose login name an address is; the zero account when there is none.
-func (c *Commands) accountOfMail(ctx context.Context, address string) (domain.Account, error) {
-	owner, _, err := commands.Load[domain.MailAddress](ctx, c.Store, domain.MailAddressStream(mailHash(c.secret, address)))
-	if err != nil || owner.Owner == uuid.Nil {
-		return domain.Account{}, commands.Unavailable(err)
-	}
-	return c.Account(ctx, owner.Owner)
-}
-
 // recordLogin notes a login. It never fails one: the note is for the activity screen.
 func (c *Commands) recordLogin(ctx context.Context, by commands.Origin, customer uuid.UUID, event domain.Event) {
 	if err := c.appendLogin(ctx, by, domain.LoginsStream(customer), event); err != nil {

@@ -50,6 +50,9 @@ func (c *Commands) RegisterAccount(ctx context.Context, cmd RegisterAccount) (Re
 	done, err := commands.Execute(ctx, c.Executor, cmd.By, domain.AccountStream(customer), func(s domain.Account) ([]domain.Event, error) {
 		return s.Register(customer, cmd.SubscriptionID, ciphertext, hash, verification, c.Now())
 	})
+	if err == nil { // a link to the address before may have been used while this was typed
+		err = c.releaseAddresses(ctx, cmd.By, done.State)
+	}
 	if err != nil {
 		return Registration{}, err
 	}
@@ -59,10 +62,9 @@ func (c *Commands) RegisterAccount(ctx context.Context, cmd RegisterAccount) (Re
 // refuseTakenMail tells early that an address belongs to another account. The claim itself happens at activation, when
 // the address is verified; else anybody could block addresses of others.
 func (c *Commands) refuseTakenMail(ctx context.Context, hash string, customer uuid.UUID) error {
-	owner, _, err := commands.Load[domain.MailAddress](ctx, c.Store, domain.MailAddressStream(hash))
-	if err != nil {
-		return commands.Unavailable(err)
+	holder, err := c.holderOf(ctx, hash)
+	if err == nil && holder.Active && holder.CustomerID != customer {
+		err = domain.ErrMailAddressTaken
 	}
-	_, err = owner.Claim(customer, c.Now())
 	return err
 }

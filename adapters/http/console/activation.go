@@ -25,7 +25,7 @@ func (c *console) showActivation(w http.ResponseWriter, r *http.Request) {
 	token := r.URL.Query().Get("token")
 	link, err := c.Accounts.CheckVerificationLink(r.Context(), token)
 	if err != nil {
-		c.refuseLink(w, r, link, token, err)
+		c.refuseLink(w, r, link.Link, token, err)
 		return
 	}
 	c.render(w, r, http.StatusOK, "activate", c.activationPage(r, token))
@@ -63,7 +63,7 @@ func (c *console) activate(w http.ResponseWriter, r *http.Request) {
 		return
 	default:
 		link, _ := c.Accounts.CheckVerificationLink(r.Context(), token)
-		c.refuseLink(w, r, link, token, err)
+		c.refuseLink(w, r, link.Link, token, err)
 		return
 	}
 	c.sessions.Remove(r.Context(), sessionOnboarding)
@@ -116,7 +116,7 @@ func (c *console) renewLink(w http.ResponseWriter, r *http.Request) {
 	}
 	link, err := c.Accounts.CheckVerificationLink(r.Context(), values["token"])
 	if link.CustomerID == uuid.Nil {
-		c.refuseLink(w, r, link, values["token"], err)
+		c.refuseLink(w, r, link.Link, values["token"], err)
 		return
 	}
 	if err := c.countAttempt(r.Context(), mailToAccount, link.CustomerID.String()); err != nil {
@@ -124,7 +124,7 @@ func (c *console) renewLink(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if _, err := c.Accounts.ResendVerificationByLink(r.Context(), by(domain.ActorBuyer), values["token"]); err != nil {
-		c.refuseLink(w, r, link, values["token"], err)
+		c.refuseLink(w, r, link.Link, values["token"], err)
 		return
 	}
 	c.notice(r, "A new mail is on its way. Links in earlier mails no longer work.")
