@@ -19,14 +19,16 @@ type LinkPurpose string
 const (
 	LinkVerification  LinkPurpose = "verification"
 	LinkPasswordReset LinkPurpose = "password-reset"
+	LinkInvitation    LinkPurpose = "invitation"
+	LinkEmailChange   LinkPurpose = "email-change"
 )
 
 const linkMACLength = 16
 
 // Link is what a valid token says.
 type Link struct {
-	CustomerID uuid.UUID
-	RequestID  uuid.UUID // VerificationID or ResetID
+	CustomerID uuid.UUID // for which a person was invited; else the id of the account that asked
+	RequestID  uuid.UUID // VerificationID, ResetID, InvitationID or ChangeID
 }
 
 // LinkToken returns the token of a link.

@@ -38,16 +38,33 @@ func (p Person) Normalise() Person {
 	}
 }
 
-// Validate names every field that needs another value.
-func (p Person) Validate() error {
-	var wrong domain.FieldErrors
-	for _, field := range []struct{ name, label, value string }{
-		{"firstName", "first name", p.FirstName}, {"lastName", "last name", p.LastName}, {"company", "company name", p.Company},
-	} {
+type textField struct{ name, label, value string }
+
+func (p Person) nameFields() []textField {
+	return []textField{{"firstName", "first name", p.FirstName}, {"lastName", "last name", p.LastName}}
+}
+
+func wrongTexts(fields []textField) (wrong domain.FieldErrors) {
+	for _, field := range fields {
 		if problem := textProblem(field.label, field.value); problem != "" {
 			wrong = append(wrong, domain.Invalid(field.name, "%s", problem))
 		}
 	}
+	return wrong
+}
+
+// validateName names what of a person's name needs another value. Who is invited is asked for no more: the address is known,
+// and the company is the customer's.
+func (p Person) validateName() error {
+	if wrong := wrongTexts(p.nameFields()); len(wrong) > 0 {
+		return wrong
+	}
+	return nil
+}
+
+// Validate names every field that needs another value.
+func (p Person) Validate() error {
+	wrong := wrongTexts(append(p.nameFields(), textField{"company", "company name", p.Company}))
 	if problem := mailProblem(p.Email); problem != "" {
 		wrong = append(wrong, domain.Invalid("email", "%s", problem))
 	}

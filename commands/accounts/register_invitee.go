@@ -1,0 +1,54 @@
+package accounts
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/domain"
+)
+
+// RegisterInvitee gives somebody without a login one, of the invitation's id, and lets them act for the customer.
+type RegisterInvitee struct {
+	By        commands.Origin
+	Token     string
+	FirstName string
+	LastName  string
+	Password  string
+}
+
+// RegisterInvitee runs the command and returns the customer. The address is claimed first, as in an activation.
+func (c *Commands) RegisterInvitee(ctx context.Context, cmd RegisterInvitee) (uuid.UUID, error) {
+	open, invitation, err := c.openInvitation(ctx, cmd.Token)
+	if err != nil {
+		return uuid.Nil, err
+	}
+	person := Person{FirstName: cmd.FirstName, LastName: cmd.LastName, Email: open.Email}.Normalise()
+	if err := person.validateName(); err != nil {
+		return uuid.Nil, err
+	}
+	account := invitation.ID
+	password, err := c.encryptPassword(ctx, account, cmd.Password)
+	if err != nil {
+		return uuid.Nil, err
+	}
+	ciphertext, err := c.encryptPerson(ctx, account, person)
+	if err != nil {
+		return uuid.Nil, err
+	}
+	if err := c.claimAddress(ctx, cmd.By, invitation.MailHash, account); err != nil {
+		return uuid.Nil, err
+	}
+	if _, err := commands.Execute(ctx, c.Executor, cmd.By, domain.AccountStream(account), func(s domain.Account) ([]domain.Event, error) {
+		return s.AcceptInvitation(account, ciphertext, invitation.MailHash, password, c.Now())
+	}); err != nil {
+		return uuid.Nil, err
+	}
+	// Until the account was active, its claim could be taken for one that was left behind.
+	if err := c.claimAddress(ctx, cmd.By, invitation.MailHash, account); err != nil {
+		return uuid.Nil, fmt.Errorf("keep the address of account %s: %w", account, err)
+	}
+	return open.CustomerID, c.join(ctx, cmd.By, open.Link, account)
+}
