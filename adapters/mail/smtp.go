@@ -9,11 +9,15 @@ import (
 	"io"
 	"net"
 	"net/textproto"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	gomail "github.com/wneessen/go-mail"
+	"github.com/wneessen/go-mail/smtp"
 
 	"github.com/pas-ta/liveness/commands/accounts"
 )
@@ -33,6 +37,9 @@ const (
 	TLSNone TLSMode = "none"
 )
 
+// TLSModes are all ways of protection.
+func TLSModes() []TLSMode { return []TLSMode{TLSRequired, TLSImplicit, TLSOpportunistic, TLSNone} }
+
 // SMTPSettings say how an SMTP server is used.
 type SMTPSettings struct {
 	Sender
@@ -47,11 +54,16 @@ type SMTPSettings struct {
 	// TLSNone says that there is none.
 	Username string
 	Password string
-	// Hello is the name we greet the server with; the machine's when empty.
+	// Hello is the name we greet the server with. When empty it is the machine's, and where that is a bare name, which many
+	// servers refuse, the address that the connection comes from.
 	Hello string
-	// Timeout bounds one mail; 30 s when 0.
+	// Timeout bounds one mail up to its last line, and four times as much the server's answer to it; 30 s when 0.
 	Timeout time.Duration
 }
+
+// stoppedAnswerTimeout is how long a mail that is handed over is still waited for when the program is being stopped: to hang
+// up before the server's answer means to send it again.
+const stoppedAnswerTimeout = 2 * time.Second
 
 // SMTP sends mails through an SMTP server, each over a connection of its own. It may be used by many goroutines.
 type SMTP struct {
@@ -79,25 +91,26 @@ func NewSMTP(s SMTPSettings) (*SMTP, error) {
 	if (s.Username == "") != (s.Password == "") {
 		return nil, errors.New("mail: an SMTP user needs a password, and the other way round")
 	}
-	if !slices.Contains([]TLSMode{TLSRequired, TLSImplicit, TLSOpportunistic, TLSNone}, s.TLS) {
+	if !slices.Contains(TLSModes(), s.TLS) {
 		return nil, fmt.Errorf("mail: TLS mode %q is not one of required, implicit, opportunistic, none", s.TLS)
 	}
 	mailer := &SMTP{settings: s, sender: sender}
-	if _, err := mailer.client((&net.Dialer{}).DialContext); err != nil {
+	if _, err := mailer.client(nil, "localhost"); err != nil {
 		return nil, err
 	}
 	return mailer, nil
 }
 
-// client makes go-mail's client for one mail.
-func (s *SMTP) client(dial gomail.DialContextFunc) (*gomail.Client, error) {
-	policies := map[TLSMode]gomail.TLSPolicy{TLSRequired: gomail.TLSMandatory, TLSOpportunistic: gomail.TLSOpportunistic, TLSNone: gomail.NoTLS, TLSImplicit: gomail.NoTLS}
-	options := []gomail.Option{
-		gomail.WithPort(s.settings.Port), gomail.WithTimeout(s.settings.Timeout), gomail.WithDialContextFunc(dial),
-		gomail.WithTLSConfig(s.tlsConfig()), gomail.WithTLSPolicy(policies[s.settings.TLS]),
+// client makes go-mail's client for one connection.
+func (s *SMTP) client(connection net.Conn, hello string) (*gomail.Client, error) {
+	policies := map[TLSMode]gomail.TLSPolicy{
+		TLSRequired: gomail.TLSMandatory, TLSOpportunistic: gomail.TLSOpportunistic, TLSNone: gomail.NoTLS, TLSImplicit: gomail.NoTLS,
 	}
-	if s.settings.Hello != "" {
-		options = append(options, gomail.WithHELO(s.settings.Hello))
+	options := []gomail.Option{
+		gomail.WithPort(s.settings.Port), gomail.WithTimeout(s.settings.Timeout), gomail.WithHELO(hello),
+		gomail.WithDialContextFunc(func(context.Context, string, string) (net.Conn, error) { return connection, nil }),
+		gomail.WithTLSConfig(s.tlsConfig()), gomail.WithTLSPolicy(policies[s.settings.TLS]),
+		gomail.WithoutSMTPUTF8(), // no address here needs it, and a server on the way that lacks it returns the mail
 	}
 	if s.settings.Username != "" {
 		auth := gomail.WithOpportunisticSMTPAuth(gomail.SMTPAuthSCRAMSHA256, gomail.SMTPAuthPlain, gomail.SMTPAuthLogin)
@@ -127,52 +140,110 @@ func (s *SMTP) Send(ctx context.Context, m accounts.Mail) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.settings.Timeout)
+	// go-mail and TLS look at no context: what ends it hangs up.
+	beginning, cancel := context.WithTimeout(ctx, s.settings.Timeout)
 	defer cancel()
-	// go-mail looks at the context only while it connects, and leaves a connection open whose login fails.
-	var connection net.Conn
-	client, err := s.client(func(ctx context.Context, network, address string) (net.Conn, error) {
-		var err error
-		connection, err = s.dial(ctx, network, address)
-		return connection, err
-	})
-	if err != nil {
-		return failed(Configuration, "%v", err)
-	}
-	session, err := client.DialToSMTPClientWithContext(ctx)
-	if connection != nil {
-		defer context.AfterFunc(ctx, func() { _ = connection.Close() })() // what it carried is judged by the answers
-		defer connection.Close()
-	}
+	address := net.JoinHostPort(s.settings.Host, strconv.Itoa(s.settings.Port))
+	raw, err := (&net.Dialer{}).DialContext(beginning, "tcp", address)
 	if err != nil {
 		return dialFailure(err)
 	}
-	if err := client.SendWithSMTPClient(session, message); err != nil {
-		return sendFailure(err)
+	defer raw.Close()
+	var handedOver atomic.Bool
+	defer context.AfterFunc(ctx, func() {
+		if handedOver.Load() {
+			_ = raw.SetDeadline(time.Now().Add(stoppedAnswerTimeout))
+			return
+		}
+		_ = raw.Close()
+	})()
+	inTime := context.AfterFunc(beginning, func() {
+		if !handedOver.Load() {
+			_ = raw.Close()
+		}
+	})
+	defer inTime()
+	session, err := s.greet(beginning, raw)
+	if err != nil {
+		return dialFailure(err)
 	}
-	// The server has taken the mail: that it can be said goodbye to is not worth sending it twice.
-	_ = client.CloseWithSMTPClient(session)
-	return nil
+	return s.deliver(session, to, message, func() {
+		handedOver.Store(true)
+		inTime()
+		_ = session.UpdateDeadline(4 * s.settings.Timeout)
+	})
 }
 
-func (s *SMTP) dial(ctx context.Context, network, address string) (net.Conn, error) {
+// greet opens a session on a connection: TLS, greeting, login.
+func (s *SMTP) greet(ctx context.Context, raw net.Conn) (*smtp.Client, error) {
+	connection := raw
 	if s.settings.TLS == TLSImplicit {
-		return (&tls.Dialer{Config: s.tlsConfig()}).DialContext(ctx, network, address)
+		protected := tls.Client(raw, s.tlsConfig())
+		if err := protected.HandshakeContext(ctx); err != nil {
+			return nil, err
+		}
+		connection = protected
 	}
-	return (&net.Dialer{}).DialContext(ctx, network, address)
+	client, err := s.client(connection, s.hello(raw))
+	if err != nil {
+		return nil, err
+	}
+	return client.DialToSMTPClientWithContext(ctx)
+}
+
+// hello is the name we greet the server with: a full one, or the address in the form of RFC 5321.
+func (s *SMTP) hello(connection net.Conn) string {
+	if s.settings.Hello != "" {
+		return s.settings.Hello
+	}
+	if name, err := os.Hostname(); err == nil && strings.Contains(strings.Trim(name, "."), ".") {
+		return name
+	}
+	local, ok := connection.LocalAddr().(*net.TCPAddr)
+	if !ok {
+		return "localhost"
+	}
+	if local.IP.To4() == nil {
+		return "[IPv6:" + local.IP.String() + "]"
+	}
+	return "[" + local.IP.String() + "]"
+}
+
+// deliver hands the mail over. What counts is the answer to its last line: nothing is said or asked after it that could undo
+// it. The callback is called before that line.
+func (s *SMTP) deliver(session *smtp.Client, to string, message *gomail.Msg, complete func()) error {
+	if err := session.Mail("<" + s.sender.from.Address + ">"); err != nil {
+		return answerFailure(stageSender, err)
+	}
+	if err := session.Rcpt("<" + to + ">"); err != nil {
+		return answerFailure(stageRecipient, err)
+	}
+	data, err := session.Data()
+	if err != nil {
+		return answerFailure(stageMessage, err)
+	}
+	if _, err := message.WriteTo(data); err != nil {
+		return answerFailure(stageMessage, err)
+	}
+	complete()
+	if err := data.Close(); err != nil {
+		return answerFailure(stageMessage, err)
+	}
+	return nil // the connection is closed without a farewell: nobody waits for the answer to one
 }
 
 func (s *SMTP) message(m accounts.Mail, to string) (*gomail.Msg, error) {
-	message := gomail.NewMsg()
+	message := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
 	message.FromMailAddress(s.sender.from)
 	if s.sender.replyTo != nil {
 		message.ReplyToMailAddress(s.sender.replyTo)
 	}
 	if err := message.To(to); err != nil {
-		return nil, failed(Permanent, "the recipient is not one plain address")
+		return nil, undeliverable(accounts.CauseAddress, "", "the recipient is not one plain address")
 	}
 	message.Subject(subjectLine(m.Subject))
 	message.SetDate()
+	message.SetGenHeader(autoSubmitted, autoGenerated)
 	// A mail sent again after a crash has the same id, by which mail programs recognise it.
 	from := s.sender.from.Address
 	message.SetMessageIDWithValue(m.ID.String() + from[strings.LastIndexByte(from, '@'):])
@@ -192,35 +263,21 @@ func (s *SMTP) message(m accounts.Mail, to string) (*gomail.Msg, error) {
 func dialFailure(err error) *Error {
 	var reply *textproto.Error
 	var certificate *tls.CertificateVerificationError
-	var network net.Error
 	switch {
-	case errors.As(err, &reply) && reply.Code < 500:
-		return failed(Retry, "the SMTP server answered %d to our greeting or login", reply.Code)
 	case errors.As(err, &reply):
-		return failed(Configuration, "the SMTP server answered %d to our greeting or login", reply.Code)
+		return answerFailure(stageGreeting, reply)
 	case errors.As(err, &certificate):
 		return &Error{Class: Configuration, Reason: "the SMTP server's certificate is not trusted", Err: err}
-	case errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
-		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case broken(err):
 		return &Error{Class: Retry, Reason: "the SMTP server cannot be reached", Err: err}
 	default:
 		return &Error{Class: Configuration, Reason: "the settings do not fit the SMTP server", Err: err}
 	}
 }
 
-// sendFailure classifies the server's answer to the mail. Only its numbers are kept: its text quotes the address.
-func sendFailure(err error) *Error {
-	var send *gomail.SendError
-	if !errors.As(err, &send) {
-		return failed(Retry, "the connection to the SMTP server broke")
-	}
-	reason := fmt.Sprintf("%s, answer %d %s", send.Reason, send.ErrorCode(), send.EnhancedStatusCode())
-	switch code := send.ErrorCode(); {
-	case code < 500:
-		return failed(Retry, "%s", reason)
-	case code == 530, code == 535, send.Reason == gomail.ErrSMTPMailFrom:
-		return failed(Configuration, "%s", reason)
-	default:
-		return failed(Permanent, "%s", reason)
-	}
+// broken returns whether a connection could not be made or was lost.
+func broken(err error) bool {
+	var network net.Error
+	return errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 }

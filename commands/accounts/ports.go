@@ -3,6 +3,9 @@ package accounts
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -26,11 +29,21 @@ var ErrErased = errors.New("personal data is erased")
 
 // Mail is a message to one person, as text and as HTML.
 type Mail struct {
-	ID      uuid.UUID // of the event that led to it: a mail sent again after a crash carries the same one
-	To      string
-	Subject string
-	Text    string
-	HTML    string
+	ID         uuid.UUID // of the event that led to it: a mail sent again after a crash carries the same one
+	Kind       string    // what it tells, for people who look after mails: a MailKind… constant
+	CustomerID uuid.UUID // whose it is
+	Source     MailSource
+	To         string
+	Subject    string
+	Text       string
+	HTML       string
+}
+
+// MailSource is where the event stands that called for a mail.
+type MailSource struct {
+	EventID  uuid.UUID
+	Stream   string
+	Revision uint64
 }
 
 // Mailer hands mails to a delivery service. Send returns nil once the service has taken the mail over.
@@ -38,8 +51,60 @@ type Mailer interface {
 	Send(ctx context.Context, mail Mail) error
 }
 
-// ErrUndeliverable says that to send the same mail again is pointless.
+// MailRegister is a Mailer that keeps what becomes of mails. Expired says that the mails which an event called for are not
+// sent any more, if they were not.
+type MailRegister interface {
+	Expired(ctx context.Context, event uuid.UUID) error
+}
+
+// ErrUndeliverable says that to send the same mail to the same recipient again is pointless. What else a delivery service
+// says of itself, of us or of our login is for an operator to put right, and no reason to give a mail up.
 var ErrUndeliverable = errors.New("undeliverable")
 
 // Undeliverable returns whether a failure to handle an event would only come again.
 func Undeliverable(err error) bool { return errors.Is(err, ErrUndeliverable) }
+
+// ErrDeferred says that the recipient's server wants the mail later; the delivery service itself works.
+var ErrDeferred = errors.New("deferred")
+
+// UndeliverableCause is what is wrong with a recipient.
+type UndeliverableCause string
+
+// What is wrong with a recipient.
+const (
+	CauseAddress    UndeliverableCause = "address"    // it is no address
+	CauseNoDomain   UndeliverableCause = "no-domain"  // nobody takes mails for the part behind the @
+	CauseNoMailbox  UndeliverableCause = "no-mailbox" // its server does not know it
+	CauseDisabled   UndeliverableCause = "disabled"   // its server takes nothing for it
+	CauseFull       UndeliverableCause = "full"
+	CauseSuppressed UndeliverableCause = "suppressed" // the delivery service gave it up after earlier mails
+	CauseRejected   UndeliverableCause = "rejected"   // refused without saying why
+	CauseComplaint  UndeliverableCause = "complaint"  // the recipient called a mail of ours spam
+)
+
+// UndeliverableError is a mail that its recipient will never get. It names no address: it is logged.
+type UndeliverableError struct {
+	Cause  UndeliverableCause
+	Answer string // of the recipient's server, numbers only: "550 5.1.1"
+}
+
+// Error returns the cause and the answer.
+func (e *UndeliverableError) Error() string {
+	return strings.TrimSpace(fmt.Sprintf("undeliverable (%s) %s", e.Cause, e.Answer))
+}
+
+// Is says that it is an ErrUndeliverable.
+func (e *UndeliverableError) Is(target error) bool { return target == ErrUndeliverable }
+
+// Delivery is what became of the newest mail of a kind to a customer.
+type Delivery struct {
+	Known   bool // it was tried
+	Sent    bool // the delivery service has taken it
+	At      time.Time
+	Refused *UndeliverableError // its recipient will never get it
+}
+
+// Deliveries says what became of mails, for the pages that wait for one.
+type Deliveries interface {
+	Delivery(ctx context.Context, customer uuid.UUID, kind string) (Delivery, error)
+}
