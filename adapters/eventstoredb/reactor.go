@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"sync"
 	"time"
 
@@ -17,8 +18,9 @@ import (
 
 // Reactor lets a handler with side effects work on events, on any number of nodes: they compete for the events of one
 // persistent subscription to $all. An event is handled at least once and not in order, so the handler must be
-// idempotent in effect. What fails is tried again with growing pauses; what fails for hours, or cannot be decoded, is
-// parked by the store, where an operator sees it and can replay it.
+// idempotent in effect. What fails is tried again with growing pauses, however long that takes: an outage or a wrong setting
+// says nothing about an event. What would fail for ever, or cannot be decoded, is parked, where an operator sees it and can
+// replay it.
 type Reactor struct {
 	client *Client
 	codec  codec
@@ -31,6 +33,9 @@ type Reactor struct {
 	// Permanent says which failures of Handle would only come again: such an event is parked at once. Nil knows none.
 	Permanent func(error) bool
 
+	// Parked is told of an event that is about to be parked, and why. May be nil.
+	Parked func(ctx context.Context, event ParkedEvent)
+
 	mu      sync.Mutex
 	stopped error // why it does not run; nil while it does
 }
@@ -41,8 +46,8 @@ func NewReactor(client *Client, registry *domain.Registry, log *slog.Logger) *Re
 }
 
 const (
-	reactorWorkers      = 4
-	reactorMaxRetries   = 300 // with the pauses below: about five hours
+	reactorWorkers      = 16            // those that wait for their next attempt included
+	reactorMaxRetries   = math.MaxInt32 // the store parks nothing by itself
 	reactorFirstPause   = time.Second
 	reactorLastPause    = time.Minute
 	reactorTimeout      = 5 * time.Minute // longer than a pause and an attempt, else the store gives the event to another
@@ -54,7 +59,9 @@ func (r *Reactor) Run(ctx context.Context) error {
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.MaxInterval = 250*time.Millisecond, reactorMaxReconnect
 	warned := ""
+	settled := false
 	for ctx.Err() == nil {
+		settled = settled || r.settle(ctx)
 		err := r.consume(ctx, func() {
 			r.setStopped(nil)
 			if warned != "" {
@@ -149,21 +156,78 @@ func (r *Reactor) connect(ctx context.Context) (*esdb.PersistentSubscription, er
 	return subscription, nil
 }
 
-// Prepare creates the group at the start of the log, once for all nodes; false when it is there already.
+// Prepare creates the group at the start of the log, once for all nodes; false when it is there already, and then only has
+// the settings of this program.
 func (r *Reactor) Prepare(ctx context.Context) (created bool, err error) {
 	err = r.client.CreateGroup(ctx, r.Group, r.Events, esdb.Start{})
 	if hasCode(err, esdb.ErrorCodeResourceAlreadyExists) {
-		return false, nil
+		return false, r.updateGroup(ctx)
 	}
 	return err == nil, err
 }
 
-// CreateGroup creates a reactor's persistent subscription. The event at from is the first one that it delivers.
-func (c *Client) CreateGroup(ctx context.Context, group string, events []string, from esdb.AllPosition) error {
+// settle gives a group that an older program has created the settings of this one; false when the store cannot say yet. A
+// user who may not do that goes on with the old ones, by which the store parks what has failed for some hours, until an
+// administrator has run Prepare.
+func (r *Reactor) settle(ctx context.Context) bool {
+	err := r.updateGroup(ctx)
+	if err != nil {
+		r.log.Debug("the settings of the group stay as they are", "group", r.Group, "error", err)
+	}
+	return !errors.Is(err, commands.ErrStoreUnavailable)
+}
+
+// updateGroup sets what an older program has set otherwise. The consumers of a group lose their connection when it is
+// updated, so that it is left alone where nothing differs.
+func (r *Reactor) updateGroup(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	info, err := call(ctx, r.client, func(ctx context.Context, client *esdb.Client) (*esdb.PersistentSubscriptionInfo, error) {
+		return client.GetPersistentSubscriptionInfoToAll(ctx, r.Group, esdb.GetPersistentSubscriptionOptions{})
+	})
+	if err != nil {
+		return fmt.Errorf("look into persistent subscription %s: %w", r.Group, err)
+	}
+	wanted := groupSettings()
+	from := startOf(info)
+	if from == nil || info.Settings.MaxRetryCount == wanted.MaxRetryCount && info.Settings.MessageTimeout == wanted.MessageTimeout {
+		return nil
+	}
+	if _, err := call(ctx, r.client, func(ctx context.Context, client *esdb.Client) (struct{}, error) {
+		return struct{}{}, client.UpdatePersistentSubscriptionToAll(ctx, r.Group, esdb.PersistentAllSubscriptionOptions{
+			Settings: &wanted, StartFrom: from,
+		})
+	}); err != nil {
+		return fmt.Errorf("update persistent subscription %s: %w", r.Group, err)
+	}
+	return nil
+}
+
+// startOf returns where a group began, which an update has to say again; nil when the store does not tell.
+func startOf(info *esdb.PersistentSubscriptionInfo) esdb.AllPosition {
+	if info.Settings == nil {
+		return nil
+	}
+	switch from := info.Settings.StartFrom.(type) {
+	case *esdb.Position:
+		return *from
+	case esdb.AllPosition:
+		return from
+	}
+	return nil
+}
+
+func groupSettings() esdb.PersistentSubscriptionSettings {
 	settings := esdb.SubscriptionSettingsDefault()
 	settings.MaxRetryCount = reactorMaxRetries
 	settings.MessageTimeout = int32(reactorTimeout.Milliseconds())
 	settings.CheckpointLowerBound, settings.CheckpointAfter = 1, 1000
+	return settings
+}
+
+// CreateGroup creates a reactor's persistent subscription. The event at from is the first one that it delivers.
+func (c *Client) CreateGroup(ctx context.Context, group string, events []string, from esdb.AllPosition) error {
+	settings := groupSettings()
 	_, err := call(ctx, c, func(ctx context.Context, client *esdb.Client) (struct{}, error) {
 		return struct{}{}, client.CreatePersistentSubscriptionToAll(ctx, group, esdb.PersistentAllSubscriptionOptions{
 			Settings: &settings, StartFrom: from,
@@ -194,6 +258,7 @@ func (r *Reactor) handle(ctx context.Context, answers *answers, appeared *esdb.E
 	recorded, err := r.codec.decode(raw)
 	if err != nil {
 		log.Error("event cannot be read and is parked", "error", err)
+		r.tellParked(ctx, raw, err)
 		answers.nack("cannot be decoded", esdb.NackActionPark, appeared.Event)
 		return
 	}
@@ -205,12 +270,19 @@ func (r *Reactor) handle(ctx context.Context, answers *answers, appeared *esdb.E
 		// Not answered: another node gets it.
 	case r.Permanent != nil && r.Permanent(err):
 		log.Error("event cannot be handled and is parked", "error", err)
+		r.tellParked(ctx, raw, err)
 		answers.nack("cannot be handled", esdb.NackActionPark, appeared.Event)
 	default:
 		wait := min(reactorFirstPause<<min(appeared.RetryCount, 10), reactorLastPause)
 		log.Warn("event could not be handled", "attempt", appeared.RetryCount+1, "wait", wait, "error", err)
 		_ = commands.Sleep(ctx, wait)
 		answers.nack("handler failed", esdb.NackActionRetry, appeared.Event)
+	}
+}
+
+func (r *Reactor) tellParked(ctx context.Context, raw *esdb.RecordedEvent, err error) {
+	if r.Parked != nil {
+		r.Parked(ctx, ParkedEvent{ID: raw.EventID, Type: raw.EventType, Stream: raw.StreamID, Revision: raw.EventNumber, Reason: err.Error()})
 	}
 }
 

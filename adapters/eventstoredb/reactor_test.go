@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"math"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -48,6 +50,12 @@ func startReactor(t *testing.T, client *eventstoredb.Client, group string, log *
 	reactor := eventstoredb.NewReactor(client, domain.NewRegistry(), log)
 	reactor.Group, reactor.Events, reactor.Handle = group, []string{domain.LoginSucceeded{}.EventType()}, handle
 	reactor.Permanent = func(err error) bool { return errors.Is(err, errForGood) }
+	runReactor(t, reactor)
+	return reactor
+}
+
+func runReactor(t *testing.T, reactor *eventstoredb.Reactor) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- reactor.Run(ctx) }()
@@ -57,7 +65,6 @@ func startReactor(t *testing.T, client *eventstoredb.Client, group string, log *
 			t.Error(err)
 		}
 	})
-	return reactor
 }
 
 // A user who may not create groups works with one that is there.
@@ -142,15 +149,7 @@ func TestReactorHandlesWhatIsReplayed(t *testing.T) {
 	customer := uuid.New()
 	event := login(customer)
 	appendAll(t, eventstoredb.NewStore(client, domain.NewRegistry()), domain.LoginsStream(customer), event)
-	settings, err := esdb.ParseConnectionString(uri)
-	if err != nil {
-		t.Fatal(err)
-	}
-	operator, err := esdb.NewClient(settings)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = operator.Close() })
+	operator := officialClient(t, uri)
 	parked := func(ctx context.Context, want int64) error {
 		info, err := operator.GetPersistentSubscriptionInfoToAll(ctx, "mails", esdb.GetPersistentSubscriptionOptions{})
 		if err == nil && info.Stats.ParkedMessagesCount != want {
@@ -179,15 +178,7 @@ func TestReactorPassesOverOtherPrograms(t *testing.T) {
 	t.Parallel()
 	uri := nodetest.Start(t, node.Config{}).ConnectionString()
 	client := connect(t, uri)
-	settings, err := esdb.ParseConnectionString(uri)
-	if err != nil {
-		t.Fatal(err)
-	}
-	other, err := esdb.NewClient(settings)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = other.Close() })
+	other := officialClient(t, uri)
 	for _, stream := range []string{"crm-1", "logins-of-ours", "logins"} {
 		if _, err := other.AppendToStream(t.Context(), stream, esdb.AppendToStreamOptions{}, esdb.EventData{
 			EventID: uuid.New(), EventType: domain.LoginSucceeded{}.EventType(), ContentType: esdb.ContentTypeJson, Data: []byte("{}"),
@@ -207,4 +198,107 @@ func TestReactorPassesOverOtherPrograms(t *testing.T) {
 	if got := <-handled; got.ID != event.ID || strings.Contains(logged.String(), "parked") {
 		t.Errorf("handled %+v\n%s", got, logged.String())
 	}
+}
+
+// A group that an older program has created gets the settings of this one: the store gives nothing up by itself.
+func TestReactorSettlesAnOlderGroup(t *testing.T) {
+	t.Parallel()
+	uri := nodetest.Start(t, node.Config{}).ConnectionString()
+	client, operator := connect(t, uri), officialClient(t, uri)
+	customer := uuid.New()
+	appendAll(t, eventstoredb.NewStore(client, domain.NewRegistry()), domain.LoginsStream(customer), login(customer))
+	old := esdb.SubscriptionSettingsDefault()
+	old.MaxRetryCount = 300
+	if err := operator.CreatePersistentSubscriptionToAll(t.Context(), "mails", esdb.PersistentAllSubscriptionOptions{
+		Settings: &old, StartFrom: esdb.Start{},
+		Filter: &esdb.SubscriptionFilter{Type: esdb.EventFilterType, Prefixes: []string{domain.LoginSucceeded{}.EventType()}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	handled := make(chan domain.Recorded, 10)
+	startReactor(t, client, "mails", slog.New(slog.DiscardHandler), func(_ context.Context, r domain.Recorded) error {
+		handled <- r
+		return nil
+	})
+	select {
+	case <-handled:
+	case <-time.After(15 * time.Second):
+		t.Fatal("nothing was handled")
+	}
+	info, err := operator.GetPersistentSubscriptionInfoToAll(t.Context(), "mails", esdb.GetPersistentSubscriptionOptions{})
+	if err != nil || info.Settings.MaxRetryCount != math.MaxInt32 {
+		t.Errorf("the group gives up after %d attempts, %v", info.Settings.MaxRetryCount, err)
+	}
+}
+
+// Who keeps what became of events is told of each that is parked; the store lists them with the reason, until they are
+// replayed.
+func TestParkedEventsAreToldAndListed(t *testing.T) {
+	t.Parallel()
+	client := connect(t, nodetest.Start(t, node.Config{}).ConnectionString())
+	var mended atomic.Bool
+	told := make(chan eventstoredb.ParkedEvent, 10)
+	reactor := eventstoredb.NewReactor(client, domain.NewRegistry(), slog.New(slog.DiscardHandler))
+	reactor.Group, reactor.Events = "mails", []string{domain.LoginSucceeded{}.EventType()}
+	reactor.Permanent = func(err error) bool { return errors.Is(err, errForGood) }
+	reactor.Parked = func(_ context.Context, event eventstoredb.ParkedEvent) { told <- event }
+	reactor.Handle = func(context.Context, domain.Recorded) error {
+		if mended.Load() {
+			return nil
+		}
+		return errForGood
+	}
+	runReactor(t, reactor)
+	customer := uuid.New()
+	event := login(customer)
+	appendAll(t, eventstoredb.NewStore(client, domain.NewRegistry()), domain.LoginsStream(customer), event)
+	select {
+	case got := <-told:
+		if got.ID != event.ID || got.Stream != domain.LoginsStream(customer) || got.Type != "LoginSucceeded" || got.Reason != errForGood.Error() {
+			t.Errorf("told of %+v", got)
+		}
+	case <-time.After(15 * time.Second):
+		t.Fatal("nobody was told")
+	}
+	listed := func(want int) func(context.Context) error {
+		return func(ctx context.Context) error {
+			parked, err := client.ParkedEvents(ctx, "mails")
+			if err != nil {
+				return err
+			}
+			if len(parked) != want {
+				return fmt.Errorf("listed: %+v", parked)
+			}
+			if want > 0 && (parked[0].ID != event.ID || parked[0].Reason == "" || parked[0].ParkedAt.IsZero()) {
+				return fmt.Errorf("listed: %+v", parked[0])
+			}
+			return nil
+		}
+	}
+	awaitWithin(t, 15*time.Second, "the event to be listed", listed(1))
+	mended.Store(true)
+	if err := client.ReplayParked(t.Context(), "mails"); err != nil {
+		t.Fatal(err)
+	}
+	awaitWithin(t, 15*time.Second, "the list to be empty", listed(0))
+	if err := client.ReplayParked(t.Context(), "no such group"); err == nil {
+		t.Error("a group that is not there was replayed")
+	}
+	if parked, err := client.ParkedEvents(t.Context(), "no such group"); err != nil || len(parked) != 0 {
+		t.Errorf("a group that is not there has parked %v, %v", parked, err)
+	}
+}
+
+func officialClient(t *testing.T, uri string) *esdb.Client {
+	t.Helper()
+	settings, err := esdb.ParseConnectionString(uri)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := esdb.NewClient(settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	return client
 }
