@@ -16,9 +16,13 @@ import (
 type countingMailer struct {
 	sent    map[uuid.UUID]int
 	refusal error
+	before  func() // may be nil
 }
 
 func (m *countingMailer) Send(_ context.Context, mail accounts.Mail) error {
+	if m.before != nil {
+		m.before()
+	}
 	if m.refusal != nil {
 		return m.refusal
 	}

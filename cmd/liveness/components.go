@@ -14,13 +14,13 @@ import (
 	"github.com/pas-ta/liveness/adapters/postgres"
 )
 
-// componentMails is what health calls the reactor that sends mails. It runs where "work" does, and health is asked where
-// "serve" does; the database is between them.
+// componentMails is what health calls the sending of mails: the reactor, and the delivery service behind it. Both are used where
+// "work" runs, and health is asked where "serve" does; the database is between them.
 const componentMails = "account_mails"
 
 // components are the parts that health names.
 func (c *core) components() []v1.Component {
-	states := postgres.NewComponentStates(c.pool)
+	states, mails := postgres.NewComponentStates(c.pool), postgres.NewMailStates(c.pool, nil, c.log)
 	return []v1.Component{
 		{Name: "event_store", Probe: c.client.Ping, Version: c.client.Version},
 		{Name: "database", Probe: c.pool.Ping},
@@ -29,7 +29,10 @@ func (c *core) components() []v1.Component {
 			if errors.Is(err, postgres.ErrNotReported) {
 				return v1.ErrUnknownState
 			}
-			return err
+			if err != nil {
+				return err
+			}
+			return mails.CheckService(ctx)
 		}},
 	}
 }

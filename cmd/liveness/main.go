@@ -26,6 +26,7 @@ type commandLine struct {
 	Check       CheckCmd       `cmd:"" help:"Judge image files from the shell."`
 	Events      EventsCmd      `cmd:"" help:"Print the event log, or follow it."`
 	Projections ProjectionsCmd `cmd:"" help:"Look after the read models."`
+	Mails       MailsCmd       `cmd:"" help:"Look after the mails to customers."`
 	Metering    MeteringCmd    `cmd:"" help:"Look after the usage that is reported to AWS."`
 	Audit       AuditCmd       `cmd:"" help:"Replay the log and prove its counts."`
 	Erase       EraseCmd       `cmd:"" help:"Erase a customer's personal data on request."`

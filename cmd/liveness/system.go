@@ -211,14 +211,15 @@ func routes(api, screens http.Handler) http.Handler {
 type worker struct {
 	projections *engine.Engine
 	mailing     *eventstoredb.Reactor
-	states      *postgres.ComponentStates
+	components  *postgres.ComponentStates
 	log         *slog.Logger
 	reporting   *reporting // nil when usage is not reported
 }
 
-// accountMails sends through mailer, the mail of each event once.
+// accountMails sends through mailer, the mail of each event once, and keeps what becomes of it.
 func (c *core) accountMails(mailer accounts.Mailer, site *url.URL, support string) (*accounts.Mails, error) {
-	return accounts.NewMails(c.accounts, postgres.NewSentMails(c.pool, mailer, c.log), site, support)
+	once := postgres.NewSentMails(c.pool, mailer, c.log)
+	return accounts.NewMails(c.accounts, postgres.NewMailStates(c.pool, once, c.log), site, support)
 }
 
 // openWorker prepares the worker. Without a product code nothing is reported to AWS, and a warning says so.
@@ -235,12 +236,19 @@ func (c *core) openWorker(mails *accounts.Mails, usage reportingConfig, metrics 
 			return nil, fmt.Errorf("register the metrics of read models: %w", err)
 		}
 	}
+	states := postgres.NewMailStates(c.pool, nil, c.log)
 	mailing := mailReactor(c.client, c.registry, c.log)
 	mailing.Handle = mails.HandleRecorded
+	mailing.Parked = func(ctx context.Context, event eventstoredb.ParkedEvent) {
+		states.Park(ctx, accounts.MailSource{EventID: event.ID, Stream: event.Stream, Revision: event.Revision}, event.Type, event.Reason)
+	}
 	if err := registerReactor(metrics, mailing); err != nil {
 		return nil, err
 	}
-	w := &worker{projections: models, mailing: mailing, states: postgres.NewComponentStates(c.pool), log: c.log}
+	if err := metrics.Register(newMailMetrics(states, c.log)); err != nil {
+		return nil, fmt.Errorf("register the metrics of mails: %w", err)
+	}
+	w := &worker{projections: models, mailing: mailing, components: postgres.NewComponentStates(c.pool), log: c.log}
 	if usage.productCode == "" {
 		c.log.Warn("no product code is configured: usage is not reported to AWS and agreements are not followed")
 		return w, nil
@@ -252,7 +260,7 @@ func (c *core) openWorker(mails *accounts.Mails, usage reportingConfig, metrics 
 // run works until ctx ends.
 func (w *worker) run(ctx context.Context) error {
 	tasks := []func(context.Context) error{w.projections.Run, w.mailing.Run, func(ctx context.Context) error {
-		return reportComponent(ctx, w.states, componentMails, w.mailing, w.log)
+		return reportComponent(ctx, w.components, componentMails, w.mailing, w.log)
 	}}
 	if w.reporting != nil {
 		tasks = append(tasks, w.reporting.run)

@@ -10,8 +10,18 @@ import (
 	"github.com/pas-ta/liveness/domain"
 )
 
+// The kinds of mails.
+const (
+	MailKindVerification    = "verification"
+	MailKindPasswordReset   = "password-reset"
+	MailKindActivated       = "account-active"
+	MailKindPasswordChanged = "password-changed"
+	MailKindKeyRegenerated  = "key-regenerated"
+)
+
 // message is what a mail says, before it is laid out for its reader.
 type message struct {
+	Kind       string
 	Subject    string
 	Paragraphs []string
 	Action     string // label of the button
@@ -21,6 +31,7 @@ type message struct {
 
 func verificationMessage(link string, expires time.Time) message {
 	return message{
+		Kind:    MailKindVerification,
 		Subject: "Verify your email address for the Liveness Detection API",
 		Paragraphs: []string{
 			"Thank you for subscribing to the Liveness Detection API. One step is left: verify this address and choose a password.",
@@ -36,8 +47,9 @@ func verificationMessage(link string, expires time.Time) message {
 
 func resetMessage(link string, expires time.Time) message {
 	return message{
+		Kind:       MailKindPasswordReset,
 		Subject:    "Reset your password for the Liveness Detection API",
-		Paragraphs: []string{"A new password was requested for your account. Choose one with the button below; you will be signed out everywhere else."},
+		Paragraphs: []string{"A new password was requested for your account. Choose one with the link below; you will be signed out everywhere else."},
 		Action:     "Choose a new password", Link: link,
 		Closing: []string{
 			"The link works once and expires on " + mailTime(expires) + ".",
@@ -48,6 +60,7 @@ func resetMessage(link string, expires time.Time) message {
 
 func activatedMessage(link string) message {
 	return message{
+		Kind:    MailKindActivated,
 		Subject: "Your Liveness Detection API account is active",
 		Paragraphs: []string{
 			"Your account is active and your Primary and Secondary API keys are issued. They were shown in full on the screen after you set your password.",
@@ -60,6 +73,7 @@ func activatedMessage(link string) message {
 
 func passwordChangedMessage(link string, at time.Time) message {
 	return message{
+		Kind:       MailKindPasswordChanged,
 		Subject:    "Your Liveness Detection API password was changed",
 		Paragraphs: []string{"The password of your account was changed on " + mailTime(at) + ". All other sessions were signed out.", "Was it you? Then there is nothing to do."},
 		Action:     "It was not me: reset the password", Link: link,
@@ -68,6 +82,7 @@ func passwordChangedMessage(link string, at time.Time) message {
 
 func keyRegeneratedMessage(link string, e domain.KeyRegenerated) message {
 	return message{
+		Kind:    MailKindKeyRegenerated,
 		Subject: fmt.Sprintf("Your %s API key was regenerated", e.Slot.Title()),
 		Paragraphs: []string{
 			fmt.Sprintf("The %s API key of your account was replaced on %s. The old key %s… is invalid from that moment; the new one begins with %s.",
@@ -93,7 +108,7 @@ func (m message) render(layout *template.Template, to Person, support string) (M
 	}{m, to.FirstName, support}); err != nil {
 		return Mail{}, fmt.Errorf("lay out mail: %w", err)
 	}
-	return Mail{To: to.Email, Subject: m.Subject, Text: m.text(to.FirstName, support), HTML: html.String()}, nil
+	return Mail{Kind: m.Kind, To: to.Email, Subject: m.Subject, Text: m.text(to.FirstName, support), HTML: html.String()}, nil
 }
 
 func (m message) text(firstName, support string) string {

@@ -68,11 +68,11 @@ func (m *Mails) HandleRecorded(ctx context.Context, recorded domain.Recorded) er
 	}
 	message, due := m.decide(account, recorded, m.commands.Now())
 	if !due {
-		return nil
+		return m.expired(ctx, recorded.ID)
 	}
 	person, err := DecryptPerson(ctx, m.commands.vault, customer, account.Person)
 	if errors.Is(err, ErrErased) {
-		return nil
+		return m.expired(ctx, recorded.ID)
 	}
 	if err != nil {
 		return fmt.Errorf("decrypt the addressee of a mail: %w", err)
@@ -81,9 +81,18 @@ func (m *Mails) HandleRecorded(ctx context.Context, recorded domain.Recorded) er
 	if err != nil {
 		return err
 	}
-	mail.ID = recorded.ID
+	mail.ID, mail.CustomerID = recorded.ID, customer
+	mail.Source = MailSource{EventID: recorded.ID, Stream: recorded.Stream, Revision: recorded.Revision}
 	if err := m.mailer.Send(ctx, mail); err != nil {
 		return fmt.Errorf("send mail for %s: %w", recorded.Event.EventType(), err)
+	}
+	return nil
+}
+
+// expired tells who keeps what becomes of mails that those of an event are not sent any more.
+func (m *Mails) expired(ctx context.Context, event uuid.UUID) error {
+	if register, ok := m.mailer.(MailRegister); ok {
+		return register.Expired(ctx, event)
 	}
 	return nil
 }

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/pas-ta/liveness/adapters/postgres"
+)
+
+// mailMetrics tells what became of mails, asked for at every scrape. All nodes say the same: it is kept in the database.
+type mailMetrics struct {
+	states *postgres.MailStates
+	log    *slog.Logger
+
+	mails, oldest, service *prometheus.Desc
+}
+
+func newMailMetrics(states *postgres.MailStates, log *slog.Logger) *mailMetrics {
+	return &mailMetrics{
+		states: states, log: log,
+		mails:   prometheus.NewDesc("liveness_mails", "Mails of the last 90 days by kind and state.", []string{"kind", "state"}, nil),
+		oldest:  prometheus.NewDesc("liveness_mails_oldest_waiting_seconds", "How long the oldest mail of a kind waits that is tried again.", []string{"kind"}, nil),
+		service: prometheus.NewDesc("liveness_mail_service_up", "1 while the mail service takes mails, 0 when it is out of reach or refuses us.", nil, nil),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (m *mailMetrics) Describe(to chan<- *prometheus.Desc) {
+	for _, desc := range []*prometheus.Desc{m.mails, m.oldest, m.service} {
+		to <- desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (m *mailMetrics) Collect(to chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	counts, err := m.states.Counts(ctx)
+	if err != nil {
+		m.log.Warn("mails cannot be counted", "error", err)
+		return
+	}
+	for _, c := range counts {
+		to <- prometheus.MustNewConstMetric(m.mails, prometheus.GaugeValue, float64(c.Count), c.Kind, string(c.State))
+		if c.State == postgres.MailWaiting {
+			to <- prometheus.MustNewConstMetric(m.oldest, prometheus.GaugeValue, c.Oldest.Seconds(), c.Kind)
+		}
+	}
+	up := 1.0
+	if m.states.CheckService(ctx) != nil {
+		up = 0
+	}
+	to <- prometheus.MustNewConstMetric(m.service, prometheus.GaugeValue, up)
+}
