@@ -15,6 +15,16 @@ type CheckLiveness struct {
 	Image     []byte
 	Format    string    // "jpeg" or "png"
 	StartedAt time.Time // when the image had arrived whole, for the latency that is reported
+	// Confirm returns why the caller may not call any more, or nil; nil instead of it confirms everybody. An upload takes minutes
+	// when it trickles in, and an image waits for its judge: by then the key may have been regenerated.
+	Confirm func(ctx context.Context) error
+}
+
+func (c CheckLiveness) confirm(ctx context.Context) error {
+	if c.Confirm == nil {
+		return nil
+	}
+	return c.Confirm(ctx)
 }
 
 // LivenessChecker judges images and counts what it judged.
@@ -36,8 +46,12 @@ func (c *LivenessChecker) Begin(ctx context.Context, owner KeyOwner, idempotency
 }
 
 // Check judges the image and counts the call. When it returns without an error the event is durable: no result leaves
-// without one. A repeated request gets the first answer and is not counted again.
+// without one. A repeated request gets the first answer and is not counted again. The caller is asked to be confirmed
+// before anything is judged or answered, and before the call is counted.
 func (c *LivenessChecker) Check(ctx context.Context, reservation *Reservation, cmd CheckLiveness) (domain.CheckCompleted, error) {
+	if err := cmd.confirm(ctx); err != nil {
+		return domain.CheckCompleted{}, err
+	}
 	digest := ""
 	if reservation.keyed {
 		digest = hex.EncodeToString(c.secret.MAC("request", []byte(cmd.Format), cmd.Image))
@@ -50,6 +64,9 @@ func (c *LivenessChecker) Check(ctx context.Context, reservation *Reservation, c
 		return domain.CheckCompleted{}, commands.Unavailable(err)
 	}
 	judgement.LatencyMS = c.now().Sub(cmd.StartedAt).Milliseconds()
+	if err := cmd.confirm(ctx); err != nil {
+		return domain.CheckCompleted{}, err
+	}
 	return reservation.Count(ctx, cmd.By, digest, judgement)
 }
 

@@ -101,7 +101,7 @@ func (a *API) judge(x *exchange, reservation *counting.Reservation, body checkbo
 	defer span.End()
 	return a.checks.Check(ctx, reservation, counting.CheckLiveness{
 		By:    commands.Origin{CommandID: uuid.New(), CorrelationID: x.id, Actor: domain.ActorAPIClient},
-		Image: body.Image, Format: body.Format, StartedAt: started,
+		Image: body.Image, Format: body.Format, StartedAt: started, Confirm: x.confirm,
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -295,6 +296,76 @@ func TestRegeneratedKeyIsDead(t *testing.T) {
 	f.want(f.check("2"), 200, "")
 	f.key = old
 	f.want(f.check("3"), 401, "invalid_api_key")
+}
+
+// uploadDuring runs something while the body is on its way.
+type uploadDuring struct {
+	io.Reader
+	once   sync.Once
+	happen func()
+}
+
+func (u *uploadDuring) Read(p []byte) (int, error) {
+	u.once.Do(u.happen)
+	return u.Reader.Read(p)
+}
+
+// A check is refused when what it was admitted on has ended before it is counted, however long its body or its judge took.
+func TestWhatEndsDuringACheckRefusesIt(t *testing.T) {
+	t.Parallel()
+	regenerate := func(f *fixture) {
+		f.regenerate()
+		f.clock.advance(commands.MaxStaleness) // the command has waited that long
+	}
+	for name, test := range map[string]struct {
+		happen func(*fixture)
+		code   string
+		status int
+	}{
+		"the key is regenerated": {regenerate, "invalid_api_key", 401},
+		"the subscription ends":  {func(f *fixture) { f.end(); f.clock.advance(commands.MaxStaleness) }, "subscription_inactive", 403},
+		"the last place is gone": {func(f *fixture) { f.limit(0, domain.OverageStop); f.clock.advance(commands.MaxStaleness) }, "quota_exceeded", 429},
+	} {
+		t.Run(name+" during the upload", func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t)
+			got := f.do(f.request(&uploadDuring{Reader: strings.NewReader(bodyOf("photo")), happen: func() { test.happen(f) }}))
+			f.want(got, test.status, test.code)
+			if known := got.Metadata.CustomerID != nil || got.Metadata.RemainingCalls != nil; known != (test.status != 401) {
+				t.Errorf("%s: who holds a dead key is told about its owner, or the owner is not", got.Raw)
+			}
+			if counted, judged := len(f.counted()), f.judge.calls.Load(); counted != 0 || test.status == 401 && judged != 0 {
+				t.Errorf("%d calls are counted and %d images judged, want none", counted, judged)
+			}
+		})
+		t.Run(name+" while the image is judged", func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t)
+			f.judge.does(func(context.Context, []byte, string) (domain.Judgement, error) {
+				test.happen(f)
+				return domain.Judgement{ValidFace: true}, nil
+			})
+			f.want(f.check("photo"), test.status, test.code)
+			if counted := len(f.counted()); counted != 0 {
+				t.Errorf("%d calls are counted, want none", counted)
+			}
+		})
+	}
+}
+
+func TestARegeneratedKeyGetsNoFirstAnswerAgain(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	send := func(body io.Reader) reply {
+		r := f.request(body)
+		r.Header.Set("Idempotency-Key", "order 17")
+		return f.do(r)
+	}
+	f.want(send(strings.NewReader(bodyOf("photo"))), 200, "")
+	f.want(send(&uploadDuring{Reader: strings.NewReader(bodyOf("photo")), happen: func() {
+		f.regenerate()
+		f.clock.advance(commands.MaxStaleness)
+	}}), 401, "invalid_api_key")
 }
 
 func TestLogHoldsNoSecrets(t *testing.T) {

@@ -214,6 +214,16 @@ func (x *exchange) authenticate() error {
 	return x.api.throttle.takeKey(owner)
 }
 
+// confirm returns whether the key that was sent still is its owner's. It costs a look into memory while what is known of the
+// key is fresh. A key that is dead by now is nobody's, so that its holder is not told how the owner stands.
+func (x *exchange) confirm(ctx context.Context) error {
+	_, err := x.api.keys.AuthenticateKey(ctx, x.request.Header.Get("X-API-Key"))
+	if errors.Is(err, domain.ErrInvalidAPIKey) {
+		x.known, x.quota = false, nil
+	}
+	return err
+}
+
 // isInternal returns whether an error is a fault of ours rather than a refusal.
 func isInternal(err error) bool {
 	return domain.KindOf(err) == "" && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
