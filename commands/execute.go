@@ -157,26 +157,44 @@ const appendKnownTimeout = 5 * time.Second
 
 // AppendUntilKnown repeats an append whose outcome is unknown until the store says what became of it. The repetition is
 // identical to the letter, so the store recognises it when the first one got through. What was never sent, because the
-// store is known to be down, is not repeated.
+// store is known to be down, is not repeated. It fails with ErrOutcomeUnknown when it gives up on an append that was sent;
+// after any other error nothing was appended.
 func AppendUntilKnown(ctx context.Context, store EventStore, stream string, expected int64, events []Proposed) (Appended, error) {
 	policy := backoff.NewExponentialBackOff()
 	policy.InitialInterval, policy.MaxInterval = 20*time.Millisecond, time.Second
-	sent := false
-	return backoff.Retry(ctx, func() (Appended, error) {
+	sent := false // and not answered
+	appended, err := backoff.Retry(ctx, func() (Appended, error) {
 		appended, err := store.Append(ctx, stream, expected, events)
 		down := errors.Is(err, ErrStoreDown)
+		sent = sent || errors.Is(err, ErrStoreUnavailable) && !down || isOver(err)
 		if err != nil && !errors.Is(err, ErrStoreUnavailable) || down && !sent {
 			return appended, backoff.Permanent(err)
 		}
-		sent = sent || !down
 		return appended, err
 	}, backoff.WithBackOff(policy), backoff.WithMaxElapsedTime(appendKnownTimeout))
+	if err != nil && sent && !errors.Is(err, ErrConflict) { // which also says that the first attempt did not get through
+		err = fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
+	}
+	return appended, err
 }
 
-// Unavailable tells the caller that a part of ours does not answer, unless the error already says what is wrong.
+// isOver returns whether a call was given up because its context has ended.
+func isOver(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// errPerhapsDone is what a caller is told whose command may have been carried out or not.
+var errPerhapsDone = domain.ErrUnavailable.Saying(
+	"Whether this was done is not known: the answer did not come in time. Look whether it was before you try again.")
+
+// Unavailable tells the caller that a part of ours does not answer, unless the error already says what is wrong, and that
+// the outcome is not known where that is so.
 func Unavailable(err error) error {
 	if err == nil || domain.KindOf(err) != "" || errors.Is(err, context.Canceled) {
 		return err
+	}
+	if errors.Is(err, ErrOutcomeUnknown) {
+		return errPerhapsDone.Because(err)
 	}
 	return domain.ErrUnavailable.Because(err)
 }

@@ -218,6 +218,17 @@ func TestUnavailable(t *testing.T) {
 	}
 }
 
+// Whoever may have been carried out is not told that nothing was done.
+func TestUnavailableOfAnUnknownOutcome(t *testing.T) {
+	t.Parallel()
+	for known, err := range map[bool]error{true: commands.ErrStoreUnavailable, false: fmt.Errorf("append: %w", commands.ErrOutcomeUnknown)} {
+		var refusal *domain.Error
+		if got := commands.Unavailable(err); !errors.As(got, &refusal) || !errors.Is(got, err) || (refusal.Message == "") != known || refusal.RetryAfter == 0 {
+			t.Errorf("%v: %v", err, got)
+		}
+	}
+}
+
 // What a store refuses to say is asked for again, and no answer is given in its place.
 func TestReadsThatFail(t *testing.T) {
 	t.Parallel()
@@ -243,7 +254,7 @@ func TestAppendThatStaysUnknown(t *testing.T) {
 		began := time.Now()
 		_, err := commands.AppendUntilKnown(t.Context(), store, stream, commands.NoStream, []commands.Proposed{{ID: uuid.New(), Event: ping()}})
 		took := time.Since(began)
-		if !errors.Is(err, commands.ErrStoreUnavailable) || took < 3*time.Second || took > 6*time.Second || store.Appends.Load() < 8 {
+		if !errors.Is(err, commands.ErrStoreUnavailable) || !errors.Is(err, commands.ErrOutcomeUnknown) || took < 3*time.Second || took > 6*time.Second || store.Appends.Load() < 8 {
 			t.Errorf("after %s and %d attempts: %v", took, store.Appends.Load(), err)
 		}
 	})

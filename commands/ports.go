@@ -51,6 +51,8 @@ var (
 	ErrStoreUnavailable = errors.New("event store is not available")
 	// ErrStoreDown is ErrStoreUnavailable of a store that is known not to answer, so that nothing was sent to it.
 	ErrStoreDown = fmt.Errorf("%w: it is known to be down", ErrStoreUnavailable)
+	// ErrOutcomeUnknown says that an append was sent, and that nobody has learned whether its events stand in the log.
+	ErrOutcomeUnknown = errors.New("whether the events were appended is not known")
 )
 
 // ConflictError is an ErrConflict that knows how far the stream has come.

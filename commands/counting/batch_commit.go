@@ -97,7 +97,7 @@ func (b *batcher) commit(batch []*countRequest) {
 	ctx, cancel := context.WithTimeout(b.counter.ctx, timeout)
 	defer cancel()
 	if err := b.lockState(ctx); err != nil {
-		answerAll(batch, commands.Unavailable(err))
+		answerAll(batch, err)
 		return
 	}
 	defer b.unlockState()
@@ -122,7 +122,7 @@ func (b *batcher) commit(batch []*countRequest) {
 	b.mu.Lock()
 	b.stale = true
 	b.mu.Unlock()
-	answerAll(batch, commands.Unavailable(err))
+	answerAll(batch, err)
 }
 
 // catchUp brings the state to where the batch can be decided on. The subscription may be MaxStaleness old, which
@@ -259,7 +259,7 @@ func (b *batcher) adopt(ctx context.Context, stream string, counted []countedReq
 		return b.usageRevision + int64(len(page)), err
 	})
 	if err != nil {
-		return fmt.Errorf("read back %d checks of %s: %w", len(counted), stream, err)
+		return fmt.Errorf("%w: read back %d checks of %s: %w", commands.ErrOutcomeUnknown, len(counted), stream, err)
 	}
 	for i, recorded := range page {
 		completed, ok := recorded.Event.(domain.CheckCompleted)
@@ -279,8 +279,24 @@ func requestsOf(counted []countedRequest) []*countRequest {
 	return requests
 }
 
+// What a caller is told whose call may be counted or not.
+var (
+	errPerhapsCounted = domain.ErrUnavailable.Saying("Whether the call was counted is not known: the service did not learn it in time. " +
+		"Sent again, it may be counted twice. Send an Idempotency-Key with every check: then a repetition is not counted again.")
+	errPerhapsCountedUnderKey = domain.ErrUnavailable.Saying("Whether the call was counted is not known: the service did not learn it in time. " +
+		"Send it again with the same Idempotency-Key, as Retry-After says: it is counted once, and a call that was counted gets its answer.")
+)
+
+// answerAll tells that requests could not be counted, or that nobody knows whether they were.
 func answerAll(requests []*countRequest, err error) {
 	for _, request := range requests {
-		request.done <- countOutcome{err: err}
+		outcome := countOutcome{err: commands.Unavailable(err)}
+		if errors.Is(err, commands.ErrOutcomeUnknown) {
+			outcome.err = errPerhapsCounted.Because(err)
+			if request.reservation.keyed {
+				outcome.err = errPerhapsCountedUnderKey.Because(err)
+			}
+		}
+		request.done <- outcome
 	}
 }

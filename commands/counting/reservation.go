@@ -20,6 +20,7 @@ type Reservation struct {
 	prior   *domain.CheckCompleted // the request was counted before; guarded by batcher.mu
 	ended   chan struct{}          // closed by Release; a duplicate waits for it
 	held    bool                   // a place below the limit is reserved; guarded by batcher.mu
+	handed  bool                   // over to be counted
 }
 
 // Begin admits a request before its image is read: it refuses when the subscription serves no calls, or when the limit is
@@ -82,6 +83,7 @@ var errStale = errors.New("usage is not loaded")
 // Count makes the judgement a counted call and returns once that is durable.
 func (r *Reservation) Count(ctx context.Context, by commands.Origin, digest string, judgement domain.Judgement) (domain.CheckCompleted, error) {
 	b := r.batcher
+	r.handed = true
 	request := &countRequest{
 		reservation: r, by: by, done: make(chan countOutcome, 1), handedOver: time.Now(),
 		check: domain.Check{ID: r.checkID, KeySlot: r.owner.Slot, Judgement: judgement, At: b.counter.now()},
@@ -109,6 +111,10 @@ func (r *Reservation) Count(ctx context.Context, by commands.Origin, digest stri
 	outcome := <-request.done
 	return outcome.event, outcome.err
 }
+
+// HandedOver returns whether the call was handed over to be counted: only before that it is certain, whatever happens, that
+// it is not.
+func (r *Reservation) HandedOver() bool { return r.handed }
 
 // Release gives the place back and lets a duplicate of the request go on. It may be called once.
 func (r *Reservation) Release() {

@@ -50,6 +50,7 @@ func (a *API) check(x *exchange) (answer, error) {
 		return nil, err
 	}
 	defer reservation.Release()
+	x.reservation = reservation
 	body, err := a.readBody(x)
 	if err != nil {
 		return nil, err

@@ -33,6 +33,8 @@ type exchange struct {
 	keyPrefix string // the part of the key that may be seen
 	quota     *quota // nil when not known
 
+	reservation *counting.Reservation // of a check that was admitted
+
 	status int
 	code   string // of the refusal, "" on success
 	failed error  // why it was refused, for the log
@@ -120,6 +122,9 @@ func (x *exchange) run(work handler) (data answer, err error) {
 func (x *exchange) refuse(err error) {
 	x.failed = err
 	p := problem.Of(err).In(words)
+	if p.Code == problem.CodeInternal && x.reservation != nil && x.reservation.HandedOver() {
+		p.Message = perhapsCounted
+	}
 	if x.known && x.quota == nil {
 		x.quota = x.findQuota()
 	}

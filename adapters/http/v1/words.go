@@ -25,3 +25,7 @@ var words = problem.Words{
 		"contact support with the X-Request-Id of this answer.",
 	problem.CodeClientClosedRequest: "The request was cancelled.",
 }
+
+// perhapsCounted is what is said of a fault of ours behind the point up to which it is certain that nothing was counted.
+const perhapsCounted = "The service failed to answer, and whether the request was counted is not known. " +
+	"Send it again with the same Idempotency-Key, if it had one; if it fails again, contact support with the X-Request-Id of this answer."

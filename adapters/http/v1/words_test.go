@@ -7,9 +7,13 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 
+	v1 "github.com/pas-ta/liveness/adapters/http/v1"
+	"github.com/pas-ta/liveness/commands/counting"
+	"github.com/pas-ta/liveness/commands/memorystore"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -38,5 +42,57 @@ func TestWordsOfTheAPI(t *testing.T) {
 	}
 	if diff := cmp.Diff(string(want), got.String()); diff != "" {
 		t.Errorf("refusals (-want +got):\n%s", diff)
+	}
+}
+
+// "It was not counted" is only said when it is known.
+func TestAnUnknownOutcomeIsSaidToBeOne(t *testing.T) {
+	t.Parallel()
+	for name, key := range map[string]string{"with an Idempotency-Key": "k", "without one": ""} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f := newFixture(t)
+				f.store.Inject(func(operation memorystore.Operation) memorystore.Fault {
+					if operation.Kind == memorystore.Append {
+						return memorystore.UnavailableAfter
+					}
+					return memorystore.None
+				})
+				r := f.request(strings.NewReader(bodyOf("photo")))
+				if key != "" {
+					r.Header.Set("Idempotency-Key", key)
+				}
+				got := f.do(r)
+				f.want(got, 503, "service_unavailable")
+				if said := got.Error.Message; strings.Contains(said, "was not counted") || !strings.Contains(said, "not known") ||
+					!strings.Contains(said, "Idempotency-Key") || got.Header.Get("Retry-After") == "" {
+					t.Errorf("of a call that is counted it is said: %q, Retry-After %q", said, got.Header.Get("Retry-After"))
+				}
+				if n := len(f.counted()); n != 1 {
+					t.Errorf("%d calls are counted, want 1", n)
+				}
+			})
+		})
+	}
+}
+
+// faultyChecker fails behind the point where the call was counted.
+type faultyChecker struct{ v1.Checker }
+
+func (c faultyChecker) Check(ctx context.Context, reservation *counting.Reservation, cmd counting.CheckLiveness) (domain.CheckCompleted, error) {
+	if _, err := c.Checker.Check(ctx, reservation, cmd); err != nil {
+		return domain.CheckCompleted{}, err
+	}
+	panic("a fault")
+}
+
+func TestAFaultBehindTheCountSaysNothingWrong(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, func(c *v1.Config) { c.Checks = faultyChecker{c.Checks} })
+	got := f.check("photo")
+	f.want(got, 500, "internal_error")
+	if said := got.Error.Message; strings.Contains(said, "was not counted") || !strings.Contains(said, "not known") || len(f.counted()) != 1 {
+		t.Errorf("of a call that is counted it is said: %q", said)
 	}
 }
