@@ -162,7 +162,7 @@ func (b *batcher) catchUp(ctx context.Context, batch []*countRequest, lost error
 func (b *batcher) forget() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.quota, b.loaded = Quota{}, false
+	b.quota, b.loaded, b.keys = Quota{}, false, map[domain.Month]*monthKeys{}
 	b.subRevision, b.subAsked, b.usageRevision = commands.NoStream, time.Time{}, commands.NoStream
 }
 

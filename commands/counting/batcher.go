@@ -34,12 +34,13 @@ type batcher struct {
 	flushing bool
 	joined   chan struct{}              // has an element when enough has come to wait
 	inFlight map[uuid.UUID]*Reservation // checks with an Idempotency-Key that are under way here
+	keys     map[domain.Month]*monthKeys
 }
 
 func newBatcher(c *UsageCounter, id uuid.UUID) *batcher {
 	return &batcher{
 		counter: c, id: id, stateLock: make(chan struct{}, 1), joined: make(chan struct{}, 1), subRevision: commands.NoStream, usageRevision: commands.NoStream,
-		inFlight: map[uuid.UUID]*Reservation{},
+		inFlight: map[uuid.UUID]*Reservation{}, keys: map[domain.Month]*monthKeys{},
 	}
 }
 

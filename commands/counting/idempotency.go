@@ -2,7 +2,10 @@ package counting
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -26,13 +29,13 @@ func (r *Reservation) claimKey(ctx context.Context) error {
 		select {
 		case <-first.ended:
 		case <-ctx.Done():
-			return commands.Unavailable(ctx.Err())
+			return keyUnknown(ctx.Err())
 		}
 	}
 	prior, err := b.findPrior(ctx, r.checkID)
 	if err != nil {
 		r.forgetKey()
-		return commands.Unavailable(err)
+		return keyUnknown(err)
 	}
 	b.mu.Lock()
 	if r.prior == nil {
@@ -40,6 +43,18 @@ func (r *Reservation) claimKey(ctx context.Context) error {
 	}
 	b.mu.Unlock()
 	return nil
+}
+
+var errKeyUnknown = domain.ErrUnavailable.Saying("Whether an earlier request with this Idempotency-Key was counted cannot be told now; " +
+	"this one was not. Send it again with the same key, as Retry-After says.")
+
+// keyUnknown tells the caller that it cannot be found out now whether an Idempotency-Key was used before.
+func keyUnknown(err error) error {
+	unavailable := commands.Unavailable(err)
+	if errors.Is(unavailable, domain.ErrUnavailable) {
+		return errKeyUnknown.Because(err)
+	}
+	return unavailable
 }
 
 func (r *Reservation) forgetKey() {
@@ -88,7 +103,7 @@ func (b *batcher) findPriors(ctx context.Context) error {
 }
 
 // findPrior looks for a check that was counted under id and still stands for its key: in the index as far as it has come,
-// and in the log from there on.
+// and from there on in what is known of the log.
 func (b *batcher) findPrior(ctx context.Context, id uuid.UUID) (*domain.CheckCompleted, error) {
 	now := b.counter.now()
 	for _, month := range domain.IdempotencyMonths(now) {
@@ -101,36 +116,41 @@ func (b *batcher) findPrior(ctx context.Context, id uuid.UUID) (*domain.CheckCom
 }
 
 func (b *batcher) findInMonth(ctx context.Context, month domain.Month, id uuid.UUID) (*domain.CheckCompleted, error) {
-	ordinal, found, indexed, err := b.counter.index.FindCheck(ctx, b.id, month, id)
+	ordinal, _, indexed, err := b.counter.index.FindCheck(ctx, b.id, month, id)
 	if err != nil {
 		return nil, err
 	}
-	store, stream := b.counter.store, domain.UsageStream(b.id, month)
-	var newest *domain.CheckCompleted
-	if found {
-		// An ordinal is the revision plus one: the stream holds nothing but counted calls.
-		page, err := store.Read(ctx, stream, uint64(ordinal-1), 1)
-		if err != nil {
-			return nil, err
-		}
-		for _, recorded := range page {
-			if completed, ok := recorded.Event.(domain.CheckCompleted); ok && completed.CheckID == id {
-				newest = &completed
-			}
+	keys := b.keysOf(month)
+	later, err := keys.find(ctx, indexed, id)
+	if err != nil {
+		return nil, err
+	}
+	if ordinal = max(ordinal, later); ordinal == 0 {
+		return nil, nil
+	}
+	// An ordinal is the revision plus one: the stream holds nothing but counted calls.
+	page, err := b.counter.store.Read(ctx, keys.stream, uint64(ordinal-1), 1)
+	if err != nil {
+		return nil, err
+	}
+	for _, recorded := range page {
+		if completed, ok := recorded.Event.(domain.CheckCompleted); ok && completed.CheckID == id {
+			return &completed, nil
 		}
 	}
-	for from := uint64(indexed); ; from += commands.PageSize {
-		page, err := store.Read(ctx, stream, from, commands.PageSize)
-		if err != nil {
-			return nil, err
-		}
-		for _, recorded := range page {
-			if completed, ok := recorded.Event.(domain.CheckCompleted); ok && completed.CheckID == id {
-				newest = &completed
-			}
-		}
-		if len(page) < commands.PageSize {
-			return newest, nil
-		}
+	return nil, nil
+}
+
+// keysOf returns what is known of a month's Idempotency-Keys. Of older months than may be asked for nothing is kept.
+func (b *batcher) keysOf(month domain.Month) *monthKeys {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	keys := b.keys[month]
+	if keys == nil {
+		wanted := domain.IdempotencyMonths(b.counter.now())
+		maps.DeleteFunc(b.keys, func(m domain.Month, _ *monthKeys) bool { return !slices.Contains(wanted, m) })
+		keys = newMonthKeys(b.counter.store, domain.UsageStream(b.id, month), b.counter.now)
+		b.keys[month] = keys
 	}
+	return keys
 }

@@ -3,6 +3,7 @@ package counting_test
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -36,7 +37,7 @@ func newUsageFixture(t tester, limit int64, beyond domain.OveragePolicy) *usageF
 	t.Helper()
 	f := &usageFixture{t: t, clock: commandstest.NewClock(time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC))}
 	f.store = memorystore.New(f.clock.Now)
-	f.index = &logIndex{store: f.store}
+	f.index = &logIndex{store: f.store, seen: map[string][]uuid.UUID{}}
 	f.owner = f.subscription(limit, beyond)
 	return f
 }
@@ -90,24 +91,45 @@ func (f *usageFixture) newCounter(store commands.EventStore) *counting.UsageCoun
 
 // logIndex finds checks in the log itself, except for those of the last few ordinals that it has not seen yet.
 type logIndex struct {
-	store *memorystore.Store
-	lag   int64
+	store  *memorystore.Store
+	lag    int64
+	behind func() int64 // instead of lag, unless it is nil
+
+	mu   sync.Mutex
+	seen map[string][]uuid.UUID // by stream, in its order
 }
 
 func (i *logIndex) FindCheck(
 	ctx context.Context, subscription uuid.UUID, month domain.Month, check uuid.UUID,
 ) (ordinal int64, found bool, indexed int64, err error) {
-	page, err := i.store.Read(ctx, domain.UsageStream(subscription, month), 0, 1<<20)
+	ids, err := i.ids(ctx, domain.UsageStream(subscription, month))
 	if err != nil {
 		return 0, false, 0, err
 	}
-	indexed = max(0, int64(len(page))-i.lag)
-	for _, recorded := range page[:indexed] {
-		if completed, ok := recorded.Event.(domain.CheckCompleted); ok && completed.CheckID == check {
-			ordinal, found = completed.Ordinal, true
+	lag := i.lag
+	if i.behind != nil {
+		lag = i.behind()
+	}
+	indexed = max(0, int64(len(ids))-lag)
+	for n, id := range ids[:indexed] {
+		if id == check {
+			ordinal, found = int64(n+1), true
 		}
 	}
 	return ordinal, found, indexed, nil
+}
+
+func (i *logIndex) ids(ctx context.Context, stream string) ([]uuid.UUID, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	page, err := i.store.Read(ctx, stream, uint64(len(i.seen[stream])), 1<<20)
+	if err != nil {
+		return nil, err
+	}
+	for _, recorded := range page {
+		i.seen[stream] = append(i.seen[stream], recorded.Event.(domain.CheckCompleted).CheckID)
+	}
+	return i.seen[stream], nil
 }
 
 var by = commands.Origin{Actor: domain.ActorAPIClient}
@@ -123,8 +145,13 @@ func (f *usageFixture) check(counter *counting.UsageCounter, key string, likelih
 	return count(reservation, likelihood)
 }
 
+// digestOf is the digest of the photo that a likelihood stands for.
+func digestOf(likelihood float64) string {
+	return "digest of " + time.Duration(likelihood*1e9).String()
+}
+
 func count(reservation *counting.Reservation, likelihood float64) (domain.CheckCompleted, error) {
-	digest := "digest of " + time.Duration(likelihood*1e9).String()
+	digest := digestOf(likelihood)
 	if event, found, err := reservation.Prior(digest); found || err != nil {
 		return event, err
 	}
