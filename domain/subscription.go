@@ -76,7 +76,9 @@ type PlanChanged struct {
 type OverageSwitched struct {
 	SubscriptionID uuid.UUID     `json:"subscriptionId"`
 	From           OveragePolicy `json:"from"`
+	FromCeiling    int64         `json:"fromCeiling,omitempty"`
 	To             OveragePolicy `json:"to"`
+	Ceiling        int64         `json:"ceiling,omitempty"` // most calls beyond the plan with "continue"; 0 for no end
 	SwitchedAt     time.Time     `json:"switchedAt"`
 }
 
@@ -147,6 +149,7 @@ type Subscription struct {
 	Plan        PlanID
 	Limit       int64
 	Overage     OveragePolicy
+	Ceiling     int64 // most calls beyond the plan in a month with OverageContinue; 0 for no end
 	StartedAt   time.Time
 	ExpiresAt   time.Time
 	EndedAt     time.Time
@@ -163,7 +166,7 @@ func (s Subscription) Fold(event Event) Subscription {
 	case PlanChanged:
 		s.Plan, s.Limit = e.Plan, e.Limit
 	case OverageSwitched:
-		s.Overage = e.To
+		s.Overage, s.Ceiling = e.To, e.Ceiling
 	case AgreementLinked:
 		s.Marketplace.AgreementID = e.AgreementID
 	case UnsubscribeRequested:
@@ -204,18 +207,39 @@ func (s Subscription) LinkAgreement(agreementID string, at time.Time) []Event {
 	return []Event{AgreementLinked{SubscriptionID: s.ID, AgreementID: agreementID, LinkedAt: at.UTC()}}
 }
 
-// SwitchOverage chooses what happens beyond the limit.
-func (s Subscription) SwitchOverage(to OveragePolicy, at time.Time) ([]Event, error) {
-	if to != OverageContinue && to != OverageStop {
+// MostCalls returns how many calls are counted in a month at most; false when there is no end. A ceiling counts from the plan's
+// limit as it is now, also after the plan has changed.
+func (s Subscription) MostCalls() (calls int64, bounded bool) {
+	if s.Overage == OverageStop {
+		return s.Limit, true
+	}
+	return s.Limit + s.Ceiling, s.Ceiling > 0
+}
+
+// MaxCeiling is the highest ceiling of calls beyond the plan.
+const MaxCeiling = 1_000_000_000
+
+// SwitchOverage chooses what happens beyond the limit. A ceiling, nil for none, is how many calls beyond it are served.
+func (s Subscription) SwitchOverage(to OveragePolicy, ceiling *int64, at time.Time) ([]Event, error) {
+	switched := OverageSwitched{SubscriptionID: s.ID, From: s.Overage, FromCeiling: s.Ceiling, To: to, SwitchedAt: at.UTC()}
+	switch {
+	case to != OverageContinue && to != OverageStop:
 		return nil, Invalid("overage", "The over-limit behaviour is either \"continue\" or \"stop\".")
+	case ceiling == nil:
+	case to == OverageStop:
+		return nil, Invalid("ceiling", "With \"stop\" no call beyond the plan is served, so there is no ceiling.")
+	case *ceiling < 1 || *ceiling > MaxCeiling:
+		return nil, Invalid("ceiling", "The ceiling is a number of calls from 1 to %d; choose \"stop\" to serve none beyond the plan.", MaxCeiling)
+	default:
+		switched.Ceiling = *ceiling
 	}
 	if !s.Serves() {
 		return nil, ErrSubscriptionInactive
 	}
-	if to == s.Overage {
+	if switched.To == s.Overage && switched.Ceiling == s.Ceiling {
 		return nil, nil
 	}
-	return []Event{OverageSwitched{SubscriptionID: s.ID, From: s.Overage, To: to, SwitchedAt: at.UTC()}}, nil
+	return []Event{switched}, nil
 }
 
 // RequestUnsubscribe notes that the buyer has cancelled.

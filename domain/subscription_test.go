@@ -23,8 +23,16 @@ func TestSubscription(t *testing.T) {
 	follow := func(e domain.Entitlement) func(state) ([]domain.Event, error) {
 		return recorded(func(s state) []domain.Event { return s.FollowEntitlement(e, noon) })
 	}
-	switchTo := func(to domain.OveragePolicy) func(state) ([]domain.Event, error) {
-		return func(s state) ([]domain.Event, error) { return s.SwitchOverage(to, noon) }
+	switchTo := func(to domain.OveragePolicy, ceiling ...int64) func(state) ([]domain.Event, error) {
+		return func(s state) ([]domain.Event, error) {
+			if len(ceiling) > 0 {
+				return s.SwitchOverage(to, &ceiling[0], noon)
+			}
+			return s.SwitchOverage(to, nil, noon)
+		}
+	}
+	bounded := func(ceiling int64) domain.OverageSwitched {
+		return domain.OverageSwitched{SubscriptionID: subscription, From: domain.OverageContinue, To: domain.OverageContinue, Ceiling: ceiling, SwitchedAt: noon}
 	}
 	link := recorded(func(s state) []domain.Event { return s.LinkAgreement("agmt-1", noon) })
 	unsubscribe := recorded(func(s state) []domain.Event { return s.RequestUnsubscribe(noon) })
@@ -45,6 +53,25 @@ func TestSubscription(t *testing.T) {
 		{name: "does not revive what has ended", given: []domain.Event{started, ended}, when: follow(bigger)},
 		{name: "switches to stop", given: []domain.Event{started}, when: switchTo(domain.OverageStop), then: []domain.Event{stopped}},
 		{name: "is quiet about the same switch", given: []domain.Event{started, stopped}, when: switchTo(domain.OverageStop)},
+		{name: "goes on up to a ceiling", given: []domain.Event{started}, when: switchTo(domain.OverageContinue, 1), then: []domain.Event{bounded(1)}},
+		{name: "goes on up to the highest ceiling", given: []domain.Event{started}, when: switchTo(domain.OverageContinue, domain.MaxCeiling),
+			then: []domain.Event{bounded(domain.MaxCeiling)}},
+		{name: "raises a ceiling", given: []domain.Event{started, bounded(1)}, when: switchTo(domain.OverageContinue, 2), then: []domain.Event{
+			domain.OverageSwitched{SubscriptionID: subscription, From: domain.OverageContinue, FromCeiling: 1, To: domain.OverageContinue, Ceiling: 2, SwitchedAt: noon}}},
+		{name: "is quiet about the same ceiling", given: []domain.Event{started, bounded(2)}, when: switchTo(domain.OverageContinue, 2)},
+		{name: "removes a ceiling", given: []domain.Event{started, bounded(2)}, when: switchTo(domain.OverageContinue), then: []domain.Event{
+			domain.OverageSwitched{SubscriptionID: subscription, From: domain.OverageContinue, FromCeiling: 2, To: domain.OverageContinue, SwitchedAt: noon}}},
+		{name: "stops instead of a ceiling", given: []domain.Event{started, bounded(2)}, when: switchTo(domain.OverageStop), then: []domain.Event{
+			domain.OverageSwitched{SubscriptionID: subscription, From: domain.OverageContinue, FromCeiling: 2, To: domain.OverageStop, SwitchedAt: noon}}},
+		{name: "goes on up to a ceiling instead of stopping", given: []domain.Event{started, stopped}, when: switchTo(domain.OverageContinue, 2), then: []domain.Event{
+			domain.OverageSwitched{SubscriptionID: subscription, From: domain.OverageStop, To: domain.OverageContinue, Ceiling: 2, SwitchedAt: noon}}},
+		{name: "forgets the ceiling with stop", given: []domain.Event{started, bounded(2), stopped}, when: switchTo(domain.OverageContinue), then: []domain.Event{
+			domain.OverageSwitched{SubscriptionID: subscription, From: domain.OverageStop, To: domain.OverageContinue, SwitchedAt: noon}}},
+		{name: "knows no ceiling of none", given: []domain.Event{started}, when: switchTo(domain.OverageContinue, 0), refused: domain.Invalid("ceiling", "")},
+		{name: "knows no ceiling below", given: []domain.Event{started}, when: switchTo(domain.OverageContinue, -1), refused: domain.Invalid("ceiling", "")},
+		{name: "knows no higher ceiling", given: []domain.Event{started}, when: switchTo(domain.OverageContinue, domain.MaxCeiling+1), refused: domain.Invalid("ceiling", "")},
+		{name: "has no ceiling with stop", given: []domain.Event{started}, when: switchTo(domain.OverageStop, 5), refused: domain.Invalid("ceiling", "")},
+		{name: "knows two settings with a ceiling too", given: []domain.Event{started}, when: switchTo("maybe", 5), refused: domain.Invalid("overage", "")},
 		{name: "knows two settings", given: []domain.Event{started}, when: switchTo("maybe"), refused: domain.ErrInvalidRequest},
 		{name: "switches nothing after the end", given: []domain.Event{started, ended}, when: switchTo(domain.OverageStop), refused: domain.ErrSubscriptionInactive},
 		{name: "links its agreement", given: []domain.Event{started}, when: link, then: []domain.Event{
@@ -59,6 +86,26 @@ func TestSubscription(t *testing.T) {
 		{name: "ends once", given: []domain.Event{started, ended}, when: end},
 		{name: "never ends what never started", when: end},
 	})
+}
+
+// What was written without a ceiling stays the same to the letter; what has one says so.
+func TestASwitchIsWrittenAsBeforeUnlessItHasACeiling(t *testing.T) {
+	t.Parallel()
+	registry := domain.NewRegistry()
+	for want, event := range map[string]domain.OverageSwitched{
+		`{"subscriptionId":"00000000-0000-0000-0000-000000000001","from":"stop","to":"continue","switchedAt":"2026-11-22T12:00:00Z"}`: {
+			SubscriptionID: id(1), From: domain.OverageStop, To: domain.OverageContinue, SwitchedAt: noon},
+		`{"subscriptionId":"00000000-0000-0000-0000-000000000001","from":"continue","fromCeiling":7,"to":"continue","ceiling":9,"switchedAt":"2026-11-22T12:00:00Z"}`: {
+			SubscriptionID: id(1), From: domain.OverageContinue, FromCeiling: 7, To: domain.OverageContinue, Ceiling: 9, SwitchedAt: noon},
+	} {
+		data, version, err := registry.Encode(event)
+		if err != nil || string(data) != want || version != 1 {
+			t.Errorf("version %d, %v:\n%s\nwant\n%s", version, err, data, want)
+		}
+		if got, err := registry.Decode(event.EventType(), version, data); err != nil || got != domain.Event(event) {
+			t.Errorf("%+v, %v", got, err)
+		}
+	}
 }
 
 func TestLicenceNamesOneSubscriptionHoweverWritten(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 // Rules of a month's usage:
 //  1. One CheckCompleted per counted call, nothing else in the stream: the count is its length.
 //  2. A call whose ordinal is within the plan's limit is included, one beyond it is overage.
-//  3. With "stop" the call beyond the limit is refused; with "continue" none is.
+//  3. With "stop" the call beyond the limit is refused; with "continue" none is, or with a ceiling the one beyond limit and ceiling.
 //  4. Every event carries the totals up to and including itself, so the last one restores the state.
 
 // BillingClass says whether a counted call is part of the plan.
@@ -86,10 +86,15 @@ func (u UsageMonth) Admit(s Subscription, pending int64) error {
 	if !s.Serves() {
 		return ErrSubscriptionInactive
 	}
-	if s.Overage == OverageStop && u.Counted()+pending >= s.Limit {
-		return ErrQuotaExceeded
+	most, bounded := s.MostCalls()
+	switch {
+	case !bounded || u.Counted()+pending < most:
+		return nil
+	case s.Ceiling > 0:
+		return ErrQuotaExceeded.Saying("The ceiling of %d calls beyond the plan's %d is reached. "+
+			"Raise it on the console's Plan screen or wait for the next month (UTC).", s.Ceiling, s.Limit)
 	}
-	return nil
+	return ErrQuotaExceeded
 }
 
 // Count decides on one call: the event that counts it, or why it is refused.

@@ -2,6 +2,7 @@ package domain_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/pas-ta/liveness/domain"
@@ -26,6 +27,12 @@ func TestUsageCountsAndClassifies(t *testing.T) {
 		{name: "first call beyond", included: 2, subscription: active, billing: domain.BillingOverage, ordinal: 3, past: 1},
 		{name: "last call of the plan with stop", included: 1, subscription: with(func(s *domain.Subscription) { s.Overage = domain.OverageStop }), billing: domain.BillingIncluded, ordinal: 2},
 		{name: "beyond with stop", included: 2, subscription: with(func(s *domain.Subscription) { s.Overage = domain.OverageStop }), refused: domain.ErrQuotaExceeded},
+		{name: "last call below the ceiling", included: 2, over: 2, subscription: with(func(s *domain.Subscription) { s.Ceiling = 3 }), billing: domain.BillingOverage, ordinal: 5, past: 3},
+		{name: "beyond the ceiling", included: 2, over: 3, subscription: with(func(s *domain.Subscription) { s.Ceiling = 3 }), refused: domain.ErrQuotaExceeded},
+		{name: "a ceiling counts from the new plan", included: 2, over: 3, subscription: with(func(s *domain.Subscription) { s.Limit, s.Ceiling = 4, 3 }),
+			billing: domain.BillingOverage, ordinal: 6, past: 2},
+		{name: "a ceiling counts from a smaller plan", included: 4, subscription: with(func(s *domain.Subscription) { s.Limit, s.Ceiling = 1, 3 }), refused: domain.ErrQuotaExceeded},
+		{name: "ended below the ceiling", subscription: with(func(s *domain.Subscription) { s.Status, s.Ceiling = domain.StatusEnded, 3 }), refused: domain.ErrSubscriptionInactive},
 		{name: "after an upgrade", included: 2, over: 3, subscription: with(func(s *domain.Subscription) { s.Limit = 10 }), billing: domain.BillingIncluded, ordinal: 6, remaining: 4},
 		{name: "after a downgrade", included: 5, subscription: active, billing: domain.BillingOverage, ordinal: 6, past: 4},
 		{name: "cancelled but not ended", subscription: with(func(s *domain.Subscription) { s.Status = domain.StatusEnding }), billing: domain.BillingIncluded, ordinal: 1, remaining: 1},
@@ -60,6 +67,23 @@ func TestStopCountsThoseUnderWay(t *testing.T) {
 	}
 	if err := u.Admit(s, 2); !errors.Is(err, domain.ErrQuotaExceeded) {
 		t.Errorf("one counted, two under way, limit 3: got %v", err)
+	}
+}
+
+func TestACeilingCountsThoseUnderWay(t *testing.T) {
+	t.Parallel()
+	s := domain.Subscription{Status: domain.StatusActive, Limit: 1, Overage: domain.OverageContinue, Ceiling: 2}
+	u := domain.UsageMonth{Included: 1}
+	if err := u.Admit(s, 1); err != nil {
+		t.Errorf("one counted, one under way, limit 1 and ceiling 2: %v", err)
+	}
+	err := u.Admit(s, 2)
+	if refused := (*domain.Error)(nil); !errors.Is(err, domain.ErrQuotaExceeded) || !errors.As(err, &refused) || !strings.Contains(refused.Message, "ceiling of 2") {
+		t.Errorf("one counted, two under way, limit 1 and ceiling 2: got %v", err)
+	}
+	s.Overage, s.Ceiling = domain.OverageStop, 0
+	if err := u.Admit(s, 0); !errors.As(err, new(*domain.Error)) || err.(*domain.Error).Message != "" { //nolint:errorlint // asserted just before
+		t.Errorf("with stop: %v, want the words of whoever answers", err)
 	}
 }
 

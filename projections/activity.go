@@ -48,6 +48,7 @@ type ActivityDetail struct {
 	FromPlan  domain.PlanID        `json:"fromPlan,omitempty"`
 	FromLimit int64                `json:"fromLimit,omitempty"`
 	Overage   domain.OveragePolicy `json:"overage,omitempty"`
+	Ceiling   int64                `json:"ceiling,omitempty"`
 	Slot      domain.KeySlot       `json:"slot,omitempty"`
 	Prefix    string               `json:"prefix,omitempty"`
 	OldPrefix string               `json:"oldPrefix,omitempty"`
@@ -71,7 +72,7 @@ func addActivity(s *statements, r domain.Recorded) {
 	case domain.PlanChanged:
 		add(of(e.SubscriptionID), e.ChangedAt, ActivityDetail{Plan: e.Plan, Limit: e.Limit, FromPlan: e.FromPlan, FromLimit: e.FromLimit})
 	case domain.OverageSwitched:
-		add(of(e.SubscriptionID), e.SwitchedAt, ActivityDetail{Overage: e.To})
+		add(of(e.SubscriptionID), e.SwitchedAt, ActivityDetail{Overage: e.To, Ceiling: e.Ceiling})
 	case domain.AgreementLinked:
 		add(of(e.SubscriptionID), e.LinkedAt, ActivityDetail{Agreement: e.AgreementID})
 	case domain.UnsubscribeRequested:
@@ -126,8 +127,12 @@ func (a ActivityEntry) Summary() string {
 	case "PlanChanged":
 		return fmt.Sprintf("Plan changed from %s (%d calls a month) to %s (%d).", d.FromPlan, d.FromLimit, d.Plan, d.Limit)
 	case "OverageSwitched":
-		if d.Overage == domain.OverageStop {
+		switch {
+		case d.Overage == domain.OverageStop:
 			return "Over-limit behaviour switched to stop: calls beyond the plan are refused."
+		case d.Ceiling > 0:
+			return fmt.Sprintf("Over-limit behaviour switched to continue with a ceiling: up to %d calls beyond the plan are billed as used, others refused.",
+				d.Ceiling)
 		}
 		return "Over-limit behaviour switched to continue: calls beyond the plan are billed as used."
 	case "AgreementLinked":

@@ -18,7 +18,7 @@ import (
 func SubscriptionsProjection() engine.Projection {
 	return engine.Projection{
 		Name:    "subscriptions",
-		Version: 1,
+		Version: 2,
 		Tables: `
 			create table subscriptions (
 				subscription_id     uuid primary key,
@@ -31,6 +31,7 @@ func SubscriptionsProjection() engine.Projection {
 				plan                text not null,
 				call_limit          bigint not null,
 				policy              text not null,
+				ceiling             bigint not null default 0, -- of calls beyond the plan; 0 for none
 				status              text not null,
 				started_at          timestamptz not null,
 				expires_at          timestamptz,
@@ -62,7 +63,7 @@ func changeSubscription(s *statements, r domain.Recorded) {
 	case domain.PlanChanged:
 		s.add(update+"plan = $3, call_limit = $4"+newer, e.SubscriptionID, r.Revision, e.Plan, e.Limit)
 	case domain.OverageSwitched:
-		s.add(update+"policy = $3"+newer, e.SubscriptionID, r.Revision, e.To)
+		s.add(update+"policy = $3, ceiling = $4"+newer, e.SubscriptionID, r.Revision, e.To, e.Ceiling)
 	case domain.AgreementLinked:
 		s.add(update+"agreement_id = $3"+newer, e.SubscriptionID, r.Revision, e.AgreementID)
 	case domain.UnsubscribeRequested:
@@ -98,6 +99,7 @@ type SubscriptionRow struct {
 	Plan        domain.PlanID
 	Limit       int64
 	Overage     domain.OveragePolicy
+	Ceiling     int64 // most calls beyond the plan with "continue"; 0 for no end
 	Status      domain.SubscriptionStatus
 	StartedAt   time.Time
 	ExpiresAt   time.Time
@@ -114,7 +116,7 @@ func NewSubscriptions(pool *pgxpool.Pool) *Subscriptions { return &Subscriptions
 
 const selectSubscriptions = `
 	select subscription_id, customer_id, aws_account_id, license_arn, product_code, agreement_id, customer_identifier,
-		plan, call_limit, policy, status, started_at, expires_at, ended_at
+		plan, call_limit, policy, ceiling, status, started_at, expires_at, ended_at
 	from subscriptions.subscriptions`
 
 func scanSubscription(row pgx.CollectableRow) (SubscriptionRow, error) {
@@ -122,7 +124,7 @@ func scanSubscription(row pgx.CollectableRow) (SubscriptionRow, error) {
 	var expires, ended *time.Time
 	m := &s.Marketplace
 	err := row.Scan(&s.ID, &s.CustomerID, &m.AWSAccountID, &m.LicenseARN, &m.ProductCode, &m.AgreementID, &m.CustomerIdentifier,
-		&s.Plan, &s.Limit, &s.Overage, &s.Status, &s.StartedAt, &expires, &ended)
+		&s.Plan, &s.Limit, &s.Overage, &s.Ceiling, &s.Status, &s.StartedAt, &expires, &ended)
 	s.ExpiresAt, s.EndedAt = orZero(expires), orZero(ended)
 	return s, err
 }

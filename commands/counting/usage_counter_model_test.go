@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -83,7 +84,7 @@ func newModel(rt *rapid.T) *model {
 	limit := rapid.Int64Range(0, 6).Draw(rt, "limit")
 	beyond := rapid.SampledFrom([]domain.OveragePolicy{domain.OverageStop, domain.OverageContinue}).Draw(rt, "beyond")
 	m := &model{usageFixture: newUsageFixture(rt, limit, beyond), months: map[domain.Month][]modelCall{}}
-	m.index.lag = rapid.Int64Range(0, 3).Draw(rt, "lag of the index")
+	m.index.lag = rapid.SampledFrom([]int64{0, 1, 2, 3, 1000}).Draw(rt, "lag of the index")
 	m.subscription = domain.Subscription{Status: domain.StatusActive, Limit: limit, Overage: beyond}
 	for range 3 {
 		m.nodes = append(m.nodes, m.newCounter(m.store))
@@ -100,10 +101,21 @@ func (m *model) refusal(places int64) error {
 	switch {
 	case !m.subscription.Serves():
 		return domain.ErrSubscriptionInactive
-	case m.subscription.Overage == domain.OverageStop && m.counted()+places >= m.subscription.Limit:
+	case m.counted()+places >= m.most():
 		return domain.ErrQuotaExceeded
 	}
 	return nil
+}
+
+// most is how many calls the month may have.
+func (m *model) most() int64 {
+	switch s := m.subscription; {
+	case s.Overage == domain.OverageStop:
+		return s.Limit
+	case s.Ceiling > 0:
+		return s.Limit + s.Ceiling
+	}
+	return 1 << 40
 }
 
 // prior is the call that a key stands for.
@@ -241,6 +253,8 @@ func (m *model) countInOutage(rt *rapid.T) {
 	defer m.store.Inject(nil)
 	if event, err := count(check.reservation, likelihood); !errors.Is(err, domain.ErrUnavailable) {
 		rt.Fatalf("%+v, %v; want unavailable", event, err)
+	} else if said := message(err); !strings.Contains(said, "not known") || !strings.Contains(said, "Idempotency-Key") {
+		rt.Fatalf("of a call that may be counted it is said: %q", said)
 	}
 	last, found, err := m.store.ReadLast(context.Background(), domain.UsageStream(m.owner.SubscriptionID, m.month()))
 	if err != nil {
@@ -263,8 +277,8 @@ func (m *model) burst(rt *rapid.T) {
 	switch {
 	case !m.subscription.Serves():
 		want = 0
-	case m.subscription.Overage == domain.OverageStop:
-		want = min(want, max(0, m.subscription.Limit-m.counted()))
+	default:
+		want = min(want, max(0, m.most()-m.counted()))
 	}
 	m.strike(anyFault.Draw(rt, "fault"))
 	defer m.store.Inject(nil)
@@ -300,7 +314,11 @@ func (m *model) burst(rt *rapid.T) {
 
 func (m *model) switchOverage(rt *rapid.T) {
 	to := rapid.SampledFrom([]domain.OveragePolicy{domain.OverageStop, domain.OverageContinue}).Draw(rt, "to")
-	m.change(domain.OverageSwitched{SubscriptionID: m.owner.SubscriptionID, To: to})
+	ceiling := int64(0)
+	if to == domain.OverageContinue {
+		ceiling = rapid.Int64Range(0, 4).Draw(rt, "ceiling")
+	}
+	m.change(domain.OverageSwitched{SubscriptionID: m.owner.SubscriptionID, To: to, Ceiling: ceiling})
 }
 
 func (m *model) changePlan(rt *rapid.T) {

@@ -99,6 +99,44 @@ func TestStopIsExactOnSeveralNodes(t *testing.T) {
 	f.wantCounted(f.owner, november, limit)
 }
 
+// A ceiling is as exact as stop, also when it is moved and the plan changes meanwhile: it counts from the plan of the moment.
+func TestACeilingIsExactOnSeveralNodes(t *testing.T) {
+	t.Parallel()
+	const limit, ceiling, clients, each = 60, 40, 16, 20
+	f := newUsageFixture(t, limit, domain.OverageContinue)
+	f.record(f.owner, domain.OverageSwitched{SubscriptionID: f.owner.SubscriptionID, To: domain.OverageContinue, Ceiling: ceiling})
+	nodes := []*counting.UsageCounter{f.node(), f.node(), f.node()}
+	storm := func(want int64) {
+		t.Helper()
+		var counted atomic.Int64
+		var group sync.WaitGroup
+		for client := range clients {
+			group.Go(func() {
+				for i := range each {
+					switch _, err := f.check(nodes[(client+i)%len(nodes)], "", 0); {
+					case err == nil:
+						counted.Add(1)
+					case !errors.Is(err, domain.ErrQuotaExceeded):
+						t.Error(err)
+					}
+				}
+			})
+		}
+		group.Wait()
+		if counted.Load() != want {
+			t.Errorf("%d counted, want %d", counted.Load(), want)
+		}
+	}
+	storm(limit + ceiling)
+	f.record(f.owner, domain.PlanChanged{SubscriptionID: f.owner.SubscriptionID, Plan: domain.PlanStarter, Limit: limit + 30})
+	storm(30)
+	f.record(f.owner, domain.OverageSwitched{SubscriptionID: f.owner.SubscriptionID, To: domain.OverageContinue, Ceiling: ceiling + 10})
+	storm(10)
+	f.record(f.owner, domain.PlanChanged{SubscriptionID: f.owner.SubscriptionID, Plan: domain.PlanStarter, Limit: limit})
+	storm(0)
+	f.wantCounted(f.owner, november, limit+ceiling+40)
+}
+
 func TestContinueNeverRefuses(t *testing.T) {
 	t.Parallel()
 	f := newUsageFixture(t, 30, domain.OverageContinue)

@@ -15,6 +15,7 @@ type SwitchOverage struct {
 	By             commands.Origin
 	SubscriptionID uuid.UUID
 	To             domain.OveragePolicy
+	Ceiling        *int64 // most calls beyond the plan with "continue"; nil for no end
 }
 
 // SwitchOverage runs the command.
@@ -23,7 +24,9 @@ func (c Commands) SwitchOverage(ctx context.Context, cmd SwitchOverage) (command
 		return commands.Result[domain.Subscription]{}, err
 	}
 	done, err := commands.Execute(ctx, c.Executor, cmd.By, domain.SubscriptionStream(cmd.SubscriptionID),
-		func(s domain.Subscription) ([]domain.Event, error) { return s.SwitchOverage(cmd.To, c.Now()) })
+		func(s domain.Subscription) ([]domain.Event, error) {
+			return s.SwitchOverage(cmd.To, cmd.Ceiling, c.Now())
+		})
 	if err != nil {
 		return done, err
 	}

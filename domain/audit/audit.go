@@ -142,7 +142,7 @@ func (a *Audit) followSubscription(r domain.Recorded) {
 	case domain.PlanChanged:
 		a.change(r, id, "plan changed from %s (%d) to %s (%d)", e.FromPlan, e.FromLimit, e.Plan, e.Limit)
 	case domain.OverageSwitched:
-		a.change(r, id, "over-limit behaviour switched from %s to %s", e.From, e.To)
+		a.change(r, id, "over-limit behaviour switched from %s to %s", behaviour(e.From, e.FromCeiling), behaviour(e.To, e.Ceiling))
 	case domain.UnsubscribeRequested:
 		a.change(r, id, "unsubscription requested")
 	case domain.SubscriptionRenewed:
@@ -150,6 +150,14 @@ func (a *Audit) followSubscription(r domain.Recorded) {
 	case domain.SubscriptionEnded:
 		a.change(r, id, "subscription ended: %s", e.Reason)
 	}
+}
+
+// behaviour names an over-limit behaviour with its ceiling, if it has one.
+func behaviour(policy domain.OveragePolicy, ceiling int64) string {
+	if ceiling == 0 {
+		return string(policy)
+	}
+	return fmt.Sprintf("%s up to %d calls beyond the plan", policy, ceiling)
 }
 
 func (a *Audit) subscription(id uuid.UUID) *subscription {

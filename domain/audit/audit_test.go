@@ -122,6 +122,8 @@ func TestAuditListsChanges(t *testing.T) {
 		domain.AgreementLinked{SubscriptionID: id, AgreementID: "agmt-1"}, // treats no call differently
 		domain.PlanChanged{SubscriptionID: id, FromPlan: domain.PlanStarter, FromLimit: 3, Plan: domain.PlanStandard, Limit: 8},
 		domain.OverageSwitched{SubscriptionID: id, From: domain.OverageContinue, To: domain.OverageStop},
+		domain.OverageSwitched{SubscriptionID: id, From: domain.OverageStop, To: domain.OverageContinue, Ceiling: 5},
+		domain.OverageSwitched{SubscriptionID: id, From: domain.OverageContinue, FromCeiling: 5, To: domain.OverageContinue},
 		domain.UnsubscribeRequested{SubscriptionID: id}, domain.SubscriptionRenewed{SubscriptionID: id},
 		domain.SubscriptionEnded{SubscriptionID: id, Reason: "cancelled"},
 	} {
@@ -139,7 +141,8 @@ func TestAuditListsChanges(t *testing.T) {
 	}
 	want := []string{
 		"subscription started: starter, 3 calls a month", "plan changed from starter (3) to standard (8)",
-		"over-limit behaviour switched from continue to stop", "unsubscription requested", "subscription renewed", "subscription ended: cancelled",
+		"over-limit behaviour switched from continue to stop", "over-limit behaviour switched from stop to continue up to 5 calls beyond the plan",
+		"over-limit behaviour switched from continue up to 5 calls beyond the plan to continue", "unsubscription requested", "subscription renewed", "subscription ended: cancelled",
 		"primary key lc_old issued", "primary key lc_old replaced by lc_new",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -204,6 +207,16 @@ func TestAuditFindsTampering(t *testing.T) {
 			last.Ordinal, last.IncludedTotal, last.CheckID = last.Ordinal+1, last.IncludedTotal+1, uuid.New()
 			l.write(domain.UsageStream(e.SubscriptionID, e.Month), last)
 		}, []string{"usage@8: the call should have been refused: quota_exceeded"}},
+		"a call beyond the ceiling": {func(l *logbook, e domain.CheckCompleted, _ *domain.Recorded) {
+			last := l.events[len(l.events)-1].Event.(domain.CheckCompleted)
+			l.write(domain.SubscriptionStream(e.SubscriptionID), domain.OverageSwitched{To: domain.OverageContinue, Ceiling: 1})
+			for range 2 {
+				last.Ordinal, last.OverageTotal, last.CheckID = last.Ordinal+1, last.OverageTotal+1, uuid.New()
+				last.SubscriptionRevision, last.Overage, last.Billing = 3, domain.OverageContinue, domain.BillingOverage
+				l.write(domain.UsageStream(e.SubscriptionID, e.Month), last)
+			}
+		}, []string{"usage@9: the call should have been refused: quota_exceeded: The ceiling of 1 calls beyond the plan's 8 is reached. " +
+			"Raise it on the console's Plan screen or wait for the next month (UTC)."}},
 		"a subscription in a stream of another kind": {func(l *logbook, e domain.CheckCompleted, _ *domain.Recorded) {
 			l.write("account-42", domain.UnsubscribeRequested{SubscriptionID: e.SubscriptionID})
 		}, []string{"account@0: UnsubscribeRequested stands in a stream of another kind"}},

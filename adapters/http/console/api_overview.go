@@ -54,7 +54,7 @@ func (c *console) subscription(r *http.Request, user visitor) (projections.Subsc
 	}
 	s, err := c.Subscriptions.Subscription(r.Context(), user.subscription)
 	return projections.SubscriptionRow{
-		ID: s.ID, CustomerID: s.CustomerID, Marketplace: s.Marketplace, Plan: s.Plan, Limit: s.Limit, Overage: s.Overage,
+		ID: s.ID, CustomerID: s.CustomerID, Marketplace: s.Marketplace, Plan: s.Plan, Limit: s.Limit, Overage: s.Overage, Ceiling: s.Ceiling,
 		Status: s.Status, StartedAt: s.StartedAt, ExpiresAt: s.ExpiresAt,
 	}, err
 }

@@ -16,6 +16,7 @@ type planAnswer struct {
 	PriceUSD       int                       `json:"priceUsd"`
 	Custom         bool                      `json:"custom"`
 	Overage        domain.OveragePolicy      `json:"overage"`
+	Ceiling        *int64                    `json:"ceiling"` // most calls beyond the limit with "continue", null for no end
 	Status         domain.SubscriptionStatus `json:"status"`
 	StartedAt      time.Time                 `json:"startedAt"`
 	ExpiresAt      *time.Time                `json:"expiresAt"`
@@ -29,6 +30,9 @@ func (c *console) planOf(row projections.SubscriptionRow) planAnswer {
 		ID: row.Plan, Name: c.planName(row.Plan), Limit: row.Limit, Overage: row.Overage, Status: row.Status, StartedAt: row.StartedAt,
 		AWSAccountID: row.Marketplace.AWSAccountID, SubscriptionID: row.Marketplace.DisplayID(),
 		ExpiresAt: unlessZero(row.ExpiresAt), EndedAt: unlessZero(row.EndedAt),
+	}
+	if row.Ceiling > 0 {
+		answer.Ceiling = &row.Ceiling
 	}
 	if plan, err := c.Catalogue.Plan(row.Plan); err == nil {
 		answer.PriceUSD, answer.Custom = plan.PriceUSD, plan.Custom
@@ -68,13 +72,14 @@ func (c *console) readPlan(r *http.Request, user visitor) (any, error) {
 
 func (c *console) switchOverage(r *http.Request, user visitor) (any, error) {
 	var body struct {
-		To domain.OveragePolicy `json:"to"`
+		To      domain.OveragePolicy `json:"to"`
+		Ceiling *int64               `json:"ceiling"`
 	}
 	if err := readJSON(r, &body); err != nil {
 		return nil, err
 	}
 	switched, err := c.Subscriptions.SwitchOverage(r.Context(), subscriptions.SwitchOverage{
-		By: by(domain.ActorUser), SubscriptionID: user.subscription, To: body.To,
+		By: by(domain.ActorUser), SubscriptionID: user.subscription, To: body.To, Ceiling: body.Ceiling,
 	})
 	if err != nil {
 		return nil, err

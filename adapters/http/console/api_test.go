@@ -141,6 +141,53 @@ func TestOverageSwitchIsReadAtOnce(t *testing.T) {
 	b.get("/console/api/plan?after=-1").is(400)
 }
 
+// A ceiling of pay-as-you-go is chosen, moved and given up like the other behaviours, and told in the activity.
+func TestOverageCeiling(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.browser()
+	b.customer()
+	var plan struct {
+		Plan struct {
+			Overage string
+			Ceiling *int64
+		}
+	}
+	position := ""
+	for _, step := range []struct {
+		command map[string]any
+		overage string
+		ceiling int64 // 0 for none
+		says    string
+	}{
+		{map[string]any{"to": "continue", "ceiling": 500}, "continue", 500, "with a ceiling: up to 500 calls beyond the plan are billed as used, others refused"},
+		{map[string]any{"to": "continue", "ceiling": 700}, "continue", 700, "up to 700 calls"},
+		{map[string]any{"to": "stop"}, "stop", 0, "switched to stop"},
+		{map[string]any{"to": "continue", "ceiling": nil}, "continue", 0, "switched to continue: calls beyond the plan are billed as used."},
+	} {
+		var done struct{ Position string }
+		b.command("plan/overage", step.command).is(200).decode(&done)
+		position = done.Position
+		plan.Plan.Ceiling = nil
+		b.read("plan?after="+position, &plan)
+		if p := plan.Plan; p.Overage != step.overage || (p.Ceiling == nil) != (step.ceiling == 0) || p.Ceiling != nil && *p.Ceiling != step.ceiling {
+			t.Errorf("after %v the plan shows %s, ceiling %v", step.command, p.Overage, p.Ceiling)
+		}
+		var activity struct{ Entries []struct{ Summary string } }
+		b.read("activity?after="+position, &activity)
+		if len(activity.Entries) == 0 || !strings.Contains(activity.Entries[0].Summary, step.says) {
+			t.Errorf("after %v the activity begins with %+v, want %q", step.command, activity.Entries[:min(1, len(activity.Entries))], step.says)
+		}
+	}
+	for _, wrong := range []any{0, -1, 1_000_000_001} {
+		b.command("plan/overage", map[string]any{"to": "continue", "ceiling": wrong}).is(400).code("invalid_request")
+	}
+	for _, wrong := range []any{"many", 1.5} {
+		b.command("plan/overage", map[string]any{"to": "continue", "ceiling": wrong}).is(400).code("invalid_request")
+	}
+	b.command("plan/overage", map[string]any{"to": "stop", "ceiling": 5}).is(400).code("invalid_request")
+}
+
 func TestPositionThatNeverComesIsBounded(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

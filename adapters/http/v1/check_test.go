@@ -22,6 +22,7 @@ import (
 	v1 "github.com/pas-ta/liveness/adapters/http/v1"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/memorystore"
+	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -195,9 +196,39 @@ func TestQuota(t *testing.T) {
 	f.want(usage, 200, "")
 	if diff := cmp.Diff(map[string]any{
 		"month": "2026-11", "calls": 3., "remaining_calls": 0., "over_limit_calls": 1., "plan": "Starter", "limit": 2.,
-		"over_limit_behavior": "continue", "resets_at": "2026-12-01T00:00:00.000Z",
+		"over_limit_behavior": "continue", "over_limit_ceiling": nil, "resets_at": "2026-12-01T00:00:00.000Z",
 	}, usage.Data); diff != "" {
 		t.Errorf("usage (-want +got):\n%s", diff)
+	}
+}
+
+func TestACeilingOfCallsBeyondThePlan(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.limit(1, domain.OverageContinue)
+	ceiling := int64(2)
+	if _, err := (subscriptions.Commands{Executor: f.accounts.Executor}).SwitchOverage(t.Context(), subscriptions.SwitchOverage{
+		By: commands.NewOrigin(domain.ActorUser), SubscriptionID: f.id, To: domain.OverageContinue, Ceiling: &ceiling,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for _, photo := range []string{"1", "2", "3"} {
+		f.want(f.check(photo), 200, "")
+	}
+	refused := f.check("4")
+	f.want(refused, 429, "quota_exceeded")
+	if *refused.Metadata.RemainingCalls != 0 || *refused.Metadata.OverLimitCalls != 2 || !strings.Contains(refused.Error.Message, "ceiling of 2 calls") {
+		t.Errorf("%s", refused.Raw)
+	}
+	usage := f.get(v1.PathUsage)
+	f.want(usage, 200, "")
+	if usage.Data["over_limit_behavior"] != "continue" || usage.Data["over_limit_ceiling"] != 2. || usage.Data["over_limit_calls"] != 2. {
+		t.Errorf("usage: %s", usage.Raw)
+	}
+	f.limit(3, domain.OverageContinue)
+	f.want(f.check("5"), 200, "")
+	if usage := f.get(v1.PathUsage); usage.Data["over_limit_ceiling"] != nil {
+		t.Errorf("a ceiling that was given up is told: %s", usage.Raw)
 	}
 }
 

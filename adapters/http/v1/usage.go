@@ -11,6 +11,7 @@ type usageReport struct {
 	Plan              string               `json:"plan"`
 	Limit             int64                `json:"limit"`               // calls per month
 	OverLimitBehavior domain.OveragePolicy `json:"over_limit_behavior"` // continue or stop
+	OverLimitCeiling  *int64               `json:"over_limit_ceiling"`  // most calls beyond the plan with continue, null for no end
 	ResetsAt          string               `json:"resets_at"`           // when the next month begins
 }
 
@@ -32,8 +33,12 @@ func (a *API) usage(x *exchange) (answer, error) {
 	if plan, err := a.plans.Plan(subscription.Plan); err == nil {
 		name = plan.Name // a plan that is no longer sold keeps its id as its name
 	}
-	return usageReport{
+	report := usageReport{
 		Month: current.Usage.Month, Calls: current.Usage.Counted(), RemainingCalls: current.Remaining(), OverLimitCalls: current.OverLimit(),
 		Plan: name, Limit: subscription.Limit, OverLimitBehavior: subscription.Overage, ResetsAt: timestamp(current.Usage.Month.End()),
-	}, nil
+	}
+	if subscription.Ceiling > 0 {
+		report.OverLimitCeiling = &subscription.Ceiling
+	}
+	return report, nil
 }

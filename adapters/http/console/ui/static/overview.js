@@ -22,14 +22,17 @@ export function Overview({ session }) {
 function Standing({ data: { month, plan, resetsAt } }) {
   if (plan.status === "ended") return null;
   const stops = plan.overage === "stop";
+  if (plan.ceiling && month.overLimit >= plan.ceiling) {
+    return html`<${Note} kind="bad" role="status"><strong>The ceiling of ${count(plan.ceiling)} calls over the limit is reached and the API is stopped.</strong> Calls get 429 until ${onDay(resetsAt)}. <a href="/console/plan">Raise the ceiling</a><//>`;
+  }
   if (month.remaining === 0 && stops) {
     return html`<${Note} kind="bad" role="status"><strong>The limit is reached and the API is stopped.</strong> Calls get 429 until ${onDay(resetsAt)}. <a href="/console/plan">Change the over-limit behaviour</a><//>`;
   }
   if (month.overLimit > 0) {
-    return html`<${Note} kind="warn" role="status"><strong>${count(month.overLimit)} calls over the limit this month.</strong> They are billed as you go. <a href="/console/plan">Change the over-limit behaviour</a><//>`;
+    return html`<${Note} kind="warn" role="status"><strong>${count(month.overLimit)} calls over the limit this month.</strong> They are billed as you go${plan.ceiling && html`, up to your ceiling of ${count(plan.ceiling)}`}. <a href="/console/plan">Change the over-limit behaviour</a><//>`;
   }
   if (month.calls >= month.limit * 0.8) {
-    return html`<${Note} kind="warn" role="status"><strong>${share(month.calls / month.limit)} of the plan is used.</strong> Beyond it, calls are ${stops ? "refused" : "billed as you go"}. <a href="/console/plan">Change the over-limit behaviour</a><//>`;
+    return html`<${Note} kind="warn" role="status"><strong>${share(month.calls / month.limit)} of the plan is used.</strong> Beyond it, calls are ${stops ? "refused" : "billed as you go"}${plan.ceiling && html`, up to your ceiling of ${count(plan.ceiling)}`}. <a href="/console/plan">Change the over-limit behaviour</a><//>`;
   }
   return null;
 }
@@ -46,11 +49,12 @@ function Figures({ data: { month, plan, fakeShare } }) {
     </section>
     <section class="card figure" aria-label="Remaining"><h2>Remaining</h2><p class="figure-number num" id="remaining">${count(month.remaining)}</p><p class="muted">calls in the plan</p></section>
     <section class=${"card figure" + (month.overLimit ? " is-warn" : "")} aria-label="Over the limit"><h2>Over the limit</h2><p class="figure-number num" id="over-limit">${count(month.overLimit)}</p>
-      <p class="muted">${plan.overage === "stop" ? "stops at the limit" : "pay as you go"}</p></section>
+      <p class="muted">${plan.overage === "stop" ? "stops at the limit" : plan.ceiling ? html`pay as you go, at most ${count(plan.ceiling)}` : "pay as you go"}</p></section>
     <section class="card figure" aria-label="Judged fake"><h2>Judged fake</h2><p class="figure-number num">${fakeShare === null ? "–" : share(fakeShare)}</p><p class="muted">${fakeShare === null ? "no calls yet this month" : "of this month’s calls"}</p></section>
   </div>`;
 }
 
 const FirstRequest = ({ baseUrl }) => html`<${Card} title="Send your first request"><div class="stack"><p class="muted">Put a photo of a face, named <code>face.jpg</code>, into a folder and paste this into a terminal there. The call appears on this screen seconds later.</p>
   <${Snippet} id="first-request" title="Check a face" text=${checkCommand(baseUrl)} />
-  <p class="small">Replace <code>YOUR_API_KEY</code> by your Primary key. Not saved? <a href="/console/keys">Regenerate it</a>. The chart by day and your recent checks take this place after the first call.</p></div><//>`;
+  <p class="small">Replace <code>YOUR_API_KEY</code> by your Primary key. Not saved? <a href="/console/keys">Regenerate it</a>. The chart by day and your recent checks take this place after the first call.</p>
+  <p class="small">In production, send an <code>Idempotency-Key</code> header with every check, a new UUID for instance: a check whose answer was lost can then be sent again with the same key, without being counted twice.</p></div><//>`;

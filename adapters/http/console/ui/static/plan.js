@@ -4,9 +4,12 @@ import { Badge, Card, Dialog, Heading, Loaded, Note, announce, useBusy } from ".
 import { count, dollars, onDay } from "./format.js";
 
 const behaviours = [
-  { to: "continue", name: "Continue, pay as you go", text: "Calls beyond the limit are answered and billed individually through AWS Marketplace. Nothing your users see changes." },
-  { to: "stop", name: "Stop the API", text: "Calls beyond the limit are refused with 429 quota_exceeded and cost nothing. The next month starts afresh." },
+  { id: "continue", to: "continue", name: "Continue, pay as you go", text: "Calls beyond the limit are answered and billed individually through AWS Marketplace. Nothing your users see changes.", ask: "Continue beyond the limit?", apply: "Continue beyond it" },
+  { id: "ceiling", to: "continue", name: "Continue up to a ceiling", text: "Calls beyond the limit are answered and billed individually, as many as you choose. Those after them are refused with 429 quota_exceeded and cost nothing. The next month starts afresh.", ask: "How many calls beyond the limit?", apply: "Set the ceiling" },
+  { id: "stop", to: "stop", name: "Stop the API", text: "Calls beyond the limit are refused with 429 quota_exceeded and cost nothing. The next month starts afresh.", ask: "Stop the API at the limit?", apply: "Stop at the limit" },
 ];
+
+const inEffect = (plan) => plan.overage === "stop" ? "stop" : plan.ceiling ? "ceiling" : "continue";
 
 export function Plan() {
   const plan = useRead("plan");
@@ -22,29 +25,45 @@ export function Plan() {
         ${data.plan.endedAt ? html`<div><dt>Ended</dt><dd>${onDay(data.plan.endedAt)}</dd></div>` : data.plan.expiresAt && html`<div><dt>Term until</dt><dd>${onDay(data.plan.expiresAt)}</dd></div>`}
       </dl><//>
       <${Card} title="Beyond the limit"><fieldset class="choices" disabled=${data.plan.status === "ended"}><legend class="visually-hidden">Over-limit behaviour</legend>
-        ${behaviours.map((b) => html`<label class=${"choice" + (data.plan.overage === b.to ? " is-chosen" : "")} key=${b.to}>
-          <input type="radio" name="overage" id=${"overage-" + b.to} value=${b.to} checked=${data.plan.overage === b.to}
-            onClick=${(e) => { if (data.plan.overage !== b.to) { e.preventDefault(); setAsking(b); } }} />
-          <span><strong>${b.name}</strong>${data.plan.overage === b.to && html` <${Badge} kind="good">In effect<//>`}<span class="muted">${b.text}</span></span></label>`)}
+        ${behaviours.map((b) => html`<${Choice} key=${b.id} of=${b} plan=${data.plan} onChoose=${() => setAsking(b)} />`)}
         </fieldset><p class="small">You can switch at any time. The next call follows the new behaviour, on every server.</p><//>
       <${Prices} plans=${data.plans} current=${data.plan.id} market=${data.market} />`}<//>
-    ${asking && html`<${Confirm} to=${asking} month=${plan.data.month} onClose=${() => setAsking(null)} onDone=${async () => { await plan.reload(); setAsking(null); announce("Over-limit behaviour: " + asking.name); }} />`}`;
+    ${asking && html`<${Confirm} to=${asking} plan=${plan.data.plan} month=${plan.data.month} onClose=${() => setAsking(null)} onDone=${async () => { await plan.reload(); setAsking(null); announce("Over-limit behaviour: " + asking.name); }} />`}`;
 }
 
 const Status = ({ status }) => ({
   active: html`<${Badge} kind="good">Active<//>`, ending: html`<${Badge} kind="warn">Ending<//>`, ended: html`<${Badge} kind="bad">Ended<//>`,
 }[status] ?? null);
 
-function Confirm({ to, month, onClose, onDone }) {
+function Choice({ of, plan, onChoose }) {
+  const chosen = inEffect(plan) === of.id;
+  return html`<label class=${"choice" + (chosen ? " is-chosen" : "")}>
+    <input type="radio" name="overage" id=${"overage-" + of.id} value=${of.id} checked=${chosen} onClick=${(e) => { if (!chosen) { e.preventDefault(); onChoose(); } }} />
+    <span><strong>${of.name}</strong>${chosen && html` <${Badge} kind="good">In effect<//>`}<span class="muted">${of.text}</span>
+      ${chosen && of.id === "ceiling" && html`<span class="ceiling">At most <strong class="num">${count(plan.ceiling)}</strong> calls a month beyond the limit.
+        ${" "}<button type="button" class="link" id="change-ceiling" onClick=${onChoose}>Change the ceiling</button></span>`}</span></label>`;
+}
+
+function Confirm({ to, plan, month, onClose, onDone }) {
   const { busy, error, run } = useBusy();
-  const apply = () => run(async () => { await command("plan/overage", { to: to.to }); await onDone(); });
-  const atOnce = to.to === "stop" && month.remaining === 0;
-  return html`<${Dialog} title=${to.to === "stop" ? "Stop the API at the limit?" : "Continue beyond the limit?"} onClose=${busy ? undefined : onClose}>
+  const bounded = to.id === "ceiling";
+  const [ceiling, setCeiling] = useState(String(plan.ceiling ?? Math.max(1, Math.ceil(plan.limit / 10))));
+  const most = to.id === "stop" ? 0 : bounded ? Number(ceiling) : Infinity;
+  const atOnce = month.remaining === 0 && month.overLimit >= most && (to.id === "stop" || most > 0);
+  const apply = (event) => {
+    event.preventDefault();
+    run(async () => { await command("plan/overage", bounded ? { to: to.to, ceiling: Number(ceiling) } : { to: to.to }); await onDone(); });
+  };
+  const wrong = error?.fields?.ceiling;
+  return html`<${Dialog} title=${to.ask} onClose=${busy ? undefined : onClose}><form class="stack" onSubmit=${apply}>
     <p>${to.text}</p>
-    ${atOnce ? html`<${Note} kind="warn">This month’s limit is already used up: calls are refused from now on.<//>` : html`<p class="muted">${count(month.remaining)} calls remain this month.</p>`}
-    ${error && html`<${Note} kind="bad" role="alert">${error.message}<//>`}
-    <div class="actions dialog-actions"><button class="button" onClick=${onClose} disabled=${busy} autofocus>Cancel</button>
-      <button class=${"button " + (atOnce ? "button-danger" : "button-primary")} id="confirm-overage" onClick=${apply} disabled=${busy}>${busy ? "Working…" : to.to === "stop" ? "Stop at the limit" : "Continue beyond it"}</button></div><//>`;
+    ${bounded && html`<div class="field"><label for="ceiling">Most calls beyond the limit, a month</label>
+      <input id="ceiling" type="number" inputmode="numeric" min="1" max="1000000000" step="1" required autofocus value=${ceiling} onInput=${(e) => setCeiling(e.target.value)} aria-invalid=${wrong ? "true" : undefined} aria-describedby="ceiling-error" />
+      <p class="field-error" id="ceiling-error" role="alert">${wrong}</p></div>`}
+    ${atOnce ? html`<${Note} kind="warn">This month’s calls are used up already: calls are refused from now on.<//>` : html`<p class="muted">${count(month.remaining)} calls remain this month${month.overLimit > 0 && html`, ${count(month.overLimit)} are over the limit`}.</p>`}
+    ${error && !wrong && html`<${Note} kind="bad" role="alert">${error.message}<//>`}
+    <div class="actions dialog-actions"><button type="button" class="button" onClick=${onClose} disabled=${busy} autofocus=${!bounded}>Cancel</button>
+      <button class=${"button " + (atOnce ? "button-danger" : "button-primary")} id="confirm-overage" disabled=${busy}>${busy ? "Working…" : to.apply}</button></div></form><//>`;
 }
 
 function Prices({ plans, current, market }) {
