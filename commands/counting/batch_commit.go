@@ -15,21 +15,24 @@ type countRequest struct {
 	reservation *Reservation
 	check       domain.Check
 	by          commands.Origin
-	done        chan countOutcome // buffered: the flush never waits for a caller that has left
+	handedOver  time.Time
 
-	handedOver time.Time
-}
-
-type countOutcome struct {
-	event domain.CheckCompleted
+	event domain.CheckCompleted // as which the check is counted; final once done is closed
 	err   error
+	done  chan struct{}
 }
 
 // settle answers the request. A place that it held is free: either the call stands in the usage now, or it never will.
 // The caller holds the batcher's mu.
 func (r *countRequest) settle(event domain.CheckCompleted, err error) {
 	r.reservation.giveUpPlace()
-	r.done <- countOutcome{event, err}
+	r.answer(event, err)
+}
+
+// answer lets the caller go on.
+func (r *countRequest) answer(event domain.CheckCompleted, err error) {
+	r.event, r.err = event, err
+	close(r.done)
 }
 
 // flush counts what waits, batch by batch, until nothing does.
@@ -107,12 +110,10 @@ func (b *batcher) commit(batch []*countRequest) {
 		if err = b.catchUp(ctx, batch, err); err != nil {
 			break
 		}
-		counted := b.decide(batch)
-		if len(counted) == 0 {
+		if batch = b.decide(batch); len(batch) == 0 {
 			return
 		}
-		batch = requestsOf(counted)
-		if err = b.append(ctx, counted); err == nil {
+		if err = b.append(ctx, batch); err == nil {
 			return
 		}
 		if !errors.Is(err, commands.ErrConflict) {
@@ -181,18 +182,13 @@ func (b *batcher) takesWhole(batch []*countRequest) bool {
 	return known && b.quota.Usage.Admit(b.quota.Subscription, int64(len(batch)-1)) == nil
 }
 
-type countedRequest struct {
-	request *countRequest
-	event   domain.CheckCompleted
-}
-
-// decide folds each request into the state as if those before it were counted. Requests that are refused, or that
-// another node has counted already, are answered here.
-func (b *batcher) decide(batch []*countRequest) []countedRequest {
+// decide folds each request into the state as if those before it were counted, and returns those. Requests that are refused,
+// or that another node has counted already, are answered here.
+func (b *batcher) decide(batch []*countRequest) (counted []*countRequest) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	usage, revision := b.quota.Usage, uint64(max(b.subRevision, 0))
-	counted := make([]countedRequest, 0, len(batch))
+	counted = make([]*countRequest, 0, len(batch))
 	for _, request := range batch {
 		if prior := request.reservation.prior; prior != nil {
 			request.settle(prior.Repeat(request.check.RequestDigest))
@@ -207,21 +203,21 @@ func (b *batcher) decide(batch []*countRequest) []countedRequest {
 			request.settle(event, err)
 			continue
 		}
-		usage = usage.Fold(event)
-		counted = append(counted, countedRequest{request, event})
+		usage, request.event = usage.Fold(event), event
+		counted = append(counted, request)
 	}
 	return counted
 }
 
 // append writes the counted calls and answers them once they are durable.
-func (b *batcher) append(ctx context.Context, counted []countedRequest) error {
+func (b *batcher) append(ctx context.Context, counted []*countRequest) error {
 	proposed := make([]commands.Proposed, len(counted))
 	for i, c := range counted {
 		proposed[i] = commands.Proposed{
 			ID: c.event.CheckID, Event: c.event,
 			Meta: domain.Metadata{
-				CorrelationID: c.request.by.CorrelationID, CausationID: c.request.by.CommandID,
-				Actor: c.request.by.Actor, OccurredAt: c.event.CompletedAt,
+				CorrelationID: c.by.CorrelationID, CausationID: c.by.CommandID,
+				Actor: c.by.Actor, OccurredAt: c.event.CompletedAt,
 			},
 		}
 	}
@@ -238,7 +234,7 @@ func (b *batcher) append(ctx context.Context, counted []countedRequest) error {
 	defer b.mu.Unlock()
 	b.quota.Usage, b.stale = b.quota.Usage.Fold(counted[len(counted)-1].event), false
 	for _, c := range counted {
-		c.request.settle(c.event.Repeat(c.request.check.RequestDigest))
+		c.settle(c.event.Repeat(c.check.RequestDigest))
 	}
 	return nil
 }
@@ -246,9 +242,9 @@ func (b *batcher) append(ctx context.Context, counted []countedRequest) error {
 // adopt replaces the events of an append by what the store holds, when these may be others: with the same
 // Idempotency-Keys at the same revision, another node's append and this one look alike to the store, which takes the
 // second for the first repeated. An id that was drawn, of a check without a key, is in this append alone.
-func (b *batcher) adopt(ctx context.Context, stream string, counted []countedRequest) error {
+func (b *batcher) adopt(ctx context.Context, stream string, counted []*countRequest) error {
 	for _, c := range counted {
-		if !c.request.reservation.keyed {
+		if !c.reservation.keyed {
 			return nil
 		}
 	}
@@ -271,14 +267,6 @@ func (b *batcher) adopt(ctx context.Context, stream string, counted []countedReq
 	return nil
 }
 
-func requestsOf(counted []countedRequest) []*countRequest {
-	requests := make([]*countRequest, len(counted))
-	for i, c := range counted {
-		requests[i] = c.request
-	}
-	return requests
-}
-
 // What a caller is told whose call may be counted or not.
 var (
 	errPerhapsCounted = domain.ErrUnavailable.Saying("Whether the call was counted is not known: the service did not learn it in time. " +
@@ -290,13 +278,13 @@ var (
 // answerAll tells that requests could not be counted, or that nobody knows whether they were.
 func answerAll(requests []*countRequest, err error) {
 	for _, request := range requests {
-		outcome := countOutcome{err: commands.Unavailable(err)}
-		if errors.Is(err, commands.ErrOutcomeUnknown) {
-			outcome.err = errPerhapsCounted.Because(err)
-			if request.reservation.keyed {
-				outcome.err = errPerhapsCountedUnderKey.Because(err)
-			}
+		switch {
+		case !errors.Is(err, commands.ErrOutcomeUnknown):
+			request.answer(domain.CheckCompleted{}, commands.Unavailable(err))
+		case request.reservation.keyed:
+			request.answer(domain.CheckCompleted{}, errPerhapsCountedUnderKey.Because(err))
+		default:
+			request.answer(domain.CheckCompleted{}, errPerhapsCounted.Because(err))
 		}
-		request.done <- outcome
 	}
 }

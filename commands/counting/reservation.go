@@ -85,7 +85,7 @@ func (r *Reservation) Count(ctx context.Context, by commands.Origin, digest stri
 	b := r.batcher
 	r.handed = true
 	request := &countRequest{
-		reservation: r, by: by, done: make(chan countOutcome, 1), handedOver: time.Now(),
+		reservation: r, by: by, done: make(chan struct{}), handedOver: time.Now(),
 		check: domain.Check{ID: r.checkID, KeySlot: r.owner.Slot, Judgement: judgement, At: b.counter.now()},
 	}
 	if r.keyed {
@@ -108,8 +108,8 @@ func (r *Reservation) Count(ctx context.Context, by commands.Origin, digest stri
 	}
 	// The caller's context does not end the wait: once handed over, the check may become durable at any moment, and an
 	// answer that says otherwise would be wrong. commitTimeout bounds it.
-	outcome := <-request.done
-	return outcome.event, outcome.err
+	<-request.done
+	return request.event, request.err
 }
 
 // HandedOver returns whether the call was handed over to be counted: only before that it is certain, whatever happens, that
