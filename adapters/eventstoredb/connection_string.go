@@ -76,6 +76,10 @@ func parseConnectionString(text string, log *slog.Logger) (*esdb.Configuration, 
 		return config, nil
 	}
 	config.Address, config.DnsDiscover = endpoints[0].String(), discover
+	if !discover {
+		// There is no node to choose. With any other preference the client makes a header for each call that it never sends.
+		config.NodePreference = esdb.NodePreferenceRandom
+	}
 	return config, nil
 }
 
