@@ -63,15 +63,18 @@ func (s *Sim) queueARN(name string) string {
 	return "arn:aws:sqs:" + region + ":" + s.cfg.SellerAccountID + ":" + name
 }
 
-// createEventQueues makes the queue of marketplace events and its dead-letter queue when they are missing.
+// createEventQueues makes the queues of marketplace events and of mail events, with a dead-letter queue each, when they are
+// missing.
 func (s *Sim) createEventQueues(ctx context.Context) error {
-	dead := s.cfg.QueueName + "-dead"
-	policy := fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":%d}`, s.queueARN(dead), maxReceives)
+	var queues []queue
+	for _, name := range []string{s.cfg.QueueName, s.cfg.MailEventsQueue} {
+		policy := fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":%d}`, s.queueARN(name+"-dead"), maxReceives)
+		queues = append(queues,
+			queue{name: name + "-dead", attributes: map[string]string{"MessageRetentionPeriod": "1209600"}},
+			queue{name: name, attributes: map[string]string{"MessageRetentionPeriod": "1209600", "RedrivePolicy": policy}})
+	}
 	return s.db.tx(ctx, func(tx *sql.Tx) error {
-		for _, q := range []queue{
-			{name: dead, attributes: map[string]string{"MessageRetentionPeriod": "1209600"}},
-			{name: s.cfg.QueueName, attributes: map[string]string{"MessageRetentionPeriod": "1209600", "RedrivePolicy": policy}},
-		} {
+		for _, q := range queues {
 			if _, found, err := findQueue(ctx, tx, q.name); err != nil || found {
 				if err != nil {
 					return err

@@ -17,8 +17,10 @@ type sendEmailInput struct {
 		CcAddresses  []string
 		BccAddresses []string
 	}
-	ReplyToAddresses []string
-	Content          struct {
+	ReplyToAddresses     []string
+	ConfigurationSetName string
+	EmailTags            []struct{ Name, Value string }
+	Content              struct {
 		Simple *struct {
 			Subject *sesContent
 			Body    *struct{ Text, HTML *sesContent }
@@ -61,7 +63,14 @@ func (s *Sim) sendEmail(ctx context.Context, _ *call, in sendEmailInput) (any, e
 	if simple.Body.HTML != nil {
 		m.HTML = simple.Body.HTML.Data
 	}
-	err = s.db.tx(ctx, func(tx *sql.Tx) error { return insertMail(ctx, tx, m, recipients) })
+	err = s.change(ctx, func(tx *sql.Tx) error {
+		for _, to := range recipients {
+			if err := s.feedback(ctx, tx, m, in, to); err != nil {
+				return err
+			}
+		}
+		return insertMail(ctx, tx, m, recipients)
+	})
 	return map[string]string{"MessageId": m.ID}, err
 }
 

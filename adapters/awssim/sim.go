@@ -45,6 +45,8 @@ type Config struct {
 	// QueueName is the queue that agreement and licence events arrive in; "marketplace-events" when empty. A dead-letter
 	// queue of the same name with "-dead" at the end belongs to it.
 	QueueName string
+	// MailEventsQueue is the queue that tells what came of mails; "mail-events" when empty.
+	MailEventsQueue string
 	// SellerAccountID is the AWS account that owns the queue and publishes the product; twelve digits, has a default.
 	SellerAccountID string
 	// Legacy makes the listing one from before 2026: customers have an identifier, the queue carries SNS messages.
@@ -60,6 +62,7 @@ type Config struct {
 const (
 	defaultProductName = "Liveness Detection API"
 	defaultQueueName   = "marketplace-events"
+	defaultMailEvents  = "mail-events"
 	defaultSeller      = "111122223333"
 	region             = "us-east-1"
 )
@@ -93,6 +96,7 @@ func New(cfg Config) (*Sim, error) {
 	}
 	cfg.ProductName = orElse(cfg.ProductName, defaultProductName)
 	cfg.QueueName = orElse(cfg.QueueName, defaultQueueName)
+	cfg.MailEventsQueue = orElse(cfg.MailEventsQueue, defaultMailEvents)
 	cfg.SellerAccountID = orElse(cfg.SellerAccountID, defaultSeller)
 	if cfg.Now == nil {
 		cfg.Now = time.Now
