@@ -37,6 +37,7 @@ type MailStates struct {
 var (
 	_ accounts.Mailer       = (*MailStates)(nil)
 	_ accounts.MailRegister = (*MailStates)(nil)
+	_ accounts.Deliveries   = (*MailStates)(nil)
 )
 
 // NewMailStates sends through mailer and keeps states in pool. Without a mailer it only answers questions.

@@ -60,19 +60,6 @@ func (s *MailStates) Find(ctx context.Context, id uuid.UUID) (MailRecord, bool, 
 	return record, true, nil
 }
 
-// Newest returns the newest mail of a kind to a customer; false when there is none.
-func (s *MailStates) Newest(ctx context.Context, customer uuid.UUID, kind string) (MailRecord, bool, error) {
-	rows, _ := s.pool.Query(ctx, selectMailStates+`where customer_id = $1 and kind = $2 order by begun_at desc limit 1`, customer, kind)
-	record, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[MailRecord])
-	if errors.Is(err, pgx.ErrNoRows) {
-		return record, false, nil
-	}
-	if err != nil {
-		return record, false, fmt.Errorf("find the newest mail: %w", err)
-	}
-	return record, true, nil
-}
-
 // Drop has a mail that was not sent never be sent. It reports false when it was sent or dropped already.
 func (s *MailStates) Drop(ctx context.Context, id uuid.UUID, why, by string) (dropped bool, err error) {
 	tag, err := s.pool.Exec(ctx, `
@@ -124,12 +111,12 @@ func (s *MailStates) Counts(ctx context.Context) ([]MailCount, error) {
 }
 
 // Delivery implements accounts.Deliveries.
-func (s *MailStates) Delivery(ctx context.Context, customer uuid.UUID, kind string) (accounts.Delivery, error) {
-	record, found, err := s.Newest(ctx, customer, kind)
+func (s *MailStates) Delivery(ctx context.Context, event uuid.UUID) (accounts.Delivery, error) {
+	record, found, err := s.Find(ctx, event)
 	if err != nil || !found {
 		return accounts.Delivery{}, err
 	}
-	delivery := accounts.Delivery{Known: true, Sent: record.State == MailSent, At: record.ChangedAt}
+	delivery := accounts.Delivery{Known: true, Sent: record.State == MailSent}
 	if record.State == MailFailed {
 		delivery.Refused = &accounts.UndeliverableError{Cause: accounts.UndeliverableCause(record.Cause), Answer: record.Answer}
 	}

@@ -71,7 +71,7 @@ func TestWhatBecomesOfAMailIsKept(t *testing.T) {
 			if err := states.CheckService(t.Context()); (err != nil) != c.service {
 				t.Errorf("service: %v", err)
 			}
-			delivery, err := states.Delivery(t.Context(), mail.CustomerID, mail.Kind)
+			delivery, err := states.Delivery(t.Context(), mail.Source.EventID)
 			if err != nil || !delivery.Known || delivery.Sent != (c.answer == nil) || (delivery.Refused != nil) != (c.state == postgres.MailFailed) {
 				t.Errorf("delivery %+v, %v", delivery, err)
 			}

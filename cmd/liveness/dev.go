@@ -50,6 +50,9 @@ const devProductCode = "liveness-dev-product"
 // devQueue is where the simulator puts what happens to agreements.
 const devQueue = "marketplace-events"
 
+// devMailEvents is where the simulator tells what came of mails.
+const devMailEvents = "mail-events"
+
 // devMeterEvery is how often usage is looked at on one machine, where somebody may set the simulator's faults and wait.
 const devMeterEvery = 10 * time.Second
 
@@ -126,7 +129,7 @@ func (c *DevCmd) startMachine(ctx context.Context, app *App) (_ *machine, err er
 	starting.Go(func() (err error) {
 		m.sim, err = awssim.New(awssim.Config{
 			Dir: filepath.Join(c.Data, "aws"), ProductCode: devProductCode, Plans: simulatedPlans(), MeteredDimensions: meteredDimensions(),
-			QueueName:       devQueue,
+			QueueName: devQueue, MailEventsQueue: devMailEvents,
 			RegistrationURL: "http://" + c.Addr + "/marketplace/register", Logger: app.Log,
 		})
 		if err != nil {
@@ -218,7 +221,7 @@ func (c *DevCmd) serve(ctx context.Context, app *App, m *machine, siteListener, 
 	if err != nil {
 		return err
 	}
-	mailer, err := newMailer(awsSettings, AWSFlags{MailFrom: "no-reply@example.com"})
+	mailer, err := newMailer(awsSettings, AWSFlags{MailFrom: "no-reply@example.com", SESSet: "liveness"})
 	if err != nil {
 		return err
 	}
@@ -232,6 +235,10 @@ func (c *DevCmd) serve(ctx context.Context, app *App, m *machine, siteListener, 
 		queue: notifications.Settings{QueueName: devQueue, DeadLetterName: devQueue + "-dead"},
 	}, metrics)
 	if err != nil {
+		return err
+	}
+
+	if err := worker.followMailEvents(awsSettings, notifications.Settings{QueueName: devMailEvents}); err != nil {
 		return err
 	}
 

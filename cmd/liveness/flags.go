@@ -82,6 +82,7 @@ type AWSFlags struct {
 	MailFrom        string        `help:"Sender of mails." env:"LIVENESS_MAIL_FROM" placeholder:"MAIL"`
 	MailReplyTo     string        `help:"Where answers to mails go." env:"LIVENESS_MAIL_REPLY_TO" placeholder:"MAIL"`
 	SESSet          string        `name:"ses-configuration-set" help:"SES configuration set, through which bounces and complaints are reported." env:"LIVENESS_SES_CONFIGURATION_SET" placeholder:"NAME"`
+	MailEvents      string        `name:"mail-events-queue" help:"URL of the SQS queue with the mail events of the SES configuration set: mails that come back, complaints." env:"LIVENESS_MAIL_EVENTS_QUEUE" placeholder:"URL"`
 	SMTP            string        `help:"Send mails through this server instead of SES: smtp://user:password@host:587, smtps:// for TLS from the start; options ?tls=required|implicit|opportunistic|none, &ca=FILE, &hello=NAME." env:"LIVENESS_SMTP_URL" placeholder:"URL"`
 	ListingURL      string        `help:"Product page on AWS Marketplace, for visitors without a subscription." env:"LIVENESS_LISTING_URL" placeholder:"URL"`
 	MeterEvery      time.Duration `help:"How often sealed hours are looked for and sent." default:"1m" env:"LIVENESS_METER_EVERY"`

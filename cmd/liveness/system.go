@@ -11,12 +11,15 @@ import (
 	"time"
 
 	"github.com/alexedwards/scs/pgxstore"
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/google/uuid"
 	"github.com/gorilla/mux"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/pas-ta/liveness/adapters/aws/mailevents"
+	"github.com/pas-ta/liveness/adapters/aws/notifications"
 	"github.com/pas-ta/liveness/adapters/eventstoredb"
 	"github.com/pas-ta/liveness/adapters/http/console"
 	"github.com/pas-ta/liveness/adapters/http/server"
@@ -178,6 +181,7 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 		Accounts:      c.accounts,
 		Subscriptions: subscriptions.Commands{Executor: c.executor()},
 		Registration:  c.registration(cfg.marketplace, cfg.productCode),
+		Mails:         postgres.NewMailStates(c.pool, nil, c.log),
 		Barrier:       c.barrier,
 		Catalogue:     catalogue(),
 		Models: console.ReadModels{
@@ -212,6 +216,8 @@ type worker struct {
 	projections *engine.Engine
 	mailing     *eventstoredb.Reactor
 	components  *postgres.ComponentStates
+	mails       *postgres.MailStates
+	mailEvents  *notifications.Consumer // nil without a queue
 	log         *slog.Logger
 	reporting   *reporting // nil when usage is not reported
 }
@@ -248,7 +254,7 @@ func (c *core) openWorker(mails *accounts.Mails, usage reportingConfig, metrics 
 	if err := metrics.Register(newMailMetrics(states, c.log)); err != nil {
 		return nil, fmt.Errorf("register the metrics of mails: %w", err)
 	}
-	w := &worker{projections: models, mailing: mailing, components: postgres.NewComponentStates(c.pool), log: c.log}
+	w := &worker{projections: models, mailing: mailing, components: postgres.NewComponentStates(c.pool), mails: states, log: c.log}
 	if usage.productCode == "" {
 		c.log.Warn("no product code is configured: usage is not reported to AWS and agreements are not followed")
 		return w, nil
@@ -257,11 +263,30 @@ func (c *core) openWorker(mails *accounts.Mails, usage reportingConfig, metrics 
 	return w, err
 }
 
+// followMailEvents has the worker read what SES tells of mails from a queue.
+func (w *worker) followMailEvents(cfg aws.Config, queue notifications.Settings) error {
+	var err error
+	w.mailEvents, err = notifications.NewConsumer(cfg, queue, w.log)
+	return err
+}
+
+// returned keeps that a mail came back.
+func (w *worker) returned(ctx context.Context, mail uuid.UUID, why accounts.UndeliverableError) error {
+	known, err := w.mails.Return(ctx, mail, why)
+	if err == nil {
+		w.log.InfoContext(ctx, "a mail came back", "mail", mail, "cause", why.Cause, "known", known)
+	}
+	return err
+}
+
 // run works until ctx ends.
 func (w *worker) run(ctx context.Context) error {
 	tasks := []func(context.Context) error{w.projections.Run, w.mailing.Run, func(ctx context.Context) error {
 		return reportComponent(ctx, w.components, componentMails, w.mailing, w.log)
 	}}
+	if w.mailEvents != nil {
+		tasks = append(tasks, func(ctx context.Context) error { return w.mailEvents.Run(ctx, mailevents.Handler(w.returned)) })
+	}
 	if w.reporting != nil {
 		tasks = append(tasks, w.reporting.run)
 	}

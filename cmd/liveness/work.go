@@ -71,6 +71,13 @@ func (c *WorkCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
+	if c.MailEvents != "" {
+		if err := worker.followMailEvents(settings, notifications.Settings{QueueURL: c.MailEvents}); err != nil {
+			return err
+		}
+	} else if c.SMTP == "" {
+		app.Log.Warn("no queue of mail events is configured: mails that come back are not noticed")
+	}
 	app.Log.Info("working")
 	return runAll(ctx, worker.run, func(ctx context.Context) error { return observed.serve(ctx, app.Log) })
 }

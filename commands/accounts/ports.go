@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -96,15 +95,14 @@ func (e *UndeliverableError) Error() string {
 // Is says that it is an ErrUndeliverable.
 func (e *UndeliverableError) Is(target error) bool { return target == ErrUndeliverable }
 
-// Delivery is what became of the newest mail of a kind to a customer.
+// Delivery is what became of a mail.
 type Delivery struct {
-	Known   bool // it was tried
-	Sent    bool // the delivery service has taken it
-	At      time.Time
+	Known   bool                // it was tried
+	Sent    bool                // the delivery service has taken it
 	Refused *UndeliverableError // its recipient will never get it
 }
 
-// Deliveries says what became of mails, for the pages that wait for one.
+// Deliveries says what became of the mail that an event called for, for the pages that wait for it.
 type Deliveries interface {
-	Delivery(ctx context.Context, customer uuid.UUID, kind string) (Delivery, error)
+	Delivery(ctx context.Context, event uuid.UUID) (Delivery, error)
 }

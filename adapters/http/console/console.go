@@ -44,9 +44,10 @@ type Config struct {
 	PublicURL     *url.URL // address that customers see; https except on one machine
 	Secret        []byte   // at least 32 bytes; names of whose attempts are counted are keyed with it
 
-	SupportMail    string         // optional: shown wherever a person may be stuck
-	MarketplaceURL string         // optional: product page on AWS Marketplace, for people without a subscription
-	TrustedProxies []netip.Prefix // optional: whose X-Forwarded-For is believed; none by default
+	Mails          accounts.Deliveries // optional: what became of the mail that a page waits for
+	SupportMail    string              // optional: shown wherever a person may be stuck
+	MarketplaceURL string              // optional: product page on AWS Marketplace, for people without a subscription
+	TrustedProxies []netip.Prefix      // optional: whose X-Forwarded-For is believed; none by default
 	Now            func() time.Time
 	Log            *slog.Logger
 }

@@ -91,12 +91,54 @@ func (c *console) showCheckMail(w http.ResponseWriter, r *http.Request) {
 type mailedTo struct {
 	Address   string // empty when the session does not know it any more
 	CanResend bool
+	Sent      bool   // our mail service has taken the mail
+	Refused   string // why it will never arrive; empty while it may
+	Pending   bool   // what becomes of it may still be told
 }
 
 func (c *console) checkMailPage(r *http.Request) page {
-	return page{Title: "Check your mail", Step: 3, Data: mailedTo{
-		Address: c.sessions.GetString(r.Context(), sessionMailedTo), CanResend: c.sessionID(r, sessionOnboarding) != uuid.Nil,
-	}}
+	shown := mailedTo{Address: c.sessions.GetString(r.Context(), sessionMailedTo)}
+	if subscription := c.sessionID(r, sessionOnboarding); subscription != uuid.Nil {
+		shown.CanResend = true
+		c.showDelivery(r, domain.CustomerIDForSubscription(subscription), &shown)
+	}
+	return page{Title: "Check your mail", Step: 3, Data: shown}
+}
+
+// showDelivery adds what became of the mail. Without it the page says what it says anyway.
+func (c *console) showDelivery(r *http.Request, customer uuid.UUID, shown *mailedTo) {
+	if c.Mails == nil {
+		return
+	}
+	delivery, err := c.Accounts.VerificationDelivery(r.Context(), customer, c.Mails)
+	if err != nil {
+		c.Log.WarnContext(r.Context(), "it is not known what became of a mail", "customer", customer, "error", err)
+		return
+	}
+	shown.Sent, shown.Pending = delivery.Sent, delivery.Refused == nil
+	if delivery.Refused != nil {
+		shown.Refused = refusalWords(*delivery.Refused)
+	}
+}
+
+// refusalWords says to a person why a mail will not arrive.
+func refusalWords(refusal accounts.UndeliverableError) string {
+	words := map[accounts.UndeliverableCause]string{
+		accounts.CauseAddress:    "Our mail service does not accept it as an address",
+		accounts.CauseNoDomain:   "Nobody takes mails for the part behind the @",
+		accounts.CauseNoMailbox:  "Your mail server refused it: there is no such mailbox",
+		accounts.CauseDisabled:   "Your mail server refused it: the mailbox takes no mails",
+		accounts.CauseFull:       "Your mail server refused it: the mailbox is full",
+		accounts.CauseSuppressed: "Earlier mails to it came back, so that our mail service no longer delivers to it",
+		accounts.CauseComplaint:  "A mail of ours to it was marked as spam, so that our mail service no longer delivers to it",
+	}[refusal.Cause]
+	if words == "" {
+		words = "Your mail server refused it without saying why"
+	}
+	if refusal.Answer != "" {
+		words += " (" + refusal.Answer + ")"
+	}
+	return words + "."
 }
 
 func (c *console) resendVerification(w http.ResponseWriter, r *http.Request) {

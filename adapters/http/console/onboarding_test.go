@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -163,4 +164,38 @@ func TestMailAddressOfAnotherAccount(t *testing.T) {
 	b := w.browser()
 	b.atOnboarding()
 	b.post("/console/onboarding", person()...).is(409).says(domain.ErrMailAddressTaken.Message)
+}
+
+// The page that waits for the mail says what became of it, and what to do when its recipient will never get it.
+func TestThePageThatWaitsForAMail(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.browser()
+	b.atOnboarding()
+	w.mails.refuse(&accounts.UndeliverableError{Cause: accounts.CauseNoMailbox, Answer: "550 5.1.1"})
+	page := b.post("/console/onboarding", person("email", "adda@example.com")...).is(200).says("We are sending a verification link", "adda@example.com")
+	if !strings.Contains(page.body, "data-refresh") {
+		t.Error("the page does not ask what becomes of the mail")
+	}
+	w.newestMail("", "")
+	page = b.get("/console/check-mail").is(200).says("adda@example.com", "Your mail server refused it: there is no such mailbox (550 5.1.1).", "Correct the address")
+	if strings.Contains(page.body, "data-refresh") {
+		t.Error("the page asks on for what is decided")
+	}
+
+	w.mails.refuse(nil)
+	page = b.post("/console/onboarding", person()...).is(200).says("We are sending a verification link", mailAddress)
+	if strings.Contains(page.body, "refused") {
+		t.Error("what became of the mail to the old address is said of the new one")
+	}
+	mail, _ := w.newestMail(mailAddress, "Verify")
+	b.get("/console/check-mail").is(200).says("A verification link is on its way to", mailAddress)
+
+	// It came back after all.
+	known, err := w.states.Return(t.Context(), mail.ID, accounts.UndeliverableError{Cause: accounts.CauseSuppressed})
+	if err != nil || !known {
+		t.Fatalf("known %t, %v", known, err)
+	}
+	b.get("/console/check-mail").is(200).says("Earlier mails to it came back", "Correct the address")
+	w.browser().get("/console/check-mail").is(200).says("the address you entered")
 }

@@ -62,4 +62,16 @@ addEventListener("pageshow", () => {
   for (const form of forms) for (const button of form.querySelectorAll("button[type=submit]")) button.disabled = false;
 });
 
+// What becomes of a mail is known seconds later, or minutes when its recipient's server sends it back.
+const refreshed = () => document.querySelector("[data-refresh]");
+const refresh = async () => {
+  try {
+    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+    const shown = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector(".mail-state");
+    if (answer.ok && shown && refreshed() && shown.textContent !== refreshed().textContent) refreshed().replaceWith(shown);
+  } catch { /* the next one may get through */ }
+  if (refreshed()) setTimeout(refresh, 5000);
+};
+if (refreshed()) setTimeout(refresh, 2000);
+
 document.querySelector("[aria-invalid=true]")?.focus();

@@ -1,0 +1,36 @@
+package accounts
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/domain"
+)
+
+// VerificationDelivery returns what became of the newest verification mail to a customer: what became of earlier ones, to another
+// address perhaps, says nothing any more.
+func (c *Commands) VerificationDelivery(ctx context.Context, customer uuid.UUID, deliveries Deliveries) (Delivery, error) {
+	var newest uuid.UUID
+	for next := uint64(0); ; {
+		page, err := c.Store.Read(ctx, domain.AccountStream(customer), next, commands.PageSize)
+		if err != nil {
+			return Delivery{}, commands.Unavailable(err)
+		}
+		for _, recorded := range page {
+			if _, ok := recorded.Event.(domain.VerificationRequested); ok {
+				newest = recorded.ID
+			}
+			next = recorded.Revision + 1
+		}
+		if len(page) < commands.PageSize {
+			break
+		}
+	}
+	if newest == uuid.Nil {
+		return Delivery{}, nil
+	}
+	delivery, err := deliveries.Delivery(ctx, newest)
+	return delivery, commands.Unavailable(err)
+}
