@@ -40,9 +40,9 @@ func (c *core) components() []v1.Component {
 // stateInterval is how often a reactor is looked at for a change.
 const stateInterval = 250 * time.Millisecond
 
-// reportComponent says to health, until ctx ends, whether a reactor runs on this node: when that changes, and again and
+// reportComponent says to health, until ctx ends, whether mails are sent from this node: when that changes, and again and
 // again so that health notices a node that is gone.
-func reportComponent(ctx context.Context, states *postgres.ComponentStates, component string, reactor *eventstoredb.Reactor, log *slog.Logger) error {
+func reportComponent(ctx context.Context, states *postgres.ComponentStates, component string, reactor interface{ Check() error }, log *slog.Logger) error {
 	interval := time.NewTicker(stateInterval)
 	defer interval.Stop()
 	reported, at := fmt.Sprint(reactor.Check()), time.Now() // before it has begun there is nothing to report

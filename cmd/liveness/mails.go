@@ -58,9 +58,6 @@ func newMailDesk(pool *pgxpool.Pool, client *eventstoredb.Client, app *App, stop
 	return &mailDesk{states: postgres.NewMailStates(pool, nil, app.Log), client: client, close: stop}
 }
 
-// mailGroups are the groups of the log that mails are sent from.
-func mailGroups() []string { return []string{accounts.MailGroup} }
-
 // MailsListCmd prints what became of mails.
 type MailsListCmd struct {
 	ReadModelFlags `embed:""`
@@ -133,7 +130,7 @@ func problemOf(m postgres.MailRecord) string { return cmp.Or(m.Why, m.Problem, "
 // addParked adds what the log's groups have parked and is kept nowhere else: by an older program, or by hand.
 func (d *mailDesk) addParked(ctx context.Context, app *App, mails []postgres.MailRecord) []postgres.MailRecord {
 	for _, group := range mailGroups() {
-		parked, err := d.client.ParkedEvents(ctx, group)
+		parked, err := d.client.ParkedEvents(ctx, group.Name)
 		if err != nil {
 			fmt.Fprintf(app.Err, "What the event store has parked itself is not shown: %v\n", err)
 			continue
@@ -249,7 +246,7 @@ func (c *MailsReplayCmd) Run(ctx context.Context, app *App) error {
 		}
 	}
 	for _, group := range mailGroups() {
-		if err := desk.client.ReplayParked(ctx, group); err != nil {
+		if err := desk.client.ReplayParked(ctx, group.Name); err != nil {
 			return err
 		}
 	}

@@ -13,7 +13,6 @@ import (
 	"github.com/pas-ta/liveness/adapters/eventstoredb/logcopy"
 	"github.com/pas-ta/liveness/adapters/node"
 	"github.com/pas-ta/liveness/adapters/postgres"
-	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
 	"github.com/pas-ta/liveness/projections/engine"
@@ -99,7 +98,7 @@ func (c *StoreCopyCmd) config(app *App, from, to *eventstoredb.Client) logcopy.C
 	registry := domain.NewRegistry()
 	config := logcopy.Config{
 		From: from, To: to, Copies: registry.Owns, CopiesStream: registry.OwnsStream, Forgets: domain.CategoryLogins.Holds,
-		Groups:   []logcopy.Group{{Name: accounts.MailGroup, Events: accounts.MailEvents()}},
+		Groups:   mailGroups(),
 		Progress: copyProgress(app),
 	}
 	if c.All {

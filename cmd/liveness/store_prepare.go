@@ -4,10 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 
-	"github.com/pas-ta/liveness/adapters/eventstoredb"
-	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -59,12 +56,13 @@ func (c *StorePrepareCmd) Run(ctx context.Context, app *App) error {
 	if prepared.Version, err = client.Version(ctx); err != nil {
 		return fmt.Errorf("ask the event store for its version: %w", err)
 	}
-	mailing := mailReactor(client, domain.NewRegistry(), app.Log)
-	created, err := mailing.Prepare(ctx)
-	if err != nil {
-		return err
+	for _, reactor := range mailReactors(client, domain.NewRegistry(), app.Log) {
+		created, err := reactor.Prepare(ctx)
+		if err != nil {
+			return err
+		}
+		prepared.Groups = append(prepared.Groups, preparedGroup{Name: reactor.Group, Created: created})
 	}
-	prepared.Groups = append(prepared.Groups, preparedGroup{Name: mailing.Group, Created: created})
 	if prepared.Limited, err = client.LimitAges(ctx); err != nil {
 		return err
 	}
@@ -126,11 +124,4 @@ func onlyFor(user string) (json.RawMessage, error) {
 		"$userStreamAcl":   {"$r": theirs, "$w": theirs, "$d": admins, "$mr": theirs, "$mw": theirs},
 		"$systemStreamAcl": {"$r": admins, "$w": admins, "$d": admins, "$mr": admins, "$mw": admins},
 	})
-}
-
-// mailReactor returns the reactor that mails compete through, without what it does.
-func mailReactor(client *eventstoredb.Client, registry *domain.Registry, log *slog.Logger) *eventstoredb.Reactor {
-	reactor := eventstoredb.NewReactor(client, registry, log)
-	reactor.Group, reactor.Events, reactor.Permanent = accounts.MailGroup, accounts.MailEvents(), accounts.Undeliverable
-	return reactor
 }

@@ -214,7 +214,7 @@ func routes(api, screens http.Handler) http.Handler {
 // worker is the role that follows the log: read models, and what events call for outside of it.
 type worker struct {
 	projections *engine.Engine
-	mailing     *eventstoredb.Reactor
+	mailing     mailing
 	components  *postgres.ComponentStates
 	mails       *postgres.MailStates
 	mailEvents  *notifications.Consumer // nil without a queue
@@ -243,12 +243,8 @@ func (c *core) openWorker(mails *accounts.Mails, usage reportingConfig, metrics 
 		}
 	}
 	states := postgres.NewMailStates(c.pool, nil, c.log)
-	mailing := mailReactor(c.client, c.registry, c.log)
-	mailing.Handle = mails.HandleRecorded
-	mailing.Parked = func(ctx context.Context, event eventstoredb.ParkedEvent) {
-		states.Park(ctx, accounts.MailSource{EventID: event.ID, Stream: event.Stream, Revision: event.Revision}, event.Type, event.Reason)
-	}
-	if err := registerReactor(metrics, mailing); err != nil {
+	mailing, err := c.openMailing(mails, states, metrics)
+	if err != nil {
 		return nil, err
 	}
 	if err := metrics.Register(newMailMetrics(states, c.log)); err != nil {
@@ -281,7 +277,7 @@ func (w *worker) returned(ctx context.Context, mail uuid.UUID, why accounts.Unde
 
 // run works until ctx ends.
 func (w *worker) run(ctx context.Context) error {
-	tasks := []func(context.Context) error{w.projections.Run, w.mailing.Run, func(ctx context.Context) error {
+	tasks := []func(context.Context) error{w.projections.Run, w.mailing.run, func(ctx context.Context) error {
 		return reportComponent(ctx, w.components, componentMails, w.mailing, w.log)
 	}}
 	if w.mailEvents != nil {

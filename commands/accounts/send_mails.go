@@ -19,6 +19,7 @@ const (
 	PasswordResetPath = "/console/password/reset"
 	LoginPath         = "/console/login"
 	ForgotPath        = "/console/password/forgot"
+	PlanPath          = "/console/plan"
 )
 
 // noticeValidity is how long after the fact a notice is worth sending. It keeps a subscription that starts at the
@@ -33,6 +34,8 @@ type Mails struct {
 	site     url.URL
 	support  string
 	layout   *template.Template
+
+	catalogue domain.Catalogue // names the plans
 }
 
 // NewMails sends mails through mailer, with links below the public address site and support as the address for
@@ -42,13 +45,17 @@ func NewMails(c *Commands, mailer Mailer, site *url.URL, support string) (*Mails
 	if err != nil {
 		return nil, fmt.Errorf("parse the layout of mails: %w", err)
 	}
-	return &Mails{commands: c, mailer: mailer, site: *site, support: support, layout: layout}, nil
+	return &Mails{commands: c, mailer: mailer, site: *site, support: support, layout: layout, catalogue: domain.DefaultCatalogue()}, nil
 }
 
-// MailGroup names the subscription whose events nodes compete for.
-const MailGroup = "account-mails"
+// MailGroup and NoticeGroup name the subscriptions whose events nodes compete for. What a group delivers is fixed when it is
+// created: a new type of event belongs to the newest group as long as no release has it, else to a new one.
+const (
+	MailGroup   = "account-mails"
+	NoticeGroup = "customer-notices"
+)
 
-// MailEvents are the types of the events that HandleRecorded acts on.
+// MailEvents are the types of the events that HandleRecorded acts on and MailGroup delivers.
 func MailEvents() []string {
 	return []string{
 		domain.VerificationRequested{}.EventType(), domain.PasswordResetRequested{}.EventType(), domain.AccountActivated{}.EventType(),
@@ -56,21 +63,92 @@ func MailEvents() []string {
 	}
 }
 
-// HandleRecorded sends the mail that an event calls for, if any. An error means: deliver the event again.
+// NoticeEvents are the types of the events that HandleRecorded acts on and NoticeGroup delivers.
+func NoticeEvents() []string {
+	return []string{
+		domain.PlanChanged{}.EventType(), domain.UnsubscribeRequested{}.EventType(), domain.SubscriptionEnded{}.EventType(),
+		domain.OverageSwitched{}.EventType(),
+	}
+}
+
+// HandleRecorded sends the mails that an event calls for, if any. An error means: deliver the event again.
 func (m *Mails) HandleRecorded(ctx context.Context, recorded domain.Recorded) error {
-	customer, ok := mailedCustomer(recorded.Event)
-	if !ok {
+	customer, audience := addressedTo(recorded.Event)
+	if audience == nobody {
 		return nil
 	}
-	account, err := m.commands.Account(ctx, customer)
+	recipients := []uuid.UUID{customer}
+	if audience == theOwners {
+		members, err := m.commands.Members(ctx, customer)
+		if err != nil {
+			return fmt.Errorf("read whom a mail goes to: %w", err)
+		}
+		recipients = members.Owners()
+	}
+	// One recipient who will never get it keeps nobody else from getting theirs.
+	var failed, undeliverable []error
+	for _, account := range recipients {
+		switch err := m.mail(ctx, recorded, customer, account); {
+		case Undeliverable(err):
+			undeliverable = append(undeliverable, err)
+		case err != nil:
+			failed = append(failed, err)
+		}
+	}
+	if len(failed) > 0 {
+		return errors.Join(failed...)
+	}
+	return errors.Join(undeliverable...)
+}
+
+// audience is whom an event calls for a mail to.
+type audience int
+
+const (
+	nobody     audience = iota
+	oneAccount          // the login that it happened to
+	theOwners           // everybody who answers for the customer
+)
+
+// addressedTo returns whose mail an event could call for.
+func addressedTo(event domain.Event) (uuid.UUID, audience) {
+	switch e := event.(type) {
+	case domain.VerificationRequested:
+		return e.CustomerID, oneAccount
+	case domain.PasswordResetRequested:
+		return e.CustomerID, oneAccount
+	case domain.AccountActivated:
+		return e.CustomerID, oneAccount
+	case domain.PasswordSet:
+		if e.Cause == domain.PasswordActivation {
+			return uuid.Nil, nobody
+		}
+		return e.CustomerID, oneAccount
+	case domain.KeyRegenerated:
+		return e.CustomerID, theOwners
+	case domain.PlanChanged:
+		return domain.CustomerIDForSubscription(e.SubscriptionID), theOwners
+	case domain.UnsubscribeRequested:
+		return domain.CustomerIDForSubscription(e.SubscriptionID), theOwners
+	case domain.SubscriptionEnded:
+		return domain.CustomerIDForSubscription(e.SubscriptionID), theOwners
+	case domain.OverageSwitched:
+		return domain.CustomerIDForSubscription(e.SubscriptionID), theOwners
+	}
+	return uuid.Nil, nobody
+}
+
+// mail sends to one person what an event calls for.
+func (m *Mails) mail(ctx context.Context, recorded domain.Recorded, customer, account uuid.UUID) error {
+	addressee, err := m.commands.Account(ctx, account)
 	if err != nil {
 		return fmt.Errorf("read account for a mail: %w", err)
 	}
-	message, due := m.decide(account, recorded, m.commands.Now())
+	message, due := m.decide(addressee, recorded, m.commands.Now())
 	if !due {
 		return m.expired(ctx, recorded.ID)
 	}
-	person, err := DecryptPerson(ctx, m.commands.vault, customer, account.Person)
+	person, err := DecryptPerson(ctx, m.commands.vault, account, addressee.Person)
 	if errors.Is(err, ErrErased) {
 		return m.expired(ctx, recorded.ID)
 	}
@@ -82,6 +160,9 @@ func (m *Mails) HandleRecorded(ctx context.Context, recorded domain.Recorded) er
 		return err
 	}
 	mail.ID, mail.CustomerID = recorded.ID, customer
+	if account != customer {
+		mail.ID = domain.DerivedID(recorded.ID, account.String())
+	}
 	mail.Source = MailSource{EventID: recorded.ID, Stream: recorded.Stream, Revision: recorded.Revision}
 	if err := m.mailer.Send(ctx, mail); err != nil {
 		return fmt.Errorf("send mail for %s: %w", recorded.Event.EventType(), err)
@@ -95,23 +176,6 @@ func (m *Mails) expired(ctx context.Context, event uuid.UUID) error {
 		return register.Expired(ctx, event)
 	}
 	return nil
-}
-
-// mailedCustomer returns whom an event could call for a mail to.
-func mailedCustomer(event domain.Event) (uuid.UUID, bool) {
-	switch e := event.(type) {
-	case domain.VerificationRequested:
-		return e.CustomerID, true
-	case domain.PasswordResetRequested:
-		return e.CustomerID, true
-	case domain.AccountActivated:
-		return e.CustomerID, true
-	case domain.PasswordSet:
-		return e.CustomerID, e.Cause != domain.PasswordActivation
-	case domain.KeyRegenerated:
-		return e.CustomerID, true
-	}
-	return uuid.Nil, false
 }
 
 // decide returns which message an event calls for, given the account as it stands now.
@@ -134,7 +198,26 @@ func (m *Mails) decide(account domain.Account, recorded domain.Recorded, now tim
 	case domain.KeyRegenerated:
 		return keyRegeneratedMessage(m.link("/console/keys", ""), e), recent
 	}
-	return message{}, false
+	if !account.Active { // who has not finished registering is told by the pages
+		return message{}, false
+	}
+	return m.notice(recorded.Event), recent
+}
+
+// notice returns what the owners of a customer are told.
+func (m *Mails) notice(event domain.Event) message {
+	plan := m.link(PlanPath, "")
+	switch e := event.(type) {
+	case domain.PlanChanged:
+		return planChangedMessage(plan, m.catalogue, e)
+	case domain.UnsubscribeRequested:
+		return subscriptionEndingMessage(plan, e)
+	case domain.SubscriptionEnded:
+		return subscriptionEndedMessage(plan, e)
+	case domain.OverageSwitched:
+		return overageSwitchedMessage(plan, e)
+	}
+	return message{}
 }
 
 func (m *Mails) link(path, token string) string {

@@ -77,10 +77,7 @@ func newMailing(t *testing.T) *mailing {
 		Secret: []byte(strings.Repeat("s", 32)), Log: slog.New(slog.DiscardHandler),
 	})
 	m.must(err)
-	site, err := url.Parse("https://liveness.example")
-	m.must(err)
-	m.handler, err = accounts.NewMails(m.app, m.box, site, "support@liveness.example")
-	m.must(err)
+	m.handler = m.handlerOf(m.box)
 	started, err := subscriptions.Commands{Executor: m.app.Executor}.StartSubscription(t.Context(), subscriptions.StartSubscription{
 		By: commands.NewOrigin(domain.ActorBuyer), Identity: domain.MarketplaceIdentity{AWSAccountID: "123456789012", LicenseARN: "arn:aws:license:l-1"},
 		Entitled: domain.Entitlement{Plan: domain.PlanStarter, Limit: 1000},
@@ -89,6 +86,15 @@ func newMailing(t *testing.T) *mailing {
 	m.id = started.State.ID
 	m.register()
 	return m
+}
+
+func (m *mailing) handlerOf(mailer accounts.Mailer) *accounts.Mails {
+	m.t.Helper()
+	site, err := url.Parse("https://liveness.example")
+	m.must(err)
+	handler, err := accounts.NewMails(m.app, mailer, site, "support@liveness.example")
+	m.must(err)
+	return handler
 }
 
 func (m *mailing) must(err error) {
