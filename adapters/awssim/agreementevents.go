@@ -178,6 +178,10 @@ func (s *Sim) snsBodies(id string, a Agreement, detailType string, at time.Time)
 		if err != nil {
 			return nil, fmt.Errorf("awssim: encode message: %w", err)
 		}
+		if s.Switches().RawDelivery {
+			bodies = append(bodies, string(message))
+			continue
+		}
 		body, err := json.Marshal(map[string]string{
 			"Type": "Notification", "MessageId": fmt.Sprintf("%s-%d", id, i), "TopicArn": "arn:aws:sns:us-east-1:287250355862:aws-mp-subscription-notification-" + s.cfg.ProductCode,
 			"Message": string(message), "Timestamp": at.UTC().Format("2006-01-02T15:04:05.000Z"),

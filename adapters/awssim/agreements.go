@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
 )
 
@@ -64,6 +65,8 @@ type SubscribeRequest struct {
 	EndsWithTerm bool `json:"endsWithTerm,omitempty"`
 	// Pending leaves the agreement without access until Activate: the buyer's browser comes before the start.
 	Pending bool `json:"pending,omitempty"`
+	// StartsAt is when the contract starts, as private offers may say; at once when zero. Until then there is no entitlement.
+	StartsAt time.Time `json:"startsAt,omitzero"`
 }
 
 var accountPattern = regexp.MustCompile(`^[0-9]{12}$`)
@@ -87,9 +90,13 @@ func (s *Sim) Subscribe(ctx context.Context, r SubscribeRequest) (Agreement, err
 		return Agreement{}, fmt.Errorf("%w: a term is 1 to 60 months", ErrBadRequest)
 	}
 	now := s.Now().Truncate(time.Second)
+	starts := now
+	if r.StartsAt.After(now) {
+		starts, r.Pending = r.StartsAt.UTC().Truncate(time.Second), true
+	}
 	a := Agreement{
 		ID: s.newAgreementID(), AccountID: r.AccountID, LicenseARN: s.newLicenseARN(), CustomerIdentifier: s.random.text(11, upperAlnum),
-		Plan: r.Plan, Quantity: quantity, Status: AgreementPending, AcceptedAt: now, StartsAt: now, EndsAt: now.AddDate(0, r.TermMonths, 0),
+		Plan: r.Plan, Quantity: quantity, Status: AgreementPending, AcceptedAt: now, StartsAt: starts, EndsAt: starts.AddDate(0, r.TermMonths, 0),
 		TermMonths: r.TermMonths, AutoRenew: !r.EndsWithTerm, Intent: "NEW",
 	}
 	err = s.change(ctx, func(tx *sql.Tx) error {
@@ -112,7 +119,7 @@ func (s *Sim) Subscribe(ctx context.Context, r SubscribeRequest) (Agreement, err
 
 // Activate starts a pending agreement and announces its licence.
 func (s *Sim) Activate(ctx context.Context, agreementID string) (Agreement, error) {
-	return s.changeAgreement(ctx, agreementID, AgreementPending, func(tx *sql.Tx, a *Agreement, now time.Time) error {
+	return s.changeAgreement(ctx, agreementID, []AgreementStatus{AgreementPending}, func(tx *sql.Tx, a *Agreement, now time.Time) error {
 		return s.activate(ctx, tx, a, now)
 	})
 }
@@ -123,22 +130,36 @@ func (s *Sim) ChangePlan(ctx context.Context, agreementID, plan string, quantity
 	if err != nil {
 		return Agreement{}, err
 	}
-	return s.changeAgreement(ctx, agreementID, AgreementActive, func(tx *sql.Tx, a *Agreement, now time.Time) error {
+	return s.changeAgreement(ctx, agreementID, []AgreementStatus{AgreementActive}, func(tx *sql.Tx, a *Agreement, now time.Time) error {
 		a.Plan, a.Quantity = plan, quantity
 		return errors.Join(updateAgreement(ctx, tx, *a), s.emit(ctx, tx, *a, eventAgreementAmended, now), s.emit(ctx, tx, *a, eventLicenseUpdated, now))
 	})
 }
 
-// Cancel ends a live agreement at the buyer's wish. Usage up to now is taken for one hour more.
+// Cancel ends a live agreement, or one that has not started, at the buyer's wish. Usage up to now is taken for one hour more.
 func (s *Sim) Cancel(ctx context.Context, agreementID string) (Agreement, error) {
-	return s.changeAgreement(ctx, agreementID, AgreementActive, func(tx *sql.Tx, a *Agreement, now time.Time) error {
+	return s.changeAgreement(ctx, agreementID, []AgreementStatus{AgreementActive, AgreementPending}, func(tx *sql.Tx, a *Agreement, now time.Time) error {
 		return s.end(ctx, tx, a, AgreementCancelled, now)
+	})
+}
+
+// Deprovision takes the entitlement of an ended agreement away, where that was switched to be late, and says so.
+func (s *Sim) Deprovision(ctx context.Context, agreementID string) (Agreement, error) {
+	return s.changeAgreement(ctx, agreementID, []AgreementStatus{AgreementCancelled, AgreementExpired}, func(tx *sql.Tx, a *Agreement, now time.Time) error {
+		result, err := tx.ExecContext(ctx, `DELETE FROM lingering WHERE agreement = ?`, a.ID)
+		if err != nil {
+			return err
+		}
+		if n, err := result.RowsAffected(); err != nil || n == 0 {
+			return errors.Join(err, fmt.Errorf("%w: agreement %s is deprovisioned", ErrBadRequest, a.ID))
+		}
+		return s.emit(ctx, tx, *a, eventLicenseDeprovisioned, now)
 	})
 }
 
 // Expire ends a live agreement as if its term had run out.
 func (s *Sim) Expire(ctx context.Context, agreementID string) (Agreement, error) {
-	return s.changeAgreement(ctx, agreementID, AgreementActive, func(tx *sql.Tx, a *Agreement, now time.Time) error {
+	return s.changeAgreement(ctx, agreementID, []AgreementStatus{AgreementActive}, func(tx *sql.Tx, a *Agreement, now time.Time) error {
 		return s.end(ctx, tx, a, AgreementExpired, now)
 	})
 }
@@ -165,7 +186,7 @@ func (s *Sim) Replace(ctx context.Context, agreementID string, next Successor) (
 
 func (s *Sim) succeed(ctx context.Context, agreementID string, status AgreementStatus, intent string, next Successor) (Agreement, error) {
 	var successor Agreement
-	_, err := s.changeAgreement(ctx, agreementID, AgreementActive, func(tx *sql.Tx, old *Agreement, now time.Time) error {
+	_, err := s.changeAgreement(ctx, agreementID, []AgreementStatus{AgreementActive}, func(tx *sql.Tx, old *Agreement, now time.Time) error {
 		plan, quantity := orElse(next.Plan, old.Plan), next.Quantity
 		if quantity == 0 && plan == old.Plan {
 			quantity = old.Quantity
@@ -205,9 +226,14 @@ func (s *Sim) activate(ctx context.Context, tx *sql.Tx, a *Agreement, now time.T
 }
 
 func (s *Sim) end(ctx context.Context, tx *sql.Tx, a *Agreement, status AgreementStatus, at time.Time) error {
+	lingers := s.Switches().LateDeprovisioning && a.Live()
 	a.Status, a.ClosedAt = status, at
-	return errors.Join(updateAgreement(ctx, tx, *a), endLicense(ctx, tx, a.LicenseARN, at),
-		s.emit(ctx, tx, *a, eventAgreementEnded, at), s.emit(ctx, tx, *a, eventLicenseDeprovisioned, at))
+	err := errors.Join(updateAgreement(ctx, tx, *a), endLicense(ctx, tx, a.LicenseARN, at), s.emit(ctx, tx, *a, eventAgreementEnded, at))
+	if !lingers {
+		return errors.Join(err, s.emit(ctx, tx, *a, eventLicenseDeprovisioned, at))
+	}
+	_, lingerErr := tx.ExecContext(ctx, `INSERT INTO lingering (agreement) VALUES (?)`, a.ID)
+	return errors.Join(err, lingerErr)
 }
 
 // contractQuantity is the value of the entitlement: the calls of a custom plan, else 1.
@@ -228,13 +254,23 @@ func (s *Sim) contractQuantity(dimension string, quantity int64) (int64, error) 
 	return quantity, nil
 }
 
-// settle lets terms run out: at its end an agreement is renewed in place or expires.
+// settle lets terms begin and run out: at its end an agreement is renewed in place or expires.
 func (s *Sim) settle(ctx context.Context) error {
 	now := s.Now().Truncate(time.Second)
-	if next := s.nextEnd.Load(); next == 0 || now.Unix() < next {
+	if next := s.nextChange.Load(); next == 0 || now.Unix() < next {
 		return nil
 	}
 	return s.change(ctx, func(tx *sql.Tx) error {
+		starting, err := collect(ctx, tx, scanAgreement, selectAgreements+` WHERE status = ? AND starts_at > accepted_at AND starts_at <= ? ORDER BY seq`,
+			AgreementPending, now.Unix())
+		if err != nil {
+			return err
+		}
+		for i := range starting {
+			if err := s.activate(ctx, tx, &starting[i], starting[i].StartsAt); err != nil {
+				return err
+			}
+		}
 		due, err := collect(ctx, tx, scanAgreement, selectAgreements+` WHERE status = ? AND ends_at <= ? ORDER BY seq`, AgreementActive, now.Unix())
 		if err != nil {
 			return err
@@ -268,10 +304,10 @@ func (s *Sim) change(ctx context.Context, fn func(tx *sql.Tx) error) error {
 		return err
 	}
 	s.arrivals.wake()
-	return s.refreshNextEnd(ctx)
+	return s.refreshNextChange(ctx)
 }
 
-func (s *Sim) changeAgreement(ctx context.Context, id string, wanted AgreementStatus, fn func(tx *sql.Tx, a *Agreement, now time.Time) error) (Agreement, error) {
+func (s *Sim) changeAgreement(ctx context.Context, id string, wanted []AgreementStatus, fn func(tx *sql.Tx, a *Agreement, now time.Time) error) (Agreement, error) {
 	if err := s.settle(ctx); err != nil {
 		return Agreement{}, err
 	}
@@ -281,19 +317,20 @@ func (s *Sim) changeAgreement(ctx context.Context, id string, wanted AgreementSt
 		if a, err = findAgreement(ctx, tx, id); err != nil {
 			return err
 		}
-		if a.Status != wanted {
-			return fmt.Errorf("%w: agreement %s is %s, not %s", ErrBadRequest, a.ID, a.Status, wanted)
+		if !slices.Contains(wanted, a.Status) {
+			return fmt.Errorf("%w: agreement %s is %s, not %s", ErrBadRequest, a.ID, a.Status, wanted[0])
 		}
 		return fn(tx, &a, s.Now().Truncate(time.Second))
 	})
 	return a, err
 }
 
-func (s *Sim) refreshNextEnd(ctx context.Context) error {
+func (s *Sim) refreshNextChange(ctx context.Context) error {
 	return s.db.tx(ctx, func(tx *sql.Tx) error {
 		var next int64
-		err := tx.QueryRowContext(ctx, `SELECT coalesce(min(ends_at), 0) FROM agreements WHERE status = ?`, AgreementActive).Scan(&next)
-		s.nextEnd.Store(next)
+		err := tx.QueryRowContext(ctx, `SELECT coalesce(min(CASE status WHEN ? THEN ends_at ELSE starts_at END), 0) FROM agreements
+			WHERE status = ? OR status = ? AND starts_at > accepted_at`, AgreementActive, AgreementActive, AgreementPending).Scan(&next)
+		s.nextChange.Store(next)
 		return err
 	})
 }

@@ -116,6 +116,8 @@ func (s *Sim) apiAgreement(ctx context.Context, r *http.Request, next Successor)
 		return s.Cancel(ctx, id)
 	case "expire":
 		return s.Expire(ctx, id)
+	case "deprovision":
+		return s.Deprovision(ctx, id)
 	default:
 		return nil, fmt.Errorf("%w: an agreement has no action %q", ErrNotFound, action)
 	}

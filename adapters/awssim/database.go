@@ -39,6 +39,8 @@ CREATE TABLE IF NOT EXISTS agreements (
 	closed_at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS agreements_license ON agreements (license_arn);
+-- Agreements that have ended and whose entitlement is listed nevertheless.
+CREATE TABLE IF NOT EXISTS lingering (agreement TEXT PRIMARY KEY) STRICT;
 CREATE TABLE IF NOT EXISTS tokens (
 	token TEXT PRIMARY KEY,
 	license_arn TEXT NOT NULL,

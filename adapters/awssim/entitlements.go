@@ -62,7 +62,7 @@ func (o getEntitlementsOutput) cbor() cbor.Value {
 
 var entitlementFilters = []string{"CUSTOMER_IDENTIFIER", "DIMENSION", "CUSTOMER_AWS_ACCOUNT_ID", "LICENSE_ARN"}
 
-// getEntitlements lists what live agreements grant, in pages. The page token is the number of entitlements before it.
+// getEntitlements lists what agreements grant that are live, or not deprovisioned yet, in pages. The page token is the number of entitlements before it.
 func (s *Sim) getEntitlements(ctx context.Context, _ *call, in getEntitlementsInput) (any, error) {
 	page, offset, err := s.entitlementPage(in)
 	if err != nil {
@@ -74,7 +74,7 @@ func (s *Sim) getEntitlements(ctx context.Context, _ *call, in getEntitlementsIn
 	var live []Agreement
 	err = s.db.tx(ctx, func(tx *sql.Tx) error {
 		var err error
-		live, err = collect(ctx, tx, scanAgreement, selectAgreements+` WHERE a.status = ? ORDER BY a.seq`, AgreementActive)
+		live, err = collect(ctx, tx, scanAgreement, selectAgreements+` WHERE a.status = ? OR a.id IN (SELECT agreement FROM lingering) ORDER BY a.seq`, AgreementActive)
 		return err
 	})
 	if err != nil {

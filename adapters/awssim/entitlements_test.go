@@ -137,3 +137,67 @@ func TestTermsRunOut(t *testing.T) {
 		t.Errorf("ending agreement %+v, %v", b, err)
 	}
 }
+
+// A contract that starts later grants nothing before, and is announced when it starts.
+func TestContractStartsLater(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	startsAt := w.clock.Now().Add(48 * time.Hour).Truncate(time.Second)
+	a := w.subscribe(t, awssim.SubscribeRequest{Plan: "starter", StartsAt: startsAt})
+	granted := func(id string) int {
+		t.Helper()
+		list, _ := entitlements(t, w, map[string][]string{"LICENSE_ARN": {id}}, 25)
+		return len(list)
+	}
+	if !a.StartsAt.Equal(startsAt) || !a.EndsAt.Equal(startsAt.AddDate(0, 1, 0)) || granted(a.LicenseARN) != 0 {
+		t.Errorf("before its start: %+v", a)
+	}
+	cancelled := w.subscribe(t, awssim.SubscribeRequest{Plan: "starter", StartsAt: startsAt})
+	if _, err := w.sim.Cancel(t.Context(), cancelled.ID); err != nil {
+		t.Error(err)
+	}
+	w.clock.Advance(48*time.Hour - time.Second)
+	if granted(a.LicenseARN) != 0 {
+		t.Error("it grants something a second before its start")
+	}
+	w.clock.Advance(time.Second)
+	if granted(a.LicenseARN) != 1 || granted(cancelled.LicenseARN) != 0 {
+		t.Error("at its start it grants nothing, or the cancelled one does")
+	}
+	events, err := w.sim.Events(t.Context(), 1)
+	if err != nil || events[0].Agreement != a.ID || events[0].Type != "License Updated - Manufacturer" || !events[0].Time.Equal(startsAt) {
+		t.Errorf("the start is not announced: %+v, %v", events, err)
+	}
+}
+
+// AWS may list an entitlement for a while after its agreement has ended.
+func TestEntitlementOutlivesItsAgreement(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	if err := w.sim.SetSwitches(awssim.Switches{EventDelivery: awssim.DeliverOnce, LateDeprovisioning: true}); err != nil {
+		t.Fatal(err)
+	}
+	a := w.subscribe(t, awssim.SubscribeRequest{Plan: "starter"})
+	listed := func() int {
+		t.Helper()
+		list, _ := entitlements(t, w, map[string][]string{"LICENSE_ARN": {a.LicenseARN}}, 25)
+		return len(list)
+	}
+	last := func() string {
+		t.Helper()
+		events, err := w.sim.Events(t.Context(), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return events[0].Type
+	}
+	if _, err := w.sim.Cancel(t.Context(), a.ID); err != nil || listed() != 1 || last() != "Purchase Agreement Ended - Proposer" {
+		t.Errorf("after the end it is listed %d times, told by %s, %v", listed(), last(), err)
+	}
+	if _, err := w.sim.Deprovision(t.Context(), a.ID); err != nil || listed() != 0 || last() != "License Deprovisioned - Manufacturer" {
+		t.Errorf("deprovisioned it is listed %d times, told by %s, %v", listed(), last(), err)
+	}
+	if _, err := w.sim.Deprovision(t.Context(), a.ID); err == nil {
+		t.Error("it is deprovisioned twice")
+	}
+}

@@ -37,6 +37,8 @@ func (s *Sim) faultRoutes(mux *http.ServeMux) {
 			DuplicateOnRepeat:    r.PostFormValue("duplicate_on_repeat") != "",
 			EmptyEntitlementPage: r.PostFormValue("empty_entitlement_page") != "",
 			EventDelivery:        EventDelivery(r.PostFormValue("event_delivery")),
+			LateDeprovisioning:   r.PostFormValue("late_deprovisioning") != "",
+			RawDelivery:          r.PostFormValue("raw_delivery") != "",
 		})
 	}))
 	mux.HandleFunc("POST /faults/clock", s.formAction("/faults", func(_ context.Context, r *http.Request) (string, error) {

@@ -204,6 +204,10 @@ type Switches struct {
 	EmptyEntitlementPage bool `json:"emptyEntitlementPage"`
 	// EventDelivery says what becomes of agreement and licence events.
 	EventDelivery EventDelivery `json:"eventDelivery"`
+	// LateDeprovisioning goes on listing the entitlement of an agreement that has ended, until Deprovision.
+	LateDeprovisioning bool `json:"lateDeprovisioning,omitempty"`
+	// RawDelivery leaves out the envelope of SNS, as its raw message delivery does.
+	RawDelivery bool `json:"rawDelivery,omitempty"`
 }
 
 // Switches are the switches in force.

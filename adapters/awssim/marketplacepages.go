@@ -2,7 +2,9 @@ package awssim
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"time"
 )
 
 // marketplacePage is the product page with the buyer's agreements below it.
@@ -41,6 +43,10 @@ func (s *Sim) marketplaceRoutes(mux *http.ServeMux) {
 		_, err := s.Expire(ctx, id)
 		return err
 	})
+	action("deprovision", "is deprovisioned.", func(ctx context.Context, _ *http.Request, id string) error {
+		_, err := s.Deprovision(ctx, id)
+		return err
+	})
 	action("plan", "is changed.", func(ctx context.Context, r *http.Request, id string) error {
 		quantity, err := formNumber(r, "quantity")
 		if err != nil {
@@ -62,8 +68,16 @@ func (s *Sim) subscribeForm(w http.ResponseWriter, r *http.Request) {
 		s.renderProblem(w, r, err)
 		return
 	}
+	var startsAt time.Time
+	if text := r.PostFormValue("starts_at"); text != "" {
+		if startsAt, err = time.ParseInLocation("2006-01-02T15:04", text, time.UTC); err != nil {
+			s.renderProblem(w, r, fmt.Errorf("%w: %q is not a time", ErrBadRequest, text))
+			return
+		}
+	}
 	a, err := s.Subscribe(r.Context(), SubscribeRequest{
-		Plan: r.PostFormValue("plan"), Quantity: quantity, AccountID: r.PostFormValue("account"),
+		StartsAt: startsAt,
+		Plan:     r.PostFormValue("plan"), Quantity: quantity, AccountID: r.PostFormValue("account"),
 		EndsWithTerm: r.PostFormValue("ends_with_term") != "", Pending: r.PostFormValue("pending") != "",
 	})
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 const (
 	defaultVisibility = 30 * time.Second
 	defaultRetention  = 4 * 24 * time.Hour
-	maxReceives       = 5
+	maxReceives       = 3
 )
 
 // queueMessage is one message as it is kept. Times are milliseconds of the real clock: visibility and long polls are

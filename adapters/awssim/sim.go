@@ -79,7 +79,7 @@ type Sim struct {
 	handler http.Handler
 
 	registrationURL atomic.Value // string
-	nextEnd         atomic.Int64 // unix seconds at which the next agreement ends
+	nextChange      atomic.Int64 // unix seconds at which the next agreement starts or ends
 
 	arrivals *broadcast // wakes long polls
 	closed   chan struct{}
@@ -120,7 +120,7 @@ func New(cfg Config) (*Sim, error) {
 	}
 	s.registrationURL.Store(cfg.RegistrationURL)
 	ctx := context.Background()
-	if err := errors.Join(s.createEventQueues(ctx), s.refreshNextEnd(ctx)); err != nil {
+	if err := errors.Join(s.createEventQueues(ctx), s.refreshNextChange(ctx)); err != nil {
 		return nil, errors.Join(err, db.close())
 	}
 	s.handler = s.routes()
