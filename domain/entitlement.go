@@ -2,15 +2,16 @@ package domain
 
 import "time"
 
-// Rules of following an entitlement. What AWS announces and what it answers when asked may be of different age, and an end
-// is final:
-//  1. What AWS answers holds: its plan, limit and term are taken over, whatever the message said.
-//  2. A subscription ends when AWS lists no entitlement of it and has announced the end of its licence or of the agreement it
-//     rests on, or its term is over. The end of another agreement ends nothing.
-//  3. Announced while the entitlement is still listed, the end makes the subscription ending. After the end of a licence AWS is
-//     to be asked again; what it still lists 15 minutes later counts: the buyer has come back.
-//  4. Without a message a subscription ends when AWS was found to list no entitlement twice in a row: one empty answer may be
-//     AWS's mistake. One whose end is announced goes on only with a later term: its entitlement may merely not have gone yet.
+// Rules of following an entitlement. What AWS announces and what it answers when asked may be of different age:
+//  1. What AWS answers holds: its plan, limit and term are taken over, whatever the message said. An answer is decided on
+//     only while the subscription is as it was when AWS was asked.
+//  2. The announced end of its licence, or of the agreement it rests on, ends a subscription at once, whether AWS still lists
+//     the entitlement or not: AWS takes the usage of the open hour for one hour only. The end of another agreement ends nothing.
+//     An announcement from before AWS, or an operator, said that it goes on ends it only when AWS lists nothing either.
+//  3. What has left comes back when AWS announces, after the end, another agreement for its licence and lists its entitlement.
+//     That the entitlement is still listed, or that its buyer returns, is not enough: it may merely not have gone yet.
+//  4. Without a message a subscription ends when its term is over and AWS lists nothing, or was found to list nothing twice in a
+//     row: one empty answer may be AWS's mistake. It ends as well when its term is over and AWS has not answered for a while.
 
 // Entitlement is what AWS says a licence entitles to, in terms of the catalogue. The zero Entitlement says that AWS lists none.
 type Entitlement struct {
@@ -53,31 +54,71 @@ func (c Catalogue) Entitlement(contract []ContractEntitlement) (Entitlement, err
 
 // Observation is what is known of a licence after a message of AWS.
 type Observation struct {
-	Entitled    Entitlement // what AWS lists
-	AgreementID string      // of the newest message that names one, "" when none has
+	Entitled Entitlement // what AWS lists
+	Inbox    MarketplaceInbox
+	StartsAt time.Time // when the account's next contract starts; zero when none is announced
 }
 
-// FollowAnnouncement decides what a message means for the subscription, given what AWS answered after it. It returns again
-// when AWS is to be asked once more, because the two contradict each other.
-func (s Subscription) FollowAnnouncement(announced MarketplaceEvent, observed Observation, at time.Time) (events []Event, again bool) {
-	const outlived = 15 * time.Minute // how long an entitlement may outlive the message that its licence has ended
-	message := announced.Message
-	itsAgreement := message.AgreementID == "" || message.AgreementID == s.Marketplace.AgreementID
-	licenceEnds := announced.Kind == LicenceEnded
-	agreementEnds := announced.Kind == AgreementEnding && itsAgreement
-	if observed.Entitled.None() {
-		if licenceEnds || agreementEnds || s.expired(at) {
-			return s.End(message.endReason(), endedAt(message.HappenedAt, at)), false
+// FollowEnd decides on an announced end, for which AWS need not be asked. It returns nothing for any other message, and for
+// an announcement that is out of date: FollowAnnouncement then decides by AWS's answer.
+func (s Subscription) FollowEnd(announced MarketplaceEvent, inbox MarketplaceInbox, at time.Time) []Event {
+	if message := announced.Message; s.endedBy(announced, inbox) && !inbox.supersedes(message) && !s.ReinstatedAt.After(message.HappenedAt) {
+		return s.End(message.endReason(), endedAt(message.HappenedAt, at))
+	}
+	return nil
+}
+
+// Follows returns whether AWS's answer to a message can change anything.
+func (s Subscription) Follows(announced MarketplaceEvent) bool {
+	return s.Serves() || s.Status == StatusScheduled || s.comesBack(announced)
+}
+
+// FollowAnnouncement decides what a message means for the subscription, given what AWS answered after it.
+func (s Subscription) FollowAnnouncement(announced MarketplaceEvent, observed Observation, at time.Time) []Event {
+	message, entitled := announced.Message, observed.Entitled
+	if entitled.None() {
+		if s.endedBy(announced, observed.Inbox) || s.expired(at) {
+			return s.End(message.endReason(), endedAt(message.HappenedAt, at))
 		}
-		return nil, false // the timer looks again
+		if s.Status == StatusScheduled && !observed.StartsAt.IsZero() {
+			return s.Schedule(s.Marketplace, observed.StartsAt, at)
+		}
+		return nil // the timer looks again
 	}
-	if licenceEnds && at.Sub(message.HappenedAt) < outlived {
-		return s.RequestUnsubscribe(at), s.Serves()
+	var events []Event
+	switch {
+	case s.Status == StatusScheduled:
+		events = s.Start(s.Marketplace, entitled, at)
+	case s.comesBack(announced) && s.Status == StatusEnded:
+		events = s.reinstate("AWS Marketplace: "+message.Type, at)
+	case s.comesBack(announced):
+		events = []Event{SubscriptionRenewed{SubscriptionID: s.ID, ExpiresAt: entitled.ExpiresAt.UTC(), RenewedAt: at.UTC()}}
 	}
-	if agreementEnds {
-		return s.RequestUnsubscribe(at), false
+	for _, event := range events {
+		s = s.Fold(event)
 	}
-	return append(s.FollowEntitlement(observed.Entitled, at), s.LinkAgreement(observed.AgreementID, at)...), false
+	events = append(events, s.FollowEntitlement(entitled, at)...)
+	return append(events, s.LinkAgreement(observed.Inbox.AgreementID, at)...)
+}
+
+// endedBy returns whether a message announces the end of the subscription's licence or of the agreement it rests on.
+func (s Subscription) endedBy(announced MarketplaceEvent, inbox MarketplaceInbox) bool {
+	switch agreement := announced.Message.AgreementID; announced.Kind {
+	case LicenceEnded:
+		return true
+	case AgreementEnding:
+		return agreement == "" || agreement == s.Marketplace.AgreementID || agreement == inbox.AgreementID
+	}
+	return false
+}
+
+// comesBack returns whether a message announces, after the buyer has left, a new agreement for the licence.
+func (s Subscription) comesBack(announced MarketplaceEvent) bool {
+	message, known := announced.Message, s.Marketplace.AgreementID
+	if announced.Kind != EntitlementChanged || s.LeftAt.IsZero() || !message.HappenedAt.After(s.LeftAt) {
+		return false
+	}
+	return message.begins() || message.AgreementID != "" && known != "" && message.AgreementID != known
 }
 
 // FollowListing decides what an answer of AWS means that no message has asked for. Before is how many times in a row AWS has
@@ -89,13 +130,28 @@ func (s Subscription) FollowListing(listed Entitlement, before int, at time.Time
 		}
 		return s.End("no entitlement", endedAt(s.ExpiresAt, at))
 	}
-	if s.Status == StatusEnding && !listed.ExpiresAt.After(s.ExpiresAt) {
+	if s.Status == StatusEnding && !s.renewedBy(listed) {
 		return nil
 	}
 	return s.FollowEntitlement(listed, at)
 }
 
-// FollowEntitlement takes over the plan, the limit and the term that AWS now states.
+// EndUnanswered ends a subscription whose term is over, because AWS has not answered since a time that is a grace ago.
+func (s Subscription) EndUnanswered(since time.Time, grace time.Duration, at time.Time) []Event {
+	if since.IsZero() || s.ExpiresAt.IsZero() || at.Before(since.Add(grace)) || at.Before(s.ExpiresAt.Add(grace)) {
+		return nil
+	}
+	return s.End("the term is over and AWS does not answer", at)
+}
+
+// ListedAfterEnd returns whether AWS should not list an entitlement of the subscription any more: it has ended a while ago.
+func (s Subscription) ListedAfterEnd(at time.Time) bool {
+	const lingering = time.Hour // AWS takes usage for so long, and lists the entitlement at most as long
+	return s.Status == StatusEnded && !at.Before(s.EndedAt.Add(lingering))
+}
+
+// FollowEntitlement takes over the plan, the limit and the term that AWS now states. Only a later term withdraws an end that was
+// announced.
 func (s Subscription) FollowEntitlement(entitled Entitlement, at time.Time) []Event {
 	if !s.Serves() {
 		return nil
@@ -106,10 +162,16 @@ func (s Subscription) FollowEntitlement(entitled Entitlement, at time.Time) []Ev
 			SubscriptionID: s.ID, FromPlan: s.Plan, FromLimit: s.Limit, Plan: entitled.Plan, Limit: entitled.Limit, ChangedAt: at.UTC(),
 		})
 	}
-	if s.Status == StatusEnding || entitled.ExpiresAt.After(s.ExpiresAt) {
+	if s.renewedBy(entitled) {
 		events = append(events, SubscriptionRenewed{SubscriptionID: s.ID, ExpiresAt: entitled.ExpiresAt.UTC(), RenewedAt: at.UTC()})
 	}
 	return events
+}
+
+// renewedBy returns whether an entitlement has a later term. Of a subscription that is ending no later term is known while
+// none was known before.
+func (s Subscription) renewedBy(entitled Entitlement) bool {
+	return entitled.ExpiresAt.After(s.ExpiresAt) && (s.Status != StatusEnding || !s.ExpiresAt.IsZero())
 }
 
 // expired returns whether the term is over.

@@ -48,6 +48,10 @@ func examples() map[string]domain.Event {
 		domain.UnsubscribeRequested{SubscriptionID: id(1), RequestedAt: noon},
 		domain.SubscriptionRenewed{SubscriptionID: id(1), ExpiresAt: noon.AddDate(0, 2, 0), RenewedAt: noon},
 		domain.SubscriptionEnded{SubscriptionID: id(1), Reason: "cancelled", EndedAt: noon},
+		domain.SubscriptionReinstated{SubscriptionID: id(1), Why: "AWS case 1234", ReinstatedAt: noon},
+		domain.SubscriptionScheduled{
+			SubscriptionID: id(1), CustomerID: id(2), Marketplace: identity, StartsAt: noon.AddDate(0, 1, 0), ScheduledAt: noon,
+		},
 		domain.AccountRegistered{CustomerID: id(2), SubscriptionID: id(1), Person: "sealed", MailHash: "mail", RegisteredAt: noon},
 		domain.RegistrationCorrected{CustomerID: id(2), Person: "sealed again", MailHash: "mail", CorrectedAt: noon},
 		domain.VerificationRequested{CustomerID: id(2), VerificationID: id(3), ExpiresAt: noon.Add(24 * time.Hour), RequestedAt: noon},

@@ -14,6 +14,7 @@ type MarketplaceNotified struct {
 	ProductCode        string    `json:"productCode,omitempty"`
 	AWSAccountID       string    `json:"awsAccountId,omitempty"`
 	CustomerIdentifier string    `json:"customerIdentifier,omitempty"`
+	StartsAt           time.Time `json:"startsAt,omitzero"`   // when the agreement's contract starts
 	HappenedAt         time.Time `json:"happenedAt,omitzero"` // AWS's time; messages arrive in any order
 	ReceivedAt         time.Time `json:"receivedAt"`
 }
@@ -41,9 +42,10 @@ func (MarketplaceNotified) EventType() string { return "MarketplaceNotified" }
 
 func registerMarketplaceEvents(r *Registry) { register[MarketplaceNotified](r, CategoryMarketplace) }
 
-// Stream is where a message is kept: with others on the same licence, else on the same agreement or customer.
+// Stream is where a message is kept: with others on the same licence, else of the same account, agreement or customer. What a
+// buyer agreed to later than now is found by the account: AWS names no licence in it.
 func (n MarketplaceNotified) Stream() string {
-	for _, name := range []string{n.LicenseID, n.AgreementID, n.CustomerIdentifier} {
+	for _, name := range []string{n.LicenseID, n.AWSAccountID, n.AgreementID, n.CustomerIdentifier} {
 		if name != "" {
 			return NotificationStream(name)
 		}
@@ -51,10 +53,21 @@ func (n MarketplaceNotified) Stream() string {
 	return NotificationStream(n.NotificationID)
 }
 
-// MarketplaceInbox is what AWS Marketplace told of one licence, agreement or customer.
+// AWS's names of messages that mean something by themselves.
+const (
+	subscribeSuccess = "subscribe-success"        // of SNS: a subscription begins; it names no agreement
+	agreementEnded   = "Purchase Agreement Ended" // also of one that never started
+)
+
+// begins returns whether the message says that a subscription begins, or begins anew.
+func (n MarketplaceNotified) begins() bool { return n.Type == subscribeSuccess }
+
+// MarketplaceInbox is what AWS Marketplace told of one licence, account, agreement or customer.
 type MarketplaceInbox struct {
 	AgreementID string // of the newest message that names one
 	newest      time.Time
+	beganAt     time.Time            // of the newest message that says that a subscription begins
+	starts      map[string]time.Time // when each agreement starts
 	known       map[string]bool
 }
 
@@ -65,13 +78,39 @@ func (i MarketplaceInbox) Fold(event Event) MarketplaceInbox {
 		return i
 	}
 	if i.known == nil {
-		i.known = map[string]bool{}
+		i.known, i.starts = map[string]bool{}, map[string]time.Time{}
 	}
 	i.known[e.NotificationID] = true
 	if e.AgreementID != "" && !e.HappenedAt.Before(i.newest) {
 		i.AgreementID, i.newest = e.AgreementID, e.HappenedAt
 	}
+	if e.begins() && e.HappenedAt.After(i.beganAt) {
+		i.beganAt = e.HappenedAt
+	}
+	switch {
+	case e.Type == agreementEnded:
+		delete(i.starts, e.AgreementID)
+	case !e.StartsAt.IsZero():
+		i.starts[e.AgreementID] = e.StartsAt
+	}
 	return i
+}
+
+// supersedes returns whether something newer was told than the announcement of an end: another agreement for the licence, or
+// that the subscription begins.
+func (i MarketplaceInbox) supersedes(end MarketplaceNotified) bool {
+	another := end.AgreementID != "" && i.AgreementID != "" && i.AgreementID != end.AgreementID
+	return another || i.beganAt.After(end.HappenedAt)
+}
+
+// StartsNext returns when the next agreement starts that has not started yet; the zero time when none is announced.
+func (i MarketplaceInbox) StartsNext(at time.Time) (next time.Time) {
+	for _, start := range i.starts {
+		if start.After(at) && (next.IsZero() || start.Before(next)) {
+			next = start
+		}
+	}
+	return next
 }
 
 // Receive keeps a message, once however many copies arrive.

@@ -21,10 +21,40 @@ func TestMarketplaceInbox(t *testing.T) {
 	}
 	for want, n := range map[string]domain.MarketplaceNotified{
 		"marketplace-l-1": {LicenseID: "l-1", AgreementID: "a", NotificationID: "n"}, "marketplace-a": {AgreementID: "a", CustomerIdentifier: "c", NotificationID: "n"},
+		"marketplace-1": {AgreementID: "a", AWSAccountID: "1", CustomerIdentifier: "c"}, "marketplace-l-2": {LicenseID: "l-2", AWSAccountID: "1"},
 		"marketplace-c": {CustomerIdentifier: "c", NotificationID: "n"}, "marketplace-n": {NotificationID: "n"},
 	} {
 		if got := n.Stream(); got != want {
 			t.Errorf("stream %s, want %s", got, want)
+		}
+	}
+}
+
+// The next start is that of an agreement that has not started yet and was not ended meanwhile; an amended one moves.
+func TestNextStart(t *testing.T) {
+	t.Parallel()
+	starts := func(agreement string, at time.Time) domain.MarketplaceNotified {
+		return domain.MarketplaceNotified{NotificationID: agreement + at.String(), Type: "Purchase Agreement Created", AgreementID: agreement, StartsAt: at}
+	}
+	over := domain.MarketplaceNotified{NotificationID: "over", Type: "Purchase Agreement Ended", AgreementID: "a", StartsAt: noon.Add(time.Hour)}
+	for name, c := range map[string]struct {
+		told []domain.MarketplaceNotified
+		want time.Time
+	}{
+		"none is announced":     {nil, time.Time{}},
+		"one":                   {[]domain.MarketplaceNotified{starts("a", noon.Add(1))}, noon.Add(1)},
+		"one that has started":  {[]domain.MarketplaceNotified{starts("a", noon)}, time.Time{}},
+		"the sooner of two":     {[]domain.MarketplaceNotified{starts("a", noon.Add(2)), starts("b", noon.Add(1)), starts("c", noon.Add(3))}, noon.Add(1)},
+		"one that was moved":    {[]domain.MarketplaceNotified{starts("a", noon.Add(1)), starts("a", noon.Add(5))}, noon.Add(5)},
+		"one that was ended":    {[]domain.MarketplaceNotified{starts("a", noon.Add(1)), over}, time.Time{}},
+		"a message without one": {[]domain.MarketplaceNotified{{NotificationID: "n", AgreementID: "a"}}, time.Time{}},
+	} {
+		var inbox domain.MarketplaceInbox
+		for _, m := range c.told {
+			inbox = inbox.Fold(m)
+		}
+		if got := inbox.StartsNext(noon); !got.Equal(c.want) {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
 	}
 }

@@ -12,7 +12,8 @@ import (
 //     back, to the first hour that is not. So an hour is a function of the log alone, and nothing can arrive late.
 //  3. Hours are sealed in order, one event each, after their end.
 //  4. SubscriptionUsageSealed closes whatever hours of an ended subscription are open. What is counted behind it is
-//     written off: its agreement has no later hour.
+//     written off: its agreement has no later hour. It closes nothing where the subscription has been reinstated before it.
+//  5. A reinstated subscription counts for the first hour that neither kind of seal has closed.
 
 // HourSealed says that an hour is over: its counted calls stand before this event in the log.
 type HourSealed struct {
@@ -23,7 +24,8 @@ type HourSealed struct {
 // SubscriptionUsageSealed says that all usage of an ended subscription stands before this event.
 type SubscriptionUsageSealed struct {
 	SubscriptionID uuid.UUID `json:"subscriptionId"`
-	Hour           time.Time `json:"hour"` // the hour that was open
+	Hour           time.Time `json:"hour"`          // the hour that was open
+	End            int       `json:"end,omitempty"` // which end of the subscription it is for: 2, 3, …; 0 for the first
 	SealedAt       time.Time `json:"sealedAt"`
 }
 
@@ -88,21 +90,35 @@ func (s SealedHours) Seal(month Month, previous, until, at time.Time) []Event {
 
 // UsageEnd is the state of the stream that ends a subscription's usage.
 type UsageEnd struct {
-	Sealed bool
+	Ends int // for how many ends of the subscription its usage is sealed
 }
 
 // Fold returns the state after one more event.
 func (u UsageEnd) Fold(event Event) UsageEnd {
-	if _, ok := event.(SubscriptionUsageSealed); ok {
-		u.Sealed = true
+	if e, ok := event.(SubscriptionUsageSealed); ok {
+		u.Ends = max(u.Ends, e.End, 1)
 	}
 	return u
 }
 
-// Seal ends the usage of a subscription, once.
-func (u UsageEnd) Seal(subscription uuid.UUID, at time.Time) []Event {
-	if u.Sealed {
+// Seal ends the usage of a subscription, once for each of its ends. One that does not stand ended has no open end.
+func (u UsageEnd) Seal(s Subscription, at time.Time) []Event {
+	if s.Status != StatusEnded || u.Ends >= s.Ends {
 		return nil
 	}
-	return []Event{SubscriptionUsageSealed{SubscriptionID: subscription, Hour: UsageHour(at), SealedAt: at.UTC()}}
+	sealed := SubscriptionUsageSealed{SubscriptionID: s.ID, Hour: UsageHour(at), SealedAt: at.UTC()}
+	if s.Ends > 1 {
+		sealed.End = s.Ends
+	}
+	return []Event{sealed}
+}
+
+// ClosedBy returns the newest hour of a subscription that the seal of its usage closes, given the newest that was closed for
+// it before.
+func (e SubscriptionUsageSealed) ClosedBy(recordedAt, closed time.Time) time.Time {
+	open := MeteringHour(recordedAt, closed)
+	if e.Hour.After(open) {
+		return UsageHour(e.Hour)
+	}
+	return open
 }

@@ -51,12 +51,37 @@ func TestWhatIsCommittedBelongsToOneHour(t *testing.T) {
 	}
 }
 
-func TestUsageEndsOnce(t *testing.T) {
+func TestUsageEndsOnceForEachEnd(t *testing.T) {
 	t.Parallel()
-	end := recorded(func(u domain.UsageEnd) []domain.Event { return u.Seal(id(1), noon.Add(time.Minute)) })
-	ended := domain.SubscriptionUsageSealed{SubscriptionID: id(1), Hour: noon, SealedAt: noon.Add(time.Minute)}
+	seal := func(status domain.SubscriptionStatus, ends int) func(domain.UsageEnd) ([]domain.Event, error) {
+		return recorded(func(u domain.UsageEnd) []domain.Event {
+			return u.Seal(domain.Subscription{ID: id(1), Status: status, Ends: ends}, noon.Add(time.Minute))
+		})
+	}
+	first := domain.SubscriptionUsageSealed{SubscriptionID: id(1), Hour: noon, SealedAt: noon.Add(time.Minute)}
+	second, third := first, first
+	second.End, third.End = 2, 3
 	play(t, []scenario[domain.UsageEnd]{
-		{name: "seals", when: end, then: []domain.Event{ended}},
-		{name: "once", given: []domain.Event{ended}, when: end},
+		{name: "seals", when: seal(domain.StatusEnded, 1), then: []domain.Event{first}},
+		{name: "once", given: []domain.Event{first}, when: seal(domain.StatusEnded, 1)},
+		{name: "not what goes on", when: seal(domain.StatusActive, 1)},
+		{name: "again when it has ended again", given: []domain.Event{first}, when: seal(domain.StatusEnded, 2), then: []domain.Event{second}},
+		{name: "the second end once", given: []domain.Event{first, second}, when: seal(domain.StatusEnded, 2)},
+		{name: "the third end", given: []domain.Event{first, second}, when: seal(domain.StatusEnded, 3), then: []domain.Event{third}},
+		{name: "no earlier end after a later one", given: []domain.Event{third, first}, when: seal(domain.StatusEnded, 3)},
 	})
+}
+
+func TestHourThatTheSealOfUsageCloses(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct{ says, recorded, closed, want time.Time }{
+		"the open one":                {noon, noon.Add(time.Minute), noon.Add(-time.Hour), noon},
+		"what the store's clock says": {noon, noon.Add(time.Hour), noon.Add(-time.Hour), noon.Add(time.Hour)},
+		"what the worker's says":      {noon.Add(time.Hour + time.Minute), noon.Add(59 * time.Minute), noon.Add(-time.Hour), noon.Add(time.Hour)},
+		"never one that is closed":    {noon, noon.Add(time.Minute), noon, noon.Add(time.Hour)},
+	} {
+		if got := (domain.SubscriptionUsageSealed{Hour: tt.says}).ClosedBy(tt.recorded, tt.closed); !got.Equal(tt.want) {
+			t.Errorf("%s: %s, want %s", name, got, tt.want)
+		}
+	}
 }

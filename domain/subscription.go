@@ -1,16 +1,18 @@
 package domain
 
 import (
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
 )
 
 // Rules of a subscription:
-//  1. It starts once, for a licence of AWS Marketplace; a buyer who returns changes nothing.
+//  1. It starts once, for a licence of AWS Marketplace; a buyer who returns changes nothing. One whose contract starts later is
+//     scheduled until then, and serves nothing yet.
 //  2. It begins with over-limit behaviour "continue"; the customer may switch at any time while it lives.
 //  3. A plan change takes effect at once, for the whole current month.
-//  4. An unsubscription that was requested may be withdrawn until the subscription ends; an end is final.
+//  4. An end is final, unless an operator or a new agreement for the same licence reinstates the subscription.
 //  5. What changes nothing records nothing.
 
 // OveragePolicy says what happens to calls beyond the plan's limit.
@@ -27,10 +29,11 @@ type SubscriptionStatus string
 
 // The statuses of a subscription.
 const (
-	StatusUnknown SubscriptionStatus = ""       // not started
-	StatusActive  SubscriptionStatus = "active" // serves calls
-	StatusEnding  SubscriptionStatus = "ending" // the buyer has unsubscribed; still serves until it ends
-	StatusEnded   SubscriptionStatus = "ended"  // serves no calls any more
+	StatusUnknown   SubscriptionStatus = ""          // not started
+	StatusScheduled SubscriptionStatus = "scheduled" // bought, and the contract starts later
+	StatusActive    SubscriptionStatus = "active"    // serves calls
+	StatusEnding    SubscriptionStatus = "ending"    // only in old logs: the buyer has unsubscribed; serves until it ends
+	StatusEnded     SubscriptionStatus = "ended"     // serves no calls any more
 )
 
 // MarketplaceIdentity is what AWS knows a subscription by.
@@ -48,6 +51,16 @@ func (m MarketplaceIdentity) DisplayID() string {
 		return m.AgreementID
 	}
 	return LicenceID(m.LicenseARN)
+}
+
+// SubscriptionScheduled says that a licence was bought and resolved whose contract starts later, or at another time than was
+// known.
+type SubscriptionScheduled struct {
+	SubscriptionID uuid.UUID           `json:"subscriptionId"`
+	CustomerID     uuid.UUID           `json:"customerId"`
+	Marketplace    MarketplaceIdentity `json:"marketplace"`
+	StartsAt       time.Time           `json:"startsAt"`
+	ScheduledAt    time.Time           `json:"scheduledAt"`
 }
 
 // SubscriptionStarted says that a licence was bought and resolved.
@@ -102,12 +115,25 @@ type SubscriptionRenewed struct {
 	RenewedAt      time.Time `json:"renewedAt"`
 }
 
+// SubscriptionReinstated says that an ended subscription goes on as it was.
+type SubscriptionReinstated struct {
+	SubscriptionID uuid.UUID `json:"subscriptionId"`
+	Why            string    `json:"why"`
+	ReinstatedAt   time.Time `json:"reinstatedAt"`
+}
+
 // SubscriptionEnded says that AWS has ended the agreement; nothing is served, counted or metered afterwards.
 type SubscriptionEnded struct {
 	SubscriptionID uuid.UUID `json:"subscriptionId"`
 	Reason         string    `json:"reason"`
 	EndedAt        time.Time `json:"endedAt"`
 }
+
+// EventType names the event in the log.
+func (SubscriptionScheduled) EventType() string { return "SubscriptionScheduled" }
+
+// EventType names the event in the log.
+func (SubscriptionReinstated) EventType() string { return "SubscriptionReinstated" }
 
 // EventType names the event in the log.
 func (SubscriptionStarted) EventType() string { return "SubscriptionStarted" }
@@ -131,6 +157,8 @@ func (SubscriptionRenewed) EventType() string { return "SubscriptionRenewed" }
 func (SubscriptionEnded) EventType() string { return "SubscriptionEnded" }
 
 func registerSubscriptionEvents(r *Registry) {
+	register[SubscriptionScheduled](r, CategorySubscription)
+	register[SubscriptionReinstated](r, CategorySubscription)
 	register[SubscriptionStarted](r, CategorySubscription)
 	register[PlanChanged](r, CategorySubscription)
 	register[OverageSwitched](r, CategorySubscription)
@@ -149,15 +177,24 @@ type Subscription struct {
 	Plan        PlanID
 	Limit       int64
 	Overage     OveragePolicy
-	Ceiling     int64 // most calls beyond the plan in a month with OverageContinue; 0 for no end
+	Ceiling     int64     // most calls beyond the plan in a month with OverageContinue; 0 for no end
+	StartsAt    time.Time // of a scheduled one
 	StartedAt   time.Time
 	ExpiresAt   time.Time
 	EndedAt     time.Time
+
+	LeftAt       time.Time // when the buyer has left, whether it is ending or has ended; zero while it is neither
+	ReinstatedAt time.Time // the last time; zero when it never was
+	Ends         int       // how often it has ended
 }
 
 // Fold returns the state after one more event. It never refuses: what stands in the log has happened.
 func (s Subscription) Fold(event Event) Subscription {
 	switch e := event.(type) {
+	case SubscriptionScheduled:
+		s = Subscription{
+			ID: e.SubscriptionID, CustomerID: e.CustomerID, Marketplace: e.Marketplace, Status: StatusScheduled, StartsAt: e.StartsAt,
+		}
 	case SubscriptionStarted:
 		s = Subscription{
 			ID: e.SubscriptionID, CustomerID: e.CustomerID, Marketplace: e.Marketplace, Status: StatusActive,
@@ -170,14 +207,20 @@ func (s Subscription) Fold(event Event) Subscription {
 	case AgreementLinked:
 		s.Marketplace.AgreementID = e.AgreementID
 	case UnsubscribeRequested:
-		s.Status = StatusEnding
+		s.Status, s.LeftAt = StatusEnding, e.RequestedAt
 	case SubscriptionRenewed:
-		s.Status = StatusActive
+		s.Status, s.LeftAt = StatusActive, time.Time{}
 		if !e.ExpiresAt.IsZero() {
 			s.ExpiresAt = e.ExpiresAt
 		}
 	case SubscriptionEnded:
-		s.Status, s.EndedAt = StatusEnded, e.EndedAt
+		s.Status, s.EndedAt, s.LeftAt = StatusEnded, e.EndedAt, e.EndedAt
+		s.Ends++
+	case SubscriptionReinstated:
+		s.Status, s.EndedAt, s.LeftAt, s.ReinstatedAt = StatusActive, time.Time{}, time.Time{}, e.ReinstatedAt
+		if s.Plan == "" {
+			s.Status = StatusScheduled // it had not started
+		}
 	}
 	return s
 }
@@ -187,9 +230,28 @@ func (s Subscription) Serves() bool {
 	return s.Status == StatusActive || s.Status == StatusEnding
 }
 
+// Reinstated returns whether it goes on after it had ended.
+func (s Subscription) Reinstated() bool { return s.Ends > 0 && s.Status != StatusEnded }
+
+// Registers returns whether its buyer may set up an account.
+func (s Subscription) Registers() bool {
+	return s.Serves() || s.Status == StatusScheduled
+}
+
+// Schedule notes that the contract of a licence starts later.
+func (s Subscription) Schedule(identity MarketplaceIdentity, startsAt, at time.Time) []Event {
+	if s.Status != StatusUnknown && (s.Status != StatusScheduled || s.StartsAt.Equal(startsAt)) {
+		return nil
+	}
+	id := SubscriptionIDForLicence(identity.LicenseARN)
+	return []Event{SubscriptionScheduled{
+		SubscriptionID: id, CustomerID: CustomerIDForSubscription(id), Marketplace: identity, StartsAt: startsAt.UTC(), ScheduledAt: at.UTC(),
+	}}
+}
+
 // Start begins the subscription of a licence. Started already, it records nothing.
 func (s Subscription) Start(identity MarketplaceIdentity, entitled Entitlement, at time.Time) []Event {
-	if s.Status != StatusUnknown {
+	if s.Status != StatusUnknown && s.Status != StatusScheduled {
 		return nil
 	}
 	id := SubscriptionIDForLicence(identity.LicenseARN)
@@ -242,18 +304,28 @@ func (s Subscription) SwitchOverage(to OveragePolicy, ceiling *int64, at time.Ti
 	return []Event{switched}, nil
 }
 
-// RequestUnsubscribe notes that the buyer has cancelled.
-func (s Subscription) RequestUnsubscribe(at time.Time) []Event {
-	if s.Status != StatusActive {
-		return nil
-	}
-	return []Event{UnsubscribeRequested{SubscriptionID: s.ID, RequestedAt: at.UTC()}}
-}
-
-// End closes the subscription for good.
+// End closes the subscription.
 func (s Subscription) End(reason string, at time.Time) []Event {
-	if !s.Serves() {
+	if !s.Serves() && s.Status != StatusScheduled {
 		return nil
 	}
 	return []Event{SubscriptionEnded{SubscriptionID: s.ID, Reason: reason, EndedAt: at.UTC()}}
+}
+
+// ErrNotEnded refuses to reinstate a subscription that has not ended.
+var ErrNotEnded = &Error{Kind: KindConflict, Code: "not_ended", Message: "Only a subscription that has ended can be reinstated."}
+
+// Reinstate lets an ended subscription go on, by an operator's decision. A reason is required.
+func (s Subscription) Reinstate(why string, at time.Time) ([]Event, error) {
+	if s.Status != StatusEnded {
+		return nil, ErrNotEnded
+	}
+	if strings.TrimSpace(why) == "" {
+		return nil, Invalid("why", "Say why the subscription goes on, for instance what AWS or the buyer has said.")
+	}
+	return s.reinstate(why, at), nil
+}
+
+func (s Subscription) reinstate(why string, at time.Time) []Event {
+	return []Event{SubscriptionReinstated{SubscriptionID: s.ID, Why: why, ReinstatedAt: at.UTC()}}
 }

@@ -2,6 +2,7 @@ package domain_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/pas-ta/liveness/domain"
 )
@@ -35,7 +36,19 @@ func TestSubscription(t *testing.T) {
 		return domain.OverageSwitched{SubscriptionID: subscription, From: domain.OverageContinue, To: domain.OverageContinue, Ceiling: ceiling, SwitchedAt: noon}
 	}
 	link := recorded(func(s state) []domain.Event { return s.LinkAgreement("agmt-1", noon) })
-	unsubscribe := recorded(func(s state) []domain.Event { return s.RequestUnsubscribe(noon) })
+	reinstated := domain.SubscriptionReinstated{SubscriptionID: subscription, Why: "AWS case 1234", ReinstatedAt: noon}
+	reinstate := func(why string) func(state) ([]domain.Event, error) {
+		return func(s state) ([]domain.Event, error) { return s.Reinstate(why, noon) }
+	}
+	scheduled := func(at time.Time) domain.SubscriptionScheduled {
+		return domain.SubscriptionScheduled{
+			SubscriptionID: subscription, CustomerID: started.CustomerID, Marketplace: identity, StartsAt: at, ScheduledAt: noon,
+		}
+	}
+	schedule := func(at time.Time) func(state) ([]domain.Event, error) {
+		return recorded(func(s state) []domain.Event { return s.Schedule(identity, at, noon) })
+	}
+	later := noon.AddDate(0, 0, 7)
 	end := recorded(func(s state) []domain.Event { return s.End("cancelled", noon) })
 	bigger := domain.Entitlement{Plan: domain.PlanStandard, Limit: 5000, ExpiresAt: entitled.ExpiresAt}
 	longer := domain.Entitlement{Plan: domain.PlanStarter, Limit: 1000, ExpiresAt: noon.AddDate(0, 2, 0)}
@@ -48,8 +61,9 @@ func TestSubscription(t *testing.T) {
 		{name: "follows a renewal", given: []domain.Event{started}, when: follow(longer), then: []domain.Event{domain.SubscriptionRenewed{
 			SubscriptionID: subscription, ExpiresAt: longer.ExpiresAt, RenewedAt: noon}}},
 		{name: "is quiet about the same entitlement", given: []domain.Event{started}, when: follow(entitled)},
-		{name: "withdraws a cancellation", given: []domain.Event{started, unsubscribed}, when: follow(entitled), then: []domain.Event{
-			domain.SubscriptionRenewed{SubscriptionID: subscription, ExpiresAt: entitled.ExpiresAt, RenewedAt: noon}}},
+		{name: "withdraws no cancellation for the same term", given: []domain.Event{started, unsubscribed}, when: follow(entitled)},
+		{name: "withdraws a cancellation for a later one", given: []domain.Event{started, unsubscribed}, when: follow(longer), then: []domain.Event{
+			domain.SubscriptionRenewed{SubscriptionID: subscription, ExpiresAt: longer.ExpiresAt, RenewedAt: noon}}},
 		{name: "does not revive what has ended", given: []domain.Event{started, ended}, when: follow(bigger)},
 		{name: "switches to stop", given: []domain.Event{started}, when: switchTo(domain.OverageStop), then: []domain.Event{stopped}},
 		{name: "is quiet about the same switch", given: []domain.Event{started, stopped}, when: switchTo(domain.OverageStop)},
@@ -77,14 +91,23 @@ func TestSubscription(t *testing.T) {
 		{name: "links its agreement", given: []domain.Event{started}, when: link, then: []domain.Event{
 			domain.AgreementLinked{SubscriptionID: subscription, AgreementID: "agmt-1", LinkedAt: noon}}},
 		{name: "links it once", given: []domain.Event{started, domain.AgreementLinked{SubscriptionID: subscription, AgreementID: "agmt-1"}}, when: link},
-		{name: "takes a cancellation", given: []domain.Event{started}, when: unsubscribe, then: []domain.Event{unsubscribed}},
-		{name: "takes it once", given: []domain.Event{started, unsubscribed}, when: unsubscribe},
-		{name: "takes none after the end", given: []domain.Event{started, ended}, when: unsubscribe},
 		{name: "links no agreement without a name", given: []domain.Event{started}, when: recorded(func(s state) []domain.Event { return s.LinkAgreement("", noon) })},
 		{name: "links no agreement before it starts", when: link},
 		{name: "ends", given: []domain.Event{started, unsubscribed}, when: end, then: []domain.Event{ended}},
 		{name: "ends once", given: []domain.Event{started, ended}, when: end},
 		{name: "never ends what never started", when: end},
+		{name: "ends before it starts", given: []domain.Event{scheduled(later)}, when: end, then: []domain.Event{ended}},
+		{name: "is reinstated", given: []domain.Event{started, ended}, when: reinstate("AWS case 1234"), then: []domain.Event{reinstated}},
+		{name: "is reinstated for a reason", given: []domain.Event{started, ended}, when: reinstate(" "), refused: domain.ErrInvalidRequest},
+		{name: "is not reinstated while it goes on", given: []domain.Event{started}, when: reinstate("why"), refused: domain.ErrNotEnded},
+		{name: "is reinstated once", given: []domain.Event{started, ended, reinstated}, when: reinstate("why"), refused: domain.ErrNotEnded},
+		{name: "ends again", given: []domain.Event{started, ended, reinstated}, when: end, then: []domain.Event{ended}},
+		{name: "is scheduled", when: schedule(later), then: []domain.Event{scheduled(later)}},
+		{name: "is scheduled once", given: []domain.Event{scheduled(later)}, when: schedule(later)},
+		{name: "is scheduled anew", given: []domain.Event{scheduled(later)}, when: schedule(later.Add(1)), then: []domain.Event{scheduled(later.Add(1))}},
+		{name: "is not scheduled once it has started", given: []domain.Event{scheduled(later), started}, when: schedule(later.Add(1))},
+		{name: "starts when it was scheduled", given: []domain.Event{scheduled(later)}, when: start, then: []domain.Event{started}},
+		{name: "serves nothing before it starts", given: []domain.Event{scheduled(later)}, when: switchTo(domain.OverageStop), refused: domain.ErrSubscriptionInactive},
 	})
 }
 
@@ -141,5 +164,27 @@ func TestSubscriptionFoldsARenewal(t *testing.T) {
 	}
 	if s := ending.Fold(domain.SubscriptionRenewed{ExpiresAt: noon.Add(1)}); !s.ExpiresAt.Equal(noon.Add(1)) {
 		t.Errorf("%+v", s)
+	}
+}
+
+// What has ended and goes on is as it was before, and knows when; what had not started waits for its start again.
+func TestSubscriptionFoldsItsReinstatement(t *testing.T) {
+	t.Parallel()
+	running := domain.Subscription{Status: domain.StatusActive, Plan: domain.PlanStarter, Limit: 1000, ExpiresAt: noon}
+	ended := running.Fold(domain.SubscriptionEnded{EndedAt: noon})
+	if ended.Serves() || ended.Registers() || ended.Ends != 1 || !ended.LeftAt.Equal(noon) || !ended.EndedAt.Equal(noon) {
+		t.Errorf("ended: %+v", ended)
+	}
+	want := running
+	want.Ends, want.ReinstatedAt = 1, noon.Add(time.Hour)
+	if got := ended.Fold(domain.SubscriptionReinstated{ReinstatedAt: noon.Add(time.Hour)}); got != want || !got.Serves() {
+		t.Errorf("reinstated: %+v, want %+v", got, want)
+	}
+	scheduled := domain.Subscription{}.Fold(domain.SubscriptionScheduled{StartsAt: noon})
+	if scheduled.Serves() || !scheduled.Registers() || !scheduled.StartsAt.Equal(noon) {
+		t.Errorf("scheduled: %+v", scheduled)
+	}
+	if got := scheduled.Fold(domain.SubscriptionEnded{}).Fold(domain.SubscriptionReinstated{}); got.Status != domain.StatusScheduled {
+		t.Errorf("reinstated before it started: %+v", got)
 	}
 }

@@ -31,8 +31,8 @@ func ActivityProjection() engine.Projection {
 				primary key (customer_id, position)
 			);`,
 		Events: types(
-			domain.SubscriptionStarted{}, domain.PlanChanged{}, domain.OverageSwitched{}, domain.AgreementLinked{},
-			domain.UnsubscribeRequested{}, domain.SubscriptionRenewed{}, domain.SubscriptionEnded{},
+			domain.SubscriptionScheduled{}, domain.SubscriptionStarted{}, domain.PlanChanged{}, domain.OverageSwitched{}, domain.AgreementLinked{},
+			domain.UnsubscribeRequested{}, domain.SubscriptionRenewed{}, domain.SubscriptionEnded{}, domain.SubscriptionReinstated{},
 			domain.AccountRegistered{}, domain.RegistrationCorrected{}, domain.VerificationRequested{}, domain.EmailVerified{},
 			domain.PasswordSet{}, domain.AccountActivated{}, domain.PasswordResetRequested{}, domain.PersonalDataErased{},
 			domain.KeyIssued{}, domain.KeyRegenerated{}, domain.LoginSucceeded{}, domain.LoginFailed{},
@@ -67,6 +67,10 @@ func addActivity(s *statements, r domain.Recorded) {
 			customer, r.Position, r.ID, r.Event.EventType(), r.Meta.Actor, at, detail)
 	}
 	switch e := r.Event.(type) {
+	case domain.SubscriptionScheduled:
+		add(e.CustomerID, e.ScheduledAt, ActivityDetail{Until: e.StartsAt})
+	case domain.SubscriptionReinstated:
+		add(of(e.SubscriptionID), e.ReinstatedAt, ActivityDetail{})
 	case domain.SubscriptionStarted:
 		add(e.CustomerID, e.StartedAt, ActivityDetail{Plan: e.Plan, Limit: e.Limit})
 	case domain.PlanChanged:
@@ -122,6 +126,10 @@ type ActivityEntry struct {
 func (a ActivityEntry) Summary() string {
 	d := a.Detail
 	switch a.Kind {
+	case "SubscriptionScheduled":
+		return "Bought on AWS Marketplace; the contract starts on " + d.Until.UTC().Format(time.DateOnly) + "."
+	case "SubscriptionReinstated":
+		return "Subscription reinstated: API calls are served again."
 	case "SubscriptionStarted":
 		return fmt.Sprintf("Subscribed to the %s plan with %d calls a month.", d.Plan, d.Limit)
 	case "PlanChanged":

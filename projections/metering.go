@@ -18,7 +18,7 @@ import (
 func MeteringProjection() engine.Projection {
 	return engine.Projection{
 		Name:    metering.ReadModelName,
-		Version: 1,
+		Version: 2,
 		Tables: `
 			-- The newest sealed hour. Every hour up to it is closed.
 			create table seal (
@@ -33,9 +33,12 @@ func MeteringProjection() engine.Projection {
 				plan             text not null,
 				started_at       timestamptz not null,
 				ended_at         timestamptz,
+				reinstated       boolean not null default false, -- since it has ended
 				end_recorded_at  timestamptz,
 				usage_sealed_at  timestamptz,
-				revision         bigint not null -- of the last event of the subscription's stream in the row
+				closed_hour      timestamptz,                 -- the newest hour that the seal of its usage has closed
+				seal_revision    bigint not null default -1,  -- of that seal
+				revision         bigint not null              -- of the last event of the subscription's stream in the row
 			);
 			create index licences_ended on licences (end_recorded_at) where ended_at is not null and usage_sealed_at is null;
 
@@ -96,7 +99,7 @@ func MeteringProjection() engine.Projection {
 			);`,
 		Events: types(
 			domain.CheckCompleted{}, domain.HourSealed{}, domain.SubscriptionUsageSealed{},
-			domain.SubscriptionStarted{}, domain.PlanChanged{}, domain.SubscriptionEnded{},
+			domain.SubscriptionStarted{}, domain.PlanChanged{}, domain.SubscriptionEnded{}, domain.SubscriptionReinstated{},
 			domain.UsageRecordPrepared{}, domain.UsageRecordAttempted{}, domain.UsageRecordDeferred{}, domain.UsageRecordAccepted{},
 			domain.UsageRecordRejected{}, domain.UsageRecordQuarantined{}, domain.UsageCarriedOver{},
 		),
@@ -140,10 +143,19 @@ type meteringLate struct {
 	plan         domain.PlanID
 }
 
+// meteringLicence is what decides where usage of a subscription belongs.
+type meteringLicence struct {
+	reinstated bool      // since it has ended
+	sealed     bool      // its usage is sealed: none is taken any more
+	closed     time.Time // the newest hour that the seal of its usage has closed
+	revision   int64     // of the newest event of its stream
+	sealedRev  int64     // of the newest seal of its usage
+}
+
 // meteringBatch is what a batch of events means: the state it begins with and what it changes.
 type meteringBatch struct {
-	sealed time.Time            // the newest sealed hour
-	ended  map[uuid.UUID]bool   // subscriptions whose usage is sealed
+	sealed time.Time // the newest sealed hour
+	of     map[uuid.UUID]*meteringLicence
 	shown  map[usageMonth]int64 // calls beyond the plan that are counted
 	grown  map[usageMonth]bool  // months that the batch adds to
 	counts map[meteringWindow]int64
@@ -154,7 +166,7 @@ type meteringBatch struct {
 
 func newMeteringBatch(ctx context.Context, tx pgx.Tx, batch []domain.Recorded) (*meteringBatch, error) {
 	b := &meteringBatch{
-		ended: map[uuid.UUID]bool{}, shown: map[usageMonth]int64{}, grown: map[usageMonth]bool{},
+		of: map[uuid.UUID]*meteringLicence{}, shown: map[usageMonth]int64{}, grown: map[usageMonth]bool{},
 		counts: map[meteringWindow]int64{}, late: map[meteringLate]int64{},
 	}
 	var subscriptions, counting []uuid.UUID
@@ -174,6 +186,8 @@ func newMeteringBatch(ctx context.Context, tx pgx.Tx, batch []domain.Recorded) (
 				counting, months = append(counting, e.SubscriptionID), append(months, e.Month.Start())
 			}
 		case domain.UsageCarriedOver:
+			subscription = e.SubscriptionID
+		case domain.SubscriptionUsageSealed:
 			subscription = e.SubscriptionID
 		default:
 			continue
@@ -195,18 +209,23 @@ func (b *meteringBatch) load(ctx context.Context, tx pgx.Tx, subscriptions, coun
 	if len(subscriptions) == 0 {
 		return nil
 	}
-	rows, _ := tx.Query(ctx, "select subscription_id from licences where subscription_id = any($1) and usage_sealed_at is not null", subscriptions)
-	ended, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
-	if err != nil {
-		return fmt.Errorf("read ended subscriptions: %w", err)
-	}
-	for _, id := range ended {
-		b.ended[id] = true
+	rows, _ := tx.Query(ctx, `
+		select subscription_id, reinstated, usage_sealed_at is not null, closed_hour, revision, seal_revision
+		from licences where subscription_id = any($1)`, subscriptions)
+	var subscription uuid.UUID
+	var l meteringLicence
+	var closed *time.Time
+	if _, err := pgx.ForEachRow(rows, []any{&subscription, &l.reinstated, &l.sealed, &closed, &l.revision, &l.sealedRev}, func() error {
+		loaded := l
+		loaded.closed = orZero(closed).UTC()
+		b.of[subscription] = &loaded
+		return nil
+	}); err != nil {
+		return fmt.Errorf("read licences: %w", err)
 	}
 	rows, _ = tx.Query(ctx, `
 		select subscription_id, month, overage from months
 		join unnest($1::uuid[], $2::date[]) as wanted (subscription_id, month) using (subscription_id, month)`, counting, months)
-	var subscription uuid.UUID
 	var month time.Time
 	var overage int64
 	if _, err := pgx.ForEachRow(rows, []any{&subscription, &month, &overage}, func() error {
@@ -216,6 +235,27 @@ func (b *meteringBatch) load(ctx context.Context, tx pgx.Tx, subscriptions, coun
 		return fmt.Errorf("read how far months are counted: %w", err)
 	}
 	return nil
+}
+
+// licence returns what the events up to here say of a subscription.
+func (b *meteringBatch) licence(id uuid.UUID) *meteringLicence {
+	if b.of[id] == nil {
+		b.of[id] = &meteringLicence{revision: -1, sealedRev: -1}
+	}
+	return b.of[id]
+}
+
+// hour returns the hour that something of a subscription belongs to which was recorded at a time and stands here in the log.
+func (b *meteringBatch) hour(id uuid.UUID, recordedAt time.Time) time.Time {
+	return domain.MeteringHour(recordedAt, b.closed(id))
+}
+
+// closed returns the newest hour that is closed for a subscription.
+func (b *meteringBatch) closed(id uuid.UUID) time.Time {
+	if own := b.licence(id).closed; own.After(b.sealed) {
+		return own
+	}
+	return b.sealed
 }
 
 // count adds a call beyond the plan. Such calls carry a running number in their month: one that is shown already is
@@ -229,11 +269,11 @@ func (b *meteringBatch) count(e domain.CheckCompleted, recordedAt time.Time) err
 		return fmt.Errorf("%w: overage %d of %s in %s follows overage %d", engine.ErrPoisonous, e.OverageTotal, e.SubscriptionID, e.Month, newest)
 	}
 	b.shown[month], b.grown[month] = e.OverageTotal, true
-	if b.ended[e.SubscriptionID] {
+	if b.licence(e.SubscriptionID).sealed {
 		b.late[meteringLate{e.SubscriptionID, e.Plan}]++
 		return nil
 	}
-	b.counts[meteringWindow{e.SubscriptionID, domain.MeteringHour(recordedAt, b.sealed), e.Plan}]++
+	b.counts[meteringWindow{e.SubscriptionID, b.hour(e.SubscriptionID, recordedAt), e.Plan}]++
 	return nil
 }
 

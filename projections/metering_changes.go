@@ -19,8 +19,7 @@ func (b *meteringBatch) apply(r domain.Recorded) error {
 		}
 		b.changes.add(`insert into seal as s (hour) values ($1) on conflict (one) do update set hour = greatest(s.hour, excluded.hour)`, e.Hour)
 	case domain.SubscriptionUsageSealed:
-		b.ended[e.SubscriptionID] = true
-		b.changes.add("update licences set usage_sealed_at = $2 where subscription_id = $1", e.SubscriptionID, e.SealedAt)
+		b.sealUsage(e, r)
 	default:
 		b.applyLicence(r)
 		b.applyRecord(r)
@@ -37,8 +36,28 @@ func (b *meteringBatch) applyLicence(r domain.Recorded) {
 	case domain.PlanChanged:
 		b.changes.add("update licences set revision = $2, plan = $3"+newer, e.SubscriptionID, r.Revision, e.Plan)
 	case domain.SubscriptionEnded:
-		b.changes.add("update licences set revision = $2, ended_at = $3, end_recorded_at = $4"+newer, e.SubscriptionID, r.Revision, e.EndedAt, r.RecordedAt)
+		b.changes.add("update licences set revision = $2, ended_at = $3, end_recorded_at = $4, reinstated = false"+newer, e.SubscriptionID, r.Revision, e.EndedAt, r.RecordedAt)
+		if l := b.licence(e.SubscriptionID); int64(r.Revision) > l.revision {
+			l.reinstated, l.revision = false, int64(r.Revision)
+		}
+	case domain.SubscriptionReinstated:
+		b.changes.add("update licences set revision = $2, ended_at = null, end_recorded_at = null, usage_sealed_at = null, reinstated = true"+newer,
+			e.SubscriptionID, r.Revision)
+		if l := b.licence(e.SubscriptionID); int64(r.Revision) > l.revision {
+			l.reinstated, l.sealed, l.revision = true, false, int64(r.Revision)
+		}
 	}
+}
+
+// sealUsage closes the hours of a subscription, unless it has been reinstated before the seal or the row shows the seal.
+func (b *meteringBatch) sealUsage(e domain.SubscriptionUsageSealed, r domain.Recorded) {
+	l := b.licence(e.SubscriptionID)
+	if l.reinstated || int64(r.Revision) <= l.sealedRev {
+		return
+	}
+	l.sealed, l.closed, l.sealedRev = true, e.ClosedBy(r.RecordedAt, b.closed(e.SubscriptionID)), int64(r.Revision)
+	b.changes.add("update licences set usage_sealed_at = $2, closed_hour = $3, seal_revision = $4 where subscription_id = $1",
+		e.SubscriptionID, e.SealedAt, l.closed, r.Revision)
 }
 
 // applyRecord follows a usage record. An event that the row shows already changes nothing: the row has the revision.
@@ -87,7 +106,7 @@ func (b *meteringBatch) carry(e domain.UsageCarriedOver, r domain.Recorded) {
 			returning 1
 		)`
 	args := []any{e.SubscriptionID, e.Hour, e.Plan, r.Revision, e.CarriedAt, domain.RecordCarried, e.Outcome, e.Reason, e.Quantity}
-	if b.ended[e.SubscriptionID] {
+	if b.licence(e.SubscriptionID).sealed {
 		b.changes.add(moved+`
 			insert into late as l (subscription_id, plan, calls, carried) select $1, $3, 0, $9::bigint from moved
 			on conflict (subscription_id, plan) do update set carried = l.carried + excluded.carried`, args...)
@@ -100,5 +119,5 @@ func (b *meteringBatch) carry(e domain.UsageCarriedOver, r domain.Recorded) {
 		)
 		insert into windows as w (subscription_id, hour, plan, carried) select $1, $10, $3, $9::bigint from moved
 		on conflict (subscription_id, hour, plan) do update set carried = w.carried + excluded.carried`,
-		append(args, domain.MeteringHour(r.RecordedAt, b.sealed))...)
+		append(args, b.hour(e.SubscriptionID, r.RecordedAt))...)
 }

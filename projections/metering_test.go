@@ -144,3 +144,77 @@ func TestMeteringFindsWhatThereIsToDo(t *testing.T) {
 		t.Errorf("windows: %+v, %v", windows, err)
 	}
 }
+
+// What goes on after its usage was sealed counts for the first hour that is not closed for it, until it ends again.
+func TestMeteringGoesOnAfterAReinstatement(t *testing.T) {
+	t.Parallel()
+	pool := database(t)
+	p := projections.MeteringProjection()
+	if err := engine.Prepare(t.Context(), pool, p); err != nil {
+		t.Fatal(err)
+	}
+	metering := projections.NewMetering(pool)
+	hour := domain.UsageHour(memorylog.Epoch)
+	for name, together := range map[string]bool{"event by event": false, "in one batch": true} {
+		t.Run(name, func(t *testing.T) {
+			log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
+			stream, end := domain.SubscriptionStream(c.Subscription), domain.UsageEndStream(c.Subscription)
+			sealed := domain.SubscriptionUsageSealed{SubscriptionID: c.Subscription, Hour: hour, SealedAt: memorylog.Epoch}
+			log.Append(stream, c.Started())
+			log.Append(c.UsageStream(memorylog.Epoch), c.Checks(memorylog.Epoch, projectionstest.PlanLimit+3)...)
+			log.Append(stream, domain.SubscriptionEnded{SubscriptionID: c.Subscription, EndedAt: memorylog.Epoch})
+			log.Append(end, sealed)
+			log.Append(stream, domain.SubscriptionReinstated{SubscriptionID: c.Subscription, Why: "why", ReinstatedAt: memorylog.Epoch})
+			log.Append(c.UsageStream(memorylog.Epoch), c.Checks(memorylog.Epoch, 2)...)
+			log.Append(end, sealed) // of a worker that had not heard of it
+			log.Append(c.UsageStream(memorylog.Epoch), c.Check(memorylog.Epoch))
+			events := log.All()
+			for len(events) > 0 {
+				n := 1
+				if together {
+					n = len(events)
+				}
+				applyAll(t, pool, p, events[:n])
+				applyAll(t, pool, p, events[:n]) // applied again it changes nothing
+				events = events[n:]
+			}
+			windows, err := metering.Windows(t.Context(), c.Subscription, hour, 10)
+			if err != nil || len(windows) != 2 || windows[0].Counted != 3 || windows[1].Counted != 3 || !windows[0].Hour.Equal(hour.Add(time.Hour)) {
+				t.Errorf("windows: %+v, %v", windows, err)
+			}
+			open := func() (found bool) {
+				ended, err := metering.Ended(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, e := range ended {
+					found = found || e.ID == c.Subscription
+				}
+				return found
+			}
+			if open() {
+				t.Error("what goes on is to be sealed")
+			}
+			before := len(log.All())
+			log.Append(stream, domain.SubscriptionEnded{SubscriptionID: c.Subscription, EndedAt: memorylog.Epoch})
+			applyAll(t, pool, p, log.All()[before:])
+			if !open() {
+				t.Error("what has ended again is not to be sealed")
+			}
+			sealed.End = 2
+			before = len(log.All())
+			log.Append(end, sealed)
+			log.Append(c.UsageStream(memorylog.Epoch), c.Check(memorylog.Epoch))
+			applyAll(t, pool, p, log.All()[before:])
+			overages, err := metering.Overages(t.Context())
+			for _, o := range overages {
+				if o.SubscriptionID == c.Subscription && (o.Counted != 7 || o.WrittenOff != 1 || o.Difference() != 0) {
+					t.Errorf("overage: %+v", o.ReportedOverage)
+				}
+			}
+			if open() || err != nil {
+				t.Errorf("the second end is not sealed, %v", err)
+			}
+		})
+	}
+}

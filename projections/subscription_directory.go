@@ -32,6 +32,11 @@ func (s *Subscriptions) Serving(ctx context.Context) ([]uuid.UUID, error) {
 	return s.ids(ctx, "status <> $1", string(domain.StatusEnded))
 }
 
+// Scheduled implements subscriptions.SubscriptionDirectory.
+func (s *Subscriptions) Scheduled(ctx context.Context) ([]uuid.UUID, error) {
+	return s.ids(ctx, "status = $1", string(domain.StatusScheduled))
+}
+
 func (s *Subscriptions) ids(ctx context.Context, where, value string) ([]uuid.UUID, error) {
 	rows, _ := s.pool.Query(ctx, "select subscription_id from subscriptions.subscriptions where "+where+" order by started_at, subscription_id", value)
 	return collected(rows, "subscriptions", pgx.RowTo[uuid.UUID])

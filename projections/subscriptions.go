@@ -33,7 +33,7 @@ func SubscriptionsProjection() engine.Projection {
 				policy              text not null,
 				ceiling             bigint not null default 0, -- of calls beyond the plan; 0 for none
 				status              text not null,
-				started_at          timestamptz not null,
+				started_at          timestamptz not null, -- or when it is to start
 				expires_at          timestamptz,
 				ended_at            timestamptz,
 				revision            bigint not null -- of the last event in the row
@@ -41,8 +41,8 @@ func SubscriptionsProjection() engine.Projection {
 			create index subscriptions_customer on subscriptions (customer_id);
 			create index subscriptions_aws_account on subscriptions (aws_account_id);`,
 		Events: types(
-			domain.SubscriptionStarted{}, domain.PlanChanged{}, domain.OverageSwitched{}, domain.AgreementLinked{},
-			domain.UnsubscribeRequested{}, domain.SubscriptionRenewed{}, domain.SubscriptionEnded{},
+			domain.SubscriptionScheduled{}, domain.SubscriptionStarted{}, domain.PlanChanged{}, domain.OverageSwitched{}, domain.AgreementLinked{},
+			domain.UnsubscribeRequested{}, domain.SubscriptionRenewed{}, domain.SubscriptionEnded{}, domain.SubscriptionReinstated{},
 		),
 		Apply: applyEach(changeSubscription),
 	}
@@ -50,16 +50,22 @@ func SubscriptionsProjection() engine.Projection {
 
 func changeSubscription(s *statements, r domain.Recorded) {
 	const update, newer = "update subscriptions set revision = $2, ", " where subscription_id = $1 and revision < $2"
-	switch e := r.Event.(type) {
-	case domain.SubscriptionStarted:
-		m := e.Marketplace
+	begin := func(id, customer uuid.UUID, m domain.MarketplaceIdentity, values ...any) {
 		s.add(`
-			insert into subscriptions (subscription_id, customer_id, aws_account_id, license_arn, product_code, agreement_id,
+			insert into subscriptions as s (subscription_id, customer_id, aws_account_id, license_arn, product_code, agreement_id,
 				customer_identifier, plan, call_limit, policy, status, started_at, expires_at, revision)
 			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-			on conflict (subscription_id) do nothing`,
-			e.SubscriptionID, e.CustomerID, m.AWSAccountID, m.LicenseARN, m.ProductCode, m.AgreementID,
-			m.CustomerIdentifier, e.Plan, e.Limit, e.Overage, domain.StatusActive, e.StartedAt, known(e.ExpiresAt), r.Revision)
+			on conflict (subscription_id) do update set agreement_id = excluded.agreement_id, plan = excluded.plan, call_limit = excluded.call_limit,
+				policy = excluded.policy, status = excluded.status, started_at = excluded.started_at, expires_at = excluded.expires_at,
+				ended_at = null, revision = excluded.revision
+			where s.revision < excluded.revision`,
+			append([]any{id, customer, m.AWSAccountID, m.LicenseARN, m.ProductCode, m.AgreementID, m.CustomerIdentifier}, values...)...)
+	}
+	switch e := r.Event.(type) {
+	case domain.SubscriptionScheduled:
+		begin(e.SubscriptionID, e.CustomerID, e.Marketplace, "", 0, domain.OverageContinue, domain.StatusScheduled, e.StartsAt, nil, r.Revision)
+	case domain.SubscriptionStarted:
+		begin(e.SubscriptionID, e.CustomerID, e.Marketplace, e.Plan, e.Limit, e.Overage, domain.StatusActive, e.StartedAt, known(e.ExpiresAt), r.Revision)
 	case domain.PlanChanged:
 		s.add(update+"plan = $3, call_limit = $4"+newer, e.SubscriptionID, r.Revision, e.Plan, e.Limit)
 	case domain.OverageSwitched:
@@ -73,6 +79,9 @@ func changeSubscription(s *statements, r domain.Recorded) {
 			e.SubscriptionID, r.Revision, domain.StatusActive, known(e.ExpiresAt))
 	case domain.SubscriptionEnded:
 		s.add(update+"status = $3, ended_at = $4"+newer, e.SubscriptionID, r.Revision, domain.StatusEnded, e.EndedAt)
+	case domain.SubscriptionReinstated:
+		s.add(update+"status = case plan when '' then $4 else $3 end, ended_at = null"+newer,
+			e.SubscriptionID, r.Revision, domain.StatusActive, domain.StatusScheduled)
 	}
 }
 

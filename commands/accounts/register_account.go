@@ -34,7 +34,7 @@ func (c *Commands) RegisterAccount(ctx context.Context, cmd RegisterAccount) (Re
 	if err != nil {
 		return Registration{}, err
 	}
-	if !subscription.Serves() {
+	if !subscription.Registers() {
 		return Registration{}, domain.ErrSubscriptionInactive
 	}
 	customer := subscription.CustomerID

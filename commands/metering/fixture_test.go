@@ -197,7 +197,7 @@ func (f *fixture) Ended(ctx context.Context) (open []metering.EndedSubscription,
 		if err != nil {
 			return nil, err
 		}
-		if !end.Sealed {
+		if end.Ends == 0 {
 			open = append(open, e)
 		}
 	}

@@ -67,10 +67,10 @@ func TestConflictBeforeItsWinnerCanBeRead(t *testing.T) {
 			t.Run(name+"/"+how, func(t *testing.T) {
 				t.Parallel()
 				log := memorystore.New(func() time.Time { return now })
-				_, err := log.Append(t.Context(), domain.SubscriptionStream(subscription), commands.NoStream, []commands.Proposed{{
-					ID:    uuid.New(),
-					Event: domain.SubscriptionStarted{SubscriptionID: subscription, CustomerID: uuid.New(), Plan: domain.PlanStarter, Limit: 1000},
-				}})
+				_, err := log.Append(t.Context(), domain.SubscriptionStream(subscription), commands.NoStream, []commands.Proposed{
+					{ID: uuid.New(), Event: domain.SubscriptionStarted{SubscriptionID: subscription, CustomerID: uuid.New(), Plan: domain.PlanStarter, Limit: 1000}},
+					{ID: uuid.New(), Event: domain.SubscriptionEnded{SubscriptionID: subscription, EndedAt: now}},
+				})
 				if err != nil {
 					t.Fatal(err)
 				}

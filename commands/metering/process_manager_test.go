@@ -212,3 +212,28 @@ func (o *overdue) NextDue(ctx context.Context, region string) (time.Time, error)
 	}
 	return o.counted.NextDue(ctx, region)
 }
+
+// A subscription that was reinstated before its usage was sealed goes on; when it ends again, that end is sealed too.
+func TestReinstatedUsageIsNotSealed(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	id := f.subscription(0)
+	f.end(id)
+	reinstated := domain.SubscriptionReinstated{SubscriptionID: id, Why: "why"}
+	ended := domain.SubscriptionEnded{SubscriptionID: id, EndedAt: f.clock.Now()}
+	seal := func(want int) {
+		t.Helper()
+		f.clock.Set(f.clock.Now().Add(time.Minute))
+		if _, err := f.manager().SealEndedUsage(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if got := commandstest.Types(t, f.log, domain.UsageEndStream(id)); len(got) != want {
+			t.Errorf("sealed %d times, want %d", len(got), want)
+		}
+	}
+	f.record(domain.SubscriptionStream(id), reinstated)
+	seal(0) // the read model does not know of it yet
+	f.record(domain.SubscriptionStream(id), ended)
+	seal(1)
+	seal(1)
+}

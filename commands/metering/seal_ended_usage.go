@@ -23,7 +23,9 @@ func (m *ProcessManager) SealEndedUsage(ctx context.Context) (next time.Time, er
 			continue
 		}
 		done, err := commands.Execute(ctx, m.Executor, commands.NewOrigin(domain.ActorSystem), domain.UsageEndStream(subscription.ID), func(u domain.UsageEnd) ([]domain.Event, error) {
-			return u.Seal(subscription.ID, now), nil
+			// It may have been reinstated since the read model was asked.
+			s, err := commands.Read[domain.Subscription](ctx, m.Store, domain.SubscriptionStream(subscription.ID))
+			return u.Seal(s, now), err
 		})
 		if err != nil {
 			return next, fmt.Errorf("seal the usage of ended subscription %s: %w", subscription.ID, err)

@@ -17,8 +17,6 @@ import (
 // from AWS, which alone says what holds: so it does not matter how often, in which order or how late messages arrive.
 type EntitlementSync struct {
 	EntitlementSyncConfig
-
-	missing map[uuid.UUID]int // how often in a row ReconcileEntitlements found no entitlement
 }
 
 // EntitlementSyncConfig is what an EntitlementSync is built from. All of it is required but for what says otherwise.
@@ -29,25 +27,53 @@ type EntitlementSyncConfig struct {
 
 	Source      EntitlementSource
 	Directory   SubscriptionDirectory
+	Gaps        EntitlementGaps
 	ProductCode string // of the listing; empty follows all products
 	Ended       func() // called after a subscription has ended; may be nil
+	// Bound is how many subscriptions one comparison may end.
+	Bound domain.EndingBound
+	// UnansweredGrace is how long a subscription whose term is over is served while AWS does not answer; 72 h when 0.
+	UnansweredGrace time.Duration
 }
+
+// DefaultUnansweredGrace lets AWS be away over a weekend.
+const DefaultUnansweredGrace = 72 * time.Hour
 
 // NewEntitlementSync checks the configuration. ReconcileEntitlements and Run are for one goroutine at a time.
 func NewEntitlementSync(config EntitlementSyncConfig) (*EntitlementSync, error) {
-	if config.Store == nil || config.Now == nil || len(config.Catalogue.Plans()) == 0 || config.Log == nil || config.Source == nil || config.Directory == nil {
-		return nil, errors.New("following agreements needs a store, a clock, a catalogue, a log, a source of entitlements and a directory")
+	if config.Store == nil || config.Now == nil || len(config.Catalogue.Plans()) == 0 || config.Log == nil || config.Source == nil ||
+		config.Directory == nil || config.Gaps == nil {
+		return nil, errors.New("following agreements needs a store, a clock, a catalogue, a log, a source of entitlements, a directory and a memory of gaps")
 	}
-	return &EntitlementSync{EntitlementSyncConfig: config, missing: map[uuid.UUID]int{}}, nil
+	if config.UnansweredGrace == 0 {
+		config.UnansweredGrace = DefaultUnansweredGrace
+	}
+	return &EntitlementSync{EntitlementSyncConfig: config}, nil
 }
 
-// reconcileEvery is how often all subscriptions are compared with AWS, because a message can be lost.
-const reconcileEvery = 30 * time.Minute
+const (
+	// reconcileEvery is how often all subscriptions are compared with AWS, because a message can be lost.
+	reconcileEvery = 30 * time.Minute
+	// lookEvery is how often it is looked whether that time, or the start of a contract, has come.
+	lookEvery = time.Minute
+)
 
-// Run reconciles entitlements on a timer, under the lease, until ctx ends.
+// Run reconciles entitlements and starts scheduled subscriptions on a timer, under the lease, until ctx ends. When a
+// comparison was made last is remembered: a worker that is restarted often compares nevertheless.
 func (s *EntitlementSync) Run(ctx context.Context, lease commands.Lease) error {
 	commands.RunUnderLease(ctx, lease, s.Log, "entitlement comparison", func(ctx context.Context) error {
-		for commands.Sleep(ctx, reconcileEvery) == nil {
+		next := s.Now().Add(reconcileEvery)
+		if last, err := s.Gaps.LastComparison(ctx); err == nil && !last.IsZero() {
+			next = last.Add(reconcileEvery)
+		}
+		for commands.Sleep(ctx, lookEvery) == nil {
+			if err := s.StartScheduledSubscriptions(ctx); err != nil && ctx.Err() == nil {
+				s.Log.ErrorContext(ctx, "a subscription whose contract starts could not be started and will be tried again", "error", err)
+			}
+			if s.Now().Before(next) {
+				continue
+			}
+			next = s.Now().Add(reconcileEvery)
 			if err := s.ReconcileEntitlements(ctx); err != nil && ctx.Err() == nil {
 				s.Log.ErrorContext(ctx, "entitlements could not be compared with AWS", "error", err)
 			}
@@ -67,27 +93,31 @@ func (s *EntitlementSync) Receive(ctx context.Context, event domain.MarketplaceE
 	return nil
 }
 
+// errNoAnswer marks that AWS did not say what a licence entitles to.
+var errNoAnswer = errors.New("AWS does not answer")
+
 // entitlement returns what AWS says of a subscription's licence.
 func (s *EntitlementSync) entitlement(ctx context.Context, sub domain.Subscription) (domain.Entitlement, error) {
 	contract, err := s.Source.Entitlements(ctx, sub.Marketplace)
 	if err != nil {
-		return domain.Entitlement{}, fmt.Errorf("read entitlements: %w", err)
+		return domain.Entitlement{}, fmt.Errorf("read entitlements: %w: %w", errNoAnswer, err)
 	}
 	return s.Catalogue.Entitlement(contract)
 }
 
+// foreign returns whether a product is not the one of the listing. Nothing is known of what its subscriptions entitle to.
+func (s *EntitlementSync) foreign(productCode string) bool {
+	return s.ProductCode != "" && productCode != "" && productCode != s.ProductCode
+}
+
 // change appends what is decided on the subscription's newest state, and returns whether it has ended.
-func (s *EntitlementSync) change(ctx context.Context, by commands.Origin, id uuid.UUID, decide func(domain.Subscription) []domain.Event) (ended bool, err error) {
-	done, err := commands.Execute(ctx, s.Executor, by, domain.SubscriptionStream(id), func(sub domain.Subscription) ([]domain.Event, error) {
-		return decide(sub), nil
-	})
-	if err != nil || done.State.Status != domain.StatusEnded {
-		return false, err
-	}
-	if s.Ended != nil {
+func (s *EntitlementSync) change(ctx context.Context, by commands.Origin, id uuid.UUID, decide func(domain.Subscription) ([]domain.Event, error)) (ended bool, err error) {
+	done, err := Commands{s.Executor}.settle(ctx, by, id, decide)
+	ended = done.State.Status == domain.StatusEnded && done.Position > 0
+	if ended && s.Ended != nil {
 		s.Ended()
 	}
-	return true, nil
+	return ended, err
 }
 
 func (s *EntitlementSync) subscription(ctx context.Context, id uuid.UUID) (domain.Subscription, error) {

@@ -17,21 +17,21 @@ type FollowMarketplaceEvent struct {
 	domain.MarketplaceEvent
 }
 
-// errStillEntitled asks for the message again: AWS says that a licence has ended and still lists its entitlement.
-var errStillEntitled = errors.New("AWS still lists an entitlement of the ended licence")
-
 // FollowMarketplaceEvent keeps the message and brings the subscriptions it may concern up to what AWS says. After an
 // error the message must come again; after none it may be deleted. A licence that is not registered yet needs nothing
 // more: registration reads its entitlement.
 func (s *EntitlementSync) FollowMarketplaceEvent(ctx context.Context, cmd FollowMarketplaceEvent) error {
-	message := cmd.Message
+	message := &cmd.Message
 	message.ReceivedAt = s.Now().UTC()
-	if s.ProductCode != "" && message.ProductCode != "" && message.ProductCode != s.ProductCode {
+	if message.HappenedAt.IsZero() {
+		message.HappenedAt = message.ReceivedAt
+	}
+	if s.foreign(message.ProductCode) {
 		s.Log.WarnContext(ctx, "a message of AWS Marketplace is about another product", "product_code", message.ProductCode, "type", message.Type)
 		return nil
 	}
 	_, err := commands.Execute(ctx, s.Executor, cmd.By, message.Stream(), func(c domain.MarketplaceInbox) ([]domain.Event, error) {
-		return c.Receive(message), nil
+		return c.Receive(*message), nil
 	})
 	if err != nil {
 		return fmt.Errorf("keep message %s: %w", message.NotificationID, err)
@@ -44,7 +44,7 @@ func (s *EntitlementSync) FollowMarketplaceEvent(ctx context.Context, cmd Follow
 	default:
 		return nil
 	}
-	concerned, err := s.concerned(ctx, message)
+	concerned, err := s.concerned(ctx, *message)
 	if err != nil {
 		return err
 	}
@@ -82,26 +82,37 @@ func (s *EntitlementSync) concerned(ctx context.Context, message domain.Marketpl
 	return nil, nil
 }
 
-// follow brings one subscription up to what AWS says of its licence.
+// follow brings one subscription up to what AWS says of its licence. An announced end is followed without asking.
 func (s *EntitlementSync) follow(ctx context.Context, cmd FollowMarketplaceEvent, id uuid.UUID) error {
-	subscription, err := s.subscription(ctx, id)
-	if err != nil || !subscription.Serves() {
-		return err // not registered, or ended for good: what comes late revives nothing
-	}
-	var observed domain.Observation
-	if observed.Entitled, err = s.entitlement(ctx, subscription); err != nil {
-		return err
-	}
-	if observed.AgreementID, err = knownAgreement(ctx, s.Store, subscription.Marketplace.LicenseARN); err != nil {
-		return err
-	}
-	again := false
-	_, err = s.change(ctx, cmd.By, id, func(sub domain.Subscription) (events []domain.Event) {
-		events, again = sub.FollowAnnouncement(cmd.MarketplaceEvent, observed, s.Now())
-		return events
+	_, err := s.change(ctx, cmd.By, id, func(sub domain.Subscription) ([]domain.Event, error) {
+		if s.foreign(sub.Marketplace.ProductCode) || !sub.Follows(cmd.MarketplaceEvent) {
+			return nil, nil // not registered, or ended: what comes late revives nothing
+		}
+		observed, err := s.told(ctx, sub, cmd.Message)
+		if err != nil {
+			return nil, err
+		}
+		if end := sub.FollowEnd(cmd.MarketplaceEvent, observed.Inbox, s.Now()); len(end) > 0 {
+			return end, nil
+		}
+		if observed.Entitled, err = s.entitlement(ctx, sub); err != nil {
+			return nil, err
+		}
+		return sub.FollowAnnouncement(cmd.MarketplaceEvent, observed, s.Now()), nil
 	})
-	if err == nil && again {
-		return errStillEntitled
-	}
 	return err
+}
+
+// told returns what messages say of a subscription. Those of SNS name its customer alone.
+func (s *EntitlementSync) told(ctx context.Context, sub domain.Subscription, message domain.MarketplaceNotified) (observed domain.Observation, err error) {
+	name := domain.LicenceID(sub.Marketplace.LicenseARN)
+	if message.LicenseID == "" && message.CustomerIdentifier != "" {
+		name = message.CustomerIdentifier
+	}
+	if observed.Inbox, err = inbox(ctx, s.Store, name); err != nil || sub.Status != domain.StatusScheduled {
+		return observed, err
+	}
+	account, err := inbox(ctx, s.Store, sub.Marketplace.AWSAccountID)
+	observed.StartsAt = account.StartsNext(s.Now())
+	return observed, err
 }

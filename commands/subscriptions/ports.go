@@ -49,10 +49,22 @@ type LicensedEntitlement struct {
 	domain.ContractEntitlement
 }
 
-// SubscriptionDirectory finds subscriptions by the names AWS has for them. It may lag behind the log.
+// SubscriptionDirectory finds subscriptions by the names AWS has for them, and by where they stand: Serving lists those that
+// have not ended, Scheduled those whose contract starts later. It may lag behind the log.
 type SubscriptionDirectory interface {
 	ByAgreement(ctx context.Context, agreementID string) ([]uuid.UUID, error)
 	ByAWSAccount(ctx context.Context, accountID string) ([]uuid.UUID, error)
 	ByCustomerIdentifier(ctx context.Context, identifier string) ([]uuid.UUID, error)
 	Serving(ctx context.Context) ([]uuid.UUID, error)
+	Scheduled(ctx context.Context) ([]uuid.UUID, error)
+}
+
+// EntitlementGaps remembers, whichever node compares and however often it is restarted, what comparisons with AWS did not find.
+//
+// Gaps returns what the last comparison remembered, and Remember replaces it. LastComparison returns when that was; the zero
+// time when never.
+type EntitlementGaps interface {
+	Gaps(ctx context.Context) (map[uuid.UUID]domain.EntitlementGap, error)
+	Remember(ctx context.Context, gaps map[uuid.UUID]domain.EntitlementGap, at time.Time) error
+	LastComparison(ctx context.Context) (time.Time, error)
 }

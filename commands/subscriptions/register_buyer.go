@@ -37,8 +37,9 @@ type Registration struct {
 	ProductCode string // of the listing; empty accepts whichever product the seller's credentials resolve
 }
 
-// RegisterBuyer resolves the token, reads what was bought and starts the subscription. It may be repeated: the
-// subscription of a licence starts once, and a plan that AWS states anew is followed.
+// RegisterBuyer resolves the token, reads what was bought and starts the subscription, or schedules it when its contract
+// starts later. It may be repeated: the subscription of a licence starts once, and a plan that AWS states anew is followed. That
+// the buyer returns withdraws no end that was announced.
 func (r *Registration) RegisterBuyer(ctx context.Context, cmd RegisterBuyer) (Buyer, error) {
 	if cmd.Token == "" || len(cmd.Token) > maxTokenLength {
 		return Buyer{}, ErrTokenInvalid
@@ -54,20 +55,10 @@ func (r *Registration) RegisterBuyer(ctx context.Context, cmd RegisterBuyer) (Bu
 	if r.ProductCode != "" && identity.ProductCode != r.ProductCode {
 		return Buyer{}, ErrForeignProduct.Because(fmt.Errorf("product code %q", identity.ProductCode))
 	}
-	contract, err := r.Marketplace.Entitlements(ctx, identity)
-	if err != nil {
-		return Buyer{}, marketplaceUnavailable(fmt.Errorf("read entitlements: %w", err))
-	}
-	entitled, err := r.Catalogue.Entitlement(contract)
-	if err != nil {
-		return Buyer{}, err
-	}
-	if entitled.None() {
-		return Buyer{}, ErrNoEntitlement
-	}
-	started, err := r.StartSubscription(ctx, StartSubscription{By: cmd.By, Identity: identity, Entitled: entitled})
-	if err != nil {
-		return Buyer{}, err
+	id := domain.SubscriptionIDForLicence(identity.LicenseARN)
+	started, err := r.settle(ctx, cmd.By, id, func(s domain.Subscription) ([]domain.Event, error) { return r.register(ctx, s, identity) })
+	if err != nil && started.Position == 0 {
+		return Buyer{}, err // what was recorded stands, and the next comparison follows what AWS says of it then
 	}
 	account, err := commands.Read[domain.Account](ctx, r.Store, domain.AccountStream(started.State.CustomerID))
 	if err != nil {
@@ -77,6 +68,40 @@ func (r *Registration) RegisterBuyer(ctx context.Context, cmd RegisterBuyer) (Bu
 		CustomerID: started.State.CustomerID, Subscription: started.State,
 		Registered: account.Registered(), Active: account.Active || account.Erased, Position: started.Position,
 	}, nil
+}
+
+// register decides what a buyer's licence comes to, by what AWS lists of it now.
+func (r *Registration) register(ctx context.Context, s domain.Subscription, identity domain.MarketplaceIdentity) ([]domain.Event, error) {
+	if s.Status == domain.StatusEnded {
+		return nil, domain.ErrSubscriptionInactive
+	}
+	contract, err := r.Marketplace.Entitlements(ctx, identity)
+	if err != nil {
+		return nil, marketplaceUnavailable(fmt.Errorf("read entitlements: %w", err))
+	}
+	entitled, err := r.Catalogue.Entitlement(contract)
+	if err != nil {
+		return nil, err
+	}
+	if identity, err = r.named(ctx, identity); err != nil {
+		return nil, err
+	}
+	if !entitled.None() {
+		events := append(s.Start(identity, entitled, r.Now()), s.FollowListing(entitled, 0, r.Now())...)
+		return append(events, s.LinkAgreement(identity.AgreementID, r.Now())...), nil
+	}
+	told, err := inbox(ctx, r.Store, identity.AWSAccountID)
+	if err != nil {
+		return nil, err
+	}
+	startsAt := told.StartsNext(r.Now())
+	if startsAt.IsZero() && s.Status != domain.StatusScheduled || s.Serves() {
+		return nil, ErrNoEntitlement
+	}
+	if startsAt.IsZero() {
+		return nil, nil // its time has come, and AWS lists it in a moment
+	}
+	return s.Schedule(identity, startsAt, r.Now()), nil
 }
 
 // marketplaceUnavailable takes every failure that is not a refusal for AWS being unreachable.

@@ -22,6 +22,7 @@ type seller struct {
 	contract   []domain.ContractEntitlement
 	unresolved error
 	unlisted   error
+	asked      *syncedSubscription // lists what AWS says there, when there is one
 }
 
 // ResolveBuyer implements subscriptions.Marketplace.
@@ -30,7 +31,10 @@ func (s *seller) ResolveBuyer(context.Context, string) (domain.MarketplaceIdenti
 }
 
 // Entitlements implements subscriptions.Marketplace.
-func (s *seller) Entitlements(context.Context, domain.MarketplaceIdentity) ([]domain.ContractEntitlement, error) {
+func (s *seller) Entitlements(ctx context.Context, identity domain.MarketplaceIdentity) ([]domain.ContractEntitlement, error) {
+	if s.asked != nil {
+		return s.asked.Entitlements(ctx, identity)
+	}
 	return s.contract, s.unlisted
 }
 

@@ -7,8 +7,8 @@ import (
 	"github.com/pas-ta/liveness/domain"
 )
 
-// StartSubscription begins the subscription of a licence that AWS has resolved. However often the buyer returns, it
-// starts once; a plan that AWS states anew is followed.
+// StartSubscription begins the subscription of a licence by what AWS has answered before. However often it is repeated, it
+// starts once, and nothing that has started follows an answer that may be older.
 type StartSubscription struct {
 	By       commands.Origin
 	Identity domain.MarketplaceIdentity
@@ -17,22 +17,27 @@ type StartSubscription struct {
 
 // StartSubscription runs the command.
 func (c Commands) StartSubscription(ctx context.Context, cmd StartSubscription) (commands.Result[domain.Subscription], error) {
-	stream := domain.SubscriptionStream(domain.SubscriptionIDForLicence(cmd.Identity.LicenseARN))
-	if cmd.Identity.AgreementID == "" {
-		// A registration names the licence alone; a message that came before it has named the agreement too.
-		var err error
-		if cmd.Identity.AgreementID, err = knownAgreement(ctx, c.Store, cmd.Identity.LicenseARN); err != nil {
-			return commands.Result[domain.Subscription]{}, err
-		}
-	}
-	return commands.Execute(ctx, c.Executor, cmd.By, stream, func(s domain.Subscription) ([]domain.Event, error) {
-		switch s.Status {
-		case domain.StatusEnded:
+	id := domain.SubscriptionIDForLicence(cmd.Identity.LicenseARN)
+	return commands.Execute(ctx, c.Executor, cmd.By, domain.SubscriptionStream(id), func(s domain.Subscription) ([]domain.Event, error) {
+		if s.Status == domain.StatusEnded {
 			return nil, domain.ErrSubscriptionInactive
-		case domain.StatusUnknown:
-			return s.Start(cmd.Identity, cmd.Entitled, c.Now()), nil
 		}
-		events := s.FollowEntitlement(cmd.Entitled, c.Now())
-		return append(events, s.LinkAgreement(cmd.Identity.AgreementID, c.Now())...), nil
+		identity, err := c.named(ctx, cmd.Identity)
+		if err != nil {
+			return nil, err
+		}
+		events := s.Start(identity, cmd.Entitled, c.Now())
+		return append(events, s.LinkAgreement(identity.AgreementID, c.Now())...), nil
 	})
+}
+
+// named completes an identity by the agreement: a registration names the licence alone, and a message that came before it
+// has named the agreement too.
+func (c Commands) named(ctx context.Context, identity domain.MarketplaceIdentity) (domain.MarketplaceIdentity, error) {
+	if identity.AgreementID != "" {
+		return identity, nil
+	}
+	told, err := inboxOf(ctx, c.Store, identity)
+	identity.AgreementID = told.AgreementID
+	return identity, err
 }

@@ -39,8 +39,9 @@ type Skip struct {
 type subscription struct {
 	states []domain.Subscription
 	usage  map[domain.Month]domain.UsageMonth
-	ended  bool  // its usage is sealed: none is taken any more
-	late   int64 // calls beyond the plan that came behind the seal: written off
+	ended  bool      // its usage is sealed: none is taken any more
+	closed time.Time // the newest hour that the seal of its usage has closed
+	late   int64     // calls beyond the plan that came behind the seal: written off
 }
 
 // newest returns the state as of now.
@@ -93,8 +94,8 @@ func (a *Audit) Observe(r domain.Recorded) {
 	a.streams[r.Stream] = r.Revision + 1
 
 	switch e := r.Event.(type) {
-	case domain.SubscriptionStarted, domain.PlanChanged, domain.OverageSwitched, domain.AgreementLinked, domain.UnsubscribeRequested,
-		domain.SubscriptionRenewed, domain.SubscriptionEnded:
+	case domain.SubscriptionScheduled, domain.SubscriptionStarted, domain.PlanChanged, domain.OverageSwitched, domain.AgreementLinked,
+		domain.UnsubscribeRequested, domain.SubscriptionRenewed, domain.SubscriptionEnded, domain.SubscriptionReinstated:
 		a.followSubscription(r)
 	case domain.KeyIssued:
 		a.change(r, e.SubscriptionID, "%s key %s issued", e.Slot, e.Key.Prefix)
@@ -137,6 +138,11 @@ func (a *Audit) followSubscription(r domain.Recorded) {
 	s := a.subscription(id)
 	s.states = append(s.states, s.newest().Fold(r.Event))
 	switch e := r.Event.(type) {
+	case domain.SubscriptionScheduled:
+		a.change(r, id, "subscription scheduled to start on %s", e.StartsAt.UTC().Format(time.DateOnly))
+	case domain.SubscriptionReinstated:
+		s.ended = false
+		a.change(r, id, "subscription reinstated: %s", e.Why)
 	case domain.SubscriptionStarted:
 		a.change(r, id, "subscription started: %s, %d calls a month", e.Plan, e.Limit)
 	case domain.PlanChanged:

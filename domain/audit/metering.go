@@ -40,7 +40,9 @@ func (a *Audit) followMetering(r domain.Recorded) {
 		}
 		a.sealed = e.Hour
 	case domain.SubscriptionUsageSealed:
-		a.subscription(e.SubscriptionID).ended = true
+		if s := a.subscription(e.SubscriptionID); !s.newest().Reinstated() {
+			s.ended, s.closed = true, e.ClosedBy(r.RecordedAt, a.closed(e.SubscriptionID))
+		}
 	case domain.UsageRecordPrepared:
 		a.prepare(r, e)
 	case domain.UsageRecordAttempted:
@@ -62,7 +64,15 @@ func (a *Audit) followMetering(r domain.Recorded) {
 
 // window returns where something belongs that is counted or carried at r.
 func (a *Audit) window(r domain.Recorded, subscription uuid.UUID, plan domain.PlanID) *window {
-	return a.windowOf(windowKey{subscription, domain.MeteringHour(r.RecordedAt, a.sealed), plan})
+	return a.windowOf(windowKey{subscription, domain.MeteringHour(r.RecordedAt, a.closed(subscription)), plan})
+}
+
+// closed returns the newest hour that is closed for a subscription.
+func (a *Audit) closed(subscription uuid.UUID) time.Time {
+	if own := a.subscription(subscription).closed; own.After(a.sealed) {
+		return own
+	}
+	return a.sealed
 }
 
 func (a *Audit) windowOf(key windowKey) *window {
@@ -93,7 +103,7 @@ func (a *Audit) prepare(r domain.Recorded, e domain.UsageRecordPrepared) {
 		return
 	}
 	a.records[e.RecordID] = &record{UsageRecord: domain.UsageRecord{}.Fold(e)}
-	if s := a.subscription(e.SubscriptionID); e.Hour.After(a.sealed) && !s.ended {
+	if s := a.subscription(e.SubscriptionID); e.Hour.After(a.closed(e.SubscriptionID)) && !s.ended {
 		a.find(r, e.SubscriptionID, "record %s is prepared before its hour is sealed", e.Stream())
 	}
 	w := a.windowOf(windowKey{e.SubscriptionID, e.Hour.UTC(), e.Plan})

@@ -1,6 +1,7 @@
 package audit_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -412,5 +413,38 @@ func TestAuditFindsWhatMeteringMustNotDo(t *testing.T) {
 		if diff := cmp.Diff(test.want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
+	}
+}
+
+// What goes on after its usage was sealed is counted for the next hour, and a seal from before closes nothing more.
+func TestReinstatedUsageIsCountedOn(t *testing.T) {
+	t.Parallel()
+	l := newMeteredLog(t)
+	l.call(3)
+	l.change(domain.SubscriptionEnded{SubscriptionID: l.id, EndedAt: l.at})
+	sealed := domain.SubscriptionUsageSealed{SubscriptionID: l.id, Hour: noon, SealedAt: l.at}
+	l.write(domain.UsageEndStream(l.id), sealed)
+	l.change(domain.SubscriptionReinstated{SubscriptionID: l.id, Why: "why", ReinstatedAt: l.at})
+	l.prepare(noon, 3).attempt(domain.MeteringSuccess) // as the seal has left it
+	l.at = noon.Add(30 * time.Minute)
+	l.call(2)
+	l.write(domain.UsageEndStream(l.id), sealed) // of a worker that had not heard of it
+	l.call(1)
+	l.wants(audit.Settlement{Records: 1, Sent: 1, Accepted: 1}, audit.Account{Counted: 6, Accepted: 3, Pending: 3})
+	l.seal(noon)
+	l.wants(audit.Settlement{SealedHour: noon, Records: 1, Sent: 1, Accepted: 1}, audit.Account{Counted: 6, Accepted: 3, Pending: 3})
+	next := noon.Add(time.Hour)
+	l.seal(next)
+	r := l.prepare(next, 3)
+	l.change(domain.SubscriptionEnded{SubscriptionID: l.id, EndedAt: l.at})
+	l.write(domain.UsageEndStream(l.id), domain.SubscriptionUsageSealed{SubscriptionID: l.id, Hour: next.Add(time.Hour), End: 2, SealedAt: l.at})
+	r.attempt(domain.MeteringSuccess)
+	l.wants(audit.Settlement{SealedHour: next, Records: 2, Sent: 2, Accepted: 2}, audit.Account{Counted: 6, Accepted: 6})
+	var changes []string
+	for _, change := range audited(&l.logbook).Changes() {
+		changes = append(changes, change.What)
+	}
+	if !slices.Contains(changes, "subscription reinstated: why") {
+		t.Errorf("the audit does not tell of the reinstatement: %v", changes)
 	}
 }
