@@ -47,12 +47,14 @@ type Settings struct {
 	Visibility time.Duration
 	// Wait is how long one poll waits for messages; 20 s, AWS's longest, when 0.
 	Wait time.Duration
-	// RetryDelay is how long a failed message is hidden at first; it doubles with each receipt up to 5 minutes. 5 s when 0.
+	// RetryDelay is how long a failed message is hidden at first, and 15 times as long from then on: a queue that gives up after
+	// three receipts then waits half an hour, in which the service that failed may come back. 1 minute when 0.
 	RetryDelay time.Duration
 }
 
 const (
-	maxRetryDelay = 5 * time.Minute
+	defaultRetryDelay = time.Minute
+	retryGrowth       = 15
 	// settleTimeout bounds what is done after the handler, even when the consumer is being stopped.
 	settleTimeout = 10 * time.Second
 	batchSize     = 10
@@ -77,7 +79,7 @@ func NewConsumer(cfg aws.Config, s Settings, log *slog.Logger) (*Consumer, error
 		s.Wait = 20 * time.Second
 	}
 	if s.RetryDelay == 0 {
-		s.RetryDelay = 5 * time.Second
+		s.RetryDelay = defaultRetryDelay
 	}
 	if s.Visibility < 2*time.Second || s.Visibility > 12*time.Hour || s.Wait < 0 || s.Wait > 20*time.Second || s.RetryDelay < 0 {
 		return nil, errors.New("notifications: visibility is 2 s to 12 h, wait 0 to 20 s, retry delay not negative")
@@ -207,11 +209,10 @@ func (c *Consumer) settle(ctx context.Context, queue, dead string, m types.Messa
 }
 
 func (c *Consumer) retryDelay(receives int) time.Duration {
-	delay := c.settings.RetryDelay
-	for i := 1; i < receives && delay < maxRetryDelay; i++ {
-		delay *= 2
+	if receives > 1 {
+		return c.settings.RetryDelay * retryGrowth
 	}
-	return min(delay, maxRetryDelay)
+	return c.settings.RetryDelay
 }
 
 // keepHidden extends the visibility of held messages well before it ends.

@@ -136,6 +136,23 @@ func TestHandledMessagesAreDeleted(t *testing.T) {
 	}
 }
 
+// A queue that gives a message up after three receipts waits long enough for AWS to come back, and not longer than the hour in
+// which AWS takes the usage of what has ended.
+func TestThreeReceiptsOutlastAnOutage(t *testing.T) {
+	t.Parallel()
+	consumer, err := notifications.NewConsumer(aws.Config{Region: "us-east-1"}, notifications.Settings{QueueName: "any"}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var total time.Duration
+	for receipt := 1; receipt < 3; receipt++ {
+		total += consumer.RetryDelay(receipt)
+	}
+	if total < 15*time.Minute || total+consumer.RetryDelay(3) > time.Hour {
+		t.Errorf("the third receipt comes %s after the first, the message is given up after %s", total, total+consumer.RetryDelay(3))
+	}
+}
+
 func TestFailedMessagesComeAgain(t *testing.T) {
 	t.Parallel()
 	q := newQueue(t)

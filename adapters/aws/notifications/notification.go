@@ -4,6 +4,7 @@ package notifications
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,6 +30,7 @@ type event struct {
 			ID                  string `json:"id"`
 			Status              string `json:"status"`
 			PreviousAgreementID string `json:"previousAgreementId"`
+			StartTime           any    `json:"startTime"` // of no use in any other form than a text
 		} `json:"agreement"`
 		Product struct {
 			Code string `json:"code"`
@@ -56,32 +58,52 @@ type snsMessage struct {
 	ProductCode        string `json:"product-code"`
 }
 
-// Handler returns a handler for Consumer.Run that hands every notification to receive. What is none is a dead letter.
+// Handler returns a handler for Consumer.Run that hands every notification to receive. What is none is a dead letter. One that
+// came without an envelope has the queue's id and time.
 func Handler(receive func(context.Context, domain.MarketplaceEvent) error) func(context.Context, Message) error {
 	return func(ctx context.Context, message Message) error {
-		event, err := Parse(message.Body)
+		event, bare, err := parse(message.Body)
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrDeadLetter, err)
+		}
+		if bare {
+			event.Message.NotificationID, event.Message.HappenedAt = message.ID, message.SentAt
 		}
 		return receive(ctx, event)
 	}
 }
 
-// Parse reads the body of a queue message: an event of EventBridge or, for listings from before 2026, of SNS. Fields that a
-// message does not have are empty. Types that are not known change nothing; what is no notification at all is ErrMalformed.
+// Parse reads the body of a queue message: an event of EventBridge or, for listings from before 2026, of SNS. Either may stand
+// in the envelope of SNS, or come raw, without one. Fields that a message does not have are empty; a message of SNS without its
+// envelope has no time, and an id that follows from its text. Types that are not known change nothing; what is no notification at
+// all is ErrMalformed.
 func Parse(body string) (domain.MarketplaceEvent, error) {
+	event, _, err := parse(body)
+	return event, err
+}
+
+// parse tells as well whether the message says neither when it was sent nor which one it is.
+func parse(body string) (n domain.MarketplaceEvent, bare bool, err error) {
+	text := []byte(withoutTrailingComma(body))
 	var e event
-	if err := json.Unmarshal([]byte(body), &e); err != nil {
-		return domain.MarketplaceEvent{}, fmt.Errorf("%w: %w", ErrMalformed, err)
+	if err := json.Unmarshal(text, &e); err != nil {
+		return n, false, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	if e.Source == eventSource && e.ID != "" && e.DetailType != "" {
-		return e.notification(), nil
+		return e.notification(), false, nil
 	}
 	var sns envelope
-	if err := json.Unmarshal([]byte(body), &sns); err == nil && sns.Type == "Notification" && sns.MessageID != "" {
-		return sns.notification()
+	if err := json.Unmarshal(text, &sns); err == nil && sns.Type == "Notification" && sns.MessageID != "" {
+		n, err = sns.notification()
+		return n, false, err
 	}
-	return domain.MarketplaceEvent{}, fmt.Errorf("%w: source %q, type %q", ErrMalformed, e.Source, e.DetailType)
+	var m snsMessage
+	if err := json.Unmarshal(text, &m); err == nil && m.Action != "" && m.CustomerIdentifier != "" {
+		n = m.notification()
+		n.Message.NotificationID = fmt.Sprintf("%x", sha256.Sum256(text))
+		return n, true, nil
+	}
+	return n, false, fmt.Errorf("%w: source %q, type %q", ErrMalformed, e.Source, e.DetailType)
 }
 
 func (e event) notification() domain.MarketplaceEvent {
@@ -91,6 +113,11 @@ func (e event) notification() domain.MarketplaceEvent {
 		// Events print the licence's ARN in another form than metering demands.
 		LicenseID: licenseID(e.Detail.License.ARN), ProductCode: e.Detail.Product.Code, AWSAccountID: e.Detail.Acceptor.AccountID,
 	}}
+	if text, ok := e.Detail.Agreement.StartTime.(string); ok {
+		if start, err := time.Parse(time.RFC3339, text); err == nil {
+			n.Message.StartsAt = start.UTC()
+		}
+	}
 	switch n.Message.Type {
 	case "License Updated", "Purchase Agreement Amended":
 		n.Kind = domain.EntitlementChanged
@@ -107,33 +134,42 @@ func (e event) notification() domain.MarketplaceEvent {
 	return n
 }
 
+// notification reads the message of an envelope, which gives it its id and time unless the message has its own.
 func (s envelope) notification() (domain.MarketplaceEvent, error) {
-	// AWS's own examples have blanks around and a comma after the last member.
-	text := strings.TrimSpace(s.Message)
-	if inner, ok := strings.CutSuffix(text, "}"); ok {
-		text = strings.TrimSuffix(strings.TrimSpace(inner), ",") + "}"
-	}
-	var m snsMessage
-	if err := json.Unmarshal([]byte(text), &m); err != nil {
-		return domain.MarketplaceEvent{}, fmt.Errorf("%w: message of SNS: %w", ErrMalformed, err)
-	}
-	if m.Action == "" || m.CustomerIdentifier == "" {
-		return domain.MarketplaceEvent{}, fmt.Errorf("%w: message of SNS without action or customer", ErrMalformed)
+	n, bare, err := parse(s.Message)
+	if err != nil || !bare {
+		return n, err
 	}
 	at, err := time.Parse(time.RFC3339, s.Timestamp)
 	if err != nil {
 		return domain.MarketplaceEvent{}, fmt.Errorf("%w: time of SNS: %w", ErrMalformed, err)
 	}
-	kinds := map[string]domain.MarketplaceEventKind{
-		"subscribe-success": domain.EntitlementChanged, "entitlement-updated": domain.EntitlementChanged, "unsubscribe-pending": domain.AgreementEnding, "unsubscribe-success": domain.LicenceEnded, "subscribe-fail": domain.PurchaseRefused,
-	}
+	n.Message.NotificationID, n.Message.HappenedAt = s.MessageID, at.UTC()
+	return n, nil
+}
+
+var snsKinds = map[string]domain.MarketplaceEventKind{
+	"subscribe-success": domain.EntitlementChanged, "entitlement-updated": domain.EntitlementChanged, "unsubscribe-pending": domain.AgreementEnding,
+	"unsubscribe-success": domain.LicenceEnded, "subscribe-fail": domain.PurchaseRefused,
+}
+
+func (m snsMessage) notification() domain.MarketplaceEvent {
 	n := domain.MarketplaceEvent{Kind: domain.NothingChanged, Message: domain.MarketplaceNotified{
-		NotificationID: s.MessageID, Type: m.Action, HappenedAt: at.UTC(), ProductCode: m.ProductCode, CustomerIdentifier: m.CustomerIdentifier,
+		Type: m.Action, ProductCode: m.ProductCode, CustomerIdentifier: m.CustomerIdentifier,
 	}}
-	if kind, known := kinds[m.Action]; known {
+	if kind, known := snsKinds[m.Action]; known {
 		n.Kind = kind
 	}
-	return n, nil
+	return n
+}
+
+// withoutTrailingComma returns text as JSON: AWS's own examples have blanks around and a comma after the last member.
+func withoutTrailingComma(text string) string {
+	text = strings.TrimSpace(text)
+	if inner, ok := strings.CutSuffix(text, "}"); ok {
+		return strings.TrimSuffix(strings.TrimSpace(inner), ",") + "}"
+	}
+	return text
 }
 
 // eventType strips the reader's role, with which one event comes in variants.

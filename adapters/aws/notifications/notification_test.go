@@ -1,6 +1,7 @@
 package notifications_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -82,6 +83,58 @@ func TestParseSNS(t *testing.T) {
 	}
 }
 
+// An agreement says when its contract starts.
+func TestParseStart(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]time.Time{
+		`"2026-12-01T00:00:00Z"`: time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC), `"2026-12-01T02:00:00+02:00"`: time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC),
+		`"tomorrow"`: {}, `1796083200`: {}, `null`: {},
+	} {
+		body := `{"id":"e-1","detail-type":"Purchase Agreement Created - Proposer","source":"aws.agreement-marketplace","time":"2026-11-10T13:20:00Z",
+			"detail":{"agreement":{"id":"agmt-1","startTime":` + text + `},"acceptor":{"accountId":"123456789012"}}}`
+		if got, err := notifications.Parse(body); err != nil || got.Message.StartsAt != want || got.Message.AWSAccountID != "123456789012" {
+			t.Errorf("%s: %+v, %v", text, got, err)
+		}
+	}
+}
+
+// SNS may deliver raw, without its envelope, and EventBridge may deliver through SNS.
+func TestEnvelopesMakeNoDifference(t *testing.T) {
+	t.Parallel()
+	sent := time.Date(2026, 11, 10, 13, 20, 0, 0, time.UTC)
+	sns := domain.MarketplaceEvent{Kind: domain.EntitlementChanged, Message: domain.MarketplaceNotified{
+		NotificationID: "m-1", Type: "entitlement-updated", CustomerIdentifier: "X01", ProductCode: "n0123", HappenedAt: sent,
+	}}
+	eventBridge := domain.MarketplaceEvent{Kind: domain.LicenceEnded, Message: domain.MarketplaceNotified{
+		NotificationID: "e-1", Type: "License Deprovisioned", LicenseID: "l-7", HappenedAt: sent.Add(-time.Minute),
+	}}
+	raw := ` {"action":"entitlement-updated","customer-identifier":"X01","product-code":"n0123",} `
+	event := `{"id":"e-1","detail-type":"License Deprovisioned - Manufacturer","source":"aws.agreement-marketplace","time":"2026-11-10T13:19:00Z","detail":{"license":{"arn":"a:l-7"}}}`
+	wrapped := func(text string) string {
+		body, err := json.Marshal(map[string]string{"Type": "Notification", "MessageId": "m-1", "Message": text, "Timestamp": "2026-11-10T13:20:00Z"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(body)
+	}
+	for name, c := range map[string]struct {
+		body string
+		want domain.MarketplaceEvent
+	}{
+		"SNS in its envelope": {wrapped(raw), sns}, "SNS, raw": {raw, sns},
+		"EventBridge": {event, eventBridge}, "EventBridge through SNS": {wrapped(event), eventBridge},
+	} {
+		var got domain.MarketplaceEvent
+		err := notifications.Handler(func(_ context.Context, n domain.MarketplaceEvent) error {
+			got = n
+			return nil
+		})(t.Context(), notifications.Message{ID: "m-1", Body: c.body, SentAt: sent})
+		if diff := cmp.Diff(c.want, got); diff != "" || err != nil {
+			t.Errorf("%s: %v%s", name, err, diff)
+		}
+	}
+}
+
 func TestMalformed(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{
@@ -98,10 +151,14 @@ func TestMalformed(t *testing.T) {
 // What the simulator's marketplace says is understood, of new listings and of old.
 func TestParseWhatTheMarketplaceSends(t *testing.T) {
 	t.Parallel()
-	for name, legacy := range map[string]bool{"EventBridge": false, "SNS": true} {
+	for name, c := range map[string]struct{ legacy, raw bool }{"EventBridge": {}, "SNS": {legacy: true}, "SNS, raw": {true, true}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			q := newQueue(t, func(c *awssim.Config) { c.Legacy = legacy })
+			legacy := c.legacy
+			q := newQueue(t, func(config *awssim.Config) { config.Legacy = legacy })
+			if err := q.sim.SetSwitches(awssim.Switches{EventDelivery: awssim.DeliverOnce, RawDelivery: c.raw}); err != nil {
+				t.Fatal(err)
+			}
 			a, err := q.sim.Subscribe(t.Context(), awssim.SubscribeRequest{Plan: "starter"})
 			if err != nil {
 				t.Fatal(err)
@@ -135,6 +192,7 @@ func TestParseWhatTheMarketplaceSends(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add(`{"id":"1","source":"aws.agreement-marketplace","detail-type":"License Updated - Manufacturer","detail":{"license":{"arn":"a:b/c:"}}}`)
+	f.Add(`{"action":"subscribe-success","customer-identifier":"y",}`)
 	f.Add(`{"Type":"Notification","MessageId":"1","Message":" {\"action\":\"x\",\"customer-identifier\":\"y\",} ","Timestamp":"2026-11-10T13:20:00Z"}`)
 	f.Fuzz(func(t *testing.T, body string) {
 		n, err := notifications.Parse(body)
