@@ -24,6 +24,7 @@ func (c *core) components() []v1.Component {
 	return []v1.Component{
 		{Name: "event_store", Probe: c.client.Ping, Version: c.client.Version},
 		{Name: "database", Probe: c.pool.Ping},
+		{Name: "agreements", Probe: postgres.NewEntitlementGaps(c.pool).Check},
 		{Name: componentMails, Probe: func(ctx context.Context) error {
 			err := states.Check(ctx, componentMails)
 			if errors.Is(err, postgres.ErrNotReported) {

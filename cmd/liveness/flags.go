@@ -87,6 +87,9 @@ type AWSFlags struct {
 	ListingURL      string        `help:"Product page on AWS Marketplace, for visitors without a subscription." env:"LIVENESS_LISTING_URL" placeholder:"URL"`
 	MeterEvery      time.Duration `help:"How often sealed hours are looked for and sent." default:"1m" env:"LIVENESS_METER_EVERY"`
 	LegacyCustomers bool          `name:"legacy-customers" help:"Report usage by customer identifier and product code: for a listing from before 2026. Never change it while records are open." env:"LIVENESS_LEGACY_CUSTOMERS"`
+	MostEnds        int           `name:"most-ends" help:"Most subscriptions that one comparison with AWS may end because AWS lists no entitlement of them; see --most-ends-percent." default:"3" env:"LIVENESS_MOST_ENDS"`
+	MostEndsPercent float64       `name:"most-ends-percent" help:"A comparison that would end more than --most-ends and more than this share of all ends none, and alerts." default:"1" env:"LIVENESS_MOST_ENDS_PERCENT"`
+	UnansweredGrace time.Duration `name:"unanswered-grace" help:"How long a subscription whose term is over is served while AWS does not answer." default:"72h" env:"LIVENESS_UNANSWERED_GRACE"`
 	ZeroUsageHour   bool          `help:"Report sealed hours without overage, with quantity 0." env:"LIVENESS_METER_ZERO_HOURS"`
 }
 

@@ -19,21 +19,22 @@ type commandLine struct {
 	LogFormat string `help:"Log as text or json." enum:"text,json" default:"text" env:"LIVENESS_LOG_FORMAT"`
 	LogLevel  string `help:"Least level that is logged." enum:"debug,info,warn,error" default:"info" env:"LIVENESS_LOG_LEVEL"`
 
-	Dev         DevCmd         `cmd:"" help:"Run everything on this machine, with a demo customer."`
-	Serve       ServeCmd       `cmd:"" help:"Answer requests: the API, the console, registration."`
-	Work        WorkCmd        `cmd:"" help:"Follow the log: read models, mails, metering."`
-	Node        NodeCmd        `cmd:"" help:"Run the embedded event store alone."`
-	Check       CheckCmd       `cmd:"" help:"Judge image files from the shell."`
-	Events      EventsCmd      `cmd:"" help:"Print the event log, or follow it."`
-	Projections ProjectionsCmd `cmd:"" help:"Look after the read models."`
-	Mails       MailsCmd       `cmd:"" help:"Look after the mails to customers."`
-	Metering    MeteringCmd    `cmd:"" help:"Look after the usage that is reported to AWS."`
-	Audit       AuditCmd       `cmd:"" help:"Replay the log and prove its counts."`
-	Erase       EraseCmd       `cmd:"" help:"Erase a customer's personal data on request."`
-	Store       StoreCmd       `cmd:"" help:"Back up, verify and measure the embedded event store."`
-	Parts       PartsCmd       `cmd:"" help:"Fetch the native parts ahead of their first use."`
-	Config      ConfigCmd      `cmd:"" help:"Print the configuration that commands would run with."`
-	Version     VersionCmd     `cmd:"" help:"Print the version of the program and of its API."`
+	Dev          DevCmd          `cmd:"" help:"Run everything on this machine, with a demo customer."`
+	Serve        ServeCmd        `cmd:"" help:"Answer requests: the API, the console, registration."`
+	Work         WorkCmd         `cmd:"" help:"Follow the log: read models, mails, metering."`
+	Node         NodeCmd         `cmd:"" help:"Run the embedded event store alone."`
+	Check        CheckCmd        `cmd:"" help:"Judge image files from the shell."`
+	Events       EventsCmd       `cmd:"" help:"Print the event log, or follow it."`
+	Projections  ProjectionsCmd  `cmd:"" help:"Look after the read models."`
+	Mails        MailsCmd        `cmd:"" help:"Look after the mails to customers."`
+	Subscription SubscriptionCmd `cmd:"" help:"Look after subscriptions that AWS does not list."`
+	Metering     MeteringCmd     `cmd:"" help:"Look after the usage that is reported to AWS."`
+	Audit        AuditCmd        `cmd:"" help:"Replay the log and prove its counts."`
+	Erase        EraseCmd        `cmd:"" help:"Erase a customer's personal data on request."`
+	Store        StoreCmd        `cmd:"" help:"Back up, verify and measure the embedded event store."`
+	Parts        PartsCmd        `cmd:"" help:"Fetch the native parts ahead of their first use."`
+	Config       ConfigCmd       `cmd:"" help:"Print the configuration that commands would run with."`
+	Version      VersionCmd      `cmd:"" help:"Print the version of the program and of its API."`
 }
 
 func main() {

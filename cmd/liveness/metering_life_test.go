@@ -4,11 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
@@ -146,7 +150,9 @@ func TestLifeOfASubscription(t *testing.T) {
 	})
 	t.Run("AWS is down", func(t *testing.T) {
 		c := w.subscribe("starter")
-		messages := cancel(c.agreement)
+		_, err := w.sim.ChangePlan(t.Context(), c.agreement.ID, "standard", 0)
+		w.must(err)
+		messages := w.messages(c.agreement.ID)
 		last := messages[len(messages)-1]
 		w.aws.split()
 		if err := take(t, r, last); err == nil || errors.Is(err, notifications.ErrDeadLetter) {
@@ -154,7 +160,50 @@ func TestLifeOfASubscription(t *testing.T) {
 		}
 		w.aws.mend()
 		w.takeAll(r, last)
-		if got := w.types(domain.SubscriptionStream(c.subscription.ID)); !sameTypes([]string{started, ended}, got) {
+		if got := w.types(domain.SubscriptionStream(c.subscription.ID)); !sameTypes([]string{started, changed, linked}, got) {
+			t.Errorf("the subscription went through %v", got)
+		}
+		messages = cancel(c.agreement)
+		w.aws.split()
+		w.takeAll(r, messages[len(messages)-1])
+		w.aws.mend()
+		if got := w.types(domain.SubscriptionStream(c.subscription.ID)); !sameTypes([]string{started, changed, linked, ended}, got) {
+			t.Errorf("an announced end waits for AWS: %v", got)
+		}
+	})
+	t.Run("the entitlement is listed for a while after the end", func(t *testing.T) {
+		w.must(w.sim.SetSwitches(awssim.Switches{EventDelivery: awssim.DeliverOnce, LateDeprovisioning: true}))
+		defer func() { w.must(w.sim.SetSwitches(awssim.Switches{EventDelivery: awssim.DeliverOnce})) }()
+		c := w.subscribe("starter")
+		w.takeAll(r, w.messages(c.agreement.ID)...)
+		begun := w.messages(c.agreement.ID)
+		messages := cancel(c.agreement)
+		w.takeAll(r, append(messages[len(messages)-1:], begun...)...)
+		for range 3 {
+			w.must(r.sync.ReconcileEntitlements(t.Context()))
+		}
+		_, err := w.sim.Deprovision(t.Context(), c.agreement.ID)
+		w.must(err)
+		w.takeAll(r, w.messages(c.agreement.ID)...)
+		if got := w.types(domain.SubscriptionStream(c.subscription.ID)); !sameTypes([]string{started, linked, ended}, got) {
+			t.Errorf("the subscription went through %v", got)
+		}
+	})
+	t.Run("a contract that starts later", func(t *testing.T) {
+		startsAt := w.clock.now().Add(48 * time.Hour)
+		agreement, err := w.sim.Subscribe(t.Context(), awssim.SubscribeRequest{Plan: "standard", StartsAt: startsAt})
+		w.must(err)
+		w.takeAll(r, w.messages(agreement.ID)...)
+		c := w.register(agreement)
+		if c.subscription.Status != domain.StatusScheduled || !c.subscription.StartsAt.Equal(startsAt) {
+			t.Errorf("registered as %+v", c.subscription)
+		}
+		w.settle()
+		w.must(r.sync.StartScheduledSubscriptions(t.Context()))
+		w.must(r.sync.ReconcileEntitlements(t.Context()))
+		w.clock.set(startsAt)
+		w.must(r.sync.StartScheduledSubscriptions(t.Context()))
+		if got := w.types(domain.SubscriptionStream(c.subscription.ID)); !sameTypes([]string{"SubscriptionScheduled", started}, got) {
 			t.Errorf("the subscription went through %v", got)
 		}
 	})
@@ -181,10 +230,21 @@ func TestLifeOfASubscription(t *testing.T) {
 func sameTypes(want, got []string) bool { return cmp.Equal(want, got) }
 
 // TestLastHourArrivesBeforeTheEnd: through the queue, as it runs: a buyer unsubscribes, the hour so far reaches AWS within
-// seconds, and calls are refused.
+// seconds, and calls are refused; also while AWS lists the entitlement still. Nothing goes to the dead-letter queue but what is
+// no message.
 func TestLastHourArrivesBeforeTheEnd(t *testing.T) {
 	t.Parallel()
+	for name, late := range map[string]bool{"deprovisioned at once": false, "deprovisioned later": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			lastHourArrives(t, late)
+		})
+	}
+}
+
+func lastHourArrives(t *testing.T, late bool) {
 	w := newMeteredWorld(t, time.Now().UTC().Truncate(time.Hour).Add(20*time.Minute), 10)
+	w.must(w.sim.SetSwitches(awssim.Switches{EventDelivery: awssim.DeliverTwice, LateDeprovisioning: late}))
 	c := w.subscribe("starter")
 	w.check(c, 14)
 	w.settle()
@@ -244,4 +304,29 @@ func TestLastHourArrivesBeforeTheEnd(t *testing.T) {
 	if report := w.audit(); len(report.Findings) > 0 {
 		t.Errorf("differences: %+v", report.Findings)
 	}
+	eventually(t, "an empty queue", func() error {
+		if left := w.queued(devQueue); left != 0 {
+			return fmt.Errorf("%d messages are left", left)
+		}
+		return nil
+	})
+	if dead := w.queued(devQueue + "-dead"); dead != 1 {
+		t.Errorf("%d messages are dead letters, want the one that is no message", dead)
+	}
+}
+
+// queued counts the messages of a queue, visible or not.
+func (w *meteredWorld) queued(queue string) int {
+	w.t.Helper()
+	client := sqs.NewFromConfig(w.settings)
+	url, err := client.GetQueueUrl(w.t.Context(), &sqs.GetQueueUrlInput{QueueName: aws.String(queue)})
+	w.must(err)
+	out, err := client.GetQueueAttributes(w.t.Context(), &sqs.GetQueueAttributesInput{
+		QueueUrl: url.QueueUrl, AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameAll},
+	})
+	w.must(err)
+	var visible, hidden int
+	_, err = fmt.Sscan(out.Attributes["ApproximateNumberOfMessages"]+" "+out.Attributes["ApproximateNumberOfMessagesNotVisible"], &visible, &hidden)
+	w.must(err)
+	return visible + hidden
 }

@@ -157,6 +157,7 @@ func (w *meteredWorld) reporting() *reporting {
 	r.sync, err = subscriptions.NewEntitlementSync(subscriptions.EntitlementSyncConfig{
 		Executor: w.executor(), Catalogue: w.catalogue, Log: w.log,
 		Source: w.buying, Directory: projections.NewSubscriptions(w.pool), ProductCode: devProductCode,
+		Gaps: postgres.NewEntitlementGaps(w.pool), Bound: domain.EndingBound{Subscriptions: 3, Percent: 1}, UnansweredGrace: 24 * time.Hour,
 	})
 	w.must(err)
 	return r

@@ -10,9 +10,11 @@ import (
 
 	"github.com/pas-ta/liveness/adapters/aws/marketplace"
 	"github.com/pas-ta/liveness/adapters/aws/notifications"
+	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/metering"
 	"github.com/pas-ta/liveness/commands/subscriptions"
+	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
 	"github.com/pas-ta/liveness/projections/lease"
 )
@@ -25,6 +27,9 @@ type reportingConfig struct {
 	every       time.Duration
 	zeroHours   bool
 	legacy      bool
+
+	bound           domain.EndingBound // how many subscriptions one comparison may end
+	unansweredGrace time.Duration
 }
 
 // reporting reports usage to AWS and follows what AWS says of agreements.
@@ -50,7 +55,8 @@ func (c *core) openReporting(cfg reportingConfig, metrics prometheus.Registerer)
 	}
 	r.sync, err = subscriptions.NewEntitlementSync(subscriptions.EntitlementSyncConfig{
 		Executor: c.executor(), Catalogue: catalogue(), Log: c.log,
-		Source: client, Directory: projections.NewSubscriptions(c.pool), ProductCode: cfg.productCode, Ended: func() { r.metering.Wake() },
+		Source: client, Directory: projections.NewSubscriptions(c.pool), Gaps: postgres.NewEntitlementGaps(c.pool),
+		ProductCode: cfg.productCode, Bound: cfg.bound, UnansweredGrace: cfg.unansweredGrace, Ended: func() { r.metering.Wake() },
 	})
 	if err != nil {
 		return nil, err
@@ -70,7 +76,7 @@ func (c *core) openReporting(cfg reportingConfig, metrics prometheus.Registerer)
 	} else {
 		c.log.Warn("no queue of marketplace messages is configured: changes of agreements are noticed by comparing every half hour")
 	}
-	for _, collector := range append(r.counters.collectors(), newMeteringMetrics(model, c.log)) {
+	for _, collector := range append(r.counters.collectors(), newMeteringMetrics(model, c.log), newAgreementMetrics(postgres.NewEntitlementGaps(c.pool), c.log)) {
 		if err := metrics.Register(collector); err != nil {
 			return nil, fmt.Errorf("register the metrics of metering: %w", err)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/pas-ta/liveness/adapters/aws/notifications"
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections/engine"
 )
 
@@ -86,7 +87,9 @@ func (c *WorkCmd) Run(ctx context.Context, app *App) error {
 func (f AWSFlags) reporting(cfg aws.Config) reportingConfig {
 	return reportingConfig{
 		aws: cfg, productCode: f.ProductCode, every: f.MeterEvery, zeroHours: f.ZeroUsageHour, legacy: f.LegacyCustomers,
-		queue: notifications.Settings{QueueURL: f.Queue, DeadLetterURL: f.DeadLetters},
+		queue:           notifications.Settings{QueueURL: f.Queue, DeadLetterURL: f.DeadLetters},
+		bound:           domain.EndingBound{Subscriptions: f.MostEnds, Percent: f.MostEndsPercent},
+		unansweredGrace: f.UnansweredGrace,
 	}
 }
 
