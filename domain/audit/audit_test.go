@@ -286,6 +286,31 @@ func TestAuditPassesOverEventsOfOthers(t *testing.T) {
 	}
 }
 
+// What cannot be read, or is somebody else's, has a place in its stream all the same: what stands behind it is no gap.
+func TestAuditGoesOnBehindWhatItCannotTake(t *testing.T) {
+	t.Parallel()
+	customer := uuid.New()
+	stream := domain.LoginsStream(customer)
+	for name, take := range map[string]func(*audit.Audit, domain.Recorded){
+		"unreadable":      func(a *audit.Audit, r domain.Recorded) { a.Unreadable(r, errors.New("broken")) },
+		"somebody else's": func(a *audit.Audit, r domain.Recorded) { a.PassOver(r, "Note") },
+	} {
+		replayed := audit.New()
+		log := &logbook{}
+		for i := range 3 {
+			recorded := *log.write(stream, domain.LoginSucceeded{CustomerID: customer})
+			if i == 1 {
+				take(replayed, recorded)
+				continue
+			}
+			replayed.Observe(recorded)
+		}
+		if findings := replayed.Findings(); len(findings) != 1 || findings[0].Revision != 1 {
+			t.Errorf("%s: findings %v, want one, of the event itself", name, findings)
+		}
+	}
+}
+
 // TestOnlyLoginsMayForget: a log may lack the beginning of a stream of logins, and nothing else.
 func TestOnlyLoginsMayForget(t *testing.T) {
 	t.Parallel()
