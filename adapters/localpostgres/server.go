@@ -52,16 +52,16 @@ func (c *Cluster) settings() []string {
 func (c *Cluster) supervise(ctx context.Context, first chan<- error) {
 	defer close(c.done)
 	reported := false
-	tell := func(err error) {
+	report := func(err error) {
 		if !reported {
 			reported = true
 			first <- err
 		}
 	}
 	for failures := 0; ; {
-		ready, err := c.serve(ctx, func() { tell(nil) })
+		ready, err := c.serve(ctx, func() { report(nil) })
 		if ctx.Err() != nil {
-			tell(context.Cause(ctx))
+			report(context.Cause(ctx))
 			return
 		}
 		if ready {
@@ -73,7 +73,7 @@ func (c *Cluster) supervise(ctx context.Context, first chan<- error) {
 		lingering := strings.Contains(c.log.last(), "is still in use")
 		if (!reported && !lingering) || failures > maxFailures {
 			err = fmt.Errorf("%w; if the data in %s is damaged, restore a copy, or move the directory away to begin an empty one", err, c.cfg.Dir)
-			tell(err)
+			report(err)
 			c.mu.Lock()
 			c.err = err
 			c.mu.Unlock()
@@ -82,7 +82,7 @@ func (c *Cluster) supervise(ctx context.Context, first chan<- error) {
 		c.cfg.Logger.Warn("PostgreSQL ended, starting it again", "error", err)
 		select {
 		case <-ctx.Done():
-			tell(context.Cause(ctx))
+			report(context.Cause(ctx))
 			return
 		case <-time.After(restartDelay << (failures - 1)):
 		}

@@ -186,7 +186,7 @@ func (c *copying) fill(ctx context.Context, noted *eventstoredb.Copied) error {
 				if err := c.compare(event, held); err != nil {
 					return err
 				}
-				c.tell(false, events+1, event)
+				c.reportProgress(false, events+1, event)
 				continue
 			}
 			filling = true
@@ -201,7 +201,7 @@ func (c *copying) fill(ctx context.Context, noted *eventstoredb.Copied) error {
 			}
 		}
 		run, size = append(run, event), size+len(event.Data)+len(event.UserMetadata)
-		c.tell(false, events+1, event)
+		c.reportProgress(false, events+1, event)
 	}
 	return flush()
 }
@@ -291,7 +291,7 @@ func (c *copying) verify(ctx context.Context, each func(source, target *esdb.Rec
 		}
 		c.report.Events++
 		c.report.Position = held.Position.Commit
-		c.tell(true, c.report.Events, event)
+		c.reportProgress(true, c.report.Events, event)
 	}
 }
 
@@ -325,7 +325,7 @@ func name(event *esdb.RecordedEvent) string {
 	return fmt.Sprintf("%s %s (revision %d of %s)", event.EventType, event.EventID, event.EventNumber, event.StreamID)
 }
 
-func (c *copying) tell(verifying bool, events int64, event *esdb.RecordedEvent) {
+func (c *copying) reportProgress(verifying bool, events int64, event *esdb.RecordedEvent) {
 	if c.Progress != nil {
 		c.Progress(Progress{Verifying: verifying, Events: events, Position: event.Position.Commit, Head: c.head})
 	}
