@@ -25,7 +25,7 @@ type race struct {
 // hiddenReads is beyond the number of times that a command decides again.
 const hiddenReads = 15
 
-func newRace(t *testing.T, tellRevision bool) *race {
+func newRace(t *testing.T, namesRevision bool) *race {
 	t.Helper()
 	r := &race{fixture: newFixture(t)}
 	var once sync.Once
@@ -33,7 +33,7 @@ func newRace(t *testing.T, tellRevision bool) *race {
 		if r.rival != nil {
 			once.Do(r.rival)
 		}
-	}}, hiddenReads, tellRevision)
+	}}, hiddenReads, namesRevision)
 	var err error
 	r.node, err = accounts.New(accounts.Config{
 		Executor: commands.Executor{Store: store, Now: r.clock.Now}, Vault: r.vault, Barrier: r.barrier,
@@ -100,10 +100,10 @@ func TestConflictBeforeItsWinnerCanBeRead(t *testing.T) {
 			stream: func(r *race) string { return domain.APIKeysStream(r.bought.CustomerID) }, want: 4,
 		},
 	} {
-		for how, tellRevision := range map[string]bool{"the conflict says the revision": true, "the conflict says nothing": false} {
+		for how, namesRevision := range map[string]bool{"the conflict says the revision": true, "the conflict says nothing": false} {
 			t.Run(family.name+"/"+how, func(t *testing.T) {
 				t.Parallel()
-				r := newRace(t, tellRevision)
+				r := newRace(t, namesRevision)
 				if family.prepare != nil {
 					family.prepare(r)
 				}

@@ -413,7 +413,7 @@ func TestQuotaIsReadFromTheLog(t *testing.T) {
 func TestConflictBeforeItsWinnerCanBeRead(t *testing.T) {
 	t.Parallel()
 	const hiddenReads = 15 // beyond the number of times that a command decides again
-	for name, tellRevision := range map[string]bool{"the conflict says the revision": true, "the conflict says nothing": false} {
+	for name, namesRevision := range map[string]bool{"the conflict says the revision": true, "the conflict says nothing": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newUsageFixture(t, 10, domain.OverageStop)
@@ -421,7 +421,7 @@ func TestConflictBeforeItsWinnerCanBeRead(t *testing.T) {
 			var once sync.Once
 			node := f.nodeOn(eventstoretest.LateWinner(&commandstest.HookedStore{EventStore: f.store, BeforeAppend: func(string) {
 				once.Do(func() { f.mustCheck(rival, "", 0) })
-			}}, hiddenReads, tellRevision))
+			}}, hiddenReads, namesRevision))
 			f.mustCheck(node, "", 0)
 			f.wantCounted(f.owner, november, 2)
 		})

@@ -10,16 +10,16 @@ import (
 )
 
 // LateWinner returns a store that answers a conflict before the event that won can be read, as real stores do now and
-// then: that many reads of the stream after the conflict show it as the loser knows it. Without tellRevision the
+// then: that many reads of the stream after the conflict show it as the loser knows it. Without namesRevision the
 // conflict does not say either how far the stream has come.
-func LateWinner(store commands.EventStore, reads int, tellRevision bool) commands.EventStore {
-	return &lateWinner{EventStore: store, reads: reads, tellRevision: tellRevision, hidden: map[string]hidden{}}
+func LateWinner(store commands.EventStore, reads int, namesRevision bool) commands.EventStore {
+	return &lateWinner{EventStore: store, reads: reads, namesRevision: namesRevision, hidden: map[string]hidden{}}
 }
 
 type lateWinner struct {
 	commands.EventStore
 	reads        int
-	tellRevision bool
+	namesRevision bool
 
 	mu     sync.Mutex
 	hidden map[string]hidden
@@ -42,7 +42,7 @@ func (s *lateWinner) Append(ctx context.Context, stream string, expected int64, 
 	if _, before := s.hidden[stream]; !before {
 		s.hidden[stream] = hidden{behind: expected, reads: s.reads}
 	}
-	if !s.tellRevision {
+	if !s.namesRevision {
 		return appended, commands.ErrConflict
 	}
 	return appended, err

@@ -63,7 +63,7 @@ func TestConflictBeforeItsWinnerCanBeRead(t *testing.T) {
 			domain.MeteringStream(subscription, hour, "starter_over"),
 		},
 	} {
-		for how, tellRevision := range map[string]bool{"the conflict says the revision": true, "the conflict says nothing": false} {
+		for how, namesRevision := range map[string]bool{"the conflict says the revision": true, "the conflict says nothing": false} {
 			t.Run(name+"/"+how, func(t *testing.T) {
 				t.Parallel()
 				log := memorystore.New(func() time.Time { return now })
@@ -92,7 +92,7 @@ func TestConflictBeforeItsWinnerCanBeRead(t *testing.T) {
 				var raced error
 				store := eventstoretest.LateWinner(&commandstest.HookedStore{EventStore: log, BeforeAppend: func(string) {
 					once.Do(func() { raced = command.run(t.Context(), node(log)) })
-				}}, hiddenReads, tellRevision)
+				}}, hiddenReads, namesRevision)
 				if err := command.run(t.Context(), node(store)); err != nil || raced != nil {
 					t.Errorf("the loser gets %v, the rival %v", err, raced)
 				}

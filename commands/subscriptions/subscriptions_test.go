@@ -59,7 +59,7 @@ type unusedDirectory struct {
 
 // overtaken returns a store on which another node does the same right before the first append, and whose reads do not show
 // it at once.
-func overtaken(t *testing.T, log commands.EventStore, hidden int, tellRevision bool, same func(context.Context, commands.EventStore) error) commands.EventStore {
+func overtaken(t *testing.T, log commands.EventStore, hidden int, namesRevision bool, same func(context.Context, commands.EventStore) error) commands.EventStore {
 	var once sync.Once
 	return eventstoretest.LateWinner(&commandstest.HookedStore{EventStore: log, BeforeAppend: func(string) {
 		once.Do(func() {
@@ -67,7 +67,7 @@ func overtaken(t *testing.T, log commands.EventStore, hidden int, tellRevision b
 				t.Error(err)
 			}
 		})
-	}}, hidden, tellRevision)
+	}}, hidden, namesRevision)
 }
 
 func startAlone(ctx context.Context, store commands.EventStore) error {
@@ -84,11 +84,11 @@ func TestConflictBeforeItsWinnerCanBeRead(t *testing.T) {
 		"start":          {startAlone, domain.SubscriptionStream(domain.SubscriptionIDForLicence(testLicence))},
 		"message of AWS": {follow, domain.NotificationStream("l-synced")},
 	} {
-		for how, tellRevision := range map[string]bool{"the conflict says the revision": true, "the conflict says nothing": false} {
+		for how, namesRevision := range map[string]bool{"the conflict says the revision": true, "the conflict says nothing": false} {
 			t.Run(name+"/"+how, func(t *testing.T) {
 				t.Parallel()
 				log := memorystore.New(time.Now)
-				if err := command.run(t.Context(), overtaken(t, log, hiddenReads, tellRevision, command.run)); err != nil {
+				if err := command.run(t.Context(), overtaken(t, log, hiddenReads, namesRevision, command.run)); err != nil {
 					t.Errorf("the loser gets %v", err)
 				}
 				if got := commandstest.Types(t, log, command.stream); len(got) != 1 {
