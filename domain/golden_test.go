@@ -115,6 +115,13 @@ func examples() map[string]domain.Event {
 		ReadModel: "usage", EventID: id(5), Position: 4711, Stream: domain.UsageStream(id(1), domain.MonthOf(noon)), Revision: 1000,
 		Type: "CheckCompleted", Why: "written by hand in a test; refunded with ticket 42", SkippedAt: noon,
 	})
+	events = append(events,
+		domain.UsageThresholdReached{
+			SubscriptionID: id(1), CustomerID: id(2), Month: domain.MonthOf(noon), Percent: 100, Counted: 1003, Plan: domain.PlanStarter, Limit: 1000,
+			PlanChanges: 1, Overage: domain.OverageContinue, Ceiling: 500, ReachedAt: noon,
+		},
+		domain.NotificationsChanged{CustomerID: id(2), UsageMails: true, WarnPercent: 75, StepPercent: 100, ChangedAt: noon},
+	)
 	byType := map[string]domain.Event{}
 	for _, event := range events {
 		byType[event.EventType()] = event

@@ -20,18 +20,20 @@ func builtStreams() map[string]string {
 	id := uuid.MustParse(someUUID)
 	hour := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	return map[string]string{
-		"SubscriptionStream": domain.SubscriptionStream(id),
-		"AccountStream":      domain.AccountStream(id),
-		"APIKeysStream":      domain.APIKeysStream(id),
-		"LoginsStream":       domain.LoginsStream(id),
-		"MailAddressStream":  domain.MailAddressStream("0123456789abcdef0123456789abcdef"),
-		"UsageStream":        domain.UsageStream(id, domain.MonthOf(hour)),
-		"MeteringStream":     domain.MeteringStream(id, hour, "starter_over"),
-		"SealedHoursStream":  domain.SealedHoursStream(domain.MonthOf(hour)),
-		"UsageEndStream":     domain.UsageEndStream(id),
-		"ProjectionStream":   domain.ProjectionStream("api_keys"),
-		"MembersStream":      domain.MembersStream(id),
-		"NotificationStream": domain.NotificationStream("l-0123456789abcdef0123456789abcdef"),
+		"SubscriptionStream":         domain.SubscriptionStream(id),
+		"AccountStream":              domain.AccountStream(id),
+		"APIKeysStream":              domain.APIKeysStream(id),
+		"LoginsStream":               domain.LoginsStream(id),
+		"MailAddressStream":          domain.MailAddressStream("0123456789abcdef0123456789abcdef"),
+		"UsageStream":                domain.UsageStream(id, domain.MonthOf(hour)),
+		"MeteringStream":             domain.MeteringStream(id, hour, "starter_over"),
+		"SealedHoursStream":          domain.SealedHoursStream(domain.MonthOf(hour)),
+		"UsageEndStream":             domain.UsageEndStream(id),
+		"UsageNoticesStream":         domain.UsageNoticesStream(id, domain.MonthOf(hour)),
+		"NotificationSettingsStream": domain.NotificationSettingsStream(id),
+		"ProjectionStream":           domain.ProjectionStream("api_keys"),
+		"MembersStream":              domain.MembersStream(id),
+		"NotificationStream":         domain.NotificationStream("l-0123456789abcdef0123456789abcdef"),
 	}
 }
 

@@ -60,6 +60,8 @@ func NewRegistry() *Registry {
 	registerMeteringEvents(r)
 	registerMarketplaceEvents(r)
 	registerProjectionEvents(r)
+	registerUsageNoticeEvents(r)
+	registerNotificationEvents(r)
 	registerMembersEvents(r)
 	return r
 }

@@ -54,6 +54,9 @@ const (
 	CategoryMailAddress  Category = "mailaddress"
 	CategoryProjections  Category = "projections"
 	CategoryMembers      Category = "members"
+
+	CategoryUsageNotices  Category = "usagenotices"
+	CategoryNotifications Category = "notifications"
 )
 
 // idForms says of each category whether a text has the form of what follows the category in its streams' names.
@@ -78,6 +81,11 @@ var idForms = map[Category]func(id string) bool{
 	CategoryMailAddress: func(id string) bool { return len(id) == mailHashLength && isHex(id) },
 	CategoryProjections: isName,
 	CategoryMembers:     isUUID,
+	CategoryUsageNotices: func(id string) bool {
+		month, ok := cutUUID(id)
+		return ok && isMonth(month)
+	},
+	CategoryNotifications: isUUID,
 }
 
 const (
@@ -194,6 +202,16 @@ func MailAddressStream(addressHash string) string {
 // UsageStream holds the counted calls of one subscription in one month, and nothing else: its length is the count.
 func UsageStream(subscription uuid.UUID, month Month) string {
 	return string(CategoryUsage) + "-" + subscription.String() + "-" + month.Compact()
+}
+
+// UsageNoticesStream holds what a customer was told of one subscription's usage in one month.
+func UsageNoticesStream(subscription uuid.UUID, month Month) string {
+	return string(CategoryUsageNotices) + "-" + subscription.String() + "-" + month.Compact()
+}
+
+// NotificationSettingsStream holds what a customer wants to be told.
+func NotificationSettingsStream(customer uuid.UUID) string {
+	return string(CategoryNotifications) + "-" + customer.String()
 }
 
 // MeteringStream holds the one usage record of a subscription, hour and dimension.

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/pas-ta/liveness/commands/counting"
+	"github.com/pas-ta/liveness/commands/notices"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -18,7 +19,10 @@ type Usage struct {
 	pool *pgxpool.Pool
 }
 
-var _ counting.CheckIndex = (*Usage)(nil)
+var (
+	_ counting.CheckIndex = (*Usage)(nil)
+	_ notices.UsageModel  = (*Usage)(nil)
+)
 
 // NewUsage queries through pool.
 func NewUsage(pool *pgxpool.Pool) *Usage { return &Usage{pool: pool} }
@@ -81,6 +85,21 @@ func (u *Usage) Months(ctx context.Context, subscription uuid.UUID) ([]MonthlyUs
 		return nil, fmt.Errorf("list months: %w", err)
 	}
 	return months, nil
+}
+
+// Used implements notices.UsageModel.
+func (u *Usage) Used(ctx context.Context, month domain.Month, percent int64) ([]notices.CountedMonth, error) {
+	rows, _ := u.pool.Query(ctx, `
+		select subscription_id, included + overage from usage.months
+		where month = $1 and (included + overage) * 100 >= call_limit * $2 order by subscription_id`, month.Start(), percent)
+	used, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (notices.CountedMonth, error) {
+		m := notices.CountedMonth{Month: month}
+		return m, row.Scan(&m.SubscriptionID, &m.Counted)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list what is used in %s: %w", month, err)
+	}
+	return used, nil
 }
 
 // DailyUsage is what a subscription used on one UTC day.

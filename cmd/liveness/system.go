@@ -29,11 +29,13 @@ import (
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/commands/counting"
+	"github.com/pas-ta/liveness/commands/notices"
 	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/inference"
 	"github.com/pas-ta/liveness/projections"
 	"github.com/pas-ta/liveness/projections/engine"
+	"github.com/pas-ta/liveness/projections/lease"
 )
 
 // barrierTimeout is how long a screen waits for its read model, and Regenerate for all nodes.
@@ -217,6 +219,8 @@ type worker struct {
 	mailing     mailing
 	components  *postgres.ComponentStates
 	mails       *postgres.MailStates
+	usage       *notices.UsageNotifier
+	noticing    commands.Lease          // of the usage notifier
 	mailEvents  *notifications.Consumer // nil without a queue
 	log         *slog.Logger
 	reporting   *reporting // nil when usage is not reported
@@ -251,6 +255,7 @@ func (c *core) openWorker(mails *accounts.Mails, usage reportingConfig, metrics 
 		return nil, fmt.Errorf("register the metrics of mails: %w", err)
 	}
 	w := &worker{projections: models, mailing: mailing, components: postgres.NewComponentStates(c.pool), mails: states, log: c.log}
+	w.usage, w.noticing = notices.NewUsageNotifier(c.executor(), projections.NewUsage(c.pool), c.log), lease.NewLeader(c.pool, "usage notices")
 	if usage.productCode == "" {
 		c.log.Warn("no product code is configured: usage is not reported to AWS and agreements are not followed")
 		return w, nil
@@ -258,6 +263,9 @@ func (c *core) openWorker(mails *accounts.Mails, usage reportingConfig, metrics 
 	w.reporting, err = c.openReporting(usage, metrics)
 	return w, err
 }
+
+// usageNoticeInterval is how often thresholds of usage are looked for.
+const usageNoticeInterval = time.Second
 
 // followMailEvents has the worker read what SES tells of mails from a queue.
 func (w *worker) followMailEvents(cfg aws.Config, queue notifications.Settings) error {
@@ -280,6 +288,7 @@ func (w *worker) run(ctx context.Context) error {
 	tasks := []func(context.Context) error{w.projections.Run, w.mailing.run, func(ctx context.Context) error {
 		return reportComponent(ctx, w.components, componentMails, w.mailing, w.log)
 	}}
+	tasks = append(tasks, func(ctx context.Context) error { return w.usage.Run(ctx, w.noticing, usageNoticeInterval) })
 	if w.mailEvents != nil {
 		tasks = append(tasks, func(ctx context.Context) error { return w.mailEvents.Run(ctx, mailevents.Handler(w.returned)) })
 	}

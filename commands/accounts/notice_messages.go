@@ -15,6 +15,7 @@ const (
 	MailKindSubscriptionEnding = "subscription-ending"
 	MailKindSubscriptionEnded  = "subscription-ended"
 	MailKindOverageSwitched    = "over-limit-switched"
+	MailKindUsageThreshold     = "usage-threshold"
 )
 
 func planChangedMessage(link string, catalogue domain.Catalogue, e domain.PlanChanged) message {
@@ -73,6 +74,39 @@ func overageSwitchedMessage(link string, e domain.OverageSwitched) message {
 		Action: "See or change it", Link: link,
 		Closing: []string{"If it was none of you, change your password at once."},
 	}
+}
+
+func usageThresholdMessage(link string, catalogue domain.Catalogue, e domain.UsageThresholdReached) message {
+	month := e.Month.Start().Format("January 2006")
+	used := fmt.Sprintf("In %s you have used %s of the %s calls of your %s plan.", month, thousands(min(e.Counted, e.Limit)), thousands(e.Limit), planName(catalogue, e.Plan))
+	if beyond := e.Counted - e.Limit; beyond > 0 {
+		used = fmt.Sprintf("In %s you have used all %s calls of your %s plan, and %s beyond it.", month, thousands(e.Limit), planName(catalogue, e.Plan), thousands(beyond))
+	}
+	subject, next := fmt.Sprintf("You have used %d%% of your calls in %s", e.Percent, month), "Once they are used up"
+	switch {
+	case e.Percent == 100:
+		subject, next = "Your calls of "+month+" are used up", "From the next call on"
+	case e.Percent > 100:
+		next = "From here on"
+	}
+	return message{
+		Kind: MailKindUsageThreshold, Subject: subject,
+		Paragraphs: []string{used, next + ", " + beyondThePlan(e)},
+		Action:     "See your usage and your plan", Link: link,
+		Closing: []string{"Months are those of UTC. At which shares of the plan we write to you, and whether at all, is set on the same screen."},
+	}
+}
+
+// beyondThePlan says what happens to calls beyond the plan.
+func beyondThePlan(e domain.UsageThresholdReached) string {
+	end := e.Month.End().Format("2 January")
+	switch {
+	case e.Overage == domain.OverageStop:
+		return "calls are refused (quota_exceeded) until " + end + ", as you have chosen. Choose a larger plan on AWS Marketplace, or have calls beyond the plan answered and billed, on the console's Plan screen."
+	case e.Ceiling > 0:
+		return fmt.Sprintf("calls are answered and billed as you use them, up to %s beyond the plan; further ones are refused (quota_exceeded) until %s.", thousands(e.Ceiling), end)
+	}
+	return "calls are answered and billed as you use them. Do you not want that? Have them refused instead, on the console's Plan screen."
 }
 
 // planName returns what people call a plan.

@@ -92,6 +92,26 @@ func (m *mailing) notices() map[string]struct {
 			domain.OverageSwitched{SubscriptionID: m.id, From: domain.OverageStop, To: domain.OverageContinue, SwitchedAt: m.now}, accounts.MailKindOverageSwitched,
 			"Calls beyond your plan are now answered and billed", []string{"until you switch again"},
 		},
+		"80 percent, continue": {
+			m.threshold(80, 812, domain.OverageContinue, 0), accounts.MailKindUsageThreshold, "You have used 80% of your calls in November 2026",
+			[]string{"In November 2026 you have used 812 of the 1,000 calls of your Starter plan.", "Once they are used up, calls are answered and billed"},
+		},
+		"80 percent, stop": {
+			m.threshold(80, 800, domain.OverageStop, 0), accounts.MailKindUsageThreshold, "You have used 80% of your calls in November 2026",
+			[]string{"Once they are used up, calls are refused (quota_exceeded) until 1 December"},
+		},
+		"the limit, continue": {
+			m.threshold(100, 1000, domain.OverageContinue, 0), accounts.MailKindUsageThreshold, "Your calls of November 2026 are used up",
+			[]string{"you have used 1,000 of the 1,000 calls", "From the next call on, calls are answered and billed as you use them."},
+		},
+		"the limit, stop": {
+			m.threshold(100, 1000, domain.OverageStop, 0), accounts.MailKindUsageThreshold, "Your calls of November 2026 are used up",
+			[]string{"From the next call on, calls are refused (quota_exceeded) until 1 December"},
+		},
+		"beyond the limit, up to a ceiling": {
+			m.threshold(150, 1501, domain.OverageContinue, 2000), accounts.MailKindUsageThreshold, "You have used 150% of your calls in November 2026",
+			[]string{"you have used all 1,000 calls of your Starter plan, and 501 beyond it", "From here on, calls are answered and billed as you use them, up to 2,000 beyond the plan"},
+		},
 		"continue up to a ceiling": {
 			domain.OverageSwitched{SubscriptionID: m.id, To: domain.OverageContinue, Ceiling: 5000}, accounts.MailKindOverageSwitched,
 			"Calls beyond your plan are now answered and billed", []string{"Up to 5,000 calls a month beyond your plan"},
@@ -141,6 +161,12 @@ func TestOwnersAreTold(t *testing.T) {
 	}
 }
 
+func (m *mailing) threshold(percent, counted int64, overage domain.OveragePolicy, ceiling int64) domain.Event {
+	return domain.UsageThresholdReached{
+		Month: domain.MonthOf(m.now), Percent: percent, Counted: counted, Plan: domain.PlanStarter, Limit: 1000, Overage: overage, Ceiling: ceiling, ReachedAt: m.now,
+	}
+}
+
 // of returns an event of this subscription.
 func (m *mailing) of(event domain.Event) domain.Event {
 	switch e := event.(type) {
@@ -155,6 +181,9 @@ func (m *mailing) of(event domain.Event) domain.Event {
 		return e
 	case domain.OverageSwitched:
 		e.SubscriptionID = m.id
+		return e
+	case domain.UsageThresholdReached:
+		e.SubscriptionID, e.CustomerID = m.id, m.customer()
 		return e
 	}
 	return event

@@ -67,7 +67,7 @@ func MailEvents() []string {
 func NoticeEvents() []string {
 	return []string{
 		domain.PlanChanged{}.EventType(), domain.UnsubscribeRequested{}.EventType(), domain.SubscriptionEnded{}.EventType(),
-		domain.OverageSwitched{}.EventType(),
+		domain.OverageSwitched{}.EventType(), domain.UsageThresholdReached{}.EventType(),
 	}
 }
 
@@ -134,6 +134,8 @@ func addressedTo(event domain.Event) (uuid.UUID, audience) {
 		return domain.CustomerIDForSubscription(e.SubscriptionID), theOwners
 	case domain.OverageSwitched:
 		return domain.CustomerIDForSubscription(e.SubscriptionID), theOwners
+	case domain.UsageThresholdReached:
+		return e.CustomerID, theOwners
 	}
 	return uuid.Nil, nobody
 }
@@ -216,6 +218,8 @@ func (m *Mails) notice(event domain.Event) message {
 		return subscriptionEndedMessage(plan, e)
 	case domain.OverageSwitched:
 		return overageSwitchedMessage(plan, e)
+	case domain.UsageThresholdReached:
+		return usageThresholdMessage(plan, m.catalogue, e)
 	}
 	return message{}
 }

@@ -21,7 +21,8 @@ type Audit struct {
 	records       map[uuid.UUID]*record
 	months        map[monthKey]*Month
 	windows       map[windowKey]*window
-	sealed        time.Time // the newest sealed hour
+	notices       map[string]domain.UsageNotices // by stream
+	sealed        time.Time                      // the newest sealed hour
 	changes       []Change
 	skips         []Skip
 	findings      []Finding
@@ -77,6 +78,7 @@ func New() *Audit {
 	return &Audit{
 		streams: map[string]uint64{}, subscriptions: map[uuid.UUID]*subscription{}, records: map[uuid.UUID]*record{},
 		months: map[monthKey]*Month{}, windows: map[windowKey]*window{},
+		notices: map[string]domain.UsageNotices{},
 	}
 }
 
@@ -104,6 +106,8 @@ func (a *Audit) Observe(r domain.Recorded) {
 	case domain.CheckCompleted:
 		a.decideCall(r, e)
 		a.meterCall(r, e)
+	case domain.UsageThresholdReached:
+		a.checkNotice(r, e)
 	case domain.ProjectionSkipped:
 		a.skips = append(a.skips, Skip{Actor: r.Meta.Actor, ProjectionSkipped: e})
 	default:
