@@ -21,6 +21,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/node"
 	"github.com/pas-ta/liveness/adapters/node/store"
 	"github.com/pas-ta/liveness/adapters/parts"
+	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/inference"
 )
 
@@ -231,7 +232,7 @@ func (c *DevCmd) serve(ctx context.Context, app *App, m *machine, siteListener, 
 	}
 
 	worker, err := core.openWorker(mails, reportingConfig{
-		aws: awsSettings, productCode: devProductCode, every: devMeterEvery,
+		aws: awsSettings, productCode: devProductCode, every: devMeterEvery, bound: subscriptions.DefaultEndingBound,
 		queue: notifications.Settings{QueueName: devQueue, DeadLetterName: devQueue + "-dead"},
 	}, metrics)
 	if err != nil {

@@ -87,6 +87,7 @@ type AWSFlags struct {
 	ListingURL      string        `help:"Product page on AWS Marketplace, for visitors without a subscription." env:"LIVENESS_LISTING_URL" placeholder:"URL"`
 	MeterEvery      time.Duration `help:"How often sealed hours are looked for and sent." default:"1m" env:"LIVENESS_METER_EVERY"`
 	LegacyCustomers bool          `name:"legacy-customers" help:"Report usage by customer identifier and product code: for a listing from before 2026. Never change it while records are open." env:"LIVENESS_LEGACY_CUSTOMERS"`
+	CompareEvery    time.Duration `name:"compare-every" help:"How often all subscriptions are compared with AWS, because a message can be lost." default:"30m" env:"LIVENESS_COMPARE_EVERY"`
 	MostEnds        int           `name:"most-ends" help:"Most subscriptions that one comparison with AWS may end because AWS lists no entitlement of them; see --most-ends-percent." default:"3" env:"LIVENESS_MOST_ENDS"`
 	MostEndsPercent float64       `name:"most-ends-percent" help:"A comparison that would end more than --most-ends and more than this share of all ends none, and alerts." default:"1" env:"LIVENESS_MOST_ENDS_PERCENT"`
 	UnansweredGrace time.Duration `name:"unanswered-grace" help:"How long a subscription whose term is over is served while AWS does not answer." default:"72h" env:"LIVENESS_UNANSWERED_GRACE"`

@@ -30,6 +30,7 @@ type reportingConfig struct {
 
 	bound           domain.EndingBound // how many subscriptions one comparison may end
 	unansweredGrace time.Duration
+	compareEvery    time.Duration
 }
 
 // reporting reports usage to AWS and follows what AWS says of agreements.
@@ -56,7 +57,8 @@ func (c *core) openReporting(cfg reportingConfig, metrics prometheus.Registerer)
 	r.sync, err = subscriptions.NewEntitlementSync(subscriptions.EntitlementSyncConfig{
 		Executor: c.executor(), Catalogue: catalogue(), Log: c.log,
 		Source: client, Directory: projections.NewSubscriptions(c.pool), Gaps: postgres.NewEntitlementGaps(c.pool),
-		ProductCode: cfg.productCode, Bound: cfg.bound, UnansweredGrace: cfg.unansweredGrace, Ended: func() { r.metering.Wake() },
+		ProductCode: cfg.productCode, Bound: cfg.bound, UnansweredGrace: cfg.unansweredGrace, CompareEvery: cfg.compareEvery,
+		Ended: func() { r.metering.Wake() },
 	})
 	if err != nil {
 		return nil, err

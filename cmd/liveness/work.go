@@ -89,7 +89,7 @@ func (f AWSFlags) reporting(cfg aws.Config) reportingConfig {
 		aws: cfg, productCode: f.ProductCode, every: f.MeterEvery, zeroHours: f.ZeroUsageHour, legacy: f.LegacyCustomers,
 		queue:           notifications.Settings{QueueURL: f.Queue, DeadLetterURL: f.DeadLetters},
 		bound:           domain.EndingBound{Subscriptions: f.MostEnds, Percent: f.MostEndsPercent},
-		unansweredGrace: f.UnansweredGrace,
+		unansweredGrace: f.UnansweredGrace, compareEvery: f.CompareEvery,
 	}
 }
 

@@ -34,10 +34,20 @@ type EntitlementSyncConfig struct {
 	Bound domain.EndingBound
 	// UnansweredGrace is how long a subscription whose term is over is served while AWS does not answer; 72 h when 0.
 	UnansweredGrace time.Duration
+	// CompareEvery is how often Run compares all subscriptions with AWS, because a message can be lost; half an hour when 0.
+	CompareEvery time.Duration
 }
 
-// DefaultUnansweredGrace lets AWS be away over a weekend.
-const DefaultUnansweredGrace = 72 * time.Hour
+const (
+	// DefaultUnansweredGrace lets AWS be away over a weekend.
+	DefaultUnansweredGrace = 72 * time.Hour
+	defaultCompareEvery    = 30 * time.Minute
+	// lookEvery is how often it is looked whether a comparison is due, or the start of a contract has come.
+	lookEvery = time.Minute
+)
+
+// DefaultEndingBound takes more than a few ends at once for a mistake.
+var DefaultEndingBound = domain.EndingBound{Subscriptions: 3, Percent: 1}
 
 // NewEntitlementSync checks the configuration. ReconcileEntitlements and Run are for one goroutine at a time.
 func NewEntitlementSync(config EntitlementSyncConfig) (*EntitlementSync, error) {
@@ -48,32 +58,28 @@ func NewEntitlementSync(config EntitlementSyncConfig) (*EntitlementSync, error) 
 	if config.UnansweredGrace == 0 {
 		config.UnansweredGrace = DefaultUnansweredGrace
 	}
+	if config.CompareEvery == 0 {
+		config.CompareEvery = defaultCompareEvery
+	}
 	return &EntitlementSync{EntitlementSyncConfig: config}, nil
 }
-
-const (
-	// reconcileEvery is how often all subscriptions are compared with AWS, because a message can be lost.
-	reconcileEvery = 30 * time.Minute
-	// lookEvery is how often it is looked whether that time, or the start of a contract, has come.
-	lookEvery = time.Minute
-)
 
 // Run reconciles entitlements and starts scheduled subscriptions on a timer, under the lease, until ctx ends. When a
 // comparison was made last is remembered: a worker that is restarted often compares nevertheless.
 func (s *EntitlementSync) Run(ctx context.Context, lease commands.Lease) error {
 	commands.RunUnderLease(ctx, lease, s.Log, "entitlement comparison", func(ctx context.Context) error {
-		next := s.Now().Add(reconcileEvery)
+		next := s.Now().Add(s.CompareEvery)
 		if last, err := s.Gaps.LastComparison(ctx); err == nil && !last.IsZero() {
-			next = last.Add(reconcileEvery)
+			next = last.Add(s.CompareEvery)
 		}
-		for commands.Sleep(ctx, lookEvery) == nil {
+		for commands.Sleep(ctx, min(lookEvery, s.CompareEvery)) == nil {
 			if err := s.StartScheduledSubscriptions(ctx); err != nil && ctx.Err() == nil {
 				s.Log.ErrorContext(ctx, "a subscription whose contract starts could not be started and will be tried again", "error", err)
 			}
 			if s.Now().Before(next) {
 				continue
 			}
-			next = s.Now().Add(reconcileEvery)
+			next = s.Now().Add(s.CompareEvery)
 			if err := s.ReconcileEntitlements(ctx); err != nil && ctx.Err() == nil {
 				s.Log.ErrorContext(ctx, "entitlements could not be compared with AWS", "error", err)
 			}

@@ -22,6 +22,8 @@ type sessionAnswer struct {
 	Status    string `json:"status"`
 	Support   string `json:"support"`
 	BaseURL   string `json:"baseUrl"`
+
+	StartsAt *time.Time `json:"startsAt"` // of a contract that has not started
 }
 
 // readSession says who is logged in, for what frames every screen. An account that was closed logs its session out.
@@ -39,7 +41,12 @@ func (c *console) readSession(r *http.Request, user visitor) (any, error) {
 		return nil, err
 	}
 	p := account.Person
+	var startsAt *time.Time
+	if row.Status == domain.StatusScheduled {
+		startsAt = &row.StartedAt
+	}
 	return sessionAnswer{
+		StartsAt:  startsAt,
 		FirstName: p.FirstName, LastName: p.LastName, Email: p.Email, Company: p.Company,
 		Plan: c.planName(row.Plan), Status: string(row.Status), Support: c.SupportMail, BaseURL: c.PublicURL.String(),
 	}, nil
@@ -53,6 +60,9 @@ func (c *console) subscription(r *http.Request, user visitor) (projections.Subsc
 		return row, err
 	}
 	s, err := c.Subscriptions.Subscription(r.Context(), user.subscription)
+	if s.Status == domain.StatusScheduled {
+		s.StartedAt = s.StartsAt
+	}
 	return projections.SubscriptionRow{
 		ID: s.ID, CustomerID: s.CustomerID, Marketplace: s.Marketplace, Plan: s.Plan, Limit: s.Limit, Overage: s.Overage, Ceiling: s.Ceiling,
 		Status: s.Status, StartedAt: s.StartedAt, ExpiresAt: s.ExpiresAt,

@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -18,6 +19,7 @@ type purchase struct {
 	SubscriptionID string
 	Plan           string
 	Limit          int64
+	StartsAt       time.Time // of a contract that has not started, whose plan AWS does not tell yet
 }
 
 var errOnboardingLost = &domain.Error{Kind: domain.KindUnauthenticated, Code: "onboarding_ended",
@@ -34,6 +36,9 @@ func (c *console) purchase(r *http.Request) (uuid.UUID, *purchase, error) {
 		return id, nil, err
 	}
 	bought := &purchase{AWSAccountID: s.Marketplace.AWSAccountID, SubscriptionID: s.Marketplace.DisplayID(), Plan: string(s.Plan), Limit: s.Limit}
+	if s.Status == domain.StatusScheduled {
+		bought.StartsAt = s.StartsAt.UTC()
+	}
 	if plan, err := c.Catalogue.Plan(s.Plan); err == nil {
 		bought.Plan = plan.Name
 	}

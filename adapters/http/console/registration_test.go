@@ -7,6 +7,9 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/subscriptions"
@@ -130,4 +133,46 @@ func TestGuessedTokensAreSlowedDown(t *testing.T) {
 		}
 	}
 	t.Error("a hundred guesses in a row were answered")
+}
+
+// A buyer whose contract starts later is told when, and sets the account up before: nothing is to be clicked again.
+func TestBuyerOfALaterContract(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	token, identity := w.market.sell("starter", 1)
+	contract := w.market.bought[identity.LicenseARN]
+	w.market.bought[identity.LicenseARN] = nil
+	startsAt := w.clock.Now().AddDate(0, 0, 11)
+	_, err := w.store.Append(t.Context(), domain.NotificationStream(identity.AWSAccountID), commands.NoStream, []commands.Proposed{{
+		ID: uuid.New(), Event: domain.MarketplaceNotified{
+			NotificationID: "n-1", Type: "Purchase Agreement Created", AgreementID: "agmt-1", AWSAccountID: identity.AWSAccountID, StartsAt: startsAt,
+		},
+	}})
+	must(t, err)
+	b := w.browser()
+	page := b.post("/marketplace/register", tokenField, token).is(200).at("/console/onboarding").
+		says("Contract starts", "1 December 2026", "answered from then on by themselves")
+	if strings.Contains(page.text(), "calls a month") {
+		t.Errorf("a plan is shown that AWS does not tell yet:\n%s", page.text())
+	}
+	b.post("/console/onboarding", person()...).at("/console/check-mail")
+	b.activate()
+	b.logIn()
+	var session struct {
+		Status   string
+		StartsAt *time.Time
+	}
+	if b.read("session", &session); session.Status != "scheduled" || session.StartsAt == nil || !session.StartsAt.Equal(startsAt) {
+		t.Errorf("the session says %+v", session)
+	}
+	b.command("plan/overage", map[string]string{"to": "stop"}).is(403).code("subscription_inactive")
+	w.market.mu.Lock()
+	w.market.bought[identity.LicenseARN] = contract
+	w.market.mu.Unlock()
+	w.clock.advance(11 * 24 * time.Hour)
+	w.browser().post("/marketplace/register", tokenField, token).is(200).at("/console/login")
+	w.settled()
+	if b.read("session", &session); session.Status != "active" {
+		t.Errorf("the session says %+v", session)
+	}
 }

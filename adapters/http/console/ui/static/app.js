@@ -3,6 +3,7 @@
 import { html, render, useEffect, useState } from "./vendor/preact.js";
 import { onSignedOut, useRead } from "./api.js";
 import { Announcements, Icon } from "./ui.js";
+import { onDay } from "./format.js";
 import { LoginAgain } from "./login_again.js";
 import { Overview } from "./overview.js";
 import { Keys } from "./keys.js";
@@ -65,6 +66,7 @@ function Frame() {
     </div></div>
     <main id="main" tabindex="-1"><div class="content">
       ${who?.status === "ended" && html`<p class="note note-bad">This subscription has ended. API calls are refused; your usage stays readable here. Subscribe again on AWS Marketplace to go on.</p>`}
+      ${who?.status === "scheduled" && html`<p class="note">Your contract starts on ${onDay(who.startsAt)}. API calls are answered from then on by themselves; until then they are refused.</p>`}
       ${who?.status === "ending" && html`<p class="note note-warn">You have unsubscribed on AWS Marketplace. API calls are served until the subscription ends.</p>`}
       <${Screen} key=${path} session=${who} />
     </div></main>

@@ -11,8 +11,7 @@ const refresh = 10_000;
 export function Overview({ session }) {
   const overview = useRead("overview", refresh);
   return html`<${Heading} title="Overview">${overview.data && html`<p class="muted">${inMonth(overview.data.month.month)}, resets ${onDay(overview.data.resetsAt)} UTC (${daysUntil(overview.data.resetsAt)})</p>`}<//>
-    <${Loaded} of=${overview} lines=${9}>${(data) => html`<${Standing} data=${data} />
-      <${Figures} data=${data} />
+    <${Loaded} of=${overview} lines=${9}>${(data) => html`${data.plan.status !== "scheduled" && html`<${Standing} data=${data} /><${Figures} data=${data} />`}
       ${data.everUsed ? html`<${Card} title="Calls by day" aside=${html`<a href="/console/usage">All months</a>`}><${DayChart} days=${data.days} label=${"Counted calls by day, " + inMonth(data.month.month)} /><//>
         <${Card} title="Recent checks" aside=${html`<a href="/console/usage">All checks</a>`}><${CheckTable} checks=${data.recent} label="Recent checks" short /><//>`
         : html`<${FirstRequest} baseUrl=${session?.baseUrl ?? location.origin} />`}`}<//>`;

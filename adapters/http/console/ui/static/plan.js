@@ -17,22 +17,26 @@ export function Plan() {
   return html`<${Heading} title="Plan"><p class="muted">What you bought on AWS Marketplace, and what happens beyond it.</p><//>
     <${Loaded} of=${plan} lines=${8}>${(data) => html`
       <${Card} title="Your plan" aside=${html`<${Status} status=${data.plan.status} />`}><dl class="facts">
-        <div><dt>Plan</dt><dd>${data.plan.name}</dd></div>
+        ${!waits(data) && html`<div><dt>Plan</dt><dd>${data.plan.name}</dd></div>
         <div><dt>Calls a month</dt><dd class="num">${count(data.plan.limit)}</dd></div>
         <div><dt>Price</dt><dd class="num">${data.plan.custom ? "by contract, from " : ""}${dollars(data.plan.priceUsd)} a month</dd></div>
-        <div><dt>Used this month</dt><dd class="num">${count(data.month.calls)}, resets ${onDay(data.resetsAt)} UTC</dd></div>
-        <div><dt>Subscribed since</dt><dd>${onDay(data.plan.startedAt)}</dd></div>
+        <div><dt>Used this month</dt><dd class="num">${count(data.month.calls)}, resets ${onDay(data.resetsAt)} UTC</dd></div>`}
+        <div><dt>${waits(data) ? "Contract starts" : "Subscribed since"}</dt><dd>${onDay(data.plan.startedAt)}</dd></div>
         ${data.plan.endedAt ? html`<div><dt>Ended</dt><dd>${onDay(data.plan.endedAt)}</dd></div>` : data.plan.expiresAt && html`<div><dt>Term until</dt><dd>${onDay(data.plan.expiresAt)}</dd></div>`}
       </dl><//>
-      <${Card} title="Beyond the limit"><fieldset class="choices" disabled=${data.plan.status === "ended"}><legend class="visually-hidden">Over-limit behaviour</legend>
+      <${Card} title="Beyond the limit"><fieldset class="choices" disabled=${data.plan.status === "ended" || waits(data)}><legend class="visually-hidden">Over-limit behaviour</legend>
         ${behaviours.map((b) => html`<${Choice} key=${b.id} of=${b} plan=${data.plan} onChoose=${() => setAsking(b)} />`)}
         </fieldset><p class="small">You can switch at any time. The next call follows the new behaviour, on every server.</p><//>
       <${Prices} plans=${data.plans} current=${data.plan.id} market=${data.market} />`}<//>
     ${asking && html`<${Confirm} to=${asking} plan=${plan.data.plan} month=${plan.data.month} onClose=${() => setAsking(null)} onDone=${async () => { await plan.reload(); setAsking(null); announce("Over-limit behaviour: " + asking.name); }} />`}`;
 }
 
+// A contract that has not started has a plan that AWS does not tell yet.
+const waits = ({ plan }) => plan.status === "scheduled";
+
 const Status = ({ status }) => ({
   active: html`<${Badge} kind="good">Active<//>`, ending: html`<${Badge} kind="warn">Ending<//>`, ended: html`<${Badge} kind="bad">Ended<//>`,
+  scheduled: html`<${Badge}>Starts later<//>`,
 }[status] ?? null);
 
 function Choice({ of, plan, onChoose }) {
