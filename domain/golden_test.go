@@ -86,6 +86,9 @@ func examples() map[string]domain.Event {
 			},
 		},
 	}
+	events = append(events, domain.UsageCredited{
+		SubscriptionID: id(1), CustomerID: id(2), Month: domain.MonthOf(noon), Calls: 3, Total: 10, Why: "ticket 42", CreditedAt: noon,
+	})
 	record := domain.NewUsageRecordKey(id(1), noon, domain.PlanStarter, "starter_over")
 	events = append(events,
 		domain.HourSealed{Hour: noon, SealedAt: noon.Add(time.Hour)},

@@ -29,6 +29,7 @@ func builtStreams() map[string]string {
 		"MeteringStream":             domain.MeteringStream(id, hour, "starter_over"),
 		"SealedHoursStream":          domain.SealedHoursStream(domain.MonthOf(hour)),
 		"UsageEndStream":             domain.UsageEndStream(id),
+		"UsageCreditsStream":         domain.UsageCreditsStream(id, domain.MonthOf(hour)),
 		"UsageNoticesStream":         domain.UsageNoticesStream(id, domain.MonthOf(hour)),
 		"NotificationSettingsStream": domain.NotificationSettingsStream(id),
 		"ProjectionStream":           domain.ProjectionStream("api_keys"),

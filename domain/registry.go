@@ -58,6 +58,7 @@ func NewRegistry() *Registry {
 	registerUsageEvents(r)
 	registerSealingEvents(r)
 	registerMeteringEvents(r)
+	registerCreditEvents(r)
 	registerMarketplaceEvents(r)
 	registerProjectionEvents(r)
 	registerUsageNoticeEvents(r)

@@ -49,6 +49,7 @@ const (
 	CategoryMetering     Category = "metering"
 	CategorySealedHours  Category = "sealedhours"
 	CategoryUsageEnd     Category = "usageend"
+	CategoryUsageCredits Category = "usagecredits"
 	CategoryMarketplace  Category = "marketplace"
 	CategoryLogins       Category = "logins"
 	CategoryMailAddress  Category = "mailaddress"
@@ -64,27 +65,22 @@ var idForms = map[Category]func(id string) bool{
 	CategorySubscription: isUUID,
 	CategoryAccount:      isUUID,
 	CategoryAPIKeys:      isUUID,
-	CategoryUsage: func(id string) bool {
-		month, ok := cutUUID(id)
-		return ok && isMonth(month)
-	},
+	CategoryUsage:        isUUIDAndMonth,
 	CategoryMetering: func(id string) bool {
 		rest, ok := cutUUID(id)
 		hour := rest[:min(len(rest), len(usageHourLayout))]
 		dimension, dash := strings.CutPrefix(rest[len(hour):], "-")
 		return ok && isHour(hour) && dash && isName(dimension)
 	},
-	CategorySealedHours: isMonth,
-	CategoryUsageEnd:    isUUID,
-	CategoryMarketplace: isName, // AWS chooses these names, in several forms
-	CategoryLogins:      isUUID,
-	CategoryMailAddress: func(id string) bool { return len(id) == mailHashLength && isHex(id) },
-	CategoryProjections: isName,
-	CategoryMembers:     isUUID,
-	CategoryUsageNotices: func(id string) bool {
-		month, ok := cutUUID(id)
-		return ok && isMonth(month)
-	},
+	CategorySealedHours:   isMonth,
+	CategoryUsageEnd:      isUUID,
+	CategoryUsageCredits:  isUUIDAndMonth,
+	CategoryMarketplace:   isName, // AWS chooses these names, in several forms
+	CategoryLogins:        isUUID,
+	CategoryMailAddress:   func(id string) bool { return len(id) == mailHashLength && isHex(id) },
+	CategoryProjections:   isName,
+	CategoryMembers:       isUUID,
+	CategoryUsageNotices:  isUUIDAndMonth,
 	CategoryNotifications: isUUID,
 }
 
@@ -123,6 +119,11 @@ func cutUUID(text string) (rest string, ok bool) {
 	end := min(len(text), uuidLength)
 	rest, dash := strings.CutPrefix(text[end:], "-")
 	return rest, dash && isUUID(text[:end])
+}
+
+func isUUIDAndMonth(text string) bool {
+	month, ok := cutUUID(text)
+	return ok && isMonth(month)
 }
 
 func isHex(text string) bool {
@@ -227,6 +228,11 @@ func SealedHoursStream(month Month) string {
 // UsageEndStream holds the end of a subscription's usage.
 func UsageEndStream(subscription uuid.UUID) string {
 	return string(CategoryUsageEnd) + "-" + subscription.String()
+}
+
+// UsageCreditsStream holds what was credited of one month of a subscription.
+func UsageCreditsStream(subscription uuid.UUID, month Month) string {
+	return string(CategoryUsageCredits) + "-" + subscription.String() + "-" + month.Compact()
 }
 
 // NotificationStream holds what AWS Marketplace told of a licence, an agreement or a customer.

@@ -14,7 +14,7 @@ import (
 //  3. It ends accepted, rejected, carried over or, until a person decides, quarantined.
 //  4. It is carried over only when no attempt can have been billed. The quantity then counts like a call committed at that
 //     place in the log: it belongs to the first hour that is not sealed.
-//  5. No quantity disappears: accepted + pending + carried and not prepared yet + rejected is what was counted.
+//  5. No quantity disappears: accepted + pending + carried and not prepared yet + rejected + credited is what was counted.
 
 // UsageRecordKey names a usage record: AWS keeps one quantity for it.
 type UsageRecordKey struct {
@@ -52,9 +52,10 @@ type UsageRecordPrepared struct {
 	ProductCode        string         `json:"productCode"`
 	Timestamp          time.Time      `json:"timestamp"` // under which AWS keeps it
 	Deadline           time.Time      `json:"deadline"`  // from when AWS takes it no more
-	Quantity           int64          `json:"quantity"`  // counted plus carried
+	Quantity           int64          `json:"quantity"`  // counted plus carried, less credited
 	Counted            int64          `json:"counted"`
 	Carried            []CarriedUsage `json:"carried,omitempty"`
+	Credited           int64          `json:"credited,omitempty"`
 	Region             string         `json:"region"` // the only one it may be sent to: AWS knows repetitions per Region
 	PreparedAt         time.Time      `json:"preparedAt"`
 }
@@ -204,6 +205,16 @@ type SealedUsage struct {
 	Plan           PlanID
 	Counted        int64 // calls
 	Carried        []CarriedUsage
+	Credited       int64 // of both, what credits take off
+}
+
+// Quantity returns what the hour reports.
+func (u SealedUsage) Quantity() int64 {
+	quantity := u.Counted - u.Credited
+	for _, carried := range u.Carried {
+		quantity += carried.Quantity
+	}
+	return quantity
 }
 
 // MeteringTarget says how usage is reported.
@@ -219,10 +230,7 @@ func (r UsageRecord) Prepare(s Subscription, usage SealedUsage, to MeteringTarge
 	if r.Status != RecordUnknown {
 		return nil, nil
 	}
-	quantity := usage.Counted
-	for _, carried := range usage.Carried {
-		quantity += carried.Quantity
-	}
+	quantity := usage.Quantity()
 	if _, err := UsageQuantity(quantity); err != nil {
 		return nil, err
 	}
@@ -234,7 +242,7 @@ func (r UsageRecord) Prepare(s Subscription, usage SealedUsage, to MeteringTarge
 	key := NewUsageRecordKey(s.ID, usage.Hour, usage.Plan, to.Dimension)
 	prepared := UsageRecordPrepared{
 		UsageRecordKey: key, CustomerID: s.CustomerID, ProductCode: s.Marketplace.ProductCode,
-		Timestamp: timestamp, Deadline: UsageDeadline(timestamp), Quantity: quantity, Counted: usage.Counted, Carried: usage.Carried,
+		Timestamp: timestamp, Deadline: UsageDeadline(timestamp), Quantity: quantity, Counted: usage.Counted, Carried: usage.Carried, Credited: usage.Credited,
 		Region: to.Region, PreparedAt: at.UTC(),
 	}
 	if to.Legacy {

@@ -18,7 +18,7 @@ import (
 func ActivityProjection() engine.Projection {
 	return engine.Projection{
 		Name:    "activity",
-		Version: 1,
+		Version: 2,
 		Tables: `
 			create table activity (
 				customer_id uuid not null,
@@ -35,7 +35,7 @@ func ActivityProjection() engine.Projection {
 			domain.UnsubscribeRequested{}, domain.SubscriptionRenewed{}, domain.SubscriptionEnded{}, domain.SubscriptionReinstated{},
 			domain.AccountRegistered{}, domain.RegistrationCorrected{}, domain.VerificationRequested{}, domain.EmailVerified{},
 			domain.PasswordSet{}, domain.AccountActivated{}, domain.PasswordResetRequested{}, domain.PersonalDataErased{},
-			domain.KeyIssued{}, domain.KeyRegenerated{}, domain.LoginSucceeded{}, domain.LoginFailed{},
+			domain.KeyIssued{}, domain.KeyRegenerated{}, domain.LoginSucceeded{}, domain.LoginFailed{}, domain.UsageCredited{},
 		),
 		Apply: applyEach(addActivity),
 	}
@@ -53,6 +53,8 @@ type ActivityDetail struct {
 	Prefix    string               `json:"prefix,omitempty"`
 	OldPrefix string               `json:"oldPrefix,omitempty"`
 	Agreement string               `json:"agreement,omitempty"`
+	Calls     int64                `json:"calls,omitempty"`
+	Month     string               `json:"month,omitempty"`
 	Cause     domain.PasswordCause `json:"cause,omitempty"`
 	Reason    string               `json:"reason,omitempty"`
 	Until     time.Time            `json:"until,omitzero"`
@@ -105,6 +107,8 @@ func addActivity(s *statements, r domain.Recorded) {
 		add(e.CustomerID, e.IssuedAt, ActivityDetail{Slot: e.Slot, Prefix: e.Key.Prefix})
 	case domain.KeyRegenerated:
 		add(e.CustomerID, e.RegeneratedAt, ActivityDetail{Slot: e.Slot, Prefix: e.NewKey.Prefix, OldPrefix: e.OldKey.Prefix})
+	case domain.UsageCredited:
+		add(e.CustomerID, e.CreditedAt, ActivityDetail{Calls: e.Calls, Month: e.Month.String(), Reason: e.Why})
 	case domain.LoginSucceeded:
 		add(e.CustomerID, e.At, ActivityDetail{})
 	case domain.LoginFailed:
@@ -178,6 +182,8 @@ func (a ActivityEntry) Summary() string {
 		return fmt.Sprintf("%s key %s… issued.", d.Slot.Title(), d.Prefix)
 	case "KeyRegenerated":
 		return fmt.Sprintf("%s key regenerated: %s… replaced %s…, which no longer works.", d.Slot.Title(), d.Prefix, d.OldPrefix)
+	case "UsageCredited":
+		return fmt.Sprintf("%d calls over the limit of %s credited: %s", d.Calls, d.Month, d.Reason)
 	case "LoginSucceeded":
 		return "Logged in."
 	case "LoginFailed":

@@ -57,6 +57,7 @@ func MeteringProjection() engine.Projection {
 				plan               text not null,
 				counted            bigint not null default 0,
 				carried            bigint not null default 0,          -- from earlier hours
+				credited           bigint not null default 0,          -- of both, what credits take off its record
 				state              text not null default 'counting',   -- then the status of its record
 				record_id          uuid,
 				dimension          text,
@@ -89,6 +90,15 @@ func MeteringProjection() engine.Projection {
 			);
 			create index carries_target on carries (subscription_id, hour, plan);
 
+			-- What was credited of a month, and what of it has lowered records.
+			create table credits (
+				subscription_id uuid not null,
+				month           date not null,
+				calls           bigint not null,
+				used            bigint not null default 0,
+				primary key (subscription_id, month)
+			);
+
 			-- What came after the usage of an ended subscription was sealed: written off.
 			create table late (
 				subscription_id uuid not null,
@@ -101,7 +111,7 @@ func MeteringProjection() engine.Projection {
 			domain.CheckCompleted{}, domain.HourSealed{}, domain.SubscriptionUsageSealed{},
 			domain.SubscriptionStarted{}, domain.PlanChanged{}, domain.SubscriptionEnded{}, domain.SubscriptionReinstated{},
 			domain.UsageRecordPrepared{}, domain.UsageRecordAttempted{}, domain.UsageRecordDeferred{}, domain.UsageRecordAccepted{},
-			domain.UsageRecordRejected{}, domain.UsageRecordQuarantined{}, domain.UsageCarriedOver{},
+			domain.UsageRecordRejected{}, domain.UsageRecordQuarantined{}, domain.UsageCarriedOver{}, domain.UsageCredited{},
 		),
 		Apply:         applyMetering,
 		StopsOnPoison: true,

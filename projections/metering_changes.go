@@ -3,6 +3,8 @@ package projections
 import (
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -15,16 +17,43 @@ func (b *meteringBatch) apply(r domain.Recorded) error {
 		}
 	case domain.HourSealed:
 		if e.Hour.After(b.sealed) {
+			b.lower(uuid.Nil, b.sealed, e.Hour)
 			b.sealed = e.Hour.UTC()
 		}
 		b.changes.add(`insert into seal as s (hour) values ($1) on conflict (one) do update set hour = greatest(s.hour, excluded.hour)`, e.Hour)
 	case domain.SubscriptionUsageSealed:
 		b.sealUsage(e, r)
+	case domain.UsageCredited:
+		b.changes.add(`insert into credits as c (subscription_id, month, calls) values ($1, $2, $3)
+			on conflict (subscription_id, month) do update set calls = greatest(c.calls, excluded.calls)`, e.SubscriptionID, e.Month.Start(), e.Total)
 	default:
 		b.applyLicence(r)
 		b.applyRecord(r)
 	}
 	return nil
+}
+
+// lower spends credits on hours of their months behind one hour and up to another, which are about to be closed: the earliest
+// first, within it plan by plan, none by more than it holds. The hours are those of one subscription, or for uuid.Nil of all
+// whose usage is not sealed; what the seal of their usage has closed before is left out.
+func (b *meteringBatch) lower(subscription uuid.UUID, behind, until time.Time) {
+	b.changes.add(`
+		with closing as (
+			select w.subscription_id, w.hour, w.plan, c.month, c.calls - c.used as credit, w.counted + w.carried as quantity,
+				sum(w.counted + w.carried) over (partition by w.subscription_id, c.month order by w.hour, w.plan collate "C") as up_to
+			from windows w
+				join credits c on c.subscription_id = w.subscription_id and c.month = date_trunc('month', w.hour at time zone 'UTC')::date
+				left join licences l on l.subscription_id = w.subscription_id
+			where c.calls > c.used and w.hour > $2 and w.hour <= $3 and (w.subscription_id = $1
+				or $1 = '00000000-0000-0000-0000-000000000000'::uuid and l.usage_sealed_at is null and w.hour > coalesce(l.closed_hour, '-infinity'))
+		), lowered as (
+			update windows w set credited = greatest(0, least(o.quantity, o.credit - (o.up_to - o.quantity)))
+			from closing o where (w.subscription_id, w.hour, w.plan) = (o.subscription_id, o.hour, o.plan)
+			returning w.subscription_id, o.month, w.credited
+		)
+		update credits c set used = c.used + l.credited
+		from (select subscription_id, month, sum(credited) as credited from lowered group by subscription_id, month) l
+		where (c.subscription_id, c.month) = (l.subscription_id, l.month)`, subscription, behind, until)
 }
 
 func (b *meteringBatch) applyLicence(r domain.Recorded) {
@@ -55,7 +84,9 @@ func (b *meteringBatch) sealUsage(e domain.SubscriptionUsageSealed, r domain.Rec
 	if l.reinstated || int64(r.Revision) <= l.sealedRev {
 		return
 	}
-	l.sealed, l.closed, l.sealedRev = true, e.ClosedBy(r.RecordedAt, b.closed(e.SubscriptionID)), int64(r.Revision)
+	before := b.closed(e.SubscriptionID)
+	l.sealed, l.closed, l.sealedRev = true, e.ClosedBy(r.RecordedAt, before), int64(r.Revision)
+	b.lower(e.SubscriptionID, before, l.closed)
 	b.changes.add("update licences set usage_sealed_at = $2, closed_hour = $3, seal_revision = $4 where subscription_id = $1",
 		e.SubscriptionID, e.SealedAt, l.closed, r.Revision)
 }

@@ -35,7 +35,7 @@ func (m *Metering) Ended(ctx context.Context) ([]metering.EndedSubscription, err
 // up to its seal.
 func (m *Metering) Sealed(ctx context.Context, limit int) ([]domain.SealedUsage, error) {
 	rows, _ := m.pool.Query(ctx, `
-		select w.subscription_id, w.hour, w.plan, w.counted,
+		select w.subscription_id, w.hour, w.plan, w.counted, w.credited,
 			array(select c.from_hour from metering.carries c where (c.subscription_id, c.hour, c.plan) = (w.subscription_id, w.hour, w.plan) order by c.from_hour),
 			array(select c.quantity from metering.carries c where (c.subscription_id, c.hour, c.plan) = (w.subscription_id, w.hour, w.plan) order by c.from_hour)
 		from metering.windows w
@@ -47,7 +47,7 @@ func (m *Metering) Sealed(ctx context.Context, limit int) ([]domain.SealedUsage,
 		var s domain.SealedUsage
 		var hours []time.Time
 		var quantities []int64
-		err := row.Scan(&s.SubscriptionID, &s.Hour, &s.Plan, &s.Counted, &hours, &quantities)
+		err := row.Scan(&s.SubscriptionID, &s.Hour, &s.Plan, &s.Counted, &s.Credited, &hours, &quantities)
 		s.Hour = s.Hour.UTC()
 		for i := range hours {
 			s.Carried = append(s.Carried, domain.CarriedUsage{Hour: hours[i].UTC(), Quantity: quantities[i]})
@@ -111,8 +111,9 @@ type MeteredWindow struct {
 	Hour             time.Time                `json:"hour"`
 	Plan             domain.PlanID            `json:"plan"`
 	Dimension        string                   `json:"dimension,omitempty"`
-	Counted          int64                    `json:"counted"` // calls beyond the plan
-	Carried          int64                    `json:"carried"` // from earlier hours
+	Counted          int64                    `json:"counted"`  // calls beyond the plan
+	Carried          int64                    `json:"carried"`  // from earlier hours
+	Credited         int64                    `json:"credited"` // of both, what credits take off
 	Quantity         int64                    `json:"quantity"`
 	State            domain.UsageRecordStatus `json:"state"` // "counting" while there is no record
 	Attempts         int                      `json:"attempts"`
@@ -128,7 +129,7 @@ type MeteredWindow struct {
 // that wait for a person, or for AWS, are listed however old they are.
 func (m *Metering) Windows(ctx context.Context, subscription uuid.UUID, from time.Time, limit int) ([]MeteredWindow, error) {
 	rows, _ := m.pool.Query(ctx, `
-		select subscription_id, hour, plan, coalesce(dimension, ''), counted, carried, quantity, state, attempts, unanswered, deadline,
+		select subscription_id, hour, plan, coalesce(dimension, ''), counted, carried, credited, quantity, state, attempts, unanswered, deadline,
 			outcome, metering_record_id, reason, changed_at
 		from metering.windows
 		where ($1 = '00000000-0000-0000-0000-000000000000'::uuid or subscription_id = $1)
@@ -137,7 +138,7 @@ func (m *Metering) Windows(ctx context.Context, subscription uuid.UUID, from tim
 	return collected(rows, "metered hours", func(row pgx.CollectableRow) (MeteredWindow, error) {
 		var w MeteredWindow
 		var deadline, changed *time.Time
-		err := row.Scan(&w.SubscriptionID, &w.Hour, &w.Plan, &w.Dimension, &w.Counted, &w.Carried, &w.Quantity, &w.State, &w.Attempts,
+		err := row.Scan(&w.SubscriptionID, &w.Hour, &w.Plan, &w.Dimension, &w.Counted, &w.Carried, &w.Credited, &w.Quantity, &w.State, &w.Attempts,
 			&w.Unanswered, &deadline, &w.Outcome, &w.MeteringRecordID, &w.Reason, &changed)
 		w.Hour, w.Deadline, w.ChangedAt = w.Hour.UTC(), orZero(deadline).UTC(), orZero(changed).UTC()
 		return w, err
@@ -145,37 +146,40 @@ func (m *Metering) Windows(ctx context.Context, subscription uuid.UUID, from tim
 }
 
 // ReportedOverage is what became of the calls beyond the plan, in calls. Counted = Accepted + Pending + CarriedOpen +
-// WrittenOff for a subscription's whole life; within a month a quantity may have come from, or gone to, another.
+// WrittenOff + Credited for a subscription's whole life; within a month a quantity may have come from, or gone to, another.
 type ReportedOverage struct {
 	Counted     int64 `json:"counted"`
 	Accepted    int64 `json:"accepted"`    // billed by AWS
 	Pending     int64 `json:"pending"`     // counted, or prepared and not closed
 	CarriedOpen int64 `json:"carriedOpen"` // carried into an hour that has no record yet
 	WrittenOff  int64 `json:"writtenOff"`
+	Credited    int64 `json:"credited"`    // what records were lowered by
 	Quarantined int64 `json:"quarantined"` // the part of Pending that waits for an operator
 }
 
 // Difference is what is neither reported nor accounted for; anything but 0 is a fault.
 func (r ReportedOverage) Difference() int64 {
-	return r.Counted - r.Accepted - r.Pending - r.CarriedOpen - r.WrittenOff
+	return r.Counted - r.Accepted - r.Pending - r.CarriedOpen - r.WrittenOff - r.Credited
 }
 
 // Add adds other figures to these.
 func (r *ReportedOverage) Add(other ReportedOverage) {
 	r.Counted, r.Accepted, r.Pending = r.Counted+other.Counted, r.Accepted+other.Accepted, r.Pending+other.Pending
 	r.CarriedOpen, r.WrittenOff, r.Quarantined = r.CarriedOpen+other.CarriedOpen, r.WrittenOff+other.WrittenOff, r.Quarantined+other.Quarantined
+	r.Credited += other.Credited
 }
 
 const sumWindows = `
 	coalesce(sum(counted), 0),
 	coalesce(sum(quantity) filter (where state = 'accepted'), 0),
-	coalesce(sum(case when state in ('open', 'quarantined') then quantity when state = 'counting' then counted end), 0),
-	coalesce(sum(carried) filter (where state = 'counting'), 0),
+	coalesce(sum(case when state in ('open', 'quarantined') then quantity when state = 'counting' then greatest(counted - credited, 0) end), 0),
+	coalesce(sum(carried - greatest(credited - counted, 0)) filter (where state = 'counting'), 0),
 	coalesce(sum(quantity) filter (where state = 'rejected'), 0),
+	coalesce(sum(credited), 0),
 	coalesce(sum(quantity) filter (where state = 'quarantined'), 0)`
 
 func (r *ReportedOverage) fields() []any {
-	return []any{&r.Counted, &r.Accepted, &r.Pending, &r.CarriedOpen, &r.WrittenOff, &r.Quarantined}
+	return []any{&r.Counted, &r.Accepted, &r.Pending, &r.CarriedOpen, &r.WrittenOff, &r.Credited, &r.Quarantined}
 }
 
 // Reported returns what became of the calls beyond the plan that were counted in the hours of a month.
@@ -200,11 +204,11 @@ type LicenceOverage struct {
 func (m *Metering) Overages(ctx context.Context) ([]LicenceOverage, error) {
 	rows, _ := m.pool.Query(ctx, `
 		select subscription_id, coalesce(license_arn, ''), coalesce(counted, 0) + coalesce(late_calls, 0), coalesce(accepted, 0), coalesce(pending, 0),
-			coalesce(carried_open, 0), coalesce(rejected, 0) + coalesce(late_calls, 0) + coalesce(late_carried, 0), coalesce(quarantined, 0)
+			coalesce(carried_open, 0), coalesce(rejected, 0) + coalesce(late_calls, 0) + coalesce(late_carried, 0), coalesce(credited, 0), coalesce(quarantined, 0)
 		from (select subscription_id, license_arn from metering.licences) as l
 		full join (
 			select subscription_id, `+sumWindows+` from metering.windows group by subscription_id
-		) as w (subscription_id, counted, accepted, pending, carried_open, rejected, quarantined) using (subscription_id)
+		) as w (subscription_id, counted, accepted, pending, carried_open, rejected, credited, quarantined) using (subscription_id)
 		full join (
 			select subscription_id, sum(calls), sum(carried) from metering.late group by subscription_id
 		) as t (subscription_id, late_calls, late_carried) using (subscription_id)
@@ -213,6 +217,41 @@ func (m *Metering) Overages(ctx context.Context) ([]LicenceOverage, error) {
 		var s LicenceOverage
 		err := row.Scan(append([]any{&s.SubscriptionID, &s.LicenseARN}, s.fields()...)...)
 		return s, err
+	})
+}
+
+// MonthCredit is what an operator credited of one month.
+type MonthCredit struct {
+	SubscriptionID uuid.UUID    `json:"subscriptionId"`
+	Month          domain.Month `json:"month"`
+	Calls          int64        `json:"calls"`
+	Unreported     int64        `json:"unreported"` // of these, what takes calls off records, now or as soon as their hour is sealed
+	Refund         int64        `json:"refund"`     // of these, what AWS was told of before, as things stand: to be refunded there
+}
+
+// Credits lists what was credited, by subscription and month; of all subscriptions for uuid.Nil.
+func (m *Metering) Credits(ctx context.Context, subscription uuid.UUID) ([]MonthCredit, error) {
+	rows, _ := m.pool.Query(ctx, `
+		select c.subscription_id, c.month, c.calls, c.used + least(c.calls - c.used, u.unreported),
+			least(c.calls - c.used - least(c.calls - c.used, u.unreported), u.reported)
+		from metering.credits c, lateral (
+			select coalesce(sum(w.counted + w.carried) filter (where open), 0) as unreported,
+				coalesce(sum(w.counted + w.carried - w.credited) filter (where not open and w.state <> 'rejected'), 0) as reported
+			from metering.windows w, lateral (
+				select w.hour > coalesce((select max(hour) from metering.seal), '-infinity') and not exists (
+					select from metering.licences l where l.subscription_id = w.subscription_id
+						and (l.usage_sealed_at is not null or w.hour <= l.closed_hour)) as open
+			) o
+			where w.subscription_id = c.subscription_id and date_trunc('month', w.hour at time zone 'UTC')::date = c.month
+		) u
+		where $1 = '00000000-0000-0000-0000-000000000000'::uuid or c.subscription_id = $1
+		order by c.month, c.subscription_id`, subscription)
+	return collected(rows, "credits", func(row pgx.CollectableRow) (MonthCredit, error) {
+		var c MonthCredit
+		var month time.Time
+		err := row.Scan(&c.SubscriptionID, &month, &c.Calls, &c.Unreported, &c.Refund)
+		c.Month = domain.MonthOf(month)
+		return c, err
 	})
 }
 

@@ -127,9 +127,10 @@ func (c *AuditCmd) print(app *App, report auditReport) error {
 		return app.PrintJSON(report)
 	}
 	table := tabwriter.NewWriter(app.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "SUBSCRIPTION\tMONTH\tCOUNTED\tINCLUDED\tOVERAGE\tACCEPTED BY AWS\tPENDING\tWRITTEN OFF\tCARRIED")
+	fmt.Fprintln(table, "SUBSCRIPTION\tMONTH\tCOUNTED\tINCLUDED\tOVERAGE\tACCEPTED BY AWS\tPENDING\tWRITTEN OFF\tCARRIED\tCREDITED\tREFUND AT AWS")
 	for _, m := range report.Months {
-		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\n", m.SubscriptionID, m.Month, m.Counted, m.Included, m.Overage, m.Accepted, m.Pending, m.WrittenOff, m.Carried)
+		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\n", m.SubscriptionID, m.Month, m.Counted, m.Included, m.Overage, m.Accepted, m.Pending, m.WrittenOff, m.Carried,
+			m.Credited, m.Refund)
 	}
 	if err := table.Flush(); err != nil {
 		return err

@@ -29,6 +29,7 @@ type commandLine struct {
 	Mails        MailsCmd        `cmd:"" help:"Look after the mails to customers."`
 	Subscription SubscriptionCmd `cmd:"" help:"Look after subscriptions that AWS does not list."`
 	Metering     MeteringCmd     `cmd:"" help:"Look after the usage that is reported to AWS."`
+	Usage        UsageCmd        `cmd:"" help:"Credit calls that were charged wrongly."`
 	Audit        AuditCmd        `cmd:"" help:"Replay the log and prove its counts."`
 	Erase        EraseCmd        `cmd:"" help:"Erase a customer's personal data on request."`
 	Store        StoreCmd        `cmd:"" help:"Back up, verify and measure the embedded event store."`

@@ -33,7 +33,7 @@ type MeteringStatusCmd struct {
 
 // Help is shown below the options.
 func (*MeteringStatusCmd) Help() string {
-	return `Per customer, hour and dimension: calls counted beyond the plan, carried in from hours that could not be reported,
+	return `Per customer, hour and dimension: calls counted beyond the plan, carried in from hours that could not be reported, credited,
 sent to AWS, accepted by AWS, pending. States: counting (the hour has no record yet), open (being sent), accepted, carried (a
 later hour reports it), rejected (written off), quarantined (waits for "metering resolve").
 
@@ -95,7 +95,7 @@ func (c *MeteringStatusCmd) Run(ctx context.Context, app *App) error {
 
 func (*MeteringStatusCmd) print(app *App, status meteringStatus, licences map[uuid.UUID]string) error {
 	table := tabwriter.NewWriter(app.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "SUBSCRIPTION\tLICENCE\tHOUR (UTC)\tDIMENSION\tCOUNTED\tCARRIED IN\tSENT\tACCEPTED\tPENDING\tATTEMPTS\tSTATE\tREASON")
+	fmt.Fprintln(table, "SUBSCRIPTION\tLICENCE\tHOUR (UTC)\tDIMENSION\tCOUNTED\tCARRIED IN\tCREDITED\tSENT\tACCEPTED\tPENDING\tATTEMPTS\tSTATE\tREASON")
 	for _, w := range status.Windows {
 		sent, accepted, pending := int64(0), int64(0), int64(0)
 		if w.Attempts > 0 {
@@ -108,14 +108,14 @@ func (*MeteringStatusCmd) print(app *App, status meteringStatus, licences map[uu
 			pending = w.Quantity
 		case domain.RecordRejected, domain.RecordCarried:
 		default:
-			pending = w.Counted + w.Carried
+			pending = w.Counted + w.Carried - w.Credited
 		}
 		dimension := w.Dimension
 		if dimension == "" {
 			dimension = string(w.Plan)
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\n", w.SubscriptionID, licences[w.SubscriptionID], w.Hour.Format("2006-01-02 15:00"),
-			dimension, w.Counted, w.Carried, sent, accepted, pending, w.Attempts, w.State, w.Reason)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\n", w.SubscriptionID, licences[w.SubscriptionID], w.Hour.Format("2006-01-02 15:00"),
+			dimension, w.Counted, w.Carried, w.Credited, sent, accepted, pending, w.Attempts, w.State, w.Reason)
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -125,8 +125,8 @@ func (*MeteringStatusCmd) print(app *App, status meteringStatus, licences map[uu
 		sealed = "sealed up to " + status.SealedHour.Add(time.Hour).Format("2006-01-02 15:00")
 	}
 	t := status.Total
-	_, err := fmt.Fprintf(app.Out, "\nAll time: %d counted = %d accepted + %d pending + %d carried open + %d written off; %s; %d open, %d quarantined, %d rejected records\n",
-		t.Counted, t.Accepted, t.Pending, t.CarriedOpen, t.WrittenOff, sealed, status.Open, status.Quarantined, status.Rejected)
+	_, err := fmt.Fprintf(app.Out, "\nAll time: %d counted = %d accepted + %d pending + %d carried open + %d written off + %d credited; %s; %d open, %d quarantined, %d rejected records\n",
+		t.Counted, t.Accepted, t.Pending, t.CarriedOpen, t.WrittenOff, t.Credited, sealed, status.Open, status.Quarantined, status.Rejected)
 	return err
 }
 

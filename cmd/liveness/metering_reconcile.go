@@ -30,7 +30,7 @@ type MeteringReconcileCmd struct {
 // Help is shown below the options.
 func (*MeteringReconcileCmd) Help() string {
 	return `Reads the whole log and compares, for every subscription, the running totals of its calls with what became of them by the
-events of its usage records: counted = accepted + pending + carried open + written off. Then it compares the result with the read
+events of its usage records: counted = accepted + pending + carried open + written off + credited. Then it compares the result with the read
 model, and every single record with what AWS holds, where AWS is the simulator; for the real AWS use CloudTrail (docs/audit.md).
 
 Exit status: 0 no difference, 1 the command failed, 3 something differs.
@@ -127,7 +127,7 @@ func compareOverages(accounts []audit.Account, overages []projections.LicenceOve
 	for _, a := range accounts {
 		s := shown[a.SubscriptionID]
 		delete(shown, a.SubscriptionID)
-		if s.Counted != a.Counted || s.Accepted != a.Accepted || s.Pending != a.Pending || s.CarriedOpen != a.CarriedOpen || s.WrittenOff != a.WrittenOff {
+		if s.Counted != a.Counted || s.Accepted != a.Accepted || s.Pending != a.Pending || s.CarriedOpen != a.CarriedOpen || s.WrittenOff != a.WrittenOff || s.Credited != a.Credited {
 			findings = append(findings, audit.Finding{SubscriptionID: a.SubscriptionID, Problem: fmt.Sprintf("the read model shows %+v, the log holds %+v", s, a)})
 		}
 	}
@@ -194,22 +194,28 @@ func billedUsage(records []awssim.Record) []audit.Billed {
 
 func (r reconciliation) print(app *App) error {
 	table := tabwriter.NewWriter(app.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "SUBSCRIPTION\tLICENCE\tCOUNTED\tACCEPTED\tPENDING\tCARRIED OPEN\tWRITTEN OFF\tDIFFERENCE")
+	fmt.Fprintln(table, "SUBSCRIPTION\tLICENCE\tCOUNTED\tACCEPTED\tPENDING\tCARRIED OPEN\tWRITTEN OFF\tCREDITED\tDIFFERENCE")
 	var total audit.Account
 	for _, a := range r.Accounts {
 		if a.Counted == 0 && a.Accepted == 0 && a.Pending == 0 && a.WrittenOff == 0 {
 			continue
 		}
-		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\n", a.SubscriptionID, a.Licence, a.Counted, a.Accepted, a.Pending, a.CarriedOpen, a.WrittenOff, a.Difference())
+		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\n", a.SubscriptionID, a.Licence, a.Counted, a.Accepted, a.Pending, a.CarriedOpen, a.WrittenOff,
+			a.Credited, a.Difference())
 		total.Counted, total.Accepted, total.Pending = total.Counted+a.Counted, total.Accepted+a.Accepted, total.Pending+a.Pending
 		total.CarriedOpen, total.WrittenOff = total.CarriedOpen+a.CarriedOpen, total.WrittenOff+a.WrittenOff
+		total.Credited, total.Refund = total.Credited+a.Credited, total.Refund+a.Refund
 	}
-	fmt.Fprintf(table, "all %d\t\t%d\t%d\t%d\t%d\t%d\t%d\n", len(r.Accounts), total.Counted, total.Accepted, total.Pending, total.CarriedOpen, total.WrittenOff, total.Difference())
+	fmt.Fprintf(table, "all %d\t\t%d\t%d\t%d\t%d\t%d\t%d\t%d\n", len(r.Accounts), total.Counted, total.Accepted, total.Pending, total.CarriedOpen, total.WrittenOff,
+		total.Credited, total.Difference())
 	if err := table.Flush(); err != nil {
 		return err
 	}
 	fmt.Fprintf(app.Out, "\n%d records: %d sent, %d repetitions, %d accepted, %d carried, %d rejected, %d quarantined, %d open (%d of them held by AWS already)\n",
 		r.Records, r.Sent, r.Repeated, r.Accepted, r.Carried, r.Rejected, r.Quarantined, r.Open, r.InFlight)
+	if total.Refund > 0 {
+		fmt.Fprintf(app.Out, "%d calls were credited that AWS had been told of: `liveness usage credits` names what to refund there\n", total.Refund)
+	}
 	for _, f := range r.Findings {
 		fmt.Fprintf(app.Out, "DIFFERENCE  %s\n", f)
 	}

@@ -100,7 +100,7 @@ func newMeteringMetrics(model *projections.Metering, log *slog.Logger) *metering
 		late:        describe("late_calls", "Calls counted after the usage of an ended subscription was sealed, written off. Alert when it grows."),
 		counted:     describe("counted_calls", "Calls beyond the plans, by the log."),
 		accepted:    describe("accepted_calls", "Calls beyond the plans that AWS bills."),
-		difference:  describe("difference_calls", "Counted calls that are neither accepted, pending, carried nor written off. Alert at anything but 0."),
+		difference:  describe("difference_calls", "Counted calls that are neither accepted, pending, carried, written off nor credited. Alert at anything but 0."),
 	}
 }
 

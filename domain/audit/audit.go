@@ -22,7 +22,8 @@ type Audit struct {
 	months        map[monthKey]*Month
 	windows       map[windowKey]*window
 	notices       map[string]domain.UsageNotices // by stream
-	sealed        time.Time                      // the newest sealed hour
+	credits       map[monthKey]*credit
+	sealed        time.Time // the newest sealed hour
 	changes       []Change
 	skips         []Skip
 	findings      []Finding
@@ -43,6 +44,8 @@ type subscription struct {
 	ended  bool      // its usage is sealed: none is taken any more
 	closed time.Time // the newest hour that the seal of its usage has closed
 	late   int64     // calls beyond the plan that came behind the seal: written off
+
+	windows []windowKey // its hours with usage beyond the plan
 }
 
 // newest returns the state as of now.
@@ -77,7 +80,7 @@ func (f Finding) String() string {
 func New() *Audit {
 	return &Audit{
 		streams: map[string]uint64{}, subscriptions: map[uuid.UUID]*subscription{}, records: map[uuid.UUID]*record{},
-		months: map[monthKey]*Month{}, windows: map[windowKey]*window{},
+		months: map[monthKey]*Month{}, windows: map[windowKey]*window{}, credits: map[monthKey]*credit{},
 		notices: map[string]domain.UsageNotices{},
 	}
 }
@@ -108,6 +111,8 @@ func (a *Audit) Observe(r domain.Recorded) {
 		a.meterCall(r, e)
 	case domain.UsageThresholdReached:
 		a.checkNotice(r, e)
+	case domain.UsageCredited:
+		a.credit(r, e)
 	case domain.ProjectionSkipped:
 		a.skips = append(a.skips, Skip{Actor: r.Meta.Actor, ProjectionSkipped: e})
 	default:

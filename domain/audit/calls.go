@@ -34,6 +34,9 @@ type Month struct {
 	Pending    int64 `json:"pending"`
 	WrittenOff int64 `json:"writtenOff"`
 	Carried    int64 `json:"carried"` // moved to a later hour, where it is reported again
+
+	Credited int64 `json:"credited"` // by an operator
+	Refund   int64 `json:"refund"`   // of these, what AWS had accepted before, as things stand: to be refunded there
 }
 
 // Change is something that decided how calls are treated or who may call.
@@ -112,6 +115,12 @@ func (a *Audit) Months() []Month {
 		default:
 			month.Pending += record.Quantity
 		}
+		months[key] = month
+	}
+	for key, c := range a.credits {
+		month := months[key]
+		month.SubscriptionID, month.Month = key.subscription, key.month
+		month.Credited, month.Refund = c.given, a.refund(key, c)
 		months[key] = month
 	}
 	return slices.SortedFunc(maps.Values(months), func(x, y Month) int {

@@ -23,7 +23,17 @@ type windowKey struct {
 type window struct {
 	counted  int64
 	carried  []domain.CarriedUsage
+	credited int64 // of both, what credits take off what it reports
 	prepared bool
+	rejected bool
+}
+
+// carriedIn returns what earlier hours could not report.
+func (w *window) carriedIn() (quantity int64) {
+	for _, carried := range w.carried {
+		quantity += carried.Quantity
+	}
+	return quantity
 }
 
 type record struct {
@@ -38,10 +48,13 @@ func (a *Audit) followMetering(r domain.Recorded) {
 		if !e.Hour.After(a.sealed) {
 			a.find(r, uuid.Nil, "hour %s is sealed behind hour %s", domain.UsageHourKey(e.Hour), domain.UsageHourKey(a.sealed))
 		}
+		a.lowerAll(e.Hour)
 		a.sealed = e.Hour
 	case domain.SubscriptionUsageSealed:
 		if s := a.subscription(e.SubscriptionID); !s.newest().Reinstated() {
-			s.ended, s.closed = true, e.ClosedBy(r.RecordedAt, a.closed(e.SubscriptionID))
+			closed := e.ClosedBy(r.RecordedAt, a.closed(e.SubscriptionID))
+			a.lowerEnded(e.SubscriptionID, closed)
+			s.ended, s.closed = true, closed
 		}
 	case domain.UsageRecordPrepared:
 		a.prepare(r, e)
@@ -54,7 +67,9 @@ func (a *Audit) followMetering(r domain.Recorded) {
 			record.billedID = e.MeteringRecordID
 		}
 	case domain.UsageRecordRejected:
-		a.followRecord(r, e.UsageRecordKey, &e.Quantity, domain.RecordOpen, domain.RecordQuarantined)
+		if a.followRecord(r, e.UsageRecordKey, &e.Quantity, domain.RecordOpen, domain.RecordQuarantined) != nil {
+			a.windowOf(windowKey{e.SubscriptionID, e.Hour.UTC(), e.Plan}).rejected = true
+		}
 	case domain.UsageRecordQuarantined:
 		a.followRecord(r, e.UsageRecordKey, &e.Quantity, domain.RecordOpen)
 	case domain.UsageCarriedOver:
@@ -80,6 +95,8 @@ func (a *Audit) windowOf(key windowKey) *window {
 	if w == nil {
 		w = &window{}
 		a.windows[key] = w
+		s := a.subscription(key.subscription)
+		s.windows = append(s.windows, key)
 	}
 	return w
 }
@@ -111,13 +128,13 @@ func (a *Audit) prepare(r domain.Recorded, e domain.UsageRecordPrepared) {
 		a.find(r, e.SubscriptionID, "hour %s has two records", domain.UsageHourKey(e.Hour))
 	}
 	w.prepared = true
-	quantity := e.Counted
-	for _, carried := range e.Carried {
-		quantity += carried.Quantity
-	}
+	quantity := domain.SealedUsage{Counted: e.Counted, Carried: e.Carried, Credited: e.Credited}.Quantity()
 	if e.Counted != w.counted || !sameCarries(e.Carried, w.carried) || e.Quantity != quantity {
 		a.find(r, e.SubscriptionID, "record %s says %d counted and %d in all; the log holds %d counted and %d carries",
 			e.Stream(), e.Counted, e.Quantity, w.counted, len(w.carried))
+	}
+	if e.Credited != w.credited {
+		a.find(r, e.SubscriptionID, "record %s is lowered by %d; the log credits it with %d", e.Stream(), e.Credited, w.credited)
 	}
 }
 
@@ -177,11 +194,13 @@ type Account struct {
 	Pending        int64     `json:"pending"`
 	CarriedOpen    int64     `json:"carriedOpen"`
 	WrittenOff     int64     `json:"writtenOff"`
+	Credited       int64     `json:"credited"` // what records were lowered by
+	Refund         int64     `json:"refund"`   // credited besides that: accepted by AWS before, to be refunded there
 }
 
 // Difference returns what is neither reported nor accounted for; anything but 0 is a fault.
 func (a Account) Difference() int64 {
-	return a.Counted - a.Accepted - a.Pending - a.CarriedOpen - a.WrittenOff
+	return a.Counted - a.Accepted - a.Pending - a.CarriedOpen - a.WrittenOff - a.Credited
 }
 
 // Settlement is what metering's accounts come to.
@@ -212,13 +231,16 @@ func (a *Audit) Settle() Settlement {
 		accounts[id] = account
 	}
 	for key, w := range a.windows {
+		account := accounts[key.subscription]
+		account.Credited += w.credited
 		if w.prepared {
 			continue
 		}
-		accounts[key.subscription].Pending += w.counted
-		for _, carried := range w.carried {
-			accounts[key.subscription].CarriedOpen += carried.Quantity
-		}
+		account.Pending += max(w.counted-w.credited, 0)
+		account.CarriedOpen += w.carriedIn() - max(w.credited-w.counted, 0)
+	}
+	for key, c := range a.credits {
+		accounts[key.subscription].Refund += a.refund(key, c)
 	}
 	for _, record := range a.records {
 		settled.add(record.UsageRecord)

@@ -64,9 +64,15 @@ type preparedRecord struct {
 
 func (l *meteredLog) prepare(hour time.Time, counted int64, carried ...domain.CarriedUsage) *preparedRecord {
 	l.Helper()
+	return l.prepareOf(l.state.Plan, hour, counted, 0, carried...)
+}
+
+// prepareOf prepares the record of a plan, lowered by a credit.
+func (l *meteredLog) prepareOf(plan domain.PlanID, hour time.Time, counted, credited int64, carried ...domain.CarriedUsage) *preparedRecord {
+	l.Helper()
 	events, err := domain.UsageRecord{}.Prepare(l.state,
-		domain.SealedUsage{SubscriptionID: l.id, Hour: hour, Plan: l.state.Plan, Counted: counted, Carried: carried},
-		domain.MeteringTarget{Region: "us-east-1", Dimension: "starter_over"}, l.at)
+		domain.SealedUsage{SubscriptionID: l.id, Hour: hour, Plan: plan, Counted: counted, Carried: carried, Credited: credited},
+		domain.MeteringTarget{Region: "us-east-1", Dimension: string(plan) + "_over"}, l.at)
 	if err != nil {
 		l.Fatal(err)
 	}

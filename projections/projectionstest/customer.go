@@ -126,8 +126,8 @@ func Life(tb testing.TB) (*memorylog.Log, *Customer) {
 	return log, c
 }
 
-// metered lets everything happen to the customer's five calls beyond the plan that can happen to usage, and one more call
-// come after the end.
+// metered lets everything happen to the customer's five calls beyond the plan that can happen to usage: two are credited, three
+// carried, and one more call comes after the end.
 func (c *Customer) metered(log *memorylog.Log) {
 	const dimension = "starter_over"
 	hour := domain.UsageHour(memorylog.Epoch)
@@ -148,17 +148,23 @@ func (c *Customer) metered(log *memorylog.Log) {
 		return domain.UsageRecordAttempted{UsageRecordKey: k, Attempt: n, AttemptedAt: k.Hour, RetryAt: k.Hour.Add(time.Minute)}
 	}
 	first, second, third := record(0), record(1), record(2)
-	log.Append(domain.SealedHoursStream(domain.MonthOf(hour)), domain.HourSealed{Hour: hour, SealedAt: hour.Add(time.Hour)})
-	log.Append(first.Stream(), prepared(first, 5), attempt(first, 1),
+	month := domain.MonthOf(hour)
+	credited := prepared(first, 5)
+	credited.Credited, credited.Quantity = 2, 3
+	log.Append(domain.UsageCreditsStream(c.Subscription, month), domain.UsageCredited{
+		SubscriptionID: c.Subscription, CustomerID: c.ID, Month: month, Calls: 2, Total: 2, Why: "ticket 42", CreditedAt: hour.Add(50 * time.Minute),
+	})
+	log.Append(domain.SealedHoursStream(month), domain.HourSealed{Hour: hour, SealedAt: hour.Add(time.Hour)})
+	log.Append(first.Stream(), credited, attempt(first, 1),
 		domain.UsageRecordDeferred{UsageRecordKey: first, Outcome: domain.MeteringThrottled, DeferredAt: hour, RetryAt: hour.Add(time.Hour)},
-		attempt(first, 2), domain.UsageCarriedOver{UsageRecordKey: first, Quantity: 5, Reason: "late", CarriedAt: hour.Add(24 * time.Hour)})
-	log.Append(domain.SealedHoursStream(domain.MonthOf(hour)), domain.HourSealed{Hour: second.Hour, SealedAt: hour.Add(2 * time.Hour)})
-	log.Append(second.Stream(), prepared(second, 0, domain.CarriedUsage{Hour: hour, Quantity: 5}), attempt(second, 1),
-		domain.UsageRecordQuarantined{UsageRecordKey: second, Outcome: domain.MeteringLicenceRefused, Quantity: 5, Reason: "refused", QuarantinedAt: hour},
-		domain.UsageCarriedOver{UsageRecordKey: second, Quantity: 5, Reason: "an operator looked", CarriedAt: hour})
+		attempt(first, 2), domain.UsageCarriedOver{UsageRecordKey: first, Quantity: 3, Reason: "late", CarriedAt: hour.Add(24 * time.Hour)})
+	log.Append(domain.SealedHoursStream(month), domain.HourSealed{Hour: second.Hour, SealedAt: hour.Add(2 * time.Hour)})
+	log.Append(second.Stream(), prepared(second, 0, domain.CarriedUsage{Hour: hour, Quantity: 3}), attempt(second, 1),
+		domain.UsageRecordQuarantined{UsageRecordKey: second, Outcome: domain.MeteringLicenceRefused, Quantity: 3, Reason: "refused", QuarantinedAt: hour},
+		domain.UsageCarriedOver{UsageRecordKey: second, Quantity: 3, Reason: "an operator looked", CarriedAt: hour})
 	log.Append(domain.UsageEndStream(c.Subscription), domain.SubscriptionUsageSealed{SubscriptionID: c.Subscription, Hour: third.Hour, SealedAt: hour})
-	log.Append(third.Stream(), prepared(third, 0, domain.CarriedUsage{Hour: second.Hour, Quantity: 5}), attempt(third, 1),
-		domain.UsageCarriedOver{UsageRecordKey: third, Quantity: 5, Reason: "its end was not known", CarriedAt: hour})
+	log.Append(third.Stream(), prepared(third, 0, domain.CarriedUsage{Hour: second.Hour, Quantity: 3}), attempt(third, 1),
+		domain.UsageCarriedOver{UsageRecordKey: third, Quantity: 3, Reason: "its end was not known", CarriedAt: hour})
 	log.Append(c.UsageStream(memorylog.Epoch), c.Check(memorylog.Epoch))
 	fourth := record(3)
 	log.Append(fourth.Stream(), prepared(fourth, 0),

@@ -97,6 +97,7 @@ type monthAnswer struct {
 	OverLimit int64        `json:"overLimit"`
 	Plan      string       `json:"plan"`
 	Reported  int64        `json:"reported"` // of the overage, what AWS has accepted; only in lists of months
+	Credited  int64        `json:"credited"` // of the overage, what was credited; only in lists of months
 }
 
 func (c *console) monthOf(m projections.MonthlyUsage, limit int64, plan domain.PlanID) monthAnswer {

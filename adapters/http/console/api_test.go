@@ -12,7 +12,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
+	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/counting"
+	"github.com/pas-ta/liveness/commands/metering"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
 	"github.com/pas-ta/liveness/projections/engine"
@@ -30,6 +32,15 @@ func (w *world) subscription() uuid.UUID {
 	}
 	w.t.Fatal("nobody has subscribed")
 	return uuid.Nil
+}
+
+// credit credits calls of a month, as an operator does.
+func (w *world) credit(subscription uuid.UUID, month domain.Month, calls int64) {
+	w.t.Helper()
+	_, err := metering.CreditUsage(w.t.Context(), w.accounts.Executor, metering.Credit{
+		By: commands.NewOrigin(domain.ActorOperator), SubscriptionID: subscription, Month: month, Calls: calls, Why: "your test run, ticket 42",
+	})
+	must(w.t, err)
 }
 
 // settled waits until all read models show everything.
@@ -207,6 +218,7 @@ func TestUsage(t *testing.T) {
 	october := time.Date(2026, 10, 30, 9, 0, 0, 0, time.UTC)
 	w.count(subscription, october, 1003)
 	w.count(subscription, w.clock.Now().Add(-time.Hour), 60)
+	w.credit(subscription, domain.MonthOf(october), 2)
 	w.settled()
 
 	var overview struct {
@@ -221,12 +233,12 @@ func TestUsage(t *testing.T) {
 	}
 	var usage struct {
 		Months []struct {
-			Month                    string
-			Calls, Included, Overage int64
+			Month                              string
+			Calls, Included, Overage, Credited int64
 		}
 	}
 	b.read("usage", &usage)
-	if len(usage.Months) != 2 || usage.Months[1].Month != "2026-10" || usage.Months[1].Overage != 3 {
+	if len(usage.Months) != 2 || usage.Months[1].Month != "2026-10" || usage.Months[1].Overage != 3 || usage.Months[1].Credited != 2 || usage.Months[0].Credited != 0 {
 		t.Errorf("usage: %+v", usage)
 	}
 	seen, next := 0, ""
@@ -251,8 +263,16 @@ func TestUsage(t *testing.T) {
 	download := b.get("/console/api/usage.csv").is(200)
 	rows, err := csv.NewReader(strings.NewReader(download.body)).ReadAll()
 	must(t, err)
-	if diff := cmp.Diff([][]string{{"month", "plan", "limit", "calls", "included", "over_limit", "reported_to_aws"}, {"2026-11", "Starter", "1000", "60", "60", "0", "0"}, {"2026-10", "Starter", "1000", "1003", "1000", "3", "0"}}, rows); diff != "" {
+	if diff := cmp.Diff([][]string{{"month", "plan", "limit", "calls", "included", "over_limit", "reported_to_aws", "credited"},
+		{"2026-11", "Starter", "1000", "60", "60", "0", "0", "0"}, {"2026-10", "Starter", "1000", "1003", "1000", "3", "0", "2"}}, rows); diff != "" {
 		t.Errorf("CSV (-want +got):\n%s", diff)
+	}
+	var activity struct {
+		Entries []struct{ Summary, Actor string }
+	}
+	b.read("activity", &activity)
+	if e := activity.Entries[0]; e.Summary != "2 calls over the limit of 2026-10 credited: your test run, ticket 42" || e.Actor != domain.ActorOperator {
+		t.Errorf("the activity begins with %+v", e)
 	}
 	days, err := csv.NewReader(strings.NewReader(b.get("/console/api/usage/2026-10.csv").is(200).body)).ReadAll()
 	must(t, err)

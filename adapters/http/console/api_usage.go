@@ -34,6 +34,14 @@ func (c *console) months(r *http.Request, user visitor) ([]monthAnswer, error) {
 	if err != nil {
 		return nil, err
 	}
+	credits, err := c.Models.Metering.Credits(r.Context(), user.subscription)
+	if err != nil {
+		return nil, err
+	}
+	credited := map[domain.Month]int64{}
+	for _, credit := range credits {
+		credited[credit.Month] = credit.Calls
+	}
 	current := domain.MonthOf(c.Now())
 	answers := make([]monthAnswer, 0, len(used)+1)
 	if len(used) == 0 || used[0].Month != current {
@@ -49,7 +57,7 @@ func (c *console) months(r *http.Request, user visitor) ([]monthAnswer, error) {
 			if err != nil {
 				return nil, err
 			}
-			answer.Reported = reported.Accepted
+			answer.Reported, answer.Credited = reported.Accepted, credited[m.Month]
 		}
 		answers = append(answers, answer)
 	}
@@ -130,9 +138,9 @@ func (c *console) downloadMonths(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, err)
 		return
 	}
-	rows := [][]string{{"month", "plan", "limit", "calls", "included", "over_limit", "reported_to_aws"}}
+	rows := [][]string{{"month", "plan", "limit", "calls", "included", "over_limit", "reported_to_aws", "credited"}}
 	for _, m := range months {
-		rows = append(rows, []string{m.Month.String(), m.Plan, number(m.Limit), number(m.Calls), number(m.Included), number(m.Overage), number(m.Reported)})
+		rows = append(rows, []string{m.Month.String(), m.Plan, number(m.Limit), number(m.Calls), number(m.Included), number(m.Overage), number(m.Reported), number(m.Credited)})
 	}
 	c.writeCSV(w, r, "liveness-usage.csv", rows)
 }

@@ -50,6 +50,7 @@ type ActivityQueries interface {
 // MeteringQueries tell what became of the calls beyond the plan.
 type MeteringQueries interface {
 	Reported(ctx context.Context, subscription uuid.UUID, month domain.Month) (projections.ReportedOverage, error)
+	Credits(ctx context.Context, subscription uuid.UUID) ([]projections.MonthCredit, error)
 }
 
 func (m ReadModels) complete() bool {

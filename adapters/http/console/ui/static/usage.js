@@ -11,11 +11,11 @@ export function Usage() {
   return html`<${Heading} title="Usage"><p class="muted">Counted calls by month, in UTC. Only successful detections count.</p><//>
     <${Loaded} of=${usage} lines=${8}>${(data) => html`
       <${Card} title="Months" aside=${html`<a class="button button-small" href="/console/api/usage.csv" download><${Icon} name="download" />CSV<span class="visually-hidden"> of all months</span></a>`}>
-        <div class="table-scroll" tabindex="0" role="region" aria-label="Usage by month"><table class="table"><thead><tr><th scope="col">Month</th><th scope="col">Plan</th><th scope="col" class="end">Calls</th><th scope="col" class="end">Within the plan</th><th scope="col" class="end">Over the limit</th><th scope="col" class="end" title="Calls over the limit that AWS Marketplace has accepted for billing; an hour is reported after it has ended">Reported to AWS</th><th scope="col" class="end">Limit</th></tr></thead>
+        <div class="table-scroll" tabindex="0" role="region" aria-label="Usage by month"><table class="table"><thead><tr><th scope="col">Month</th><th scope="col">Plan</th><th scope="col" class="end">Calls</th><th scope="col" class="end">Within the plan</th><th scope="col" class="end">Over the limit</th><th scope="col" class="end" title="Calls over the limit that AWS Marketplace has accepted for billing; an hour is reported after it has ended">Reported to AWS</th><th scope="col" class="end" title="Calls over the limit that we credited; they are taken off what is reported, or refunded by AWS">Credited</th><th scope="col" class="end">Limit</th></tr></thead>
         <tbody>${data.months.map((m) => html`<tr key=${m.month} class=${m.month === (month ?? data.months[0].month) ? "is-chosen" : ""}>
           <th scope="row"><button class="link" aria-pressed=${String(m.month === (month ?? data.months[0].month))} onClick=${() => setMonth(m.month)}>${inMonth(m.month)}</button></th>
           <td>${m.plan}</td><td class="num end">${count(m.calls)}</td><td class="num end">${count(m.included)}</td>
-          <td class="num end">${m.overage ? html`<${Badge} kind="warn">${count(m.overage)}<//>` : "0"}</td><td class="num end">${count(m.reported)}</td><td class="num end">${count(m.limit)}</td></tr>`)}</tbody></table></div><//>
+          <td class="num end">${m.overage ? html`<${Badge} kind="warn">${count(m.overage)}<//>` : "0"}</td><td class="num end">${count(m.reported)}</td><td class="num end">${m.credited ? html`<${Badge} kind="good">${count(m.credited)}<//>` : "0"}</td><td class="num end">${count(m.limit)}</td></tr>`)}</tbody></table></div><//>
       <${Month} month=${month ?? data.months[0].month} />
       <${Checks} />`}<//>`;
 }

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pas-ta/liveness/adapters/awssim"
+)
+
+// TestCreditedCallsAreNotReported: an operator credits calls at the command line; the next records of the month report less by
+// them, none below 0, what AWS was told of before is named as a refund, and every account stays provable.
+func TestCreditedCallsAreNotReported(t *testing.T) {
+	t.Parallel()
+	w := newMeteredWorld(t, refusalsHour.Add(5*time.Minute), 10)
+	c := w.subscribe("starter")
+	worker := w.worker(0)
+	hour := func(n int, calls int) {
+		t.Helper()
+		w.clock.set(refusalsHour.Add(time.Duration(n)*time.Hour + 5*time.Minute))
+		w.check(c, calls)
+		w.settle()
+	}
+	report := func(n int) {
+		t.Helper()
+		w.clock.set(refusalsHour.Add(time.Duration(n+1)*time.Hour + time.Minute))
+		w.step(worker)
+	}
+	command := func(args ...string) (code int, out, errOut string) {
+		t.Helper()
+		var stdout, stderr bytes.Buffer
+		code = run(append(args, "--eventstore", w.address, "--postgres", w.pool.Config().ConnString()), &stdout, &stderr)
+		return code, stdout.String(), stderr.String()
+	}
+	credit := func(calls int, unreported, refund int64) {
+		t.Helper()
+		code, out, errOut := command("usage", "credit", c.subscription.ID.String(), strconv.Itoa(calls), "--month", "2026-11", "--why", "ticket 42", "--json")
+		var said creditReport
+		if code != 0 || json.Unmarshal([]byte(out), &said) != nil || said.Unreported == nil || *said.Unreported != unreported || *said.Refund != refund {
+			t.Fatalf("status %d, %s%s; want %d not reported and %d to be refunded", code, out, errOut, unreported, refund)
+		}
+	}
+	billed := func(want ...int64) {
+		t.Helper()
+		records, err := w.sim.Records(t.Context(), awssim.RecordFilter{LicenseARN: c.agreement.LicenseARN})
+		w.must(err)
+		byHour := map[int64]int64{}
+		for _, r := range records {
+			byHour[int64(r.Hour.Sub(refusalsHour)/time.Hour)] = r.Quantity
+		}
+		for n, quantity := range want {
+			if byHour[int64(n)] != quantity {
+				t.Errorf("AWS bills %d of hour %d, want %d", byHour[int64(n)], n, quantity)
+			}
+		}
+		if report := w.audit(); len(report.Findings) > 0 {
+			t.Errorf("differences: %+v", report.Findings)
+		}
+	}
+	hour(0, 13)
+	report(0)
+	billed(3)
+	hour(1, 5)
+	credit(2, 2, 0)
+	report(1)
+	billed(3, 3)
+	credit(5, 2, 5)
+	hour(2, 4)
+	report(2)
+	billed(3, 3, 0)
+	code, out, _ := command("usage", "credits")
+	if fields := strings.Fields(out); code != 0 || len(fields) < 5 || strings.Join(fields[len(fields)-3:], " ") != "7 6 1" {
+		t.Errorf("status %d:\n%s\nwant 7 credited, 6 not reported, 1 to be refunded", code, out)
+	}
+	code, out, _ = command("usage", "credit", c.subscription.ID.String(), "2", "--month", "2026-11", "--why", "ticket 43")
+	if code != 0 || !strings.Contains(out, "9 of that month in all") || !strings.Contains(out, "6 of them are taken off") || !strings.Contains(out, "3 are with AWS already") {
+		t.Errorf("status %d: %s", code, out)
+	}
+	if code, out, errOut := command("metering", "reconcile", "--simulator", "none"); code != 0 || !strings.Contains(out, "3 calls were credited that AWS had been told of") {
+		t.Errorf("status %d: %s%s", code, out, errOut)
+	}
+	for name, args := range map[string][]string{
+		"more than was counted": {c.subscription.ID.String(), "4", "--month", "2026-11"}, "none": {c.subscription.ID.String(), "0", "--month", "2026-11"},
+		"a month without calls": {c.subscription.ID.String(), "1", "--month", "2026-10"}, "no month": {c.subscription.ID.String(), "1", "--month", "11/2026"},
+		"nobody": {"95f7abad-42e1-5c0a-bfc7-9549dc46c693", "1", "--month", "2026-11"}, "no id": {"95f7", "1", "--month", "2026-11"},
+	} {
+		if code, out, errOut := command(append(append([]string{"usage", "credit"}, args...), "--why", "ticket 42")...); code != exitFailure || out != "" || errOut == "" {
+			t.Errorf("%s: status %d, %q, %q", name, code, out, errOut)
+		}
+	}
+	if code, _, errOut := command("usage", "credit", c.subscription.ID.String(), "1"); code != exitUsage || !strings.Contains(errOut, "--why") {
+		t.Errorf("without a reason: status %d, %s", code, errOut)
+	}
+	billed(3, 3, 0)
+}
