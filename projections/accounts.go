@@ -19,7 +19,7 @@ import (
 func AccountsProjection() engine.Projection {
 	return engine.Projection{
 		Name:    "accounts",
-		Version: 1,
+		Version: 2,
 		Tables: `
 			create table accounts (
 				customer_id             uuid primary key,
@@ -31,12 +31,15 @@ func AccountsProjection() engine.Projection {
 				activated_at            timestamptz,
 				password_set_at         timestamptz,
 				erased_at               timestamptz,
+				new_email               text,        -- sealed; null when no change is asked for
+				new_email_expires_at    timestamptz,
 				revision                bigint not null -- of the last event in the row
 			);
 			create index accounts_subscription on accounts (subscription_id);`,
 		Events: types(
 			domain.AccountRegistered{}, domain.RegistrationCorrected{}, domain.VerificationRequested{}, domain.EmailVerified{},
 			domain.PasswordSet{}, domain.AccountActivated{}, domain.PasswordResetRequested{}, domain.PersonalDataErased{},
+			domain.RegistrationAttached{}, domain.EmailChangeRequested{}, domain.EmailChanged{},
 		),
 		Apply: applyEach(changeAccount),
 	}
@@ -49,7 +52,8 @@ type AccountStatus string
 const (
 	AccountRegistered AccountStatus = "registered" // waits for the verification link to be used
 	AccountActive     AccountStatus = "active"
-	AccountErased     AccountStatus = "erased" // closed, personal data unreadable
+	AccountAttached   AccountStatus = "attached" // the registration of a customer that is another account's
+	AccountErased     AccountStatus = "erased"   // closed, personal data unreadable
 )
 
 func changeAccount(s *statements, r domain.Recorded) {
@@ -66,11 +70,17 @@ func changeAccount(s *statements, r domain.Recorded) {
 	case domain.VerificationRequested:
 		s.add(update+"verification_expires_at = $3"+newer, e.CustomerID, r.Revision, e.ExpiresAt)
 	case domain.PasswordSet:
-		s.add(update+"password_set_at = $3"+newer, e.CustomerID, r.Revision, e.SetAt)
+		s.add(update+"password_set_at = $3, new_email = null"+newer, e.CustomerID, r.Revision, e.SetAt)
 	case domain.AccountActivated:
 		s.add(update+"status = $3, activated_at = $4"+newer, e.CustomerID, r.Revision, AccountActive, e.ActivatedAt)
+	case domain.RegistrationAttached:
+		s.add(update+"status = $3"+newer, e.CustomerID, r.Revision, AccountAttached)
+	case domain.EmailChangeRequested:
+		s.add(update+"new_email = $3, new_email_expires_at = $4"+newer, e.CustomerID, r.Revision, e.Address, e.ExpiresAt)
+	case domain.EmailChanged:
+		s.add(update+"person = $3, new_email = null"+newer, e.CustomerID, r.Revision, e.Person)
 	case domain.PersonalDataErased:
-		s.add(update+"status = $3, person = '', erased_at = $4"+newer, e.CustomerID, r.Revision, AccountErased, e.ErasedAt)
+		s.add(update+"status = $3, person = '', new_email = null, erased_at = $4"+newer, e.CustomerID, r.Revision, AccountErased, e.ErasedAt)
 	}
 }
 
@@ -85,6 +95,8 @@ type AccountView struct {
 	ActivatedAt           time.Time
 	PasswordSetAt         time.Time
 	ErasedAt              time.Time
+	NewEmail              string    // that a link was mailed to and that is not the login name yet; empty when there is none
+	NewEmailExpiresAt     time.Time // of that link
 }
 
 // Accounts answers questions about accounts.
@@ -102,11 +114,14 @@ func NewAccounts(pool *pgxpool.Pool, vault accounts.Vault) *Accounts {
 func (a *Accounts) Account(ctx context.Context, customer uuid.UUID) (AccountView, bool, error) {
 	var v AccountView
 	var ciphertext domain.Ciphertext
-	var verification, activated, password, erased *time.Time
+	var newEmail *domain.Ciphertext
+	var verification, activated, password, erased, newEmailExpires *time.Time
 	err := a.pool.QueryRow(ctx, `
-		select customer_id, subscription_id, status, person, registered_at, verification_expires_at, activated_at, password_set_at, erased_at
+		select customer_id, subscription_id, status, person, registered_at, verification_expires_at, activated_at, password_set_at, erased_at,
+			new_email, new_email_expires_at
 		from accounts.accounts where customer_id = $1`, customer).
-		Scan(&v.CustomerID, &v.SubscriptionID, &v.Status, &ciphertext, &v.RegisteredAt, &verification, &activated, &password, &erased)
+		Scan(&v.CustomerID, &v.SubscriptionID, &v.Status, &ciphertext, &v.RegisteredAt, &verification, &activated, &password, &erased,
+			&newEmail, &newEmailExpires)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return AccountView{}, false, nil
 	}
@@ -119,6 +134,11 @@ func (a *Accounts) Account(ctx context.Context, customer uuid.UUID) (AccountView
 		return v, true, nil
 	}
 	v.Person, err = accounts.DecryptPerson(ctx, a.vault, customer, ciphertext)
+	if err == nil && newEmail != nil {
+		var address []byte
+		address, err = a.vault.Decrypt(ctx, customer, *newEmail)
+		v.NewEmail, v.NewEmailExpiresAt = string(address), orZero(newEmailExpires)
+	}
 	if errors.Is(err, accounts.ErrErased) { // the key is already destroyed, the event not yet here
 		v.Status = AccountErased
 		return v, true, nil

@@ -14,7 +14,7 @@ import (
 	"github.com/pas-ta/liveness/projections/engine"
 )
 
-// ActivityProjection keeps what happened on every account, without personal data.
+// ActivityProjection keeps what happened to every customer and every login, without personal data.
 func ActivityProjection() engine.Projection {
 	return engine.Projection{
 		Name:    "activity",
@@ -28,6 +28,8 @@ func ActivityProjection() engine.Projection {
 				actor       text not null,
 				at          timestamptz not null,
 				detail      jsonb not null,
+				account_id  uuid,                           -- of the user who did it, null when it is not known
+				personal    boolean not null default false, -- it happened to the login, whichever customer it acts for
 				primary key (customer_id, position)
 			);`,
 		Events: types(
@@ -36,6 +38,9 @@ func ActivityProjection() engine.Projection {
 			domain.AccountRegistered{}, domain.RegistrationCorrected{}, domain.VerificationRequested{}, domain.EmailVerified{},
 			domain.PasswordSet{}, domain.AccountActivated{}, domain.PasswordResetRequested{}, domain.PersonalDataErased{},
 			domain.KeyIssued{}, domain.KeyRegenerated{}, domain.LoginSucceeded{}, domain.LoginFailed{}, domain.UsageCredited{},
+			domain.RegistrationAttached{}, domain.EmailChangeRequested{}, domain.EmailChanged{},
+			domain.MemberInvited{}, domain.InvitationWithdrawn{}, domain.MemberJoined{}, domain.MemberRoleChanged{},
+			domain.OwnershipPassedOn{}, domain.MemberRemoved{}, domain.CustomerErased{},
 		),
 		Apply: applyEach(addActivity),
 	}
@@ -58,16 +63,25 @@ type ActivityDetail struct {
 	Cause     domain.PasswordCause `json:"cause,omitempty"`
 	Reason    string               `json:"reason,omitempty"`
 	Until     time.Time            `json:"until,omitzero"`
+	Role      domain.Role          `json:"role,omitempty"`
+	Person    uuid.UUID            `json:"person,omitzero"` // the account that it happened to
 }
 
 func addActivity(s *statements, r domain.Recorded) {
 	of := domain.CustomerIDForSubscription // most events of a subscription do not repeat whose it is
-	add := func(customer uuid.UUID, at time.Time, detail ActivityDetail) {
+	note := func(id uuid.UUID, at time.Time, detail ActivityDetail, personal bool) {
+		var account *uuid.UUID
+		if r.Meta.Account != uuid.Nil {
+			account = &r.Meta.Account
+		}
 		s.add(`
-			insert into activity (customer_id, position, event_id, kind, actor, at, detail) values ($1, $2, $3, $4, $5, $6, $7)
+			insert into activity (customer_id, position, event_id, kind, actor, at, detail, account_id, personal)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 			on conflict (customer_id, position) do nothing`,
-			customer, r.Position, r.ID, r.Event.EventType(), r.Meta.Actor, at, detail)
+			id, r.Position, r.ID, r.Event.EventType(), r.Meta.Actor, at, detail, account, personal)
 	}
+	add := func(customer uuid.UUID, at time.Time, detail ActivityDetail) { note(customer, at, detail, false) }
+	toLogin := func(account uuid.UUID, at time.Time, detail ActivityDetail) { note(account, at, detail, true) }
 	switch e := r.Event.(type) {
 	case domain.SubscriptionScheduled:
 		add(e.CustomerID, e.ScheduledAt, ActivityDetail{Until: e.StartsAt})
@@ -96,11 +110,31 @@ func addActivity(s *statements, r domain.Recorded) {
 	case domain.EmailVerified:
 		add(e.CustomerID, e.VerifiedAt, ActivityDetail{})
 	case domain.PasswordSet:
-		add(e.CustomerID, e.SetAt, ActivityDetail{Cause: e.Cause})
+		toLogin(e.CustomerID, e.SetAt, ActivityDetail{Cause: e.Cause})
 	case domain.AccountActivated:
 		add(e.CustomerID, e.ActivatedAt, ActivityDetail{})
+	case domain.EmailChangeRequested:
+		toLogin(e.CustomerID, e.RequestedAt, ActivityDetail{Until: e.ExpiresAt})
+	case domain.EmailChanged:
+		toLogin(e.CustomerID, e.ChangedAt, ActivityDetail{})
+	case domain.RegistrationAttached:
+		add(e.CustomerID, e.AttachedAt, ActivityDetail{Person: e.AccountID})
+	case domain.MemberInvited:
+		add(e.CustomerID, e.InvitedAt, ActivityDetail{Role: e.Role, Until: e.ExpiresAt})
+	case domain.InvitationWithdrawn:
+		add(e.CustomerID, e.WithdrawnAt, ActivityDetail{})
+	case domain.MemberJoined:
+		add(e.CustomerID, e.JoinedAt, ActivityDetail{Role: e.Role, Person: e.AccountID})
+	case domain.MemberRoleChanged:
+		add(e.CustomerID, e.ChangedAt, ActivityDetail{Role: e.To, Person: e.AccountID})
+	case domain.OwnershipPassedOn:
+		add(e.CustomerID, e.PassedOnAt, ActivityDetail{Person: e.To})
+	case domain.MemberRemoved:
+		add(e.CustomerID, e.RemovedAt, ActivityDetail{Person: e.AccountID})
+	case domain.CustomerErased:
+		add(e.CustomerID, e.ErasedAt, ActivityDetail{})
 	case domain.PasswordResetRequested:
-		add(e.CustomerID, e.RequestedAt, ActivityDetail{Until: e.ExpiresAt})
+		toLogin(e.CustomerID, e.RequestedAt, ActivityDetail{Until: e.ExpiresAt})
 	case domain.PersonalDataErased:
 		add(e.CustomerID, e.ErasedAt, ActivityDetail{})
 	case domain.KeyIssued:
@@ -110,9 +144,9 @@ func addActivity(s *statements, r domain.Recorded) {
 	case domain.UsageCredited:
 		add(e.CustomerID, e.CreditedAt, ActivityDetail{Calls: e.Calls, Month: e.Month.String(), Reason: e.Why})
 	case domain.LoginSucceeded:
-		add(e.CustomerID, e.At, ActivityDetail{})
+		toLogin(e.CustomerID, e.At, ActivityDetail{})
 	case domain.LoginFailed:
-		add(e.CustomerID, e.At, ActivityDetail{})
+		toLogin(e.CustomerID, e.At, ActivityDetail{})
 	}
 }
 
@@ -122,6 +156,7 @@ type ActivityEntry struct {
 	EventID  uuid.UUID
 	Kind     string // the event's type
 	Actor    string
+	Account  uuid.UUID // of the user who did it, Nil when it is not known
 	At       time.Time
 	Detail   ActivityDetail
 }
@@ -174,6 +209,26 @@ func (a ActivityEntry) Summary() string {
 		}[d.Cause]
 	case "AccountActivated":
 		return "Account activated."
+	case "RegistrationAttached":
+		return "Added to an existing login."
+	case "EmailChangeRequested":
+		return "Change of the work email requested."
+	case "EmailChanged":
+		return "Work email changed."
+	case "MemberInvited":
+		return fmt.Sprintf("A person was invited as %s.", d.Role)
+	case "InvitationWithdrawn":
+		return "An invitation was withdrawn."
+	case "MemberJoined":
+		return fmt.Sprintf("Joined as %s.", d.Role)
+	case "MemberRoleChanged":
+		return fmt.Sprintf("Role changed to %s.", d.Role)
+	case "OwnershipPassedOn":
+		return "The ownership was passed on; who passed it on is a reader now."
+	case "MemberRemoved":
+		return "Removed; may no longer act for this customer."
+	case "CustomerErased":
+		return "Customer erased at its request."
 	case "PasswordResetRequested":
 		return "Password reset mail requested."
 	case "PersonalDataErased":
@@ -200,21 +255,29 @@ type Activity struct {
 // NewActivity queries through pool.
 func NewActivity(pool *pgxpool.Pool) *Activity { return &Activity{pool: pool} }
 
-// List returns at most limit entries of a customer, newest first, from before a position on; 0 begins with the newest.
-func (a *Activity) List(ctx context.Context, customer uuid.UUID, before uint64, limit int) ([]ActivityEntry, error) {
+// List returns at most limit entries of a customer and of the login that looks at them, newest first, from before a position
+// on; 0 begins with the newest.
+func (a *Activity) List(ctx context.Context, customer, account uuid.UUID, before uint64, limit int) ([]ActivityEntry, error) {
 	const end = 1<<63 - 1
 	if before == 0 || before > end {
 		before = end
 	}
+	const newest = " and position < $3 order by position desc limit $4)"
 	rows, _ := a.pool.Query(ctx, `
-		select position, event_id, kind, actor, at, detail from activity.activity
-		where customer_id = $1 and position < $2
-		order by position desc limit $3`, customer, before, limit)
+		select position, event_id, kind, actor, account_id, at, detail from (
+			(select * from activity.activity where customer_id = $1 and not personal`+newest+`
+			union all
+			(select * from activity.activity where customer_id = $2 and personal`+newest+`
+		) as both_of_them order by position desc limit $4`, customer, account, before, limit)
 	entries, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (ActivityEntry, error) {
 		var e ActivityEntry
+		var by *uuid.UUID
 		var detail []byte
-		if err := row.Scan(&e.Position, &e.EventID, &e.Kind, &e.Actor, &e.At, &detail); err != nil {
+		if err := row.Scan(&e.Position, &e.EventID, &e.Kind, &e.Actor, &by, &e.At, &detail); err != nil {
 			return e, err
+		}
+		if by != nil {
+			e.Account = *by
 		}
 		return e, json.Unmarshal(detail, &e.Detail)
 	})

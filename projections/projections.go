@@ -14,7 +14,7 @@ import (
 
 // All lists the read models of the product.
 func All() []engine.Projection {
-	return []engine.Projection{APIKeysProjection(), UsageProjection(), SubscriptionsProjection(), AccountsProjection(), ActivityProjection(), MeteringProjection()}
+	return []engine.Projection{APIKeysProjection(), UsageProjection(), SubscriptionsProjection(), AccountsProjection(), ActivityProjection(), MembersProjection(), MeteringProjection()}
 }
 
 // types names the types of events.

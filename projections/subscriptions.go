@@ -140,7 +140,11 @@ func scanSubscription(row pgx.CollectableRow) (SubscriptionRow, error) {
 
 // Subscription returns one subscription; false when it is not known.
 func (s *Subscriptions) Subscription(ctx context.Context, id uuid.UUID) (SubscriptionRow, bool, error) {
-	rows, _ := s.pool.Query(ctx, selectSubscriptions+" where subscription_id = $1", id)
+	return s.one(ctx, "subscription_id = $1", id)
+}
+
+func (s *Subscriptions) one(ctx context.Context, where string, id uuid.UUID) (SubscriptionRow, bool, error) {
+	rows, _ := s.pool.Query(ctx, selectSubscriptions+" where "+where, id)
 	found, err := pgx.CollectExactlyOneRow(rows, scanSubscription)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return SubscriptionRow{}, false, nil
@@ -149,6 +153,11 @@ func (s *Subscriptions) Subscription(ctx context.Context, id uuid.UUID) (Subscri
 		return SubscriptionRow{}, false, fmt.Errorf("read subscription %s: %w", id, err)
 	}
 	return found, true, nil
+}
+
+// OfCustomer returns the subscription of a customer; false when it is not known.
+func (s *Subscriptions) OfCustomer(ctx context.Context, customer uuid.UUID) (SubscriptionRow, bool, error) {
+	return s.one(ctx, "customer_id = $1", customer)
 }
 
 // List returns subscriptions in the order they started, at most limit of them from behind one on; uuid.Nil begins at the start.

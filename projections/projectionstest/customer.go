@@ -117,7 +117,27 @@ func Life(tb testing.TB) (*memorylog.Log, *Customer) {
 		domain.SubscriptionRenewed{SubscriptionID: c.Subscription, ExpiresAt: at.AddDate(1, 0, 0), RenewedAt: at},
 		domain.SubscriptionEnded{SubscriptionID: c.Subscription, Reason: "test", EndedAt: at},
 	)
+	colleague := uuid.NewSHA1(c.ID, []byte("colleague"))
+	invitation := func(n int) domain.MemberInvited {
+		return domain.MemberInvited{
+			CustomerID: c.ID, InvitationID: uuid.NewSHA1(c.ID, fmt.Append(nil, n)), Role: domain.RoleReader, Address: "v1.sealed", MailHash: "hash",
+			ExpiresAt: at.AddDate(0, 0, 7), InvitedAt: at,
+		}
+	}
+	log.Append(domain.MembersStream(c.ID),
+		invitation(1), domain.InvitationWithdrawn{CustomerID: c.ID, InvitationID: invitation(1).InvitationID, WithdrawnAt: at}, invitation(2), invitation(3),
+		domain.MemberJoined{CustomerID: c.ID, AccountID: colleague, Role: domain.RoleReader, InvitationID: invitation(2).InvitationID, JoinedAt: at},
+		domain.OwnershipPassedOn{CustomerID: c.ID, From: c.ID, To: colleague, PassedOnAt: at},
+		domain.MemberRoleChanged{CustomerID: c.ID, AccountID: c.ID, From: domain.RoleReader, To: domain.RoleOwner, ChangedAt: at},
+		domain.MemberRemoved{CustomerID: c.ID, AccountID: colleague, RemovedAt: at},
+		domain.CustomerErased{CustomerID: c.ID, ErasedAt: at},
+	)
+	log.Append(domain.AccountStream(uuid.NewSHA1(c.ID, []byte("second"))),
+		domain.RegistrationAttached{CustomerID: uuid.NewSHA1(c.ID, []byte("second")), AccountID: c.ID, AttachedAt: at},
+	)
 	log.Append(domain.AccountStream(c.ID),
+		domain.EmailChangeRequested{CustomerID: c.ID, ChangeID: uuid.New(), Address: "v1.sealed", MailHash: "new", ExpiresAt: at, RequestedAt: at},
+		domain.EmailChanged{CustomerID: c.ID, Person: "v1.changed", Former: "v1.corrected", MailHash: "new", ChangedAt: at},
 		domain.PasswordResetRequested{CustomerID: c.ID, ResetID: uuid.New(), ExpiresAt: at.Add(time.Hour), RequestedAt: at},
 		domain.PasswordSet{CustomerID: c.ID, PasswordHash: "v1.secret", Cause: domain.PasswordReset, SetAt: at},
 		domain.PersonalDataErased{CustomerID: c.ID, ErasedAt: at},
