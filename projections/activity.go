@@ -157,6 +157,7 @@ type ActivityEntry struct {
 	Kind     string // the event's type
 	Actor    string
 	Account  uuid.UUID // of the user who did it, Nil when it is not known
+	Personal bool      // it happened to the login
 	At       time.Time
 	Detail   ActivityDetail
 }
@@ -264,7 +265,7 @@ func (a *Activity) List(ctx context.Context, customer, account uuid.UUID, before
 	}
 	const newest = " and position < $3 order by position desc limit $4)"
 	rows, _ := a.pool.Query(ctx, `
-		select position, event_id, kind, actor, account_id, at, detail from (
+		select position, event_id, kind, actor, account_id, personal, at, detail from (
 			(select * from activity.activity where customer_id = $1 and not personal`+newest+`
 			union all
 			(select * from activity.activity where customer_id = $2 and personal`+newest+`
@@ -273,7 +274,7 @@ func (a *Activity) List(ctx context.Context, customer, account uuid.UUID, before
 		var e ActivityEntry
 		var by *uuid.UUID
 		var detail []byte
-		if err := row.Scan(&e.Position, &e.EventID, &e.Kind, &e.Actor, &by, &e.At, &detail); err != nil {
+		if err := row.Scan(&e.Position, &e.EventID, &e.Kind, &e.Actor, &by, &e.Personal, &e.At, &detail); err != nil {
 			return e, err
 		}
 		if by != nil {

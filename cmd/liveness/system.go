@@ -188,7 +188,7 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 		Catalogue:     catalogue(),
 		Models: console.ReadModels{
 			Usage: usage, Keys: keys, Subscriptions: projections.NewSubscriptions(c.pool),
-			Accounts: projections.NewAccounts(c.pool, c.vault), Activity: projections.NewActivity(c.pool), Metering: projections.NewMetering(c.pool),
+			Accounts: projections.NewAccounts(c.pool, c.vault), Activity: projections.NewActivity(c.pool), Members: projections.NewMembers(c.pool, c.vault), Metering: projections.NewMetering(c.pool),
 		},
 		Sessions: pgxstore.NewWithCleanupInterval(c.pool, 10*time.Minute),
 		Attempts: console.NewPostgresAttempts(c.pool), Generations: console.NewPostgresSessionGenerations(c.pool),

@@ -93,7 +93,7 @@ func everyCommand(f *fixture) map[string]func(context.Context) error {
 			_, err := f.LogIn(ctx, accounts.LogIn{By: byUser(), Email: ada.Email, Password: goodPassword})
 			return err
 		},
-		"ConfirmLogin": func(ctx context.Context) error { return f.ConfirmLogin(ctx, accounts.LoggedIn{CustomerID: customer}) },
+		"ConfirmLogin": func(ctx context.Context) error { return f.ConfirmLogin(ctx, accounts.LoggedIn{AccountID: customer}) },
 		"ChangePassword": func(ctx context.Context) error {
 			return f.ChangePassword(ctx, accounts.ChangePassword{By: byUser(), CustomerID: customer, Current: goodPassword, New: "Difference-1822"})
 		},
@@ -282,7 +282,7 @@ func TestConfirmLogin(t *testing.T) {
 	f := newFixture(t)
 	f.activated()
 	user, err := f.LogIn(t.Context(), accounts.LogIn{By: byUser(), Email: ada.Email, Password: goodPassword})
-	if err != nil || user.CustomerID != f.bought.CustomerID || user.SubscriptionID != f.bought.ID {
+	if err != nil || user.AccountID != f.bought.CustomerID {
 		t.Fatalf("%+v, %v", user, err)
 	}
 	wantError(t, "at once", f.ConfirmLogin(t.Context(), user), nil)

@@ -24,9 +24,8 @@ type LogIn struct {
 
 // LoggedIn is who logged in.
 type LoggedIn struct {
-	CustomerID     uuid.UUID
-	SubscriptionID uuid.UUID
-	password       domain.Ciphertext // the hash that matched
+	AccountID uuid.UUID
+	password  domain.Ciphertext // the hash that matched
 }
 
 // LogIn runs the command. Whether the address is known can be told neither from the answer nor from the time it takes.
@@ -50,14 +49,14 @@ func (c *Commands) LogIn(ctx context.Context, cmd LogIn) (LoggedIn, error) {
 		return LoggedIn{}, ErrLoginFailed
 	}
 	c.recordLogin(ctx, cmd.By, account.CustomerID, domain.LoginSucceeded{CustomerID: account.CustomerID, At: c.Now().UTC()})
-	return LoggedIn{CustomerID: account.CustomerID, SubscriptionID: account.SubscriptionID, password: account.PasswordHash}, nil
+	return LoggedIn{AccountID: account.CustomerID, password: account.PasswordHash}, nil
 }
 
 // ConfirmLogin returns whether a login still stands: ErrLoginFailed when the password was replaced or the account closed
 // since. Asked after the session has its place in the order of things, it leaves no gap in which an old password begins a
 // session that closing all sessions misses.
 func (c *Commands) ConfirmLogin(ctx context.Context, user LoggedIn) error {
-	account, err := c.Account(ctx, user.CustomerID)
+	account, err := c.Account(ctx, user.AccountID)
 	if err != nil {
 		return err
 	}

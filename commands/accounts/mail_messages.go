@@ -112,7 +112,8 @@ func (m message) render(layout *template.Template, to Person, support string) (M
 }
 
 func (m message) text(firstName, support string) string {
-	blocks := append([]string{"Hello " + firstName + ","}, m.Paragraphs...)
+	greeting := strings.TrimSpace("Hello "+firstName) + "," // who is invited has not said their name yet
+	blocks := append([]string{greeting}, m.Paragraphs...)
 	blocks = append(blocks, m.Action+":\n"+m.Link)
 	blocks = append(blocks, m.Closing...)
 	if support != "" {

@@ -24,7 +24,9 @@ type Registration struct {
 	Position   uint64
 }
 
-// RegisterAccount runs the command. Until the account is active it may be repeated with corrected details.
+// RegisterAccount runs the command. Until the account is active it may be repeated with corrected details. It is the same for
+// every address, so nobody learns who has a login: the claim happens at activation, when the address is verified, and the
+// mail to one that has a login says to attach the registration to it.
 func (c *Commands) RegisterAccount(ctx context.Context, cmd RegisterAccount) (Registration, error) {
 	person := cmd.Person.Normalise()
 	if err := person.Validate(); err != nil {
@@ -39,9 +41,6 @@ func (c *Commands) RegisterAccount(ctx context.Context, cmd RegisterAccount) (Re
 	}
 	customer := subscription.CustomerID
 	hash := mailHash(c.secret, person.Email)
-	if err := c.refuseTakenMail(ctx, hash, customer); err != nil {
-		return Registration{}, err
-	}
 	ciphertext, err := c.encryptPerson(ctx, customer, person)
 	if err != nil {
 		return Registration{}, err
@@ -57,14 +56,4 @@ func (c *Commands) RegisterAccount(ctx context.Context, cmd RegisterAccount) (Re
 		return Registration{}, err
 	}
 	return Registration{CustomerID: customer, ExpiresAt: done.State.VerificationExpires, Position: done.Position}, nil
-}
-
-// refuseTakenMail tells early that an address belongs to another account. The claim itself happens at activation, when
-// the address is verified; else anybody could block addresses of others.
-func (c *Commands) refuseTakenMail(ctx context.Context, hash string, customer uuid.UUID) error {
-	holder, err := c.holderOf(ctx, hash)
-	if err == nil && holder.Active && holder.CustomerID != customer {
-		err = domain.ErrMailAddressTaken
-	}
-	return err
 }

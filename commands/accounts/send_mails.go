@@ -20,6 +20,8 @@ const (
 	LoginPath         = "/console/login"
 	ForgotPath        = "/console/password/forgot"
 	PlanPath          = "/console/plan"
+	InvitationPath    = "/console/invitation"
+	EmailChangePath   = "/console/email/confirm"
 )
 
 // noticeValidity is how long after the fact a notice is worth sending. It keeps a subscription that starts at the
@@ -68,6 +70,8 @@ func NoticeEvents() []string {
 	return []string{
 		domain.PlanChanged{}.EventType(), domain.UnsubscribeRequested{}.EventType(), domain.SubscriptionEnded{}.EventType(),
 		domain.OverageSwitched{}.EventType(), domain.UsageThresholdReached{}.EventType(),
+		domain.MemberInvited{}.EventType(), domain.MemberRoleChanged{}.EventType(), domain.OwnershipPassedOn{}.EventType(),
+		domain.MemberRemoved{}.EventType(), domain.EmailChangeRequested{}.EventType(), domain.EmailChanged{}.EventType(),
 	}
 }
 
@@ -76,6 +80,9 @@ func (m *Mails) HandleRecorded(ctx context.Context, recorded domain.Recorded) er
 	customer, audience := addressedTo(recorded.Event)
 	if audience == nobody {
 		return nil
+	}
+	if audience == anAddress {
+		return m.mailAddress(ctx, recorded, customer)
 	}
 	recipients := []uuid.UUID{customer}
 	if audience == theOwners {
@@ -108,6 +115,7 @@ const (
 	nobody     audience = iota
 	oneAccount          // the login that it happened to
 	theOwners           // everybody who answers for the customer
+	anAddress           // one that is no login, or is not yet, or not any more
 )
 
 // addressedTo returns whose mail an event could call for.
@@ -136,6 +144,18 @@ func addressedTo(event domain.Event) (uuid.UUID, audience) {
 		return domain.CustomerIDForSubscription(e.SubscriptionID), theOwners
 	case domain.UsageThresholdReached:
 		return e.CustomerID, theOwners
+	case domain.OwnershipPassedOn:
+		return e.To, oneAccount
+	case domain.MemberRoleChanged:
+		return e.AccountID, oneAccount
+	case domain.MemberRemoved:
+		return e.AccountID, oneAccount
+	case domain.MemberInvited:
+		return e.CustomerID, anAddress
+	case domain.EmailChangeRequested:
+		return e.CustomerID, anAddress
+	case domain.EmailChanged:
+		return e.CustomerID, anAddress
 	}
 	return uuid.Nil, nobody
 }
@@ -150,6 +170,15 @@ func (m *Mails) mail(ctx context.Context, recorded domain.Recorded, customer, ac
 	if !due {
 		return m.expired(ctx, recorded.ID)
 	}
+	if _, ok := recorded.Event.(domain.VerificationRequested); ok {
+		holder, err := m.commands.holderOf(ctx, addressee.MailHash)
+		if err != nil {
+			return fmt.Errorf("look for a login for a mail: %w", err)
+		}
+		if holder.Active && holder.CustomerID != account {
+			message = attachMessage(message.Link, addressee.VerificationExpires)
+		}
+	}
 	person, err := DecryptPerson(ctx, m.commands.vault, account, addressee.Person)
 	if errors.Is(err, ErrErased) {
 		return m.expired(ctx, recorded.ID)
@@ -157,7 +186,12 @@ func (m *Mails) mail(ctx context.Context, recorded domain.Recorded, customer, ac
 	if err != nil {
 		return fmt.Errorf("decrypt the addressee of a mail: %w", err)
 	}
-	mail, err := message.render(m.layout, person, m.support)
+	return m.send(ctx, recorded, message, customer, account, person)
+}
+
+// send hands a mail to a person over. It is the same mail whenever the event is delivered again.
+func (m *Mails) send(ctx context.Context, recorded domain.Recorded, message message, customer, account uuid.UUID, to Person) error {
+	mail, err := message.render(m.layout, to, m.support)
 	if err != nil {
 		return err
 	}
@@ -194,7 +228,16 @@ func (m *Mails) decide(account domain.Account, recorded domain.Recorded, now tim
 		token := m.commands.LinkToken(LinkPasswordReset, Link{CustomerID: e.CustomerID, RequestID: e.ResetID})
 		return resetMessage(m.link(PasswordResetPath, token), e.ExpiresAt), account.CheckReset(e.ResetID, now) == nil
 	case domain.AccountActivated:
+		if account.SubscriptionID == uuid.Nil { // of somebody who was invited
+			return loginActiveMessage(m.link(LoginPath, "")), recent
+		}
 		return activatedMessage(m.link(LoginPath, "")), recent
+	case domain.OwnershipPassedOn:
+		return roleChangedMessage(m.link(LoginPath, ""), domain.RoleOwner), recent
+	case domain.MemberRoleChanged:
+		return roleChangedMessage(m.link(LoginPath, ""), e.To), recent
+	case domain.MemberRemoved:
+		return removedMessage(m.link(LoginPath, "")), recent
 	case domain.PasswordSet:
 		return passwordChangedMessage(m.link(ForgotPath, ""), e.SetAt), recent
 	case domain.KeyRegenerated:

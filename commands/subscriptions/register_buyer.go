@@ -66,7 +66,7 @@ func (r *Registration) RegisterBuyer(ctx context.Context, cmd RegisterBuyer) (Bu
 	}
 	return Buyer{
 		CustomerID: started.State.CustomerID, Subscription: started.State,
-		Registered: account.Registered(), Active: account.Active || account.Erased, Position: started.Position,
+		Registered: account.Registered(), Active: account.Settled(), Position: started.Position,
 	}, nil
 }
 

@@ -3,6 +3,7 @@ package console
 import (
 	"errors"
 	"net/http"
+	"net/url"
 
 	"github.com/google/uuid"
 
@@ -28,6 +29,10 @@ func (c *console) showActivation(w http.ResponseWriter, r *http.Request) {
 		c.refuseLink(w, r, link.Link, token, err)
 		return
 	}
+	if link.AccountID != uuid.Nil {
+		c.showAttach(w, r, token, link)
+		return
+	}
 	c.render(w, r, http.StatusOK, "activate", c.activationPage(r, token))
 }
 
@@ -40,8 +45,10 @@ type shownKey struct {
 
 // shownKeys is the page that shows the first keys.
 type shownKeys struct {
-	Keys    []shownKey
-	BaseURL string
+	Heading  string
+	Keys     []shownKey
+	BaseURL  string
+	LoggedIn bool // the console is the next page, and no login before it
 }
 
 func (c *console) activate(w http.ResponseWriter, r *http.Request) {
@@ -61,13 +68,21 @@ func (c *console) activate(w http.ResponseWriter, r *http.Request) {
 	case p.Field == "password" || p.Status >= http.StatusInternalServerError:
 		c.refuse(w, r, "activate", c.activationPage(r, token), err)
 		return
+	case errors.Is(err, domain.ErrMailAddressTaken): // since the page was shown: it now asks for the password of that login
+		http.Redirect(w, r, accounts.ActivationPath+"?"+url.Values{"token": {token}}.Encode(), http.StatusSeeOther)
+		return
 	default:
 		link, _ := c.Accounts.CheckVerificationLink(r.Context(), token)
 		c.refuseLink(w, r, link.Link, token, err)
 		return
 	}
 	c.sessions.Remove(r.Context(), sessionOnboarding)
-	shown := shownKeys{BaseURL: c.PublicURL.String()}
+	c.showKeys(w, r, done, "Your account is active", false)
+}
+
+// showKeys shows the first keys, this one time.
+func (c *console) showKeys(w http.ResponseWriter, r *http.Request, done accounts.Activation, heading string, loggedIn bool) {
+	shown := shownKeys{Heading: heading, LoggedIn: loggedIn, BaseURL: c.PublicURL.String()}
 	for _, key := range done.Keys {
 		shown.Keys = append(shown.Keys, shownKey{Slot: string(key.Slot), Label: slotLabel(key.Slot), Key: key.Reveal()})
 	}

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/gorilla/mux"
 
 	"github.com/pas-ta/liveness/domain"
@@ -20,17 +21,28 @@ const apiPath = "/console/api/"
 // maxCatchUp bounds how long a screen waits for its read model to show what a command before it has done.
 const maxCatchUp = 3 * time.Second
 
-// apiHandler answers a logged-in user's request with something to be written as JSON.
+// apiHandler answers a logged-in user's request on one of their customers with something to be written as JSON.
 type apiHandler func(r *http.Request, user visitor) (any, error)
+
+// loginHandler answers a request that is about the user's own login, whichever customers it may act for.
+type loginHandler func(r *http.Request, account uuid.UUID) (any, error)
 
 func (c *console) routeAPI(s *mux.Router) {
 	api := func(method, path string, handle apiHandler, readModels ...string) {
-		s.HandleFunc(apiPath+path, c.api(handle, readModels)).Methods(readable(method)...)
+		s.HandleFunc(apiPath+path, c.answer(func(w http.ResponseWriter, r *http.Request) (any, error) {
+			return c.forCustomer(w, r, handle, readModels)
+		})).Methods(readable(method)...)
 	}
-	const subscriptions, accounts, activity, usage = "subscriptions", "accounts", "activity", "usage"
+	login := func(method, path string, handle loginHandler, readModels ...string) {
+		s.HandleFunc(apiPath+path, c.answer(func(w http.ResponseWriter, r *http.Request) (any, error) {
+			return c.forLogin(w, r, handle, readModels)
+		})).Methods(readable(method)...)
+	}
+	const subscriptions, accounts, activity, usage, members = "subscriptions", "accounts", "activity", "usage", "members"
 	keys := projections.APIKeysProjection().Name
 
-	api(http.MethodGet, "session", c.readSession, accounts, subscriptions)
+	login(http.MethodGet, "session", c.readSession, accounts, subscriptions, members)
+	login(http.MethodPost, "customer", c.chooseCustomer)
 	api(http.MethodGet, "overview", c.readOverview, usage, subscriptions)
 	api(http.MethodGet, "keys", c.readKeys, keys)
 	api(http.MethodPost, "keys/{slot}/regenerate", c.regenerateKey)
@@ -39,32 +51,55 @@ func (c *console) routeAPI(s *mux.Router) {
 	api(http.MethodGet, "checks", c.readChecks, usage)
 	api(http.MethodGet, "plan", c.readPlan, subscriptions, usage)
 	api(http.MethodPost, "plan/overage", c.switchOverage)
-	api(http.MethodGet, "activity", c.readActivity, activity)
-	api(http.MethodGet, "account", c.readAccount, accounts, subscriptions)
-	api(http.MethodPost, "account/password", c.changePassword)
-	api(http.MethodPost, "account/sign-out-others", c.signOutOthers)
+	api(http.MethodGet, "activity", c.readActivity, activity, accounts)
+	api(http.MethodGet, "people", c.readPeople, accounts)
+	api(http.MethodPost, "people/invite", c.inviteMember)
+	api(http.MethodPost, "people/{account}/role", c.changeMemberRole)
+	api(http.MethodPost, "people/{account}/pass-on", c.passOwnershipOn)
+	api(http.MethodPost, "people/{account}/remove", c.removeMember)
+	api(http.MethodPost, "invitations/{invitation}/withdraw", c.withdrawInvitation)
+	login(http.MethodGet, "account", c.readAccount, accounts)
+	login(http.MethodPost, "account/password", c.changePassword)
+	login(http.MethodPost, "account/email", c.requestEmailChange)
+	login(http.MethodPost, "account/sign-out-others", c.signOutOthers)
 	s.HandleFunc(apiPath+"usage.csv", c.downloadMonths).Methods(http.MethodGet, http.MethodHead)
 	s.HandleFunc(apiPath+"usage/{month:[0-9]{4}-[0-9]{2}}.csv", c.downloadMonth).Methods(http.MethodGet, http.MethodHead)
 	s.HandleFunc(apiPath+"login", c.logInAgain).Methods(http.MethodPost)
 }
 
-// api lets only logged-in users through, waits for what they have just done to be visible, and writes the answer.
-func (c *console) api(handle apiHandler, readModels []string) http.HandlerFunc {
+// answer writes what a handler returns.
+func (c *console) answer(handle func(w http.ResponseWriter, r *http.Request) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		user, err := c.visitor(r)
-		if err == nil {
-			err = c.catchUp(w, r, readModels)
-		}
-		var body any
-		if err == nil {
-			body, err = handle(r, user)
-		}
+		body, err := handle(w, r)
 		if err != nil {
 			c.fail(w, r, err)
 			return
 		}
 		writeJSON(w, http.StatusOK, body)
 	}
+}
+
+// forLogin lets only logged-in users through and waits for what they have just done to be visible.
+func (c *console) forLogin(w http.ResponseWriter, r *http.Request, handle loginHandler, readModels []string) (any, error) {
+	account, err := c.login(r)
+	if err == nil {
+		err = c.catchUp(w, r, readModels)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return handle(r, account)
+}
+
+// forCustomer also asks whether the user may act for the customer; who was just made a member must not be refused.
+func (c *console) forCustomer(w http.ResponseWriter, r *http.Request, handle apiHandler, readModels []string) (any, error) {
+	return c.forLogin(w, r, func(r *http.Request, account uuid.UUID) (any, error) {
+		user, err := c.visitorOf(r, account)
+		if err != nil {
+			return nil, err
+		}
+		return handle(r, user)
+	}, append([]string{projections.MembersProjection().Name}, readModels...))
 }
 
 // behindHeader tells the screen that a read model does not show the command before it yet; the screen asks again.

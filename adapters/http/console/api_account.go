@@ -1,13 +1,16 @@
 package console
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
@@ -25,6 +28,9 @@ type entryAnswer struct {
 	ID      uuid.UUID `json:"id"`
 	Kind    string    `json:"kind"`
 	Actor   string    `json:"actor"`
+	By      string    `json:"by"`     // the name of the user who did it; empty when it was not one, or is not known
+	You     bool      `json:"you"`    // it was who asks
+	Person  string    `json:"person"` // the name of the person that it happened to; empty when it happened to nobody
 	At      time.Time `json:"at"`
 	Summary string    `json:"summary"`
 }
@@ -37,13 +43,28 @@ func (c *console) readActivity(r *http.Request, user visitor) (any, error) {
 			return nil, domain.Invalid("before", "before is the next of the page before.")
 		}
 	}
-	entries, err := c.Models.Activity.List(r.Context(), user.customer, before, activityPage)
+	entries, err := c.Models.Activity.List(r.Context(), user.customer, user.account, before, activityPage)
 	if err != nil {
 		return nil, err
 	}
+	names := c.namesOf(r)
 	answer := activityAnswer{Entries: make([]entryAnswer, 0, len(entries))}
 	for _, e := range entries {
-		answer.Entries = append(answer.Entries, entryAnswer{e.EventID, e.Kind, e.Actor, e.At, e.Summary()})
+		entry := entryAnswer{ID: e.EventID, Kind: e.Kind, Actor: e.Actor, At: e.At, Summary: e.Summary()}
+		if e.Actor == domain.ActorUser && e.Account == uuid.Nil { // from before users were named: there was one
+			e.Account = user.customer
+			if e.Personal {
+				e.Account = user.account
+			}
+		}
+		entry.You = e.Account == user.account
+		if entry.By, err = names(e.Account); err == nil {
+			entry.Person, err = names(e.Detail.Person)
+		}
+		if err != nil {
+			return nil, err
+		}
+		answer.Entries = append(answer.Entries, entry)
 	}
 	if len(entries) == activityPage {
 		answer.Next = strconv.FormatUint(entries[len(entries)-1].Position, 10)
@@ -51,39 +72,81 @@ func (c *console) readActivity(r *http.Request, user visitor) (any, error) {
 	return answer, nil
 }
 
-type accountAnswer struct {
-	FirstName     string     `json:"firstName"`
-	LastName      string     `json:"lastName"`
-	Email         string     `json:"email"`
-	Company       string     `json:"company"`
-	Website       string     `json:"website"`
-	CustomerID    uuid.UUID  `json:"customerId"`
-	ActivatedAt   *time.Time `json:"activatedAt"`
-	PasswordSetAt *time.Time `json:"passwordSetAt"`
-	Plan          planAnswer `json:"plan"`
+// namesOf returns what names the person of an account, looking each up once; empty of nobody.
+func (c *console) namesOf(r *http.Request) func(account uuid.UUID) (string, error) {
+	known := map[uuid.UUID]string{uuid.Nil: ""}
+	return func(account uuid.UUID) (string, error) {
+		if name, looked := known[account]; looked {
+			return name, nil
+		}
+		login, _, err := c.Models.Accounts.Account(r.Context(), account)
+		known[account] = nameOf(login.Person)
+		return known[account], err
+	}
 }
 
-func (c *console) readAccount(r *http.Request, user visitor) (any, error) {
-	account, known, err := c.Models.Accounts.Account(r.Context(), user.customer)
+// nameOf returns a person's name, or what an erased one is called.
+func nameOf(p accounts.Person) string {
+	if name := strings.TrimSpace(p.FirstName + " " + p.LastName); name != "" {
+		return name
+	}
+	return "A former colleague"
+}
+
+type accountAnswer struct {
+	FirstName     string      `json:"firstName"`
+	LastName      string      `json:"lastName"`
+	Email         string      `json:"email"`
+	NewEmail      string      `json:"newEmail"` // that we have mailed a link to; empty when there is none
+	ActivatedAt   *time.Time  `json:"activatedAt"`
+	PasswordSetAt *time.Time  `json:"passwordSetAt"`
+	Company       string      `json:"company"`
+	Website       string      `json:"website"`
+	CustomerID    *uuid.UUID  `json:"customerId"` // null of a login without any customer, as what is below
+	Role          domain.Role `json:"role"`
+	Plan          *planAnswer `json:"plan"`
+}
+
+// readAccount tells who the user is, and who the customer is that they look at.
+func (c *console) readAccount(r *http.Request, account uuid.UUID) (any, error) {
+	login, known, err := c.Models.Accounts.Account(r.Context(), account)
 	if err == nil && !known {
 		err = domain.ErrUnavailable.Saying("Your new account is not shown here yet. It will be in a few seconds.")
+	}
+	if err != nil {
+		return nil, err
+	}
+	p := login.Person
+	answer := accountAnswer{
+		FirstName: p.FirstName, LastName: p.LastName, Email: p.Email,
+		ActivatedAt: unlessZero(login.ActivatedAt), PasswordSetAt: unlessZero(login.PasswordSetAt),
+	}
+	if c.Now().Before(login.NewEmailExpiresAt) {
+		answer.NewEmail = login.NewEmail
+	}
+	user, err := c.visitorOf(r, account)
+	if errors.Is(err, errNoCustomer) {
+		return answer, nil
 	}
 	var row projections.SubscriptionRow
 	if err == nil {
 		row, err = c.subscription(r, user)
 	}
+	var registered projections.AccountView
+	if err == nil {
+		registered, _, err = c.Models.Accounts.Account(r.Context(), user.customer)
+	}
 	if err != nil {
 		return nil, err
 	}
-	p := account.Person
-	return accountAnswer{
-		FirstName: p.FirstName, LastName: p.LastName, Email: p.Email, Company: p.Company, Website: p.Website, CustomerID: user.customer,
-		ActivatedAt: unlessZero(account.ActivatedAt), PasswordSetAt: unlessZero(account.PasswordSetAt), Plan: c.planOf(row),
-	}, nil
+	plan := c.planOf(row)
+	answer.Company, answer.Website, answer.CustomerID = registered.Person.Company, registered.Person.Website, &user.customer
+	answer.Role, answer.Plan = user.role, &plan
+	return answer, nil
 }
 
 // changePassword sets another password and closes all sessions but this one.
-func (c *console) changePassword(r *http.Request, user visitor) (any, error) {
+func (c *console) changePassword(r *http.Request, account uuid.UUID) (any, error) {
 	var body struct {
 		Current string `json:"currentPassword"`
 		New     string `json:"password"`
@@ -91,27 +154,58 @@ func (c *console) changePassword(r *http.Request, user visitor) (any, error) {
 	if err := readJSON(r, &body); err != nil {
 		return nil, err
 	}
-	ctx, who := r.Context(), user.customer.String()
-	if err := c.countAttempt(ctx, passwordOfAccount, who); err != nil {
-		return nil, err
-	}
-	err := c.hash(ctx, func() error {
-		return c.Accounts.ChangePassword(ctx, accounts.ChangePassword{
-			By: by(domain.ActorUser), CustomerID: user.customer, Current: body.Current, New: body.New,
+	err := c.withPassword(r.Context(), account, func() error {
+		return c.Accounts.ChangePassword(r.Context(), accounts.ChangePassword{
+			By: commands.NewUserOrigin(account), CustomerID: account, Current: body.Current, New: body.New,
 		})
 	})
-	if !errors.Is(err, accounts.ErrWrongPassword) {
-		c.resetAttempts(ctx, passwordOfAccount, who)
-	}
 	if err != nil {
 		return nil, err
 	}
-	return c.signOutOthers(r, user)
+	return c.signOutOthers(r, account)
+}
+
+// withPassword runs a command that the user's password is asked for. Wrong ones are counted.
+func (c *console) withPassword(ctx context.Context, account uuid.UUID, run func() error) error {
+	if err := c.countAttempt(ctx, passwordOfAccount, account.String()); err != nil {
+		return err
+	}
+	err := c.hash(ctx, run)
+	if !errors.Is(err, accounts.ErrWrongPassword) {
+		c.resetAttempts(ctx, passwordOfAccount, account.String())
+	}
+	return err
+}
+
+// requestEmailChange mails a link to the user's new address.
+func (c *console) requestEmailChange(r *http.Request, account uuid.UUID) (any, error) {
+	var body struct {
+		Email    string `json:"email"`
+		Password string `json:"currentPassword"`
+	}
+	if err := readJSON(r, &body); err != nil {
+		return nil, err
+	}
+	if err := c.countAttempt(r.Context(), mailToAccount, account.String()); err != nil {
+		return nil, err
+	}
+	var position uint64
+	err := c.withPassword(r.Context(), account, func() (err error) {
+		position, err = c.Accounts.RequestEmailChange(r.Context(), accounts.RequestEmailChange{
+			By: commands.NewUserOrigin(account), AccountID: account, Password: body.Password, Email: body.Email,
+		})
+		return err
+	})
+	if err != nil {
+		c.refundAttempt(r.Context(), mailToAccount, account.String()) // no mail went out
+		return nil, err
+	}
+	return done{position}, nil
 }
 
 // signOutOthers closes all sessions of the user but this one.
-func (c *console) signOutOthers(r *http.Request, user visitor) (any, error) {
-	generation, err := c.closeSessions(r.Context(), user.customer)
+func (c *console) signOutOthers(r *http.Request, account uuid.UUID) (any, error) {
+	generation, err := c.closeSessions(r.Context(), account)
 	if err != nil {
 		return nil, err
 	}

@@ -57,7 +57,7 @@ func (c *console) regenerateKey(r *http.Request, user visitor) (any, error) {
 		return nil, err
 	}
 	key, err := c.Accounts.RegenerateKey(r.Context(), accounts.RegenerateKey{
-		By: by(domain.ActorUser), CustomerID: user.customer, SubscriptionID: user.subscription, Slot: slot, Replaces: body.Replaces,
+		By: user.by(), CustomerID: user.customer, SubscriptionID: user.subscription, Slot: slot, Replaces: body.Replaces,
 	})
 	if err != nil {
 		return nil, err

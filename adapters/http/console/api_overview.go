@@ -13,45 +13,6 @@ import (
 // recentChecks is how many checks the overview lists.
 const recentChecks = 8
 
-type sessionAnswer struct {
-	FirstName string `json:"firstName"`
-	LastName  string `json:"lastName"`
-	Email     string `json:"email"`
-	Company   string `json:"company"`
-	Plan      string `json:"plan"`
-	Status    string `json:"status"`
-	Support   string `json:"support"`
-	BaseURL   string `json:"baseUrl"`
-
-	StartsAt *time.Time `json:"startsAt"` // of a contract that has not started
-}
-
-// readSession says who is logged in, for what frames every screen. An account that was closed logs its session out.
-func (c *console) readSession(r *http.Request, user visitor) (any, error) {
-	account, known, err := c.Models.Accounts.Account(r.Context(), user.customer)
-	if err != nil {
-		return nil, err
-	}
-	if known && account.Status == projections.AccountErased {
-		c.closeSession(r)
-		return nil, errLoggedOut
-	}
-	row, err := c.subscription(r, user)
-	if err != nil {
-		return nil, err
-	}
-	p := account.Person
-	var startsAt *time.Time
-	if row.Status == domain.StatusScheduled {
-		startsAt = &row.StartedAt
-	}
-	return sessionAnswer{
-		StartsAt:  startsAt,
-		FirstName: p.FirstName, LastName: p.LastName, Email: p.Email, Company: p.Company,
-		Plan: c.planName(row.Plan), Status: string(row.Status), Support: c.SupportMail, BaseURL: c.PublicURL.String(),
-	}, nil
-}
-
 // subscription returns where the user's subscription stands. One that has started moments ago may not be in the read model
 // yet; the log has it.
 func (c *console) subscription(r *http.Request, user visitor) (projections.SubscriptionRow, error) {

@@ -54,7 +54,7 @@ func limitOf(what string) AttemptLimit {
 	switch what {
 	case loginOfAccount, passwordOfAccount:
 		return AttemptLimit{Free: 5, Base: 30 * time.Second, Max: 15 * time.Minute, Window: time.Hour}
-	case mailToAccount:
+	case mailToAccount, invitationOfCustomer:
 		return AttemptLimit{Free: 5, Base: time.Minute, Max: time.Hour, Window: 2 * time.Hour}
 	}
 	return AttemptLimit{Free: 40, Base: 30 * time.Second, Max: 15 * time.Minute, Window: time.Hour}
@@ -68,6 +68,8 @@ const (
 	loginFromAddress  = "login-address"
 	mailFromAddress   = "mail-address"
 	tokenFromAddress  = "token-address"
+
+	invitationOfCustomer = "invitation-customer"
 )
 
 // subject names somebody whose attempts are counted. A keyed hash, because mail addresses and IP addresses are personal data.

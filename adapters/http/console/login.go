@@ -16,7 +16,7 @@ func loginPage(values map[string]string) page {
 }
 
 func (c *console) showLogin(w http.ResponseWriter, r *http.Request) {
-	if _, err := c.visitor(r); err == nil {
+	if _, err := c.login(r); err == nil {
 		http.Redirect(w, r, localPath(r.URL.Query().Get("next")), http.StatusSeeOther)
 		return
 	}
@@ -71,7 +71,7 @@ func (c *console) authenticate(r *http.Request, email, password string) error {
 		noSoonerThan(ctx, refusal)
 		return err
 	}
-	generation, err := c.Generations.Current(ctx, user.CustomerID)
+	generation, err := c.Generations.Current(ctx, user.AccountID)
 	if err != nil {
 		return domain.ErrUnavailable.Because(err)
 	}

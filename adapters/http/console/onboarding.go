@@ -31,9 +31,14 @@ func (c *console) purchase(r *http.Request) (uuid.UUID, *purchase, error) {
 	if id == uuid.Nil {
 		return id, nil, errOnboardingLost
 	}
-	s, err := c.Subscriptions.Subscription(r.Context(), id)
+	bought, err := c.purchaseOf(r, id)
+	return id, bought, err
+}
+
+func (c *console) purchaseOf(r *http.Request, subscription uuid.UUID) (*purchase, error) {
+	s, err := c.Subscriptions.Subscription(r.Context(), subscription)
 	if err != nil {
-		return id, nil, err
+		return nil, err
 	}
 	bought := &purchase{AWSAccountID: s.Marketplace.AWSAccountID, SubscriptionID: s.Marketplace.DisplayID(), Plan: string(s.Plan), Limit: s.Limit}
 	if s.Status == domain.StatusScheduled {
@@ -42,7 +47,7 @@ func (c *console) purchase(r *http.Request) (uuid.UUID, *purchase, error) {
 	if plan, err := c.Catalogue.Plan(s.Plan); err == nil {
 		bought.Plan = plan.Name
 	}
-	return id, bought, nil
+	return bought, nil
 }
 
 func (c *console) showOnboarding(w http.ResponseWriter, r *http.Request) {

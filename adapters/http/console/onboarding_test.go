@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/pas-ta/liveness/commands/accounts"
-	"github.com/pas-ta/liveness/domain"
 )
 
 func (b *browser) atOnboarding() {
@@ -157,13 +156,22 @@ func TestResentMailReplacesTheLink(t *testing.T) {
 	t.Error("mails can be asked for without end")
 }
 
+// Who enters an address that has a login reads what everybody reads; the mail says more.
 func TestMailAddressOfAnotherAccount(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.browser().customer()
-	b := w.browser()
-	b.atOnboarding()
-	b.post("/console/onboarding", person()...).is(409).says(domain.ErrMailAddressTaken.Message)
+	known, unknown := w.browser(), w.browser()
+	known.atOnboarding()
+	unknown.atOnboarding()
+	same := known.post("/console/onboarding", person()...).is(200).at("/console/check-mail").text()
+	other := unknown.post("/console/onboarding", person("email", "eve@example.com")...).is(200).at("/console/check-mail").text()
+	if want := strings.ReplaceAll(other, "eve@example.com", mailAddress); same != want {
+		t.Errorf("an address with a login gets another page:\n%s\nthan one without:\n%s", same, want)
+	}
+	if mail, ok := w.newestMail(mailAddress, "Add your new subscription"); !ok || !strings.Contains(mail.Text, "Log in") {
+		t.Errorf("the mail does not ask to log in: %+v", mail)
+	}
 }
 
 // The page that waits for the mail says what became of it, and what to do when its recipient will never get it.

@@ -23,6 +23,7 @@ const (
 	checkMailPath  = "/console/check-mail"
 	resendPath     = "/console/check-mail/resend"
 	renewLinkPath  = "/console/activate/renew"
+	attachPath     = "/console/activate/attach"
 	logoutPath     = "/console/logout"
 	dashboardPath  = "/console/dashboard"
 )

@@ -15,6 +15,7 @@ type ReadModels struct {
 	Keys          KeyQueries
 	Subscriptions SubscriptionQueries
 	Accounts      AccountQueries
+	Members       MemberQueries
 	Activity      ActivityQueries
 	Metering      MeteringQueries
 }
@@ -35,16 +36,24 @@ type KeyQueries interface {
 // SubscriptionQueries tell where a subscription stands.
 type SubscriptionQueries interface {
 	Subscription(ctx context.Context, id uuid.UUID) (projections.SubscriptionRow, bool, error)
+	OfCustomer(ctx context.Context, customer uuid.UUID) (projections.SubscriptionRow, bool, error)
 }
 
-// AccountQueries tell whose account it is.
+// AccountQueries tell whose login it is, and who registered a customer.
 type AccountQueries interface {
-	Account(ctx context.Context, customer uuid.UUID) (projections.AccountView, bool, error)
+	Account(ctx context.Context, id uuid.UUID) (projections.AccountView, bool, error)
 }
 
-// ActivityQueries tell what happened on an account.
+// MemberQueries tell who may act for which customer.
+type MemberQueries interface {
+	CustomersOf(ctx context.Context, account uuid.UUID) ([]projections.Member, error)
+	PeopleOf(ctx context.Context, customer uuid.UUID) ([]projections.Member, error)
+	InvitationsOf(ctx context.Context, customer uuid.UUID) ([]projections.PendingInvitation, error)
+}
+
+// ActivityQueries tell what happened to a customer, and to the login that looks.
 type ActivityQueries interface {
-	List(ctx context.Context, customer uuid.UUID, before uint64, limit int) ([]projections.ActivityEntry, error)
+	List(ctx context.Context, customer, account uuid.UUID, before uint64, limit int) ([]projections.ActivityEntry, error)
 }
 
 // MeteringQueries tell what became of the calls beyond the plan.
@@ -54,5 +63,5 @@ type MeteringQueries interface {
 }
 
 func (m ReadModels) complete() bool {
-	return m.Metering != nil && m.Usage != nil && m.Keys != nil && m.Subscriptions != nil && m.Accounts != nil && m.Activity != nil
+	return m.Metering != nil && m.Usage != nil && m.Keys != nil && m.Subscriptions != nil && m.Accounts != nil && m.Members != nil && m.Activity != nil
 }

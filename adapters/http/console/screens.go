@@ -8,11 +8,11 @@ import (
 )
 
 // screens are the console's pages after login; ui/static/app.js draws them.
-var screens = []string{"dashboard", "keys", "usage", "plan", "activity", "account"}
+var screens = []string{"dashboard", "keys", "usage", "plan", "activity", "people", "account"}
 
 // showConsole gives a logged-in user the shell that the screens are drawn in, everybody else the way to log in.
 func (c *console) showConsole(w http.ResponseWriter, r *http.Request) {
-	if _, err := c.visitor(r); err != nil {
+	if _, err := c.login(r); err != nil {
 		if problemOf(err).Code == errLoggedOut.Code {
 			http.Redirect(w, r, accounts.LoginPath+"?"+url.Values{"next": {r.URL.Path}}.Encode(), http.StatusSeeOther)
 			return

@@ -16,15 +16,15 @@ import (
 // noting that would write the session on every request, and one that is under way during a logout would bring it back.
 const sessionLifetime = 12 * time.Hour
 
-// What a session holds. A buyer's session has a subscription to onboard; a user's has a customer. Neither holds the
-// registration token, and none of it ever comes from a form.
+// What a session holds. A buyer's session has a subscription to onboard; a user's has an account. Neither holds the
+// registration token, and none of it ever comes from a form but the customer, which is checked whenever it is used.
 const (
-	sessionCustomer     = "customer"
-	sessionSubscription = "subscription"
-	sessionGeneration   = "generation"
-	sessionOnboarding   = "onboarding"
-	sessionMailedTo     = "mailed-to"
-	sessionNotice       = "notice" // shown once, on the next page
+	sessionAccount    = "account"
+	sessionCustomer   = "customer" // that the user has chosen last
+	sessionGeneration = "generation"
+	sessionOnboarding = "onboarding"
+	sessionMailedTo   = "mailed-to"
+	sessionNotice     = "notice" // shown once, on the next page
 )
 
 func (c *console) newSessionManager() *scs.SessionManager {
@@ -45,31 +45,25 @@ func (c *console) newSessionManager() *scs.SessionManager {
 	return m
 }
 
-// visitor is a logged-in user.
-type visitor struct {
-	customer     uuid.UUID
-	subscription uuid.UUID
-}
-
 var errLoggedOut = &domain.Error{Kind: domain.KindUnauthenticated, Code: "login_required", Message: "Your session has ended. Log in again."}
 
-// visitor says who is logged in, or errLoggedOut. A session of an older generation was closed by a new password or by
-// "sign out everywhere".
-func (c *console) visitor(r *http.Request) (visitor, error) {
+// login returns the account of who is logged in, or errLoggedOut. A session of an older generation was closed by a new
+// password or by "sign out everywhere".
+func (c *console) login(r *http.Request) (uuid.UUID, error) {
 	ctx := r.Context()
-	customer, subscription := c.sessionID(r, sessionCustomer), c.sessionID(r, sessionSubscription)
-	if customer == uuid.Nil {
-		return visitor{}, errLoggedOut
+	account := c.sessionID(r, sessionAccount)
+	if account == uuid.Nil {
+		return uuid.Nil, errLoggedOut
 	}
-	generation, err := c.Generations.Current(ctx, customer)
+	generation, err := c.Generations.Current(ctx, account)
 	if err != nil {
-		return visitor{}, domain.ErrUnavailable.Because(err)
+		return uuid.Nil, domain.ErrUnavailable.Because(err)
 	}
 	if generation != c.sessions.GetInt64(ctx, sessionGeneration) {
 		c.closeSession(r)
-		return visitor{}, errLoggedOut
+		return uuid.Nil, errLoggedOut
 	}
-	return visitor{customer: customer, subscription: subscription}, nil
+	return account, nil
 }
 
 func (c *console) sessionID(r *http.Request, name string) uuid.UUID {
@@ -89,8 +83,7 @@ func (c *console) beginSession(r *http.Request, user accounts.LoggedIn, generati
 	if err := c.sessions.RenewToken(ctx); err != nil {
 		return domain.ErrUnavailable.Because(err)
 	}
-	c.sessions.Put(ctx, sessionCustomer, user.CustomerID.String())
-	c.sessions.Put(ctx, sessionSubscription, user.SubscriptionID.String())
+	c.sessions.Put(ctx, sessionAccount, user.AccountID.String())
 	c.sessions.Put(ctx, sessionGeneration, generation)
 	return nil
 }
@@ -101,9 +94,9 @@ func (c *console) closeSession(r *http.Request) {
 	}
 }
 
-// closeSessions closes all sessions of a customer. One that is to go on takes over the generation that is returned.
-func (c *console) closeSessions(ctx context.Context, customer uuid.UUID) (int64, error) {
-	generation, err := c.Generations.Raise(ctx, customer)
+// closeSessions closes all sessions of an account. One that is to go on takes over the generation that is returned.
+func (c *console) closeSessions(ctx context.Context, account uuid.UUID) (int64, error) {
+	generation, err := c.Generations.Raise(ctx, account)
 	if err != nil {
 		return 0, domain.ErrUnavailable.Because(err)
 	}

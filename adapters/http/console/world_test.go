@@ -89,7 +89,7 @@ func newWorld(t testing.TB) *world {
 		Barrier: barrier, Catalogue: domain.DefaultCatalogue(),
 		Models: console.ReadModels{
 			Usage: projections.NewUsage(w.pool), Keys: projections.NewAPIKeys(w.pool), Subscriptions: projections.NewSubscriptions(w.pool),
-			Accounts: projections.NewAccounts(w.pool, vault), Activity: projections.NewActivity(w.pool), Metering: projections.NewMetering(w.pool),
+			Accounts: projections.NewAccounts(w.pool, vault), Activity: projections.NewActivity(w.pool), Members: projections.NewMembers(w.pool, vault), Metering: projections.NewMetering(w.pool),
 		},
 		Sessions: pgxstore.NewWithCleanupInterval(w.pool, 0), Attempts: console.NewPostgresAttempts(w.pool),
 		Generations: console.NewPostgresSessionGenerations(w.pool), AssetsDir: assets, PublicURL: public,

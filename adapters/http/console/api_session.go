@@ -1,0 +1,116 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/projections"
+)
+
+type sessionAnswer struct {
+	Account   uuid.UUID        `json:"account"`
+	FirstName string           `json:"firstName"`
+	LastName  string           `json:"lastName"`
+	Email     string           `json:"email"`
+	Customer  *uuid.UUID       `json:"customer"` // for which the screens are; null without any
+	Company   string           `json:"company"`
+	Plan      string           `json:"plan"`
+	Status    string           `json:"status"`
+	Role      domain.Role      `json:"role"`
+	Customers []customerAnswer `json:"customers"` // that the login may act for, ended ones too
+	Support   string           `json:"support"`
+	BaseURL   string           `json:"baseUrl"`
+
+	StartsAt *time.Time `json:"startsAt"` // of a contract that has not started
+}
+
+type customerAnswer struct {
+	ID           uuid.UUID   `json:"id"`
+	Company      string      `json:"company"` // empty when it was erased
+	Subscription string      `json:"subscription"`
+	Plan         string      `json:"plan"`
+	Status       string      `json:"status"`
+	Role         domain.Role `json:"role"`
+
+	startsAt *time.Time
+}
+
+// readSession says who is logged in and for which customers, for what frames every screen. An account that was closed logs
+// its session out.
+func (c *console) readSession(r *http.Request, account uuid.UUID) (any, error) {
+	ctx := r.Context()
+	login, known, err := c.Models.Accounts.Account(ctx, account)
+	if err != nil {
+		return nil, err
+	}
+	if known && login.Status == projections.AccountErased {
+		c.closeSession(r)
+		return nil, errLoggedOut
+	}
+	p := login.Person
+	answer := sessionAnswer{
+		Account: account, FirstName: p.FirstName, LastName: p.LastName, Email: p.Email, Customers: []customerAnswer{},
+		Support: c.SupportMail, BaseURL: c.PublicURL.String(),
+	}
+	user, err := c.visitorOf(r, account)
+	if errors.Is(err, errNoCustomer) {
+		return answer, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	customers, err := c.Models.Members.CustomersOf(ctx, account)
+	if err != nil {
+		return nil, err
+	}
+	if len(customers) == 0 { // joined moments ago: see visitorOf
+		customers = []projections.Member{{CustomerID: user.customer, AccountID: account, Role: user.role}}
+	}
+	for _, member := range customers {
+		one, err := c.customer(r, member)
+		if err != nil {
+			return nil, err
+		}
+		if one.ID == user.customer {
+			answer.Customer, answer.Company, answer.Plan, answer.Status, answer.Role = &one.ID, one.Company, one.Plan, one.Status, one.Role
+			answer.StartsAt = one.startsAt
+		}
+		answer.Customers = append(answer.Customers, one)
+	}
+	return answer, nil
+}
+
+func (c *console) customer(r *http.Request, member projections.Member) (customerAnswer, error) {
+	user, err := c.actFor(r, member)
+	if err != nil {
+		return customerAnswer{}, err
+	}
+	row, err := c.subscription(r, user)
+	if err != nil {
+		return customerAnswer{}, err
+	}
+	var startsAt *time.Time
+	if row.Status == domain.StatusScheduled {
+		startsAt = &row.StartedAt
+	}
+	registered, _, err := c.Models.Accounts.Account(r.Context(), member.CustomerID)
+	return customerAnswer{
+		startsAt: startsAt,
+		ID: member.CustomerID, Company: registered.Person.Company, Subscription: row.Marketplace.DisplayID(),
+		Plan: c.planName(row.Plan), Status: string(row.Status), Role: member.Role,
+	}, err
+}
+
+// chooseCustomer remembers for which customer the next tab begins.
+func (c *console) chooseCustomer(r *http.Request, account uuid.UUID) (any, error) {
+	user, err := c.visitorOf(r, account)
+	if err != nil {
+		return nil, err
+	}
+	c.sessions.Put(r.Context(), sessionCustomer, user.customer.String())
+	return struct{}{}, nil
+}
