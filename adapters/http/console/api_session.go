@@ -100,7 +100,7 @@ func (c *console) customer(r *http.Request, member projections.Member) (customer
 	registered, _, err := c.Models.Accounts.Account(r.Context(), member.CustomerID)
 	return customerAnswer{
 		startsAt: startsAt,
-		ID: member.CustomerID, Company: registered.Person.Company, Subscription: row.Marketplace.DisplayID(),
+		ID:       member.CustomerID, Company: registered.Person.Company, Subscription: row.Marketplace.DisplayID(),
 		Plan: c.planName(row.Plan), Status: string(row.Status), Role: member.Role,
 	}, err
 }
