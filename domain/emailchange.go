@@ -53,10 +53,10 @@ var ErrSameEmail = &Error{Kind: KindInvalid, Code: "same_email", Field: "email",
 
 // RequestEmailChange asks for a link to a new address; that the password was given is checked before, it needs the hash.
 func (a Account) RequestEmailChange(change EmailChange, at time.Time) ([]Event, error) {
-	switch {
-	case !a.Active:
+	if !a.Active {
 		return nil, ErrNotRegistered
-	case change.MailHash == a.MailHash:
+	}
+	if change.MailHash == a.MailHash {
 		return nil, ErrSameEmail
 	}
 	return []Event{EmailChangeRequested{

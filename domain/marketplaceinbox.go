@@ -87,10 +87,9 @@ func (i MarketplaceInbox) Fold(event Event) MarketplaceInbox {
 	if e.begins() && e.HappenedAt.After(i.beganAt) {
 		i.beganAt = e.HappenedAt
 	}
-	switch {
-	case e.Type == agreementEnded:
+	if e.Type == agreementEnded {
 		delete(i.starts, e.AgreementID)
-	case !e.StartsAt.IsZero():
+	} else if !e.StartsAt.IsZero() {
 		i.starts[e.AgreementID] = e.StartsAt
 	}
 	return i

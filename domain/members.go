@@ -285,12 +285,13 @@ func (m Members) OpenInvitations() []Invitation {
 // CheckInvitation returns an invitation, and why it may not be used.
 func (m Members) CheckInvitation(id uuid.UUID, at time.Time) (Invitation, error) {
 	invitation, known := m.Invitations[id]
-	switch {
-	case !known || invitation.Withdrawn || m.Erased:
+	if !known || invitation.Withdrawn || m.Erased {
 		return invitation, ErrLinkInvalid
-	case invitation.AcceptedBy != uuid.Nil:
+	}
+	if invitation.AcceptedBy != uuid.Nil {
 		return invitation, ErrLinkUsed
-	case !at.Before(invitation.ExpiresAt):
+	}
+	if !at.Before(invitation.ExpiresAt) {
 		return invitation, ErrLinkExpired
 	}
 	return invitation, nil
@@ -311,10 +312,10 @@ func (m Members) Accept(id, account uuid.UUID, at time.Time) ([]Event, error) {
 // Attach makes an account that exists already the owner of a customer whom nobody acts for yet. It is asked of what is
 // recorded, without Of: the account of the customer's own id never becomes active. Attached already, it records nothing.
 func (m Members) Attach(customer, account uuid.UUID, at time.Time) ([]Event, error) {
-	switch {
-	case m.Roles[account] == RoleOwner:
+	if m.Roles[account] == RoleOwner {
 		return nil, nil
-	case m.CustomerID != uuid.Nil:
+	}
+	if m.CustomerID != uuid.Nil {
 		return nil, ErrAlreadyActive
 	}
 	return []Event{MemberJoined{CustomerID: customer, AccountID: account, Role: RoleOwner, JoinedAt: at.UTC()}}, nil
@@ -326,12 +327,13 @@ func (m Members) ChangeRole(account uuid.UUID, to Role, at time.Time) ([]Event, 
 		return nil, err
 	}
 	from := m.Roles[account]
-	switch {
-	case from == "":
+	if from == "" {
 		return nil, ErrNoSuchMember
-	case from == to:
+	}
+	if from == to {
 		return nil, nil
-	case m.isLastOwner(account):
+	}
+	if m.isLastOwner(account) {
 		return nil, ErrLastOwner
 	}
 	return []Event{MemberRoleChanged{CustomerID: m.CustomerID, AccountID: account, From: from, To: to, ChangedAt: at.UTC()}}, nil
@@ -354,10 +356,10 @@ func (m Members) PassOwnershipOn(from, to uuid.UUID, at time.Time) ([]Event, err
 
 // Remove takes a person's role away. Who has none is removed already.
 func (m Members) Remove(account uuid.UUID, at time.Time) ([]Event, error) {
-	switch {
-	case m.Roles[account] == "":
+	if m.Roles[account] == "" {
 		return nil, nil
-	case m.isLastOwner(account):
+	}
+	if m.isLastOwner(account) {
 		return nil, ErrLastOwner
 	}
 	return []Event{MemberRemoved{CustomerID: m.CustomerID, AccountID: account, RemovedAt: at.UTC()}}, nil

@@ -284,15 +284,16 @@ const MaxCeiling = 1_000_000_000
 // SwitchOverage chooses what happens beyond the limit. A ceiling, nil for none, is how many calls beyond it are served.
 func (s Subscription) SwitchOverage(to OveragePolicy, ceiling *int64, at time.Time) ([]Event, error) {
 	switched := OverageSwitched{SubscriptionID: s.ID, From: s.Overage, FromCeiling: s.Ceiling, To: to, SwitchedAt: at.UTC()}
-	switch {
-	case to != OverageContinue && to != OverageStop:
+	if to != OverageContinue && to != OverageStop {
 		return nil, Invalid("overage", "The over-limit behaviour is either \"continue\" or \"stop\".")
-	case ceiling == nil:
-	case to == OverageStop:
-		return nil, Invalid("ceiling", "With \"stop\" no call beyond the plan is served, so there is no ceiling.")
-	case *ceiling < 1 || *ceiling > MaxCeiling:
-		return nil, Invalid("ceiling", "The ceiling is a number of calls from 1 to %d; choose \"stop\" to serve none beyond the plan.", MaxCeiling)
-	default:
+	}
+	if ceiling != nil {
+		if to == OverageStop {
+			return nil, Invalid("ceiling", "With \"stop\" no call beyond the plan is served, so there is no ceiling.")
+		}
+		if *ceiling < 1 || *ceiling > MaxCeiling {
+			return nil, Invalid("ceiling", "The ceiling is a number of calls from 1 to %d; choose \"stop\" to serve none beyond the plan.", MaxCeiling)
+		}
 		switched.Ceiling = *ceiling
 	}
 	if !s.Serves() {

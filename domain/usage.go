@@ -87,10 +87,10 @@ func (u UsageMonth) Admit(s Subscription, pending int64) error {
 		return ErrSubscriptionInactive
 	}
 	most, bounded := s.MostCalls()
-	switch {
-	case !bounded || u.Counted()+pending < most:
+	if !bounded || u.Counted()+pending < most {
 		return nil
-	case s.Ceiling > 0:
+	}
+	if s.Ceiling > 0 {
 		return ErrQuotaExceeded.Saying("The ceiling of %d calls beyond the plan's %d is reached. "+
 			"Raise it on the console's Plan screen or wait for the next month (UTC).", s.Ceiling, s.Limit)
 	}

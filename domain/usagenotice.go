@@ -94,13 +94,14 @@ func (n UsageNotices) Reach(term PlanTerm, usage UsageMonth, settings Notificati
 	var due []int64
 	passedBefore := 0
 	for _, percent := range settings.thresholds(usage.Counted(), term.Limit) {
-		switch {
-		case percent <= told, reached(percent, silent, term.Limit):
-		case reached(percent, armed.ByPlan, term.Limit):
-			due, passedBefore = []int64{percent}, 1
-		default:
-			due = append(due, percent)
+		if percent <= told || reached(percent, silent, term.Limit) {
+			continue
 		}
+		if reached(percent, armed.ByPlan, term.Limit) {
+			due, passedBefore = []int64{percent}, 1
+			continue
+		}
+		due = append(due, percent)
 	}
 	if len(due)-passedBefore > mostNotices {
 		due = due[len(due)-1:]

@@ -85,10 +85,9 @@ func (a *Audit) refund(of monthKey, c *credit) int64 {
 		}
 		w := a.windows[key]
 		quantity := w.counted + w.carriedIn() - w.credited
-		switch {
-		case !s.ended && key.hour.After(closed):
+		if !s.ended && key.hour.After(closed) {
 			unreported += quantity
-		case !w.rejected:
+		} else if !w.rejected {
 			reported += quantity
 		}
 	}
