@@ -75,8 +75,8 @@ func passwordChangedMessage(link string, at time.Time) message {
 	return message{
 		Kind:       MailKindPasswordChanged,
 		Subject:    "Your Liveness Detection API password was changed",
-		Paragraphs: []string{"The password of your account was changed on " + mailTime(at) + ". All other sessions were signed out.", "Was it you? Then there is nothing to do."},
-		Action:     "It was not me: reset the password", Link: link,
+		Paragraphs: []string{"The password of your account was changed on " + mailTime(at) + ". All other sessions were signed out.", "Was it you? Then there is nothing to do. If it was not, reset the password at once."},
+		Action:     "Reset the password", Link: link,
 	}
 }
 

@@ -78,9 +78,12 @@ func overageSwitchedMessage(link string, e domain.OverageSwitched) message {
 
 func usageThresholdMessage(link string, catalogue domain.Catalogue, e domain.UsageThresholdReached) message {
 	month := e.Month.Start().Format("January 2006")
-	used := fmt.Sprintf("In %s you have used %s of the %s calls of your %s plan.", month, thousands(min(e.Counted, e.Limit)), thousands(e.Limit), planName(catalogue, e.Plan))
-	if beyond := e.Counted - e.Limit; beyond > 0 {
-		used = fmt.Sprintf("In %s you have used all %s calls of your %s plan, and %s beyond it.", month, thousands(e.Limit), planName(catalogue, e.Plan), thousands(beyond))
+	used := fmt.Sprintf("%s of the %s calls of your %s plan", thousands(e.Counted), thousands(e.Limit), planName(catalogue, e.Plan))
+	if beyond := e.Counted - e.Limit; beyond >= 0 {
+		used = fmt.Sprintf("all %s calls of your %s plan", thousands(e.Limit), planName(catalogue, e.Plan))
+		if beyond > 0 {
+			used += ", and " + thousands(beyond) + " beyond it"
+		}
 	}
 	subject, next := fmt.Sprintf("You have used %d%% of your calls in %s", e.Percent, month), "Once they are used up"
 	switch {
@@ -91,7 +94,7 @@ func usageThresholdMessage(link string, catalogue domain.Catalogue, e domain.Usa
 	}
 	return message{
 		Kind: MailKindUsageThreshold, Subject: subject,
-		Paragraphs: []string{used, next + ", " + beyondThePlan(e)},
+		Paragraphs: []string{"In " + month + " you have used " + used + ".", next + ", " + beyondThePlan(e)},
 		Action:     "See your usage and your plan", Link: link,
 		Closing: []string{"Months are those of UTC. At which shares of the plan we write to you, and whether at all, is set on the same screen."},
 	}

@@ -102,7 +102,7 @@ func (m *mailing) notices() map[string]struct {
 		},
 		"the limit, continue": {
 			m.threshold(100, 1000, domain.OverageContinue, 0), accounts.MailKindUsageThreshold, "Your calls of November 2026 are used up",
-			[]string{"you have used 1,000 of the 1,000 calls", "From the next call on, calls are answered and billed as you use them."},
+			[]string{"you have used all 1,000 calls of your Starter plan.", "From the next call on, calls are answered and billed as you use them."},
 		},
 		"the limit, stop": {
 			m.threshold(100, 1000, domain.OverageStop, 0), accounts.MailKindUsageThreshold, "Your calls of November 2026 are used up",
@@ -110,7 +110,7 @@ func (m *mailing) notices() map[string]struct {
 		},
 		"beyond the limit, up to a ceiling": {
 			m.threshold(150, 1501, domain.OverageContinue, 2000), accounts.MailKindUsageThreshold, "You have used 150% of your calls in November 2026",
-			[]string{"you have used all 1,000 calls of your Starter plan, and 501 beyond it", "From here on, calls are answered and billed as you use them, up to 2,000 beyond the plan"},
+			[]string{"you have used all 1,000 calls of your Starter plan, and 501 beyond it.", "From here on, calls are answered and billed as you use them, up to 2,000 beyond the plan"},
 		},
 		"continue up to a ceiling": {
 			domain.OverageSwitched{SubscriptionID: m.id, To: domain.OverageContinue, Ceiling: 5000}, accounts.MailKindOverageSwitched,

@@ -23,6 +23,9 @@ type ChangeNotifications struct {
 
 // ChangeNotifications runs the command.
 func (c Commands) ChangeNotifications(ctx context.Context, cmd ChangeNotifications) (commands.Result[domain.NotificationSettings], error) {
+	if err := c.Authorize(ctx, cmd.By, cmd.CustomerID); err != nil {
+		return commands.Result[domain.NotificationSettings]{}, err
+	}
 	return commands.Execute(ctx, c.Executor, cmd.By, domain.NotificationSettingsStream(cmd.CustomerID),
 		func(s domain.NotificationSettings) ([]domain.Event, error) {
 			return s.Change(domain.NotificationsChanged{

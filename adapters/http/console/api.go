@@ -51,6 +51,8 @@ func (c *console) routeAPI(s *mux.Router) {
 	api(http.MethodGet, "checks", c.readChecks, usage)
 	api(http.MethodGet, "plan", c.readPlan, subscriptions, usage)
 	api(http.MethodPost, "plan/overage", c.switchOverage)
+	api(http.MethodGet, "notifications", c.readNotifications)
+	api(http.MethodPost, "notifications", c.changeNotifications)
 	api(http.MethodGet, "activity", c.readActivity, activity, accounts)
 	api(http.MethodGet, "people", c.readPeople, accounts)
 	api(http.MethodPost, "people/invite", c.inviteMember)

@@ -46,6 +46,8 @@ type overviewAnswer struct {
 	Recent    []checkAnswer `json:"recent"`
 	EverUsed  bool          `json:"everUsed"`
 	FakeShare *float64      `json:"fakeShare"` // of this month's calls, null without any
+
+	WarnPercent int64 `json:"warnPercent"` // of the plan, from where on a banner warns
 }
 
 type monthAnswer struct {
@@ -131,8 +133,13 @@ func (c *console) readOverview(r *http.Request, user visitor) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	settings, err := c.notices().Settings(ctx, user.customer)
+	if err != nil {
+		return nil, err
+	}
 	answer := overviewAnswer{
-		Plan: c.planOf(row), Month: c.monthOf(used, row.Limit, row.Plan), ResetsAt: month.End(), Today: now.Format(time.DateOnly),
+		WarnPercent: settings.WarnPercent(),
+		Plan:        c.planOf(row), Month: c.monthOf(used, row.Limit, row.Plan), ResetsAt: month.End(), Today: now.Format(time.DateOnly),
 		Recent: checksOf(checks), EverUsed: len(checks) > 0,
 	}
 	var calls, fake int64

@@ -56,13 +56,13 @@ func (w *world) settled() {
 func TestAPINeedsALogin(t *testing.T) {
 	t.Parallel()
 	b := newWorld(t).browser()
-	for _, path := range []string{"session", "overview", "keys", "usage", "usage/2026-11", "checks", "plan", "activity", "account", "usage.csv", "usage/2026-11.csv"} {
+	for _, path := range []string{"session", "overview", "keys", "usage", "usage/2026-11", "checks", "plan", "notifications", "activity", "account", "usage.csv", "usage/2026-11.csv"} {
 		a := b.get("/console/api/" + path).is(401).code("login_required")
 		if a.header.Get("Cache-Control") != "no-store" {
 			t.Errorf("%s may be cached: %q", path, a.header.Get("Cache-Control"))
 		}
 	}
-	for _, path := range []string{"keys/primary/regenerate", "plan/overage", "account/password", "account/sign-out-others"} {
+	for _, path := range []string{"keys/primary/regenerate", "plan/overage", "notifications", "account/password", "account/sign-out-others"} {
 		b.command(path, struct{}{}).is(401).code("login_required")
 	}
 	b.get("/console/api/nothing").is(404).code("not_found")
@@ -356,4 +356,34 @@ func TestStoreThatIsAwayIsNoDeadEnd(t *testing.T) {
 	w.pool.Close()
 	b.get("/console/dashboard").is(503).says("Try again")
 	b.get("/console/api/overview").is(503).code("service_unavailable")
+}
+
+// A customer sets at which shares of the plan it is told about usage; the banner follows.
+func TestNotifications(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.browser()
+	b.customer()
+	b.logIn()
+	type settings struct {
+		UsageMails               bool
+		WarnPercent, StepPercent int64
+	}
+	var got settings
+	b.read("notifications", &got)
+	if got != (settings{true, 80, 50}) {
+		t.Errorf("as sold: %+v", got)
+	}
+	b.command("notifications", map[string]any{"usageMails": false, "warnPercent": 60, "stepPercent": 100}).is(200)
+	b.read("notifications", &got)
+	if got != (settings{false, 60, 100}) {
+		t.Errorf("as set: %+v", got)
+	}
+	var overview struct{ WarnPercent int64 }
+	b.read("overview", &overview)
+	if overview.WarnPercent != 60 {
+		t.Errorf("overview: %+v", overview)
+	}
+	b.command("notifications", map[string]any{"usageMails": true, "warnPercent": 10, "stepPercent": 5}).is(400).says("from 50 to 99 percent", "from 10 to 1000 percent")
+	b.command("notifications", map[string]any{"usageMails": true, "warn": 10}).is(400).code("invalid_request")
 }

@@ -61,6 +61,7 @@ func TestWalkInBrowser(t *testing.T) {
 	browsertest.Walk(b, site)
 	b.Open(w.url + "/console/dashboard")
 	w.endSessions(b)
+	setNotifications(b)
 	useOnPhone(b)
 	if os.Getenv("LIVENESS_SCREENSHOTS") != "" {
 		w.fillMonth(subscription)
@@ -83,6 +84,20 @@ func (w *world) endSessions(b *browsertest.Browser) {
 	b.Type("#again-password", browsertest.Password+"!")
 	b.Click("#again-password-submit")
 	b.Await("the switch that was under way is done", "!document.querySelector('dialog[open]') && document.querySelector('.choice.is-chosen #overage-continue')")
+}
+
+// setNotifications chooses other shares of the plan to be told at, and after a reload they are still chosen.
+func setNotifications(b *browsertest.Browser) {
+	b.Await("the settings are shown", "document.querySelector('#warn-percent')")
+	b.Type("#warn-percent", "75")
+	b.Click("#save-notifications")
+	b.AwaitText(".toast", "Mails about usage are set")
+	b.Click(`nav a[href="/console/dashboard"]`)
+	b.Click(`nav a[href="/console/plan"]`)
+	b.Await("they are kept", "document.querySelector('#warn-percent')?.value === '75' && document.querySelector('#save-notifications').disabled")
+	b.Click("#usage-mails")
+	b.Await("nothing more can be chosen while they are off", "document.querySelector('#warn-percent').matches(':disabled')")
+	b.Screen("46-notifications")
 }
 
 func useOnPhone(b *browsertest.Browser) {

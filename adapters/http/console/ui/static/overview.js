@@ -18,7 +18,7 @@ export function Overview({ session }) {
 }
 
 // Standing says what needs a decision.
-function Standing({ data: { month, plan, resetsAt } }) {
+function Standing({ data: { month, plan, resetsAt, warnPercent } }) {
   if (plan.status === "ended") return null;
   const stops = plan.overage === "stop";
   if (plan.ceiling && month.overLimit >= plan.ceiling) {
@@ -30,7 +30,7 @@ function Standing({ data: { month, plan, resetsAt } }) {
   if (month.overLimit > 0) {
     return html`<${Note} kind="warn" role="status"><strong>${count(month.overLimit)} calls over the limit this month.</strong> They are billed as you go${plan.ceiling && html`, up to your ceiling of ${count(plan.ceiling)}`}. <a href="/console/plan">Change the over-limit behaviour</a><//>`;
   }
-  if (month.calls >= month.limit * 0.8) {
+  if (month.calls * 100 >= month.limit * warnPercent) {
     return html`<${Note} kind="warn" role="status"><strong>${share(month.calls / month.limit)} of the plan is used.</strong> Beyond it, calls are ${stops ? "refused" : "billed as you go"}${plan.ceiling && html`, up to your ceiling of ${count(plan.ceiling)}`}. <a href="/console/plan">Change the over-limit behaviour</a><//>`;
   }
   return null;

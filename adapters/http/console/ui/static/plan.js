@@ -2,6 +2,7 @@ import { html, useState } from "./vendor/preact.js";
 import { command, useRead } from "./api.js";
 import { Badge, Card, Dialog, Heading, Loaded, Note, announce, useBusy } from "./ui.js";
 import { count, dollars, onDay } from "./format.js";
+import { Notifications } from "./notifications.js";
 
 const behaviours = [
   { id: "continue", to: "continue", name: "Continue, pay as you go", text: "Calls beyond the limit are answered and billed individually through AWS Marketplace. Nothing your users see changes.", ask: "Continue beyond the limit?", apply: "Continue beyond it" },
@@ -27,6 +28,7 @@ export function Plan() {
       <${Card} title="Beyond the limit"><fieldset class="choices" disabled=${data.plan.status === "ended" || waits(data)}><legend class="visually-hidden">Over-limit behaviour</legend>
         ${behaviours.map((b) => html`<${Choice} key=${b.id} of=${b} plan=${data.plan} onChoose=${() => setAsking(b)} />`)}
         </fieldset><p class="small">You can switch at any time. The next call follows the new behaviour, on every server.</p><//>
+      <${Notifications} plan=${data.plan} />
       <${Prices} plans=${data.plans} current=${data.plan.id} market=${data.market} />`}<//>
     ${asking && html`<${Confirm} to=${asking} plan=${plan.data.plan} month=${plan.data.month} onClose=${() => setAsking(null)} onDone=${async () => { await plan.reload(); setAsking(null); announce("Over-limit behaviour: " + asking.name); }} />`}`;
 }

@@ -1,0 +1,115 @@
+package console_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/pas-ta/liveness/adapters/http/console/browsertest"
+	"github.com/pas-ta/liveness/adapters/parts"
+	"github.com/pas-ta/liveness/commands/accounts"
+	"github.com/pas-ta/liveness/domain"
+)
+
+// everyMail makes the mail of each event that calls for one, by a name of its own.
+func (w *world) everyMail(customer, subscription uuid.UUID) map[string]accounts.Mail {
+	w.t.Helper()
+	now := w.clock.Now()
+	threshold := func(percent, counted int64, overage domain.OveragePolicy, ceiling int64) domain.Event {
+		return domain.UsageThresholdReached{
+			SubscriptionID: subscription, CustomerID: customer, Month: domain.MonthOf(now), Percent: percent, Counted: counted,
+			Plan: domain.PlanStarter, Limit: 1000, Overage: overage, Ceiling: ceiling, ReachedAt: now,
+		}
+	}
+	mails := map[string]accounts.Mail{}
+	for name, event := range map[string]domain.Event{
+		"active":              domain.AccountActivated{CustomerID: customer},
+		"password-changed":    domain.PasswordSet{CustomerID: customer, Cause: domain.PasswordChange, SetAt: now},
+		"key-regenerated":     domain.KeyRegenerated{CustomerID: customer, Slot: domain.SlotPrimary, OldKey: domain.KeyDigest{Prefix: "lc_3fK9a"}, NewKey: domain.KeyDigest{Prefix: "lc_8sQ2x"}, RegeneratedAt: now},
+		"plan-changed":        domain.PlanChanged{SubscriptionID: subscription, FromPlan: domain.PlanStarter, FromLimit: 1000, Plan: domain.PlanProfessional, Limit: 10_000, ChangedAt: now},
+		"subscription-ending": domain.UnsubscribeRequested{SubscriptionID: subscription, RequestedAt: now},
+		"subscription-ended":  domain.SubscriptionEnded{SubscriptionID: subscription, EndedAt: now},
+		"over-limit-stop":     domain.OverageSwitched{SubscriptionID: subscription, To: domain.OverageStop, SwitchedAt: now},
+		"over-limit-ceiling":  domain.OverageSwitched{SubscriptionID: subscription, To: domain.OverageContinue, Ceiling: 5000, SwitchedAt: now},
+		"usage-80":            threshold(80, 803, domain.OverageContinue, 0),
+		"usage-100-stop":      threshold(100, 1000, domain.OverageStop, 0),
+		"usage-150-ceiling":   threshold(150, 1507, domain.OverageContinue, 2000),
+	} {
+		w.mails.mu.Lock()
+		w.mails.mails = nil
+		w.mails.mu.Unlock()
+		must(w.t, w.mails.handler.HandleRecorded(w.t.Context(), domain.Recorded{ID: uuid.New(), Event: event, Meta: domain.Metadata{OccurredAt: now}}))
+		if len(w.mails.mails) != 1 {
+			w.t.Fatalf("%s: %d mails", name, len(w.mails.mails))
+		}
+		mails[name] = w.mails.mails[0]
+	}
+	return mails
+}
+
+// Every mail is looked at as its reader sees it: in a browser as wide as a laptop and as a phone, light and dark, and as text.
+// LIVENESS_SCREENSHOTS names a folder to write pictures to.
+func TestEveryMailIsReadable(t *testing.T) {
+	t.Parallel()
+	chromium, err := parts.New(parts.Options{Progress: t.Output()}).Chromium(t.Context())
+	if err != nil {
+		if os.Getenv("CI") == "" {
+			t.Skipf("no Chromium: %v", err)
+		}
+		t.Fatal(err)
+	}
+	w := newWorld(t)
+	b := w.browser()
+	b.register("starter", 1)
+	verification, _ := w.newestMail(mailAddress, "Verify")
+	b.activate()
+	b.post("/console/password/forgot", "email", mailAddress).is(200)
+	reset, _ := w.newestMail(mailAddress, "Reset")
+	subscription := w.subscription()
+	mails := w.everyMail(domain.CustomerIDForSubscription(subscription), subscription)
+	mails["verification"], mails["password-reset"] = verification, reset
+
+	var mu sync.Mutex
+	var shown string
+	pages := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		rw.Header().Set("Content-Type", "text/html; charset=utf-8")
+		if r.URL.Path != "/favicon.ico" {
+			_, _ = rw.Write([]byte(shown))
+		}
+	}))
+	t.Cleanup(pages.Close)
+	eyes := browsertest.Open(t, browsertest.Config{Chromium: chromium, Shots: os.Getenv("LIVENESS_SCREENSHOTS")}, pages.URL)
+	for name, mail := range mails {
+		mu.Lock()
+		shown = mail.HTML
+		mu.Unlock()
+		eyes.Open(pages.URL + "/" + name)
+		eyes.Await("the mail "+name+" is shown", "document.querySelector('h1') && document.title !== '' && document.querySelectorAll('a[href]').length >= 2")
+		eyes.Screen("mail-" + name)
+		checkText(t, name, mail)
+	}
+}
+
+// checkText reads a mail's text part.
+func checkText(t *testing.T, name string, mail accounts.Mail) {
+	t.Helper()
+	if strings.Contains(mail.Text, "button") || strings.ContainsAny(mail.Text, "<>") || strings.Contains(mail.Text, "&#") || strings.Contains(mail.Text, "%!") {
+		t.Errorf("%s reads:\n%s", name, mail.Text)
+	}
+	if !strings.HasPrefix(mail.Text, "Hello Ada,\n\n") || !strings.HasSuffix(mail.Text, "\n-- \nLiveness Detection API\n") || !strings.Contains(mail.Text, ":\nhttp") {
+		t.Errorf("%s reads:\n%s", name, mail.Text)
+	}
+	if mail.Kind == "" || mail.Subject == "" || len(mail.Subject) > 78 || len(mail.Text) > 2000 {
+		t.Errorf("%s is called %q, %q, and has %d characters", name, mail.Kind, mail.Subject, len(mail.Text))
+	}
+	if dir := os.Getenv("LIVENESS_SCREENSHOTS"); dir != "" {
+		must(t, os.WriteFile(dir+"/mail-"+name+".txt", []byte("Subject: "+mail.Subject+"\n\n"+mail.Text), 0o600))
+	}
+}
