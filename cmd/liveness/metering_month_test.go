@@ -56,8 +56,9 @@ func scaleOfMonth() monthScale {
 }
 
 // TestMeteredMonth lets a month pass: AWS fails in every fifth call, is down for hours and over the month's end, workers
-// are killed between any two things they do, two of them work at once, the log's clock is behind theirs, and customers leave. In the end
-// every call beyond the plans is billed exactly once, and the accounts settle to the call. LIVENESS_METERING_MONTH=full
+// are killed between any two things they do, two of them work at once, the log's clock is behind theirs, customers leave, and others
+// change their plan while somebody acts on an older answer of AWS. In the end every call beyond the plans is billed exactly once, under
+// the plan that AWS listed, and the accounts settle to the call. LIVENESS_METERING_MONTH=full
 // takes 200 subscriptions and 500,000 checks through a whole month.
 func TestMeteredMonth(t *testing.T) {
 	t.Parallel()
@@ -97,6 +98,7 @@ type monthRun struct {
 	down     string // id of the fault of the outage in force
 	made     int
 	resolved int
+	races    races
 }
 
 // pass lets one hour pass.
@@ -105,6 +107,12 @@ func (m *monthRun) pass(hour time.Time, busy bool) {
 	m.weather(hour)
 	if busy {
 		m.callThrough(hour)
+	}
+	switch refused := m.aws.server == nil; {
+	case busy && !refused && hour.Hour()%3 == 1:
+		m.race()
+	case refused && hour.Hour()%6 == 0:
+		m.compareInTheDark()
 	}
 	m.clock.set(hour.Add(time.Hour + 20*time.Second))
 	m.work(m.clock.now().Add(time.Second))
@@ -319,6 +327,9 @@ func (m *monthRun) prove(begun time.Time) {
 	if m.kills < m.scale.kills {
 		t.Errorf("only %d of %d workers were killed", m.kills, m.scale.kills)
 	}
+	if m.races.comparisons == 0 || m.races.consumers == 0 || m.races.buyers == 0 || m.races.concurrent == 0 || m.races.dark == 0 {
+		t.Errorf("too few races to say anything: %+v", m.races)
+	}
 	if report.Carried == 0 || report.Repeated == 0 || m.left == 0 {
 		t.Error("nothing was carried or repeated, or nobody left: the test says nothing about it")
 	}
@@ -329,6 +340,7 @@ func (m *monthRun) prove(begun time.Time) {
 	m.must(syscall.Getrusage(syscall.RUSAGE_SELF, &usage))
 	t.Logf("%d subscriptions, %d of them cancelled, %d checks, %d beyond the plans: %d accepted, %d written off at the end of agreements, difference %d",
 		len(m.customers), m.left, m.made, counted, accepted, writtenOff, counted-accepted-writtenOff)
+	t.Logf("%d plans were changed while somebody acted on an older answer: %+v", m.races.all(), m.races)
 	t.Logf("%d records: %d sent, %d repetitions, %d accepted, %d carried, %d rejected, %d decided by an operator", report.Records, report.Sent, report.Repeated,
 		report.Accepted, report.Carried, report.Rejected, m.resolved)
 	t.Logf("%d calls reached AWS, %d of them failed; %d workers were killed; %d findings", calls.Calls, calls.Faulted, m.kills, len(report.Findings))

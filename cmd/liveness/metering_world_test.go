@@ -71,6 +71,7 @@ type meteredCustomer struct {
 	agreement    awssim.Agreement
 	usage        domain.UsageMonth
 	revision     int64
+	decidedOn    uint64 // revision of the subscription
 	ended        bool
 	produced     int64 // counted calls beyond the plan
 }
@@ -151,12 +152,14 @@ func (w *meteredWorld) project() {
 }
 
 // reporting is the worker's part that takes messages.
-func (w *meteredWorld) reporting() *reporting {
+func (w *meteredWorld) reporting() *reporting { return w.reportingFrom(w.buying) }
+
+func (w *meteredWorld) reportingFrom(source subscriptions.EntitlementSource) *reporting {
 	r := &reporting{counters: newReportingCounters()}
 	var err error
 	r.sync, err = subscriptions.NewEntitlementSync(subscriptions.EntitlementSyncConfig{
 		Executor: w.executor(), Catalogue: w.catalogue, Log: w.log,
-		Source: w.buying, Directory: projections.NewSubscriptions(w.pool), ProductCode: devProductCode,
+		Source: source, Directory: projections.NewSubscriptions(w.pool), ProductCode: devProductCode,
 		Gaps: postgres.NewEntitlementGaps(w.pool), Bound: domain.EndingBound{Subscriptions: 3, Percent: 1}, UnansweredGrace: 24 * time.Hour,
 	})
 	w.must(err)
@@ -200,7 +203,7 @@ func (w *meteredWorld) check(c *meteredCustomer, calls int) {
 	}
 	proposed := make([]commands.Proposed, calls)
 	for i := range proposed {
-		event, err := c.usage.Count(c.subscription, 0, domain.Check{ID: uuid.New(), KeySlot: domain.SlotPrimary, At: now})
+		event, err := c.usage.Count(c.subscription, c.decidedOn, domain.Check{ID: uuid.New(), KeySlot: domain.SlotPrimary, At: now})
 		w.must(err)
 		if event.Billing == domain.BillingOverage {
 			c.produced++
