@@ -123,6 +123,7 @@ func examples() map[string]domain.Event {
 			SubscriptionID: id(1), CustomerID: id(2), Month: domain.MonthOf(noon), Percent: 100, Counted: 1003, Plan: domain.PlanStarter, Limit: 1000,
 			PlanChanges: 1, Overage: domain.OverageContinue, Ceiling: 500, ReachedAt: noon,
 		},
+		domain.DeviceFirstUsed{AccountID: id(2), Device: "hash of a cookie", First: true, At: noon},
 		domain.NotificationsChanged{CustomerID: id(2), UsageMails: true, WarnPercent: 75, StepPercent: 100, ChangedAt: noon},
 	)
 	byType := map[string]domain.Event{}

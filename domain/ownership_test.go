@@ -31,6 +31,7 @@ func builtStreams() map[string]string {
 		"UsageEndStream":             domain.UsageEndStream(id),
 		"UsageCreditsStream":         domain.UsageCreditsStream(id, domain.MonthOf(hour)),
 		"UsageNoticesStream":         domain.UsageNoticesStream(id, domain.MonthOf(hour)),
+		"DevicesStream":              domain.DevicesStream(id),
 		"NotificationSettingsStream": domain.NotificationSettingsStream(id),
 		"ProjectionStream":           domain.ProjectionStream("api_keys"),
 		"MembersStream":              domain.MembersStream(id),

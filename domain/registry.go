@@ -63,6 +63,7 @@ func NewRegistry() *Registry {
 	registerProjectionEvents(r)
 	registerUsageNoticeEvents(r)
 	registerNotificationEvents(r)
+	registerDeviceEvents(r)
 	registerMembersEvents(r)
 	return r
 }

@@ -58,6 +58,7 @@ const (
 
 	CategoryUsageNotices  Category = "usagenotices"
 	CategoryNotifications Category = "notifications"
+	CategoryDevices       Category = "devices"
 )
 
 // idForms says of each category whether a text has the form of what follows the category in its streams' names.
@@ -82,6 +83,7 @@ var idForms = map[Category]func(id string) bool{
 	CategoryMembers:       isUUID,
 	CategoryUsageNotices:  isUUIDAndMonth,
 	CategoryNotifications: isUUID,
+	CategoryDevices:       isUUID,
 }
 
 const (
@@ -194,6 +196,11 @@ func MaxAge(stream string) time.Duration {
 
 // LoginsStream holds one account's logins. It forgets (see MaxAge), and nothing is decided on it.
 func LoginsStream(customer uuid.UUID) string { return string(CategoryLogins) + "-" + customer.String() }
+
+// DevicesStream holds what an account was logged in from.
+func DevicesStream(account uuid.UUID) string {
+	return string(CategoryDevices) + "-" + account.String()
+}
 
 // MailAddressStream holds who owns a mail address as login name, under the address's keyed hash.
 func MailAddressStream(addressHash string) string {

@@ -38,6 +38,7 @@ func ActivityProjection() engine.Projection {
 			domain.AccountRegistered{}, domain.RegistrationCorrected{}, domain.VerificationRequested{}, domain.EmailVerified{},
 			domain.PasswordSet{}, domain.AccountActivated{}, domain.PasswordResetRequested{}, domain.PersonalDataErased{},
 			domain.KeyIssued{}, domain.KeyRegenerated{}, domain.LoginSucceeded{}, domain.LoginFailed{}, domain.UsageCredited{},
+			domain.UsageThresholdReached{}, domain.NotificationsChanged{}, domain.DeviceFirstUsed{},
 			domain.RegistrationAttached{}, domain.EmailChangeRequested{}, domain.EmailChanged{},
 			domain.MemberInvited{}, domain.InvitationWithdrawn{}, domain.MemberJoined{}, domain.MemberRoleChanged{},
 			domain.OwnershipPassedOn{}, domain.MemberRemoved{}, domain.CustomerErased{},
@@ -63,6 +64,8 @@ type ActivityDetail struct {
 	Cause     domain.PasswordCause `json:"cause,omitempty"`
 	Reason    string               `json:"reason,omitempty"`
 	Until     time.Time            `json:"until,omitzero"`
+	Percent   int64                `json:"percent,omitempty"`
+	Step      int64                `json:"step,omitempty"`
 	Role      domain.Role          `json:"role,omitempty"`
 	Person    uuid.UUID            `json:"person,omitzero"` // the account that it happened to
 }
@@ -143,6 +146,16 @@ func addActivity(s *statements, r domain.Recorded) {
 		add(e.CustomerID, e.RegeneratedAt, ActivityDetail{Slot: e.Slot, Prefix: e.NewKey.Prefix, OldPrefix: e.OldKey.Prefix})
 	case domain.UsageCredited:
 		add(e.CustomerID, e.CreditedAt, ActivityDetail{Calls: e.Calls, Month: e.Month.String(), Reason: e.Why})
+	case domain.UsageThresholdReached:
+		add(e.CustomerID, e.ReachedAt, ActivityDetail{Percent: e.Percent, Calls: e.Counted, Month: e.Month.String()})
+	case domain.NotificationsChanged:
+		detail := ActivityDetail{Percent: e.WarnPercent, Step: e.StepPercent}
+		if !e.UsageMails {
+			detail = ActivityDetail{}
+		}
+		add(e.CustomerID, e.ChangedAt, detail)
+	case domain.DeviceFirstUsed:
+		toLogin(e.AccountID, e.At, ActivityDetail{})
 	case domain.LoginSucceeded:
 		toLogin(e.CustomerID, e.At, ActivityDetail{})
 	case domain.LoginFailed:
@@ -240,6 +253,15 @@ func (a ActivityEntry) Summary() string {
 		return fmt.Sprintf("%s key regenerated: %s… replaced %s…, which no longer works.", d.Slot.Title(), d.Prefix, d.OldPrefix)
 	case "UsageCredited":
 		return fmt.Sprintf("%d calls over the limit of %s credited: %s", d.Calls, d.Month, d.Reason)
+	case "UsageThresholdReached":
+		return fmt.Sprintf("%d%% of the plan's calls of %s used: the owners were told.", d.Percent, d.Month)
+	case "NotificationsChanged":
+		if d.Percent == 0 {
+			return "Mails about usage switched off."
+		}
+		return fmt.Sprintf("Mails about usage set: at %d%% of the plan, at the limit, and at each further %d%%.", d.Percent, d.Step)
+	case "DeviceFirstUsed":
+		return "First login from this browser."
 	case "LoginSucceeded":
 		return "Logged in."
 	case "LoginFailed":

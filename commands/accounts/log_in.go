@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 
 	"github.com/alexedwards/argon2id"
@@ -20,6 +21,7 @@ type LogIn struct {
 	By       commands.Origin
 	Email    string
 	Password string
+	Device   string // what the browser keeps to be known by; "" of one that keeps nothing
 }
 
 // LoggedIn is who logged in.
@@ -49,6 +51,7 @@ func (c *Commands) LogIn(ctx context.Context, cmd LogIn) (LoggedIn, error) {
 		return LoggedIn{}, ErrLoginFailed
 	}
 	c.recordLogin(ctx, cmd.By, account.CustomerID, domain.LoginSucceeded{CustomerID: account.CustomerID, At: c.Now().UTC()})
+	c.recordDevice(ctx, cmd.By, account.CustomerID, cmd.Device)
 	return LoggedIn{AccountID: account.CustomerID, password: account.PasswordHash}, nil
 }
 
@@ -70,6 +73,19 @@ func (c *Commands) ConfirmLogin(ctx context.Context, user LoggedIn) error {
 func (c *Commands) recordLogin(ctx context.Context, by commands.Origin, customer uuid.UUID, event domain.Event) {
 	if err := c.appendLogin(ctx, by, domain.LoginsStream(customer), event); err != nil {
 		c.log.WarnContext(ctx, "login is not noted", "customer", customer, "error", err)
+	}
+}
+
+// recordDevice notes what somebody logged in from. It never fails a login: who cannot be told is still who they are.
+func (c *Commands) recordDevice(ctx context.Context, by commands.Origin, account uuid.UUID, device string) {
+	if device == "" {
+		return
+	}
+	hash := hex.EncodeToString(c.secret.MAC("login-device", append(account[:], device...))[:16])
+	if _, err := commands.Execute(ctx, c.Executor, by, domain.DevicesStream(account), func(d domain.Devices) ([]domain.Event, error) {
+		return d.Use(account, hash, c.Now()), nil
+	}); err != nil {
+		c.log.WarnContext(ctx, "the device of a login is not noted", "account", account, "error", err)
 	}
 }
 

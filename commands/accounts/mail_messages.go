@@ -17,6 +17,7 @@ const (
 	MailKindActivated       = "account-active"
 	MailKindPasswordChanged = "password-changed"
 	MailKindKeyRegenerated  = "key-regenerated"
+	MailKindNewDevice       = "new-device"
 )
 
 // message is what a mail says, before it is laid out for its reader.
@@ -77,6 +78,19 @@ func passwordChangedMessage(link string, at time.Time) message {
 		Subject:    "Your Liveness Detection API password was changed",
 		Paragraphs: []string{"The password of your account was changed on " + mailTime(at) + ". All other sessions were signed out.", "Was it you? Then there is nothing to do. If it was not, reset the password at once."},
 		Action:     "Reset the password", Link: link,
+	}
+}
+
+func newDeviceMessage(link string, at time.Time) message {
+	return message{
+		Kind:    MailKindNewDevice,
+		Subject: "A new login to your Liveness Detection API account",
+		Paragraphs: []string{
+			"Somebody logged in to your account on " + mailTime(at) + ", with your password, from a browser that we have not seen on it before.",
+			"Was it you? Then there is nothing to do. If it was not, reset the password at once: that signs everybody out.",
+		},
+		Action: "Reset the password", Link: link,
+		Closing: []string{"A browser whose cookies were deleted counts as a new one."},
 	}
 }
 

@@ -69,7 +69,7 @@ func MailEvents() []string {
 func NoticeEvents() []string {
 	return []string{
 		domain.PlanChanged{}.EventType(), domain.UnsubscribeRequested{}.EventType(), domain.SubscriptionEnded{}.EventType(),
-		domain.OverageSwitched{}.EventType(), domain.UsageThresholdReached{}.EventType(),
+		domain.OverageSwitched{}.EventType(), domain.UsageThresholdReached{}.EventType(), domain.DeviceFirstUsed{}.EventType(),
 		domain.MemberInvited{}.EventType(), domain.MemberRoleChanged{}.EventType(), domain.OwnershipPassedOn{}.EventType(),
 		domain.MemberRemoved{}.EventType(), domain.EmailChangeRequested{}.EventType(), domain.EmailChanged{}.EventType(),
 	}
@@ -132,6 +132,11 @@ func addressedTo(event domain.Event) (uuid.UUID, audience) {
 			return uuid.Nil, nobody
 		}
 		return e.CustomerID, oneAccount
+	case domain.DeviceFirstUsed:
+		if e.First {
+			return uuid.Nil, nobody
+		}
+		return e.AccountID, oneAccount
 	case domain.KeyRegenerated:
 		return e.CustomerID, theOwners
 	case domain.PlanChanged:
@@ -240,6 +245,8 @@ func (m *Mails) decide(account domain.Account, recorded domain.Recorded, now tim
 		return removedMessage(m.link(LoginPath, "")), recent
 	case domain.PasswordSet:
 		return passwordChangedMessage(m.link(ForgotPath, ""), e.SetAt), recent
+	case domain.DeviceFirstUsed:
+		return newDeviceMessage(m.link(ForgotPath, ""), e.At), recent
 	case domain.KeyRegenerated:
 		return keyRegeneratedMessage(m.link("/console/keys", ""), e), recent
 	}

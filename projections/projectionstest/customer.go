@@ -109,6 +109,13 @@ func Life(tb testing.TB) (*memorylog.Log, *Customer) {
 	log.Append(domain.APIKeysStream(c.ID), c.Issued(domain.SlotPrimary, "a"), c.Issued(domain.SlotSecondary, "b"))
 	log.Append(domain.LoginsStream(c.ID), domain.LoginFailed{CustomerID: c.ID, At: at}, domain.LoginSucceeded{CustomerID: c.ID, At: at})
 	log.Append(c.UsageStream(at), c.Checks(at, PlanLimit+5)...)
+	log.Append(domain.DevicesStream(c.ID), domain.DeviceFirstUsed{AccountID: c.ID, Device: "hash", First: true, At: at})
+	log.Append(domain.NotificationSettingsStream(c.ID),
+		domain.NotificationsChanged{CustomerID: c.ID, WarnPercent: 80, StepPercent: 50, ChangedAt: at},
+		domain.NotificationsChanged{CustomerID: c.ID, UsageMails: true, WarnPercent: 75, StepPercent: 50, ChangedAt: at})
+	log.Append(domain.UsageNoticesStream(c.Subscription, domain.MonthOf(at)), domain.UsageThresholdReached{
+		SubscriptionID: c.Subscription, CustomerID: c.ID, Month: domain.MonthOf(at), Percent: 100, Counted: PlanLimit, Plan: domain.PlanStarter, Limit: PlanLimit, ReachedAt: at,
+	})
 	log.Append(domain.APIKeysStream(c.ID), c.Regenerated(domain.SlotPrimary, "a", "c"), c.Regenerated(domain.SlotPrimary, "c", "d"))
 	log.Append(domain.SubscriptionStream(c.Subscription),
 		domain.OverageSwitched{SubscriptionID: c.Subscription, From: domain.OverageContinue, To: domain.OverageStop, SwitchedAt: at},

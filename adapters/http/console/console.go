@@ -114,7 +114,7 @@ func (c *console) routes() http.Handler {
 	r.PathPrefix(staticPath).Handler(c.static).Methods(http.MethodGet, http.MethodHead)
 
 	s := r.NewRoute().Subrouter()
-	s.Use(noStore, c.limitBody, c.sessions.LoadAndSave, markSession)
+	s.Use(noStore, c.limitBody, c.knowDevice, c.sessions.LoadAndSave, markSession)
 	page := func(method, path string, handle http.HandlerFunc) {
 		s.HandleFunc(path, handle).Methods(readable(method)...)
 	}

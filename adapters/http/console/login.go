@@ -60,7 +60,7 @@ func (c *console) authenticate(r *http.Request, email, password string) error {
 	}
 	var user accounts.LoggedIn
 	err := c.hash(ctx, func() (err error) {
-		user, err = c.Accounts.LogIn(ctx, accounts.LogIn{By: by(domain.ActorUser), Email: email, Password: password})
+		user, err = c.Accounts.LogIn(ctx, accounts.LogIn{By: by(domain.ActorUser), Email: email, Password: password, Device: device(r)})
 		return err
 	})
 	if err != nil {

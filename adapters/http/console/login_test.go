@@ -245,3 +245,67 @@ func TestReadsUnderWayDoNotBringALogoutBack(t *testing.T) {
 		t.Errorf("%d sessions of the customer are left", sessions)
 	}
 }
+
+// Who logs in from a browser that the account does not know is told by mail, once per browser; the first browser of all is not
+// told of.
+func TestLoginFromAnUnknownDevice(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := w.browser()
+	first.customer()
+	told := func(want int) {
+		t.Helper()
+		w.newestMail("", "")
+		w.mails.mu.Lock()
+		defer w.mails.mu.Unlock()
+		n := 0
+		for _, mail := range w.mails.mails {
+			if mail.Kind == accounts.MailKindNewDevice && mail.To == mailAddress {
+				n++
+			}
+		}
+		if n != want {
+			t.Errorf("told %d times, want %d", n, want)
+		}
+	}
+	told(0)
+	first.post("/console/logout").is(200)
+	first.logIn()
+	told(0)
+	second := w.browser()
+	second.post("/console/login", "email", mailAddress, "password", "Wrong-password-1").is(401)
+	told(0)
+	second.logIn()
+	told(1)
+	second.post("/console/logout").is(200)
+	second.logIn()
+	told(1)
+	forged := w.browser()
+	at, err := url.Parse(w.url)
+	must(t, err)
+	forged.client.Jar.SetCookies(at, []*http.Cookie{{Name: "liveness_device", Value: strings.Repeat("x", 4000), Path: "/"}})
+	forged.logIn()
+	told(2)
+	var activity struct{ Entries []struct{ Summary string } }
+	second.read("activity", &activity)
+	n := 0
+	for _, entry := range activity.Entries {
+		if entry.Summary == "First login from this browser." {
+			n++
+		}
+	}
+	if n != 3 {
+		t.Errorf("the activity names %d browsers: %+v", n, activity)
+	}
+	all, err := w.store.All()
+	must(t, err)
+	for _, recorded := range all {
+		if e, ok := recorded.Event.(domain.DeviceFirstUsed); ok {
+			for _, cookie := range second.client.Jar.Cookies(at) {
+				if strings.Contains(e.Device, cookie.Value) {
+					t.Error("the log holds what a browser is known by")
+				}
+			}
+		}
+	}
+}
