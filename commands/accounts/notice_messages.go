@@ -11,11 +11,13 @@ import (
 
 // The kinds of mails to the owners of a customer.
 const (
-	MailKindPlanChanged        = "plan-changed"
-	MailKindSubscriptionEnding = "subscription-ending"
-	MailKindSubscriptionEnded  = "subscription-ended"
-	MailKindOverageSwitched    = "over-limit-switched"
-	MailKindUsageThreshold     = "usage-threshold"
+	MailKindPlanChanged         = "plan-changed"
+	MailKindSubscriptionEnding  = "subscription-ending"
+	MailKindSubscriptionEnded   = "subscription-ended"
+	MailKindSubscriptionStarted = "subscription-started"
+	MailKindReinstated          = "subscription-reinstated"
+	MailKindOverageSwitched     = "over-limit-switched"
+	MailKindUsageThreshold      = "usage-threshold"
 )
 
 func planChangedMessage(link string, catalogue domain.Catalogue, e domain.PlanChanged) message {
@@ -54,6 +56,30 @@ func subscriptionEndedMessage(link string, e domain.SubscriptionEnded) message {
 		},
 		Action: "See what was used", Link: link,
 		Closing: []string{"To go on, subscribe again on AWS Marketplace."},
+	}
+}
+
+// subscriptionStartedMessage is for who set the account up before the contract started: others have no active account yet.
+func subscriptionStartedMessage(link string, catalogue domain.Catalogue, e domain.SubscriptionStarted) message {
+	return message{
+		Kind:    MailKindSubscriptionStarted,
+		Subject: "Your Liveness Detection API contract has started",
+		Paragraphs: []string{
+			fmt.Sprintf("Calls with your API keys are answered since %s. Your plan is %s, with %s calls a month.",
+				mailTime(e.StartedAt), planName(catalogue, e.Plan), thousands(e.Limit)),
+		},
+		Action: "See your plan", Link: link,
+	}
+}
+
+func subscriptionReinstatedMessage(link string, e domain.SubscriptionReinstated) message {
+	return message{
+		Kind:    MailKindReinstated,
+		Subject: "Your Liveness Detection API subscription goes on",
+		Paragraphs: []string{
+			"The subscription had ended and goes on since " + mailTime(e.ReinstatedAt) + ". Calls with your API keys are answered again; plan, keys and settings are as they were.",
+		},
+		Action: "See your subscription", Link: link,
 	}
 }
 

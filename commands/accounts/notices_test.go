@@ -84,6 +84,14 @@ func (m *mailing) notices() map[string]struct {
 			domain.SubscriptionEnded{SubscriptionID: m.id, EndedAt: m.now}, accounts.MailKindSubscriptionEnded,
 			"Your Liveness Detection API subscription has ended", []string{"ended on 20 November 2026 at 12:00 UTC", "refused"},
 		},
+		"started": {
+			domain.SubscriptionStarted{SubscriptionID: m.id, Plan: domain.PlanStandard, Limit: 5000, StartedAt: m.now}, accounts.MailKindSubscriptionStarted,
+			"Your Liveness Detection API contract has started", []string{"since 20 November 2026 at 12:00 UTC", "Standard, with 5,000 calls a month"},
+		},
+		"reinstated": {
+			domain.SubscriptionReinstated{SubscriptionID: m.id, ReinstatedAt: m.now}, accounts.MailKindReinstated,
+			"Your Liveness Detection API subscription goes on", []string{"goes on since 20 November 2026 at 12:00 UTC", "answered again"},
+		},
 		"stop": {
 			domain.OverageSwitched{SubscriptionID: m.id, From: domain.OverageContinue, To: domain.OverageStop, SwitchedAt: m.now}, accounts.MailKindOverageSwitched,
 			"Calls beyond your plan are now refused", []string{"quota_exceeded", "20 November 2026 at 12:00 UTC"},
@@ -177,6 +185,12 @@ func (m *mailing) of(event domain.Event) domain.Event {
 		e.SubscriptionID = m.id
 		return e
 	case domain.SubscriptionEnded:
+		e.SubscriptionID = m.id
+		return e
+	case domain.SubscriptionStarted:
+		e.SubscriptionID, e.CustomerID = m.id, m.customer()
+		return e
+	case domain.SubscriptionReinstated:
 		e.SubscriptionID = m.id
 		return e
 	case domain.OverageSwitched:

@@ -69,6 +69,7 @@ func MailEvents() []string {
 func NoticeEvents() []string {
 	return []string{
 		domain.PlanChanged{}.EventType(), domain.UnsubscribeRequested{}.EventType(), domain.SubscriptionEnded{}.EventType(),
+		domain.SubscriptionStarted{}.EventType(), domain.SubscriptionReinstated{}.EventType(),
 		domain.OverageSwitched{}.EventType(), domain.UsageThresholdReached{}.EventType(), domain.DeviceFirstUsed{}.EventType(),
 		domain.MemberInvited{}.EventType(), domain.MemberRoleChanged{}.EventType(), domain.OwnershipPassedOn{}.EventType(),
 		domain.MemberRemoved{}.EventType(), domain.EmailChangeRequested{}.EventType(), domain.EmailChanged{}.EventType(),
@@ -144,6 +145,10 @@ func addressedTo(event domain.Event) (uuid.UUID, audience) {
 	case domain.UnsubscribeRequested:
 		return domain.CustomerIDForSubscription(e.SubscriptionID), theOwners
 	case domain.SubscriptionEnded:
+		return domain.CustomerIDForSubscription(e.SubscriptionID), theOwners
+	case domain.SubscriptionStarted:
+		return e.CustomerID, theOwners
+	case domain.SubscriptionReinstated:
 		return domain.CustomerIDForSubscription(e.SubscriptionID), theOwners
 	case domain.OverageSwitched:
 		return domain.CustomerIDForSubscription(e.SubscriptionID), theOwners
@@ -266,6 +271,10 @@ func (m *Mails) notice(event domain.Event) message {
 		return subscriptionEndingMessage(plan, e)
 	case domain.SubscriptionEnded:
 		return subscriptionEndedMessage(plan, e)
+	case domain.SubscriptionStarted:
+		return subscriptionStartedMessage(plan, m.catalogue, e)
+	case domain.SubscriptionReinstated:
+		return subscriptionReinstatedMessage(plan, e)
 	case domain.OverageSwitched:
 		return overageSwitchedMessage(plan, e)
 	case domain.UsageThresholdReached:

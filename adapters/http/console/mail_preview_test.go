@@ -28,21 +28,23 @@ func (w *world) everyMail(customer, subscription uuid.UUID) map[string]accounts.
 	}
 	mails := map[string]accounts.Mail{}
 	for name, event := range map[string]domain.Event{
-		"active":              domain.AccountActivated{CustomerID: customer},
-		"password-changed":    domain.PasswordSet{CustomerID: customer, Cause: domain.PasswordChange, SetAt: now},
-		"key-regenerated":     domain.KeyRegenerated{CustomerID: customer, Slot: domain.SlotPrimary, OldKey: domain.KeyDigest{Prefix: "lc_3fK9a"}, NewKey: domain.KeyDigest{Prefix: "lc_8sQ2x"}, RegeneratedAt: now},
-		"plan-changed":        domain.PlanChanged{SubscriptionID: subscription, FromPlan: domain.PlanStarter, FromLimit: 1000, Plan: domain.PlanProfessional, Limit: 10_000, ChangedAt: now},
-		"subscription-ending": domain.UnsubscribeRequested{SubscriptionID: subscription, RequestedAt: now},
-		"subscription-ended":  domain.SubscriptionEnded{SubscriptionID: subscription, EndedAt: now},
-		"over-limit-stop":     domain.OverageSwitched{SubscriptionID: subscription, To: domain.OverageStop, SwitchedAt: now},
-		"over-limit-ceiling":  domain.OverageSwitched{SubscriptionID: subscription, To: domain.OverageContinue, Ceiling: 5000, SwitchedAt: now},
-		"new-device":          domain.DeviceFirstUsed{AccountID: customer, Device: "another", At: now},
-		"role-changed":        domain.MemberRoleChanged{CustomerID: customer, AccountID: customer, From: domain.RoleOwner, To: domain.RoleReader, ChangedAt: now},
-		"ownership-passed-on": domain.OwnershipPassedOn{CustomerID: customer, To: customer, PassedOnAt: now},
-		"removed":             domain.MemberRemoved{CustomerID: customer, AccountID: customer, RemovedAt: now},
-		"usage-80":            threshold(80, 803, domain.OverageContinue, 0),
-		"usage-100-stop":      threshold(100, 1000, domain.OverageStop, 0),
-		"usage-150-ceiling":   threshold(150, 1507, domain.OverageContinue, 2000),
+		"active":                  domain.AccountActivated{CustomerID: customer},
+		"password-changed":        domain.PasswordSet{CustomerID: customer, Cause: domain.PasswordChange, SetAt: now},
+		"key-regenerated":         domain.KeyRegenerated{CustomerID: customer, Slot: domain.SlotPrimary, OldKey: domain.KeyDigest{Prefix: "lc_3fK9a"}, NewKey: domain.KeyDigest{Prefix: "lc_8sQ2x"}, RegeneratedAt: now},
+		"plan-changed":            domain.PlanChanged{SubscriptionID: subscription, FromPlan: domain.PlanStarter, FromLimit: 1000, Plan: domain.PlanProfessional, Limit: 10_000, ChangedAt: now},
+		"subscription-ending":     domain.UnsubscribeRequested{SubscriptionID: subscription, RequestedAt: now},
+		"subscription-started":    domain.SubscriptionStarted{SubscriptionID: subscription, CustomerID: domain.CustomerIDForSubscription(subscription), Plan: domain.PlanStandard, Limit: 5000, StartedAt: now},
+		"subscription-reinstated": domain.SubscriptionReinstated{SubscriptionID: subscription, Why: "why", ReinstatedAt: now},
+		"subscription-ended":      domain.SubscriptionEnded{SubscriptionID: subscription, EndedAt: now},
+		"over-limit-stop":         domain.OverageSwitched{SubscriptionID: subscription, To: domain.OverageStop, SwitchedAt: now},
+		"over-limit-ceiling":      domain.OverageSwitched{SubscriptionID: subscription, To: domain.OverageContinue, Ceiling: 5000, SwitchedAt: now},
+		"new-device":              domain.DeviceFirstUsed{AccountID: customer, Device: "another", At: now},
+		"role-changed":            domain.MemberRoleChanged{CustomerID: customer, AccountID: customer, From: domain.RoleOwner, To: domain.RoleReader, ChangedAt: now},
+		"ownership-passed-on":     domain.OwnershipPassedOn{CustomerID: customer, To: customer, PassedOnAt: now},
+		"removed":                 domain.MemberRemoved{CustomerID: customer, AccountID: customer, RemovedAt: now},
+		"usage-80":                threshold(80, 803, domain.OverageContinue, 0),
+		"usage-100-stop":          threshold(100, 1000, domain.OverageStop, 0),
+		"usage-150-ceiling":       threshold(150, 1507, domain.OverageContinue, 2000),
 	} {
 		w.mails.mu.Lock()
 		w.mails.mails = nil
