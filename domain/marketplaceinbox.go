@@ -102,8 +102,15 @@ func (i MarketplaceInbox) supersedes(end MarketplaceNotified) bool {
 	return another || i.beganAt.After(end.HappenedAt)
 }
 
-// StartsNext returns when the next agreement starts that has not started yet; the zero time when none is announced.
-func (i MarketplaceInbox) StartsNext(at time.Time) (next time.Time) {
+// StartsNext returns when an agreement starts that has not started yet; the zero time when none such is announced. Where it is not
+// known which agreement is meant, or not when that one starts, the next to start is.
+func (i MarketplaceInbox) StartsNext(agreementID string, at time.Time) (next time.Time) {
+	if start, announced := i.starts[agreementID]; announced {
+		if start.After(at) {
+			return start
+		}
+		return time.Time{}
+	}
 	for _, start := range i.starts {
 		if start.After(at) && (next.IsZero() || start.Before(next)) {
 			next = start

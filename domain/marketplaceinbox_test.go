@@ -37,23 +37,28 @@ func TestNextStart(t *testing.T) {
 		return domain.MarketplaceNotified{NotificationID: agreement + at.String(), Type: "Purchase Agreement Created", AgreementID: agreement, StartsAt: at}
 	}
 	over := domain.MarketplaceNotified{NotificationID: "over", Type: "Purchase Agreement Ended", AgreementID: "a", StartsAt: noon.Add(time.Hour)}
+	type told = []domain.MarketplaceNotified
 	for name, c := range map[string]struct {
-		told []domain.MarketplaceNotified
-		want time.Time
+		told  told
+		want  time.Time
+		means string
 	}{
-		"none is announced":     {nil, time.Time{}},
-		"one":                   {[]domain.MarketplaceNotified{starts("a", noon.Add(1))}, noon.Add(1)},
-		"one that has started":  {[]domain.MarketplaceNotified{starts("a", noon)}, time.Time{}},
-		"the sooner of two":     {[]domain.MarketplaceNotified{starts("a", noon.Add(2)), starts("b", noon.Add(1)), starts("c", noon.Add(3))}, noon.Add(1)},
-		"one that was moved":    {[]domain.MarketplaceNotified{starts("a", noon.Add(1)), starts("a", noon.Add(5))}, noon.Add(5)},
-		"one that was ended":    {[]domain.MarketplaceNotified{starts("a", noon.Add(1)), over}, time.Time{}},
-		"a message without one": {[]domain.MarketplaceNotified{{NotificationID: "n", AgreementID: "a"}}, time.Time{}},
+		"none is announced":        {nil, time.Time{}, ""},
+		"one":                      {told{starts("a", noon.Add(1))}, noon.Add(1), ""},
+		"one that has started":     {told{starts("a", noon)}, time.Time{}, ""},
+		"the sooner of two":        {told{starts("a", noon.Add(2)), starts("b", noon.Add(1)), starts("c", noon.Add(3))}, noon.Add(1), ""},
+		"one that was moved":       {told{starts("a", noon.Add(1)), starts("a", noon.Add(5))}, noon.Add(5), ""},
+		"one that was ended":       {told{starts("a", noon.Add(1)), over}, time.Time{}, ""},
+		"a message without one":    {told{{NotificationID: "n", AgreementID: "a"}}, time.Time{}, ""},
+		"the one that is meant":    {told{starts("a", noon.Add(1)), starts("b", noon.Add(2))}, noon.Add(2), "b"},
+		"it has started":           {told{starts("a", noon), starts("b", noon.Add(2))}, time.Time{}, "a"},
+		"another than was told of": {told{starts("a", noon.Add(1))}, noon.Add(1), "b"},
 	} {
 		var inbox domain.MarketplaceInbox
 		for _, m := range c.told {
 			inbox = inbox.Fold(m)
 		}
-		if got := inbox.StartsNext(noon); !got.Equal(c.want) {
+		if got := inbox.StartsNext(c.means, noon); !got.Equal(c.want) {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
 	}

@@ -1,6 +1,7 @@
 package subscriptions
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -113,6 +114,6 @@ func (s *EntitlementSync) told(ctx context.Context, sub domain.Subscription, mes
 		return observed, err
 	}
 	account, err := inbox(ctx, s.Store, sub.Marketplace.AWSAccountID)
-	observed.StartsAt = account.StartsNext(s.Now())
+	observed.StartsAt = account.StartsNext(cmp.Or(observed.Inbox.AgreementID, sub.Marketplace.AgreementID), s.Now())
 	return observed, err
 }

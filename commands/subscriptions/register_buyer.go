@@ -94,7 +94,7 @@ func (r *Registration) register(ctx context.Context, s domain.Subscription, iden
 	if err != nil {
 		return nil, err
 	}
-	startsAt := told.StartsNext(r.Now())
+	startsAt := told.StartsNext(identity.AgreementID, r.Now())
 	if startsAt.IsZero() && s.Status != domain.StatusScheduled || s.Serves() {
 		return nil, ErrNoEntitlement
 	}
