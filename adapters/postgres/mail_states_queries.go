@@ -44,7 +44,7 @@ func (s *MailStates) List(ctx context.Context, states []MailState, limit int) ([
 	if err != nil {
 		return nil, fmt.Errorf("list mails: %w", err)
 	}
-	return list, nil
+	return append([]MailRecord{}, list...), nil // an empty list, not null, in JSON
 }
 
 // Find returns one mail; false when nothing is kept of it.
