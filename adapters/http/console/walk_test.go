@@ -61,6 +61,7 @@ func TestWalkInBrowser(t *testing.T) {
 	browsertest.Walk(b, site)
 	b.Open(w.url + "/console/dashboard")
 	w.endSessions(b)
+	setCeiling(b)
 	setNotifications(b)
 	useOnPhone(b)
 	if os.Getenv("LIVENESS_SCREENSHOTS") != "" {
@@ -98,6 +99,22 @@ func setNotifications(b *browsertest.Browser) {
 	b.Click("#usage-mails")
 	b.Await("nothing more can be chosen while they are off", "document.querySelector('#warn-percent').matches(':disabled')")
 	b.Screen("46-notifications")
+}
+
+// setCeiling bounds pay-as-you-go; the screen shows the ceiling, and it can be moved.
+func setCeiling(b *browsertest.Browser) {
+	b.Click("#overage-ceiling")
+	b.Await("a ceiling is asked for", "document.querySelector('dialog[open] #ceiling')?.value === '500'")
+	b.Screen("47-ceiling-asked")
+	b.Click("#confirm-overage")
+	b.Await("it is in effect", "!document.querySelector('dialog[open]') && document.querySelector('.choice.is-chosen #overage-ceiling')")
+	b.AwaitText(".ceiling", "At most 500 calls")
+	b.Click("#change-ceiling")
+	b.Await("the ceiling is offered again", "document.querySelector('dialog[open] #ceiling')?.value === '500'")
+	b.Type("#ceiling", "5000")
+	b.Click("#confirm-overage")
+	b.AwaitText(".ceiling", "At most 5,000 calls")
+	b.Screen("48-ceiling")
 }
 
 func useOnPhone(b *browsertest.Browser) {
