@@ -23,6 +23,8 @@ const (
 	// or placeInterval after the first of them.
 	foreignEvents = searchWindow * checkpointInterval
 	placeInterval = time.Second
+	// hurryTime is for how long readers take note of each new place after somebody has said to wait for one.
+	hurryTime = time.Second
 )
 
 // errBehindTail says that the live tail does not reach back to a reader's place.
@@ -48,7 +50,8 @@ type liveTail struct {
 	ring       ring
 	low        uint64
 	high       uint64
-	received   uint64 // events of any kind
+	received   uint64    // events of any kind
+	hurried    time.Time // until when a new place is delivered at once
 	readers    map[*tailReader]struct{}
 }
 
@@ -255,12 +258,27 @@ func (t *liveTail) pass(position uint64) {
 func (t *liveTail) advance(position uint64, eventType string) {
 	t.high = position
 	t.received++
+	hurries := t.hurries()
 	for reader := range t.readers {
-		if unnoted := t.received - reader.noted; unnoted == 1 || unnoted >= foreignEvents || reader.wanted[eventType] {
+		if unnoted := t.received - reader.noted; unnoted == 1 || unnoted >= foreignEvents || hurries || reader.wanted[eventType] {
 			reader.notify()
 		}
 	}
 }
+
+// hurry makes readers deliver their place as soon as it moves, for hurryTime; the pause behind a batch keeps them from doing
+// so for every event.
+func (t *liveTail) hurry() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.hurried = time.Now().Add(hurryTime)
+	for reader := range t.readers {
+		reader.notify()
+	}
+}
+
+// hurries returns whether a new place is to be delivered at once. The caller holds mu.
+func (t *liveTail) hurries() bool { return !t.hurried.IsZero() && time.Now().Before(t.hurried) }
 
 // join begins to read the tail for the events of wanted types.
 func (t *liveTail) join(wanted map[string]bool) *tailReader {
@@ -322,7 +340,7 @@ func (r *tailReader) next(ctx context.Context, position uint64) (engine.Batch, e
 }
 
 // read returns what the tail holds behind position. It is worth delivering when it has events, or when the new place should
-// be noted: because it is due, or so much of the log has gone by.
+// be noted: because it is due, or somebody waits, or so much of the log has gone by.
 func (r *tailReader) read(position uint64, due bool) (batch engine.Batch, worth bool, err error) {
 	t := r.tail
 	t.mu.Lock()
@@ -343,7 +361,7 @@ func (r *tailReader) read(position uint64, due bool) (batch engine.Batch, worth 
 		batch.Events = append(batch.Events, *recorded)
 	}
 	moved := batch.Position > position
-	worth = len(batch.Events) > 0 || moved && (due || t.received-r.noted >= foreignEvents)
+	worth = len(batch.Events) > 0 || moved && (due || t.hurries() || t.received-r.noted >= foreignEvents)
 	if worth || !moved {
 		r.noted = t.received
 	}

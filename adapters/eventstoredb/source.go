@@ -36,7 +36,10 @@ type Source struct {
 	short map[uint64]shortfall // of places that the log does not reach
 }
 
-var _ engine.Source = (*Source)(nil)
+var (
+	_ engine.Source  = (*Source)(nil)
+	_ engine.Hurrier = (*Source)(nil)
+)
 
 const (
 	// shortTimeout is how long a reader waits for a log that does not reach its place: a new leader of a cluster may for a
@@ -58,6 +61,15 @@ func NewSource(client *Client, registry *domain.Registry, log *slog.Logger) *Sou
 
 // Head returns the commit position of the newest event in the log.
 func (s *Source) Head(ctx context.Context) (uint64, error) { return s.client.Head(ctx) }
+
+// Hurry implements engine.Hurrier. Who catches up tells its place with every batch anyway.
+func (s *Source) Hurry() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.tail != nil {
+		s.tail.hurry()
+	}
+}
 
 // ForeignEvents returns how many events of other programs were passed over since the start, each as often as it was received.
 func (s *Source) ForeignEvents() uint64 { return s.foreign.Load() }

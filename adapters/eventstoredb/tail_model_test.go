@@ -184,3 +184,38 @@ func TestTailNotesItsPlaceWhenNothingIsWanted(t *testing.T) {
 		}
 	})
 }
+
+// While somebody waits, a place is noted as soon as it moves, also by an event that comes later, and not for longer.
+func TestTailHurriesWhileSomebodyWaits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		tail := tailAt(0, tailEvents)
+		reader := tail.join(map[string]bool{failedType: true})
+		position := uint64(0)
+		within := func(want time.Duration, happen func()) {
+			t.Helper()
+			begun := time.Now()
+			go happen()
+			batch, err := reader.next(t.Context(), position)
+			if err != nil || len(batch.Events) != 0 || batch.Position <= position || time.Since(begun) != want {
+				t.Fatalf("after %v: %+v, %v; want the place after %v", time.Since(begun), batch, err, want)
+			}
+			position = batch.Position
+		}
+		pause := func(d time.Duration) { time.Sleep(d) } //nolint:forbidigo // the bubble's time
+		within(placeInterval, func() { tail.pass(1) })
+		within(placeInterval/10, func() {
+			tail.pass(2)
+			pause(placeInterval / 10)
+			tail.hurry()
+		})
+		within(hurryTime/2, func() {
+			pause(hurryTime / 2)
+			tail.pass(3)
+		})
+		within(hurryTime/2+placeInterval, func() {
+			pause(hurryTime / 2)
+			tail.pass(4)
+		})
+	})
+}

@@ -386,3 +386,27 @@ func BenchmarkProjectUsage(b *testing.B) {
 	b.ReportMetric(float64(after.TotalAlloc-before.TotalAlloc)/projected, "B/event")
 	b.ReportMetric(float64(after.Mallocs-before.Mallocs)/projected, "allocs/event")
 }
+
+// TestAScreenWaitsForNoEventOfItsOwn: a read model shows the position of an event that it does not follow as soon as it has read
+// so far, not when it happens to take note of it.
+func TestAScreenWaitsForNoEventOfItsOwn(t *testing.T) {
+	t.Parallel()
+	w := newMeteredWorld(t, time.Now(), 10)
+	w.subscribe("starter")
+	w.settle()
+	customer, expected, least := uuid.New(), commands.NoStream, time.Hour
+	for range 5 {
+		appended, err := w.store.Append(t.Context(), domain.LoginsStream(customer), expected, []commands.Proposed{
+			{ID: uuid.New(), Event: domain.LoginSucceeded{CustomerID: customer, At: time.Now()}, Meta: domain.Metadata{Actor: domain.ActorUser}},
+		})
+		w.must(err)
+		expected = int64(appended.Revision)
+		began := time.Now()
+		w.must(w.barrier.WaitFor(t.Context(), projections.SubscriptionsProjection().Name, appended.Position))
+		least = min(least, time.Since(began))
+	}
+	t.Logf("the least wait for a read model that does not follow the event: %v", least)
+	if least > 500*time.Millisecond {
+		t.Errorf("who follows an event of others waits %v at least", least)
+	}
+}

@@ -45,8 +45,8 @@ func NewBarrier(pool *pgxpool.Pool, timeout time.Duration) *Barrier {
 }
 
 // WaitFor returns once the read model shows everything up to a commit position. It gives an error when that takes longer
-// than the barrier's timeout or than ctx lasts. The position should be that of an event the read model follows: others
-// are passed too, but only when the log's reader next tells how far it has come.
+// than the barrier's timeout or than ctx lasts. The position may be that of any event, also of one that the read model does not
+// follow.
 func (b *Barrier) WaitFor(ctx context.Context, readModel string, position uint64) error {
 	w := &waiter{readModel: readModel, position: int64(position), done: make(chan struct{})}
 	b.mu.Lock()
@@ -93,6 +93,7 @@ func (b *Barrier) advance(readModel string, position int64) {
 
 // look reads the checkpoints until nobody waits.
 func (b *Barrier) look(ctx context.Context) {
+	var hurried time.Time
 	for every := firstLook; ; every = min(every*3/2, slowestLook) {
 		b.mu.Lock()
 		if len(b.waiting) == 0 {
@@ -112,8 +113,18 @@ func (b *Barrier) look(ctx context.Context) {
 		for readModel, position := range reached {
 			b.advance(readModel, position)
 		}
+		if b.waits() && time.Since(hurried) >= hurryInterval {
+			hurried = time.Now()
+			b.hurry(ctx)
+		}
 		_ = commands.Sleep(ctx, every)
 	}
+}
+
+func (b *Barrier) waits() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.waiting) > 0
 }
 
 func (b *Barrier) read(ctx context.Context) (map[string]int64, error) {

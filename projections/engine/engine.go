@@ -84,6 +84,12 @@ func (e *Engine) Run(ctx context.Context) error {
 		leases.Watch(ctx)
 		return nil
 	})
+	if source, ok := e.Source.(Hurrier); ok {
+		running.Go(func() error {
+			e.listen(ctx, source)
+			return nil
+		})
+	}
 	for _, p := range e.Projections {
 		running.Go(func() error {
 			e.maintain(ctx, leases, p)

@@ -108,12 +108,12 @@ func setCeiling(b *browsertest.Browser) {
 	b.Screen("47-ceiling-asked")
 	b.Click("#confirm-overage")
 	b.Await("it is in effect", "!document.querySelector('dialog[open]') && document.querySelector('.choice.is-chosen #overage-ceiling')")
-	b.AwaitText(".ceiling", "At most 500 calls")
+	b.Await("it is shown", "document.querySelector('.ceiling')?.innerText.includes('At most 500 calls')")
 	b.Click("#change-ceiling")
 	b.Await("the ceiling is offered again", "document.querySelector('dialog[open] #ceiling')?.value === '500'")
 	b.Type("#ceiling", "5000")
 	b.Click("#confirm-overage")
-	b.AwaitText(".ceiling", "At most 5,000 calls")
+	b.Await("it has moved", "document.querySelector('.ceiling')?.innerText.includes('At most 5,000 calls')")
 	b.Screen("48-ceiling")
 }
 
