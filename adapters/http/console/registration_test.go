@@ -151,7 +151,7 @@ func TestBuyerOfALaterContract(t *testing.T) {
 	must(t, err)
 	b := w.browser()
 	page := b.post("/marketplace/register", tokenField, token).is(200).at("/console/onboarding").
-		says("Contract starts", "1 December 2026", "answered from then on by themselves")
+		says("Contract starts", "1 December 2026", "you need not come back here")
 	if strings.Contains(page.text(), "calls a month") {
 		t.Errorf("a plan is shown that AWS does not tell yet:\n%s", page.text())
 	}

@@ -66,7 +66,7 @@ function Frame() {
     </div></div>
     <main id="main" tabindex="-1"><div class="content">
       ${who?.status === "ended" && html`<p class="note note-bad">This subscription has ended. API calls are refused; your usage stays readable here. Subscribe again on AWS Marketplace to go on.</p>`}
-      ${who?.status === "scheduled" && html`<p class="note">Your contract starts on ${onDay(who.startsAt)}. API calls are answered from then on by themselves; until then they are refused.</p>`}
+      ${who?.status === "scheduled" && html`<p class="note">Your contract starts on ${onDay(who.startsAt)}. Until then API calls are refused. From then on they are answered; there is nothing more to do.</p>`}
       ${who?.status === "ending" && html`<p class="note note-warn">You have unsubscribed on AWS Marketplace. API calls are served until the subscription ends.</p>`}
       <${Screen} key=${path} session=${who} />
     </div></main>

@@ -25,10 +25,10 @@ export function Plan() {
         <div><dt>${waits(data) ? "Contract starts" : "Subscribed since"}</dt><dd>${onDay(data.plan.startedAt)}</dd></div>
         ${data.plan.endedAt ? html`<div><dt>Ended</dt><dd>${onDay(data.plan.endedAt)}</dd></div>` : data.plan.expiresAt && html`<div><dt>Term until</dt><dd>${onDay(data.plan.expiresAt)}</dd></div>`}
       </dl><//>
-      <${Card} title="Beyond the limit"><fieldset class="choices" disabled=${data.plan.status === "ended" || waits(data)}><legend class="visually-hidden">Over-limit behaviour</legend>
+      ${!waits(data) && html`<${Card} title="Beyond the limit"><fieldset class="choices" disabled=${data.plan.status === "ended"}><legend class="visually-hidden">Over-limit behaviour</legend>
         ${behaviours.map((b) => html`<${Choice} key=${b.id} of=${b} plan=${data.plan} onChoose=${() => setAsking(b)} />`)}
         </fieldset><p class="small">You can switch at any time. The next call follows the new behaviour, on every server.</p><//>
-      <${Notifications} plan=${data.plan} />
+      <${Notifications} plan=${data.plan} />`}
       <${Prices} plans=${data.plans} current=${data.plan.id} market=${data.market} />`}<//>
     ${asking && html`<${Confirm} to=${asking} plan=${plan.data.plan} month=${plan.data.month} onClose=${() => setAsking(null)} onDone=${async () => { await plan.reload(); setAsking(null); announce("Over-limit behaviour: " + asking.name); }} />`}`;
 }
