@@ -48,6 +48,7 @@ type shownKeys struct {
 	Heading  string
 	Keys     []shownKey
 	BaseURL  string
+	Customer uuid.UUID
 	LoggedIn bool // the console is the next page, and no login before it
 }
 
@@ -82,7 +83,7 @@ func (c *console) activate(w http.ResponseWriter, r *http.Request) {
 
 // showKeys shows the first keys, this one time.
 func (c *console) showKeys(w http.ResponseWriter, r *http.Request, done accounts.Activation, heading string, loggedIn bool) {
-	shown := shownKeys{Heading: heading, LoggedIn: loggedIn, BaseURL: c.PublicURL.String()}
+	shown := shownKeys{Heading: heading, Customer: done.CustomerID, LoggedIn: loggedIn, BaseURL: c.PublicURL.String()}
 	for _, key := range done.Keys {
 		shown.Keys = append(shown.Keys, shownKey{Slot: string(key.Slot), Label: slotLabel(key.Slot), Key: key.Reveal()})
 	}

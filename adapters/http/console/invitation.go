@@ -69,7 +69,7 @@ func (c *console) acceptInvitation(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.sessions.Put(r.Context(), sessionCustomer, open.CustomerID.String())
-	http.Redirect(w, r, dashboardPath, http.StatusSeeOther)
+	http.Redirect(w, r, dashboardPath+"?"+url.Values{customerField: {open.CustomerID.String()}}.Encode(), http.StatusSeeOther)
 }
 
 func (c *console) joinWithLogin(r *http.Request, token string, open accounts.OpenInvitation, password string) error {

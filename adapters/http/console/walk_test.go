@@ -71,6 +71,47 @@ func TestWalkInBrowser(t *testing.T) {
 	}
 }
 
+// TestPeopleInBrowser walks with one person and two subscriptions, and a colleague.
+func TestPeopleInBrowser(t *testing.T) {
+	t.Parallel()
+	cache := parts.New(parts.Options{Progress: t.Output()})
+	chromium, err := cache.Chromium(t.Context())
+	if err != nil {
+		if os.Getenv("CI") == "" {
+			t.Skipf("no Chromium: %v", err)
+		}
+		t.Fatal(err)
+	}
+	axe, err := cache.AxeCore(t.Context())
+	must(t, err)
+	w := newWorld(t)
+	w.clock.advance(time.Since(w.clock.Now())) // the browser's clock is the real one
+	marketplace := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		token, _ := w.market.sell("standard", 1)
+		rw.Header().Set("Content-Type", "text/html")
+		_, _ = fmt.Fprintf(rw, `<title>AWS</title><link rel="icon" href="data:,"><form method="post" action="%s/marketplace/register"><input name="x-amzn-marketplace-token" value="%s"><button>Set up your account</button></form>`, w.url, token)
+	}))
+	t.Cleanup(marketplace.Close)
+	b := browsertest.Open(t, browsertest.Config{Chromium: chromium, Axe: axe, Shots: os.Getenv("LIVENESS_SCREENSHOTS")}, w.url, marketplace.URL)
+	keys := projections.NewAPIKeys(w.pool)
+	browsertest.WalkPeople(b, browsertest.Site{
+		URL: w.url,
+		Subscribe: func(b *browsertest.Browser) {
+			b.Open(marketplace.URL)
+			b.Click("button")
+		},
+		MailedLink: func(address, subject string) string { return w.url + w.mailedLink(address, subject) },
+		Check: func(key string) int {
+			owner, err := counting.NewKeyAuthenticator(keys, []byte(testSecret), time.Now).AuthenticateKey(t.Context(), key)
+			if err != nil {
+				return http.StatusUnauthorized
+			}
+			w.count(owner.SubscriptionID, w.clock.Now(), 1)
+			return http.StatusOK
+		},
+	})
+}
+
 // endSessions ends the session under a screen; a login over it goes on where the person was.
 func (w *world) endSessions(b *browsertest.Browser) {
 	w.t.Helper()

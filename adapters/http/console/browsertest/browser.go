@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -180,6 +181,15 @@ func (b *Browser) Await(what, script string) {
 		}
 	}
 }
+
+// Holds returns whether a page's script gives true now.
+func (b *Browser) Holds(script string) bool {
+	b.t.Helper()
+	return step(b, "ask "+script, chromedp.Evaluate[bool]("Boolean("+script+")"))
+}
+
+// quoted writes a text as a script has it.
+func quoted(text string) string { return strconv.Quote(text) }
 
 // AwaitPath waits until the browser is at a path.
 func (b *Browser) AwaitPath(path string) {

@@ -1,6 +1,6 @@
 import { html, useState } from "./vendor/preact.js";
 import { command, useRead } from "./api.js";
-import { Card, Dialog, Heading, Loaded, Note, announce, useBusy } from "./ui.js";
+import { Badge, Card, Dialog, Heading, Loaded, Note, announce, useBusy } from "./ui.js";
 import { met } from "./password_rules.js";
 import { onDay } from "./format.js";
 
@@ -8,18 +8,51 @@ export function Account({ session }) {
   const account = useRead("account");
   return html`<${Heading} title="Account"><p class="muted">Who you are to us, and how you log in.</p><//>
     <${Loaded} of=${account} lines=${8}>${(data) => html`
-      <${Card} title="Your details"><dl class="facts">
+      <${Card} title="Your login"><dl class="facts">
         <div><dt>Name</dt><dd>${data.firstName} ${data.lastName}</dd></div>
-        <div><dt>Work email</dt><dd>${data.email}</dd></div>
-        <div><dt>Company</dt><dd>${data.company}</dd></div>
-        <div><dt>Website</dt><dd>${data.website}</dd></div>
+        <div><dt>Work email</dt><dd id="work-email">${data.email}</dd></div>
+        ${data.newEmail && html`<div><dt>New work email</dt><dd id="new-work-email">${data.newEmail} <${Badge} kind="warn">Not confirmed yet<//></dd></div>`}
+        ${data.activatedAt && html`<div><dt>Active since</dt><dd>${onDay(data.activatedAt)}</dd></div>`}
+      </dl><//>
+      ${data.customerId && html`<${Card} title="Customer"><dl class="facts">
+        <div><dt>Company</dt><dd>${data.company || "not known any more"}</dd></div>
+        ${data.website && html`<div><dt>Website</dt><dd>${data.website}</dd></div>`}
+        <div><dt>Your role</dt><dd>${data.role === "owner" ? "Owner" : "Reader"}</dd></div>
         <div><dt>Customer ID</dt><dd class="mono">${data.customerId}</dd></div>
         <div><dt>AWS Account ID</dt><dd class="mono">${data.plan.awsAccountId}</dd></div>
         <div><dt>Subscription ID</dt><dd class="mono">${data.plan.subscriptionId}</dd></div>
-        ${data.activatedAt && html`<div><dt>Active since</dt><dd>${onDay(data.activatedAt)}</dd></div>`}
-      </dl>${session?.support && html`<p class="small">Something to correct, or data to be erased? Write to <a href=${"mailto:" + session.support}>${session.support}</a>.</p>`}<//>
+      </dl>${session?.support && html`<p class="small">Something to correct, or data to be erased? Write to <a href=${"mailto:" + session.support}>${session.support}</a>.</p>`}<//>`}
+      <${Email} email=${data.email} onChanged=${account.reload} />
       <${Password} email=${data.email} setAt=${data.passwordSetAt} onChanged=${account.reload} />
       <${Sessions} />`}<//>`;
+}
+
+function Email({ email: current, onChanged }) {
+  const [email, setEmail] = useState("");
+  const [password, setPassword] = useState("");
+  const [mailed, setMailed] = useState("");
+  const { busy, error, run } = useBusy();
+  const submit = (event) => {
+    event.preventDefault();
+    run(async () => {
+      await command("account/email", { email, currentPassword: password });
+      setMailed(email);
+      setEmail("");
+      setPassword("");
+      onChanged();
+    });
+  };
+  const wrong = error?.fields ?? {};
+  return html`<${Card} title="Work email"><form class="stack narrow" onSubmit=${submit} novalidate>
+      ${mailed && html`<${Note} kind="good" role="status">We sent a mail to ${mailed}. You log in with ${current} until you have followed the link in it.<//>`}
+      ${error && !wrong.email && !wrong.currentPassword && html`<${Note} kind="bad" role="alert">${error.message}<//>`}
+      <div class="field"><label for="new-email">New work email</label><input id="new-email" type="email" autocomplete="email" required value=${email} onInput=${(e) => setEmail(e.target.value)} aria-invalid=${wrong.email ? "true" : undefined} aria-describedby="new-email-error" />
+        <p class="field-error" id="new-email-error" role="alert">${wrong.email}</p></div>
+      <div class="field"><label for="email-password">Current password</label><input id="email-password" type="password" autocomplete="current-password" required value=${password} onInput=${(e) => setPassword(e.target.value)} aria-invalid=${wrong.currentPassword ? "true" : undefined} aria-describedby="email-password-error" />
+        <p class="field-error" id="email-password-error" role="alert">${wrong.currentPassword}</p></div>
+      <div class="actions"><button class="button button-primary" id="change-email" disabled=${busy}>${busy ? "Working…" : "Change the work email"}</button></div>
+      <p class="small">The new address is asked to confirm, and the old one gets a notice.</p>
+    </form><//>`;
 }
 
 const labels = { length: "At least 8 characters", upper: "An upper-case letter", lower: "A lower-case letter", digit: "A digit", symbol: "A symbol" };

@@ -4,6 +4,18 @@
 import { useCallback, useEffect, useRef, useState } from "./vendor/preact.js";
 
 const positionKey = "liveness.position";
+const customerKey = "liveness.customer";
+
+// The customer that this tab shows. Every request names it: another tab may show another customer, and what is pressed here
+// must not happen there.
+export const shownCustomer = () => sessionStorage.getItem(customerKey);
+export const showCustomer = (id) => id ? sessionStorage.setItem(customerKey, id) : sessionStorage.removeItem(customerKey);
+
+const withField = (path, name, value) => value ? path + (path.includes("?") ? "&" : "?") + name + "=" + value : path;
+const named = (path) => withField(path, "customer", shownCustomer());
+
+// download is the address of a file to save.
+export const download = (path) => "/console/api/" + named(path);
 
 export class ApiError extends Error {
   constructor(status, problem) {
@@ -24,7 +36,7 @@ export const onSignedOut = (ask) => { askToLogIn = ask; };
 async function send(method, path, body) {
   let response;
   try {
-    response = await fetch("/console/api/" + path, {
+    response = await fetch("/console/api/" + named(path), {
       method,
       headers: body === undefined ? {} : { "Content-Type": "application/json" },
       body: body === undefined ? undefined : JSON.stringify(body),
@@ -49,9 +61,7 @@ async function sendLoggedIn(method, path, body) {
 }
 
 export async function read(path) {
-  const after = sessionStorage.getItem(positionKey);
-  const address = after ? path + (path.includes("?") ? "&" : "?") + "after=" + after : path;
-  return sendLoggedIn("GET", address);
+  return sendLoggedIn("GET", withField(path, "after", sessionStorage.getItem(positionKey)));
 }
 
 export async function command(path, body = {}) {

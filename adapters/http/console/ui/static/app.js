@@ -1,8 +1,9 @@
 // The console: its frame, and which screen is shown at which address.
 
 import { html, render, useEffect, useState } from "./vendor/preact.js";
-import { onSignedOut, useRead } from "./api.js";
-import { Announcements, Icon } from "./ui.js";
+import { command, onSignedOut, showCustomer, shownCustomer, useRead } from "./api.js";
+import { Announcements, Badge, Card, Empty, Icon, announce } from "./ui.js";
+import { Switcher, nameOf } from "./switcher.js";
 import { onDay } from "./format.js";
 import { LoginAgain } from "./login_again.js";
 import { Overview } from "./overview.js";
@@ -10,6 +11,7 @@ import { Keys } from "./keys.js";
 import { Usage } from "./usage.js";
 import { Plan } from "./plan.js";
 import { Activity } from "./activity.js";
+import { People } from "./people.js";
 import { Account } from "./account.js";
 
 const screens = [
@@ -18,6 +20,7 @@ const screens = [
   { path: "/console/usage", name: "Usage", icon: "usage", screen: Usage },
   { path: "/console/plan", name: "Plan", icon: "plan", screen: Plan },
   { path: "/console/activity", name: "Activity", icon: "activity", screen: Activity },
+  { path: "/console/people", name: "People", icon: "people", screen: People },
   { path: "/console/account", name: "Account", icon: "account", screen: Account },
 ];
 
@@ -49,7 +52,17 @@ function Frame() {
   useEffect(() => setOpen(false), [path]);
   const session = useRead("session");
   const who = session.data;
+  const [customer, setCustomer] = useState(shownCustomer());
+  const show = (id) => { showCustomer(id); setCustomer(id); session.reload(); };
+  useEffect(() => { if (who?.customer && who.customer !== shownCustomer()) { showCustomer(who.customer); setCustomer(who.customer); } }, [who]);
+  useEffect(() => { if (session.error?.code === "not_a_member") show(null); }, [session.error]); // removed, or somebody else logged in
+  const choose = async (chosen) => {
+    show(chosen.id);
+    announce("You look at " + nameOf(chosen) + " now");
+    await command("customer").catch(() => {}); // only where the next tab begins
+  };
   const { screen: Screen } = screenAt(path);
+  const nobody = who && !who.customer && Screen !== Account;
   return html`
     <header class="bar">
       <a class="brand" href="/console/dashboard"><span class="mark" aria-hidden="true" /><span>Liveness <span class="brand-more">Detection API</span></span></a>
@@ -58,9 +71,10 @@ function Frame() {
     </header>
     <div class=${"side" + (open ? " is-open" : "")} id="navigation"><div class="side-content">
       <a class="brand side-brand" href="/console/dashboard"><span class="mark" aria-hidden="true" /><span>Liveness Detection API</span></a>
+      ${who && who.customers.length > 1 && html`<${Switcher} customers=${who.customers} shown=${who.customer} onChoose=${choose} />`}
       <nav aria-label="Console"><ul>${screens.map((s) => html`<li key=${s.path}><a href=${s.path} aria-current=${s.path === screenAt(path).path ? "page" : undefined}><${Icon} name=${s.icon} />${s.name}</a></li>`)}</ul></nav>
       <div class="who">
-        ${who && html`<div class="who-text"><strong>${who.company || "Your company"}</strong><span>${who.email}</span></div>`}
+        ${who && html`<div class="who-text"><strong>${who.company || `${who.firstName} ${who.lastName}`}</strong><span>${who.email}</span>${who.role === "reader" && html`<${Badge}>Reader<//>`}</div>`}
         <form method="post" action="/console/logout"><button class="button button-quiet button-small" type="submit"><${Icon} name="out" />Log out</button></form>
       </div>
     </div></div>
@@ -68,10 +82,19 @@ function Frame() {
       ${who?.status === "ended" && html`<p class="note note-bad">This subscription has ended. API calls are refused; your usage stays readable here. Subscribe again on AWS Marketplace to go on.</p>`}
       ${who?.status === "scheduled" && html`<p class="note">Your contract starts on ${onDay(who.startsAt)}. Until then API calls are refused. From then on they are answered; there is nothing more to do.</p>`}
       ${who?.status === "ending" && html`<p class="note note-warn">You have unsubscribed on AWS Marketplace. API calls are served until the subscription ends.</p>`}
-      <${Screen} key=${path} session=${who} />
+      ${nobody ? html`<${NoCustomer} />` : (customer || who || session.error) && html`<${Screen} key=${path + (customer ?? "")} session=${who} onSession=${session.reload} onLeft=${() => show(null)} />`}
     </div></main>
     <${Announcements} />
     ${signedOut && html`<${LoginAgain} email=${who?.email} onDone=${() => { signedOut(); setSignedOut(null); session.reload(); }} />`}`;
+}
+
+const NoCustomer = () => html`<${Card}><${Empty} title="Your login belongs to no customer"><p>Ask an owner to invite you, or subscribe on AWS Marketplace. Your login itself is on the <a href="/console/account">account</a> screen.</p><//><//>`;
+
+// Pages before login send on to a customer; from then on this tab shows it.
+const wanted = new URLSearchParams(location.search).get("customer");
+if (wanted) {
+  showCustomer(wanted);
+  history.replaceState(null, "", location.pathname);
 }
 
 const place = document.getElementById("app");

@@ -1,6 +1,6 @@
 import { html, useState } from "./vendor/preact.js";
 import { command, useRead } from "./api.js";
-import { Badge, Card, Copy, Dialog, Heading, Loaded, Note, Snippet, announce, useBusy } from "./ui.js";
+import { Badge, Card, Copy, Dialog, Heading, Loaded, Note, ReadOnly, Snippet, announce, useBusy } from "./ui.js";
 import { onDay } from "./format.js";
 import { checkCommand, usageCommand } from "./snippets.js";
 
@@ -13,12 +13,13 @@ export function Keys({ session }) {
   const [issued, setIssued] = useState(null);
   const baseUrl = session?.baseUrl ?? location.origin;
   return html`<${Heading} title="API keys"><p class="muted">Send one of them in the <code>X-API-Key</code> header. Keys are shown in full only when they are issued.</p><//>
+    <${ReadOnly} session=${session} />
     <${Loaded} of=${keys} lines=${5}>${(data) => html`<div class="key-list">${data.keys.map((key) => html`<section class="card key" key=${key.slot} aria-label=${names[key.slot] + " key"}>
         <div><div class="figure-head"><h2>${names[key.slot]}</h2>${key.prefix ? html`<${Badge} kind="good">Active<//>` : html`<${Badge} kind="warn">Not issued<//>`}</div>
         <p class="muted">${purposes[key.slot]}</p></div>
         <p class="key-prefix mono" id=${"prefix-" + key.slot}>${key.prefix ? key.prefix + "…" : "no key yet"}</p>
         <div class="key-foot"><span class="muted">${key.issuedAt ? "Issued " + onDay(key.issuedAt) : ""}</span>
-          <button class="button" id=${"regenerate-" + key.slot} onClick=${() => setAsking(key)}>${key.prefix ? "Regenerate" : "Issue key"}<span class="visually-hidden"> ${names[key.slot]} key</span></button></div>
+          <button class="button" disabled=${session?.role === "reader"} id=${"regenerate-" + key.slot} onClick=${() => setAsking(key)}>${key.prefix ? "Regenerate" : "Issue key"}<span class="visually-hidden"> ${names[key.slot]} key</span></button></div>
       </section>`)}</div>
       <${Card} title="Rotate without downtime"><ol class="todo"><li>Put the Secondary key into your application.</li><li>Regenerate the Primary key here; the leaked one is dead at once.</li><li>Put the new Primary key into your application.</li></ol><//>
       <${Card} title="Use a key"><div class="stack"><${Snippet} id="check-command" title="Check a face" text=${checkCommand(baseUrl)} /><${Snippet} id="usage-command" title="Read this month’s usage" text=${usageCommand(baseUrl)} /></div><//>`}<//>

@@ -1,6 +1,6 @@
 import { html, useState } from "./vendor/preact.js";
 import { command, useRead } from "./api.js";
-import { Badge, Card, Dialog, Heading, Loaded, Note, announce, useBusy } from "./ui.js";
+import { Badge, Card, Dialog, Heading, Loaded, Note, ReadOnly, announce, useBusy } from "./ui.js";
 import { count, dollars, onDay } from "./format.js";
 import { Notifications } from "./notifications.js";
 
@@ -12,10 +12,11 @@ const behaviours = [
 
 const inEffect = (plan) => plan.overage === "stop" ? "stop" : plan.ceiling ? "ceiling" : "continue";
 
-export function Plan() {
+export function Plan({ session }) {
   const plan = useRead("plan");
   const [asking, setAsking] = useState(null);
   return html`<${Heading} title="Plan"><p class="muted">What you bought on AWS Marketplace, and what happens beyond it.</p><//>
+    <${ReadOnly} session=${session} />
     <${Loaded} of=${plan} lines=${8}>${(data) => html`
       <${Card} title="Your plan" aside=${html`<${Status} status=${data.plan.status} />`}><dl class="facts">
         ${!waits(data) && html`<div><dt>Plan</dt><dd>${data.plan.name}</dd></div>
@@ -25,7 +26,7 @@ export function Plan() {
         <div><dt>${waits(data) ? "Contract starts" : "Subscribed since"}</dt><dd>${onDay(data.plan.startedAt)}</dd></div>
         ${data.plan.endedAt ? html`<div><dt>Ended</dt><dd>${onDay(data.plan.endedAt)}</dd></div>` : data.plan.expiresAt && html`<div><dt>Term until</dt><dd>${onDay(data.plan.expiresAt)}</dd></div>`}
       </dl><//>
-      ${!waits(data) && html`<${Card} title="Beyond the limit"><fieldset class="choices" disabled=${data.plan.status === "ended"}><legend class="visually-hidden">Over-limit behaviour</legend>
+      ${!waits(data) && html`<${Card} title="Beyond the limit"><fieldset class="choices" disabled=${data.plan.status === "ended" || session?.role === "reader"}><legend class="visually-hidden">Over-limit behaviour</legend>
         ${behaviours.map((b) => html`<${Choice} key=${b.id} of=${b} plan=${data.plan} onChoose=${() => setAsking(b)} />`)}
         </fieldset><p class="small">You can switch at any time. The next call follows the new behaviour, on every server.</p><//>
       <${Notifications} plan=${data.plan} />`}

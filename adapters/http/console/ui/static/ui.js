@@ -8,6 +8,7 @@ const paths = {
   usage: "M4 16V9.5M8 16V5M12 16v-4.5M16 16V7.5",
   plan: "M3.5 6h13M3.5 6v8.5h13V6M3.5 9.5h13M6.5 12.2h3",
   activity: "M3 10h3l2-5 4 10 2-5h3",
+  people: "M7.2 9.6a2.7 2.7 0 1 0 0-5.4 2.7 2.7 0 0 0 0 5.4ZM2.4 15.8c.4-2.5 2.4-3.8 4.8-3.8s4.4 1.3 4.8 3.8M12.8 9.3a2.3 2.3 0 1 0-.7-4.5M14 11.9c2 .3 3.3 1.6 3.6 3.9",
   account: "M10 10a3 3 0 1 0 0-6 3 3 0 0 0 0 6ZM4 16.5c.6-2.8 3-4.3 6-4.3s5.4 1.5 6 4.3",
   menu: "M3.5 6h13M3.5 10h13M3.5 14h13",
   close: "m5 5 10 10M15 5 5 15",
@@ -33,6 +34,9 @@ export const Card = ({ title, aside, children, className = "" }) => html`<sectio
   ${title && html`<header class="card-head"><h2>${title}</h2>${aside}</header>`}${children}</section>`;
 
 export const Note = ({ kind, children, role }) => html`<p class=${"note note-" + kind} role=${role}>${children}</p>`;
+
+// ReadOnly says why nothing can be pressed on a screen; the server refuses it in any case.
+export const ReadOnly = ({ session }) => session?.role === "reader" ? html`<p class="note">You are a reader of this customer: you can see everything and change nothing. An owner can make you an owner.</p>` : null;
 
 export const Badge = ({ kind = "plain", children }) => html`<span class=${"badge badge-" + kind}>${children}</span>`;
 

@@ -1,5 +1,5 @@
 import { html, useEffect, useState } from "./vendor/preact.js";
-import { read, useRead } from "./api.js";
+import { download, read, useRead } from "./api.js";
 import { Badge, Card, Empty, Heading, Icon, Loaded, Note, useBusy } from "./ui.js";
 import { DayChart } from "./chart.js";
 import { CheckTable } from "./checks.js";
@@ -10,7 +10,7 @@ export function Usage() {
   const [month, setMonth] = useState(null);
   return html`<${Heading} title="Usage"><p class="muted">Counted calls by month, in UTC. Only successful detections count.</p><//>
     <${Loaded} of=${usage} lines=${8}>${(data) => html`
-      <${Card} title="Months" aside=${html`<a class="button button-small" href="/console/api/usage.csv" download><${Icon} name="download" />CSV<span class="visually-hidden"> of all months</span></a>`}>
+      <${Card} title="Months" aside=${html`<a class="button button-small" href=${download("usage.csv")} download><${Icon} name="download" />CSV<span class="visually-hidden"> of all months</span></a>`}>
         <div class="table-scroll" tabindex="0" role="region" aria-label="Usage by month"><table class="table"><thead><tr><th scope="col">Month</th><th scope="col">Plan</th><th scope="col" class="end">Calls</th><th scope="col" class="end">Within the plan</th><th scope="col" class="end">Over the limit</th><th scope="col" class="end" title="Calls over the limit that AWS Marketplace has accepted for billing; an hour is reported after it has ended">Reported to AWS</th><th scope="col" class="end" title="Calls over the limit that we credited; they are taken off what is reported, or refunded by AWS">Credited</th><th scope="col" class="end">Limit</th></tr></thead>
         <tbody>${data.months.map((m) => html`<tr key=${m.month} class=${m.month === (month ?? data.months[0].month) ? "is-chosen" : ""}>
           <th scope="row"><button class="link" aria-pressed=${String(m.month === (month ?? data.months[0].month))} onClick=${() => setMonth(m.month)}>${inMonth(m.month)}</button></th>
@@ -22,7 +22,7 @@ export function Usage() {
 
 function Month({ month }) {
   const days = useRead("usage/" + month);
-  return html`<${Loaded} of=${days} lines=${6}>${(data) => html`<${Card} title=${inMonth(month) + " by day"} aside=${html`<a class="button button-small" href=${`/console/api/usage/${month}.csv`} download><${Icon} name="download" />CSV<span class="visually-hidden"> of ${inMonth(month)} by day</span></a>`}>
+  return html`<${Loaded} of=${days} lines=${6}>${(data) => html`<${Card} title=${inMonth(month) + " by day"} aside=${html`<a class="button button-small" href=${download(`usage/${month}.csv`)} download><${Icon} name="download" />CSV<span class="visually-hidden"> of ${inMonth(month)} by day</span></a>`}>
     <${DayChart} days=${data.days} label=${"Counted calls by day, " + inMonth(month)} /><//>`}<//>`;
 }
 
