@@ -134,7 +134,7 @@ func (s *MailStates) Park(ctx context.Context, source accounts.MailSource, event
 func (s *MailStates) Return(ctx context.Context, mail uuid.UUID, why accounts.UndeliverableError) (known bool, err error) {
 	tag, err := s.pool.Exec(ctx, `
 		update mail_states set state = 'failed', returned = true, problem = $2, cause = $3, answer = nullif($4, ''), changed_at = now()
-		where mail_id = $1`, mail, why.Error(), string(why.Cause), why.Answer)
+		where mail_id = $1`, mail, "it came back: "+why.Error(), string(why.Cause), why.Answer)
 	if err != nil {
 		return false, fmt.Errorf("note that a mail came back: %w", err)
 	}

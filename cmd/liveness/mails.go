@@ -245,16 +245,27 @@ func (c *MailsReplayCmd) Run(ctx context.Context, app *App) error {
 			return err
 		}
 	}
+	parked := 0
 	for _, group := range mailGroups() {
+		events, err := desk.client.ParkedEvents(ctx, group.Name)
+		if err != nil {
+			return err
+		}
+		if parked += len(events); len(events) == 0 {
+			continue
+		}
 		if err := desk.client.ReplayParked(ctx, group.Name); err != nil {
 			return err
 		}
 	}
-	what := "What was given up is"
-	if len(chosen) > 0 {
-		what = fmt.Sprintf("%d of what was given up is", len(chosen))
+	if parked == 0 {
+		_, err := fmt.Fprintln(app.Out, "Nothing was given up.")
+		return err
 	}
-	_, err = fmt.Fprintf(app.Out, "%s delivered to `liveness work` again. `liveness mails list` shows what becomes of it.\n", what)
+	if len(chosen) > 0 {
+		parked = len(chosen)
+	}
+	_, err = fmt.Fprintf(app.Out, "%d of what was given up is delivered to `liveness work` again. `liveness mails list` shows what becomes of it.\n", parked)
 	return err
 }
 
