@@ -62,11 +62,11 @@ const testLicence = "arn:aws:license-manager:us-east-1:294406891311:license:l-sy
 
 // Entitlements implements subscriptions.EntitlementSource.
 func (s *syncedSubscription) Entitlements(context.Context, domain.MarketplaceIdentity) ([]domain.ContractEntitlement, error) {
-	contract := s.contract
+	contract, failure := s.contract, s.failure
 	if s.asked != nil {
 		s.asked()
 	}
-	return contract, s.failure
+	return contract, failure
 }
 
 // AllEntitlements implements subscriptions.EntitlementSource.
@@ -485,7 +485,7 @@ func TestRunComparesOnATimer(t *testing.T) {
 		s.Log = slog.New(slog.NewTextHandler(&complaints, &slog.HandlerOptions{Level: slog.LevelError}))
 		var asked atomic.Int64
 		s.asked = func() {
-			if asked.Add(1) == 2 {
+			if asked.Add(1) == 1 {
 				s.failure = errors.New("AWS is down")
 			}
 		}

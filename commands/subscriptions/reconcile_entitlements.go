@@ -161,7 +161,7 @@ func (s *EntitlementSync) end(ctx context.Context, id uuid.UUID, gap domain.Enti
 		if err != nil {
 			return nil, err
 		}
-		return sub.FollowListing(listed, gap.Missing-1, s.Now()), nil
+		return sub.FollowListing(listed, max(gap.Missing-1, 0), s.Now()), nil
 	})
 	if ended {
 		s.Log.ErrorContext(ctx, "a subscription ends because AWS lists no entitlement of it or does not answer; no message has told",

@@ -184,6 +184,34 @@ func TestTermIsOverWithoutAnAnswer(t *testing.T) {
 	}
 }
 
+// Who was not answered about and would end is asked for once more; that answer is the first empty one.
+func TestFirstEmptyAnswerAfterASilenceEndsNothing(t *testing.T) {
+	t.Parallel()
+	s := newSyncedSubscription(t)
+	s.UnansweredGrace = time.Hour
+	s.now = s.contract[0].ExpiresAt
+	s.unlisted, s.contract = errors.New("the list fails"), nil
+	s.compare(t, 4)
+	s.wants(t)
+	s.unlisted = nil
+	s.compare(t, 1)
+	s.wants(t)
+	s.compare(t, 1)
+	s.wants(t, "SubscriptionEnded")
+}
+
+// A list that fails does not hide an answer that is given when it counts.
+func TestAnswerAfterASilenceIsFollowed(t *testing.T) {
+	t.Parallel()
+	s := newSyncedSubscription(t)
+	s.UnansweredGrace = time.Hour
+	s.now = s.contract[0].ExpiresAt
+	s.unlisted = errors.New("the list fails")
+	s.plan("standard", s.now.AddDate(0, 1, 0))
+	s.compare(t, 4)
+	s.wants(t, "PlanChanged", "SubscriptionRenewed")
+}
+
 // AWS is away when many terms are over.
 func TestSilenceEndsAFewOnly(t *testing.T) {
 	t.Parallel()

@@ -1,6 +1,7 @@
 package subscriptions_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -223,5 +224,36 @@ func TestMessagesOfOneChangeRecordItOnce(t *testing.T) {
 	}
 	if got := commandstest.Types(t, s.store, domain.SubscriptionStream(s.serving[0])); len(got) != 2 {
 		t.Errorf("the subscription went through %v", got)
+	}
+}
+
+// An AWS that answers differently each time is not asked for ever.
+func TestAnswersThatNeverSettle(t *testing.T) {
+	t.Parallel()
+	s := newSyncedSubscription(t)
+	term, asked := s.contract[0].ExpiresAt, 0
+	s.asked = func() {
+		asked++
+		s.plan([]string{"standard", "starter"}[asked%2], term)
+	}
+	s.plan("standard", term)
+	if err := s.followNew(t, domain.EntitlementChanged, updated); err != nil || asked != 5 {
+		t.Errorf("AWS was asked %d times, %v", asked, err)
+	}
+	buyer, err := register(t, s.store, &seller{asked: s, identity: domain.MarketplaceIdentity{AWSAccountID: "1", LicenseARN: testLicence}}, "", "token")
+	if err != nil || buyer.Position == 0 || asked != 10 {
+		t.Errorf("AWS was asked %d times, position %d, %v", asked, buyer.Position, err)
+	}
+}
+
+// AWS fails right after the start was recorded: the buyer goes on, and the comparison looks again.
+func TestBuyerStartsThoughAWSFailsThen(t *testing.T) {
+	t.Parallel()
+	s := newSyncedSubscription(t)
+	log := memorystore.New(time.Now)
+	s.asked = func() { s.failure = errors.New("AWS is down") }
+	buyer, err := register(t, log, &seller{asked: s, identity: domain.MarketplaceIdentity{AWSAccountID: "1", LicenseARN: testLicence}}, "", "token")
+	if err != nil || buyer.Subscription.Status != domain.StatusActive || buyer.Position == 0 {
+		t.Errorf("%+v, %v", buyer, err)
 	}
 }
