@@ -102,17 +102,23 @@ func (i MarketplaceInbox) supersedes(end MarketplaceNotified) bool {
 	return another || i.beganAt.After(end.HappenedAt)
 }
 
-// StartsNext returns when an agreement starts that has not started yet; the zero time when none such is announced. Where it is not
-// known which agreement is meant, or not when that one starts, the next to start is.
+// confirming is how long after the start of an agreement AWS may not list its entitlement yet.
+const confirming = 24 * time.Hour
+
+// StartsNext returns when an agreement starts, or has started, whose entitlement AWS does not list yet; the zero time when none such
+// is announced. Where it is not known which agreement is meant, or not when that one starts, it is the next to start, else the one
+// that has started last.
 func (i MarketplaceInbox) StartsNext(agreementID string, at time.Time) (next time.Time) {
+	oldest := at.Add(-confirming)
 	if start, announced := i.starts[agreementID]; announced {
-		if start.After(at) {
+		if start.After(oldest) {
 			return start
 		}
 		return time.Time{}
 	}
 	for _, start := range i.starts {
-		if start.After(at) && (next.IsZero() || start.Before(next)) {
+		sooner := start.Before(next) == start.After(at) // of two that have started, the later one
+		if start.After(oldest) && (next.IsZero() || (start.After(at) && !next.After(at)) || (start.After(at) == next.After(at) && sooner)) {
 			next = start
 		}
 	}

@@ -43,16 +43,20 @@ func TestNextStart(t *testing.T) {
 		want  time.Time
 		means string
 	}{
-		"none is announced":        {nil, time.Time{}, ""},
-		"one":                      {told{starts("a", noon.Add(1))}, noon.Add(1), ""},
-		"one that has started":     {told{starts("a", noon)}, time.Time{}, ""},
-		"the sooner of two":        {told{starts("a", noon.Add(2)), starts("b", noon.Add(1)), starts("c", noon.Add(3))}, noon.Add(1), ""},
-		"one that was moved":       {told{starts("a", noon.Add(1)), starts("a", noon.Add(5))}, noon.Add(5), ""},
-		"one that was ended":       {told{starts("a", noon.Add(1)), over}, time.Time{}, ""},
-		"a message without one":    {told{{NotificationID: "n", AgreementID: "a"}}, time.Time{}, ""},
-		"the one that is meant":    {told{starts("a", noon.Add(1)), starts("b", noon.Add(2))}, noon.Add(2), "b"},
-		"it has started":           {told{starts("a", noon), starts("b", noon.Add(2))}, time.Time{}, "a"},
-		"another than was told of": {told{starts("a", noon.Add(1))}, noon.Add(1), "b"},
+		"none is announced":         {nil, time.Time{}, ""},
+		"one":                       {told{starts("a", noon.Add(1))}, noon.Add(1), ""},
+		"one that has started":      {told{starts("a", noon.Add(-24*time.Hour))}, time.Time{}, ""},
+		"one that is confirmed yet": {told{starts("a", noon.Add(1-24*time.Hour))}, noon.Add(1 - 24*time.Hour), ""},
+		"the later of two of those": {told{starts("a", noon.Add(-3)), starts("b", noon.Add(-1)), starts("c", noon.Add(-2))}, noon.Add(-1), ""},
+		"one that starts, rather":   {told{starts("a", noon.Add(-1)), starts("b", noon.Add(9)), starts("c", noon)}, noon.Add(9), ""},
+		"one that starts now":       {told{starts("a", noon)}, noon, ""},
+		"the sooner of two":         {told{starts("a", noon.Add(2)), starts("b", noon.Add(1)), starts("c", noon.Add(3))}, noon.Add(1), ""},
+		"one that was moved":        {told{starts("a", noon.Add(1)), starts("a", noon.Add(5))}, noon.Add(5), ""},
+		"one that was ended":        {told{starts("a", noon.Add(1)), over}, time.Time{}, ""},
+		"a message without one":     {told{{NotificationID: "n", AgreementID: "a"}}, time.Time{}, ""},
+		"the one that is meant":     {told{starts("a", noon.Add(1)), starts("b", noon.Add(2))}, noon.Add(2), "b"},
+		"it has started":            {told{starts("a", noon.Add(-24*time.Hour)), starts("b", noon.Add(2))}, time.Time{}, "a"},
+		"another than was told of":  {told{starts("a", noon.Add(1))}, noon.Add(1), "b"},
 	} {
 		var inbox domain.MarketplaceInbox
 		for _, m := range c.told {

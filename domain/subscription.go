@@ -238,6 +238,11 @@ func (s Subscription) Registers() bool {
 	return s.Serves() || s.Status == StatusScheduled
 }
 
+// DueToStart returns whether the contract has started by what was announced.
+func (s Subscription) DueToStart(at time.Time) bool {
+	return s.Status == StatusScheduled && !at.Before(s.StartsAt)
+}
+
 // Schedule notes that the contract of a licence starts later.
 func (s Subscription) Schedule(identity MarketplaceIdentity, startsAt, at time.Time) []Event {
 	if s.Status != StatusUnknown && (s.Status != StatusScheduled || s.StartsAt.Equal(startsAt)) {

@@ -184,6 +184,9 @@ func TestSubscriptionFoldsItsReinstatement(t *testing.T) {
 	if scheduled.Serves() || !scheduled.Registers() || !scheduled.StartsAt.Equal(noon) {
 		t.Errorf("scheduled: %+v", scheduled)
 	}
+	if scheduled.DueToStart(noon.Add(-1)) || !scheduled.DueToStart(noon) || (domain.Subscription{Status: domain.StatusActive}).DueToStart(noon) {
+		t.Error("what is scheduled is due to start when its time has come")
+	}
 	if got := scheduled.Fold(domain.SubscriptionEnded{}).Fold(domain.SubscriptionReinstated{}); got.Status != domain.StatusScheduled {
 		t.Errorf("reinstated before it started: %+v", got)
 	}

@@ -189,6 +189,18 @@ func TestLifeOfASubscription(t *testing.T) {
 			t.Errorf("the subscription went through %v", got)
 		}
 	})
+	t.Run("a contract that AWS confirms after the registration", func(t *testing.T) {
+		agreement, err := w.sim.Subscribe(t.Context(), awssim.SubscribeRequest{Plan: "starter", Pending: true})
+		w.must(err)
+		w.takeAll(r, w.messages(agreement.ID)...)
+		c := w.register(agreement)
+		_, err = w.sim.Activate(t.Context(), agreement.ID)
+		w.must(err)
+		w.takeAll(r, w.messages(agreement.ID)...)
+		if got := w.types(domain.SubscriptionStream(c.subscription.ID)); !sameTypes([]string{"SubscriptionScheduled", started, linked}, got) {
+			t.Errorf("the subscription went through %v", got)
+		}
+	})
 	t.Run("a contract that starts later", func(t *testing.T) {
 		startsAt := w.clock.now().Add(48 * time.Hour)
 		agreement, err := w.sim.Subscribe(t.Context(), awssim.SubscribeRequest{Plan: "standard", StartsAt: startsAt})

@@ -69,6 +69,8 @@ func (s *EntitlementSync) listed(ctx context.Context) (map[uuid.UUID][]domain.Co
 func (s *EntitlementSync) compare(ctx context.Context, c *comparison, id uuid.UUID, gap domain.EntitlementGap) error {
 	sub, err := s.subscription(ctx, id)
 	switch {
+	case err == nil && sub.DueToStart(s.Now()) && len(c.contracts[id]) > 0:
+		return s.startScheduled(ctx, id)
 	case err != nil || !sub.Serves():
 		return err
 	case s.foreign(sub.Marketplace.ProductCode):

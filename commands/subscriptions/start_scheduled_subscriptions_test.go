@@ -138,10 +138,49 @@ func TestBuyerWithoutAContractIsNotScheduled(t *testing.T) {
 	t.Parallel()
 	s := newSyncedSubscription(t)
 	s.contract = nil
-	s.announces(t, "agmt-8", s.now) // has started: it is that of another licence
+	s.announces(t, "agmt-8", s.now.Add(-24*time.Hour)) // that of another licence
 	if _, err := s.registers(t); !errors.Is(err, subscriptions.ErrNoEntitlement) {
 		t.Errorf("got %v", err)
 	}
+}
+
+// A buyer whose browser is faster than AWS is set up as soon as AWS lists what was bought.
+func TestBuyerWhomAWSConfirmsLater(t *testing.T) {
+	t.Parallel()
+	s := newSyncedSubscription(t)
+	s.contract = nil
+	s.announces(t, "agmt-9", s.now)
+	buyer, err := s.registers(t)
+	if err != nil || buyer.Subscription.Status != domain.StatusScheduled {
+		t.Fatalf("%+v, %v", buyer, err)
+	}
+	s.serving = []uuid.UUID{buyer.Subscription.ID}
+	s.startsWhatIsScheduled(t)
+	s.plan("starter", s.now.AddDate(0, 1, 0))
+	s.startsWhatIsScheduled(t, "SubscriptionStarted")
+}
+
+// AWS is asked every minute for an hour, and then by the comparison, once it lists the licence.
+func TestScheduledSubscriptionThatAWSForgets(t *testing.T) {
+	t.Parallel()
+	s, startsAt := later(t)
+	asked := 0
+	s.asked = func() { asked++ }
+	s.now = startsAt.Add(time.Hour - 1)
+	s.startsWhatIsScheduled(t)
+	if asked != 1 {
+		t.Errorf("AWS was asked %d times", asked)
+	}
+	s.now = startsAt.Add(time.Hour)
+	s.startsWhatIsScheduled(t)
+	s.compare(t, 2)
+	if asked != 1 || len(s.gaps.gaps) > 0 {
+		t.Errorf("AWS was asked %d times, %v is remembered", asked, s.gaps.gaps)
+	}
+	s.plan("starter", s.now.AddDate(0, 1, 0))
+	s.listed = []subscriptions.LicensedEntitlement{{Identity: domain.MarketplaceIdentity{LicenseARN: laterLicence}, ContractEntitlement: s.contract[0]}}
+	s.compare(t, 1)
+	s.wants(t, "SubscriptionStarted")
 }
 
 // One that cannot be started holds no other.

@@ -19,7 +19,8 @@ type purchase struct {
 	SubscriptionID string
 	Plan           string
 	Limit          int64
-	StartsAt       time.Time // of a contract that has not started, whose plan AWS does not tell yet
+	StartsAt       time.Time // of a contract whose plan AWS does not tell yet
+	Starts         bool      // later than now
 }
 
 var errOnboardingLost = &domain.Error{Kind: domain.KindUnauthenticated, Code: "onboarding_ended",
@@ -42,7 +43,7 @@ func (c *console) purchaseOf(r *http.Request, subscription uuid.UUID) (*purchase
 	}
 	bought := &purchase{AWSAccountID: s.Marketplace.AWSAccountID, SubscriptionID: s.Marketplace.DisplayID(), Plan: string(s.Plan), Limit: s.Limit}
 	if s.Status == domain.StatusScheduled {
-		bought.StartsAt = s.StartsAt.UTC()
+		bought.StartsAt, bought.Starts = s.StartsAt.UTC(), s.StartsAt.After(c.Now())
 	}
 	if plan, err := c.Catalogue.Plan(s.Plan); err == nil {
 		bought.Plan = plan.Name

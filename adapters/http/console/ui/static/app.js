@@ -80,7 +80,8 @@ function Frame() {
     </div></div>
     <main id="main" tabindex="-1"><div class="content">
       ${who?.status === "ended" && html`<p class="note note-bad">This subscription has ended. API calls are refused; your usage stays readable here. Subscribe again on AWS Marketplace to go on.</p>`}
-      ${who?.status === "scheduled" && html`<p class="note">Your contract starts on ${onDay(who.startsAt)}. Until then API calls are refused. From then on they are answered; there is nothing more to do.</p>`}
+      ${who?.status === "scheduled" && new Date(who.startsAt) <= new Date() && html`<p class="note">AWS has not confirmed your contract yet. API calls are answered once it has; there is nothing more to do.</p>`}
+      ${who?.status === "scheduled" && new Date(who.startsAt) > new Date() && html`<p class="note">Your contract starts on ${onDay(who.startsAt)}. Until then API calls are refused. From then on they are answered; there is nothing more to do.</p>`}
       ${who?.status === "ending" && html`<p class="note note-warn">You have unsubscribed on AWS Marketplace. API calls are served until the subscription ends.</p>`}
       ${nobody ? html`<${NoCustomer} />` : (customer || who || session.error) && html`<${Screen} key=${path + (customer ?? "")} session=${who} onSession=${session.reload} onLeft=${() => show(null)} />`}
     </div></main>
