@@ -12,7 +12,7 @@ import (
 //  2. The old address is told. Reset links that were mailed to it are void.
 
 // EmailChangeValidity is how long the link to a new address is valid.
-const EmailChangeValidity = 24 * time.Hour
+const EmailChangeValidity = VerificationValidity
 
 // EmailChangeRequested says that a link is to be mailed to the new address.
 type EmailChangeRequested struct {

@@ -86,13 +86,13 @@ func (s Subscription) FollowAnnouncement(announced MarketplaceEvent, observed Ob
 		return nil // the timer looks again
 	}
 	var events []Event
-	switch {
-	case s.Status == StatusScheduled:
+	if s.Status == StatusScheduled {
 		events = s.Start(s.Marketplace, entitled, at)
-	case s.comesBack(announced) && s.Status == StatusEnded:
-		events = s.reinstate("AWS Marketplace: "+message.Type, at)
-	case s.comesBack(announced):
+	} else if s.comesBack(announced) {
 		events = []Event{SubscriptionRenewed{SubscriptionID: s.ID, ExpiresAt: entitled.ExpiresAt.UTC(), RenewedAt: at.UTC()}}
+		if s.Status == StatusEnded {
+			events = s.reinstate("AWS Marketplace: "+message.Type, at)
+		}
 	}
 	for _, event := range events {
 		s = s.Fold(event)

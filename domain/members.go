@@ -17,7 +17,7 @@ import (
 //  4. An invitation is valid for seven days and works once; another one to the same address replaces it.
 
 // InvitationValidity is how long an invitation is valid.
-const InvitationValidity = 7 * 24 * time.Hour
+const InvitationValidity = 168 * time.Hour
 
 // Role says what a person may do for a customer.
 type Role string
