@@ -52,10 +52,11 @@ func newMonthKeys(store commands.EventStore, stream string, now func() time.Time
 // none that stands any more. A call that was counted before find was called is found.
 func (k *monthKeys) find(ctx context.Context, indexed int64, id uuid.UUID) (ordinal int64, err error) {
 	for {
-		if err := k.begin(ctx, indexed); err != nil {
-			return 0, err
+		whole, err := k.begin(ctx, indexed)
+		if err == nil && !whole {
+			err = k.readOn(ctx, indexed)
 		}
-		if err := k.readOn(ctx, indexed); err != nil {
+		if err != nil {
 			return 0, err
 		}
 		if err := k.readBack(ctx, indexed); err != nil {
@@ -74,26 +75,35 @@ func (k *monthKeys) ordinalOf(id uuid.UUID, indexed int64) (ordinal int64, known
 	return k.calls[id].ordinal, k.from <= indexed
 }
 
-// begin starts at the end of the stream, unless what is known reaches beyond what is indexed.
-func (k *monthKeys) begin(ctx context.Context, indexed int64) error {
+// begin starts behind what is indexed, unless what is known reaches so far. As a rule the end of the stream is a page away at
+// most: whole says that it was read. Behind an index that is further away it starts at the end.
+func (k *monthKeys) begin(ctx context.Context, indexed int64) (whole bool, err error) {
 	if k.reaches(indexed) {
-		return nil
+		return false, nil
 	}
-	last, found, err := k.store.ReadLast(ctx, k.stream)
+	page, err := k.store.Read(ctx, k.stream, uint64(indexed), commands.PageSize)
 	if err != nil {
-		return fmt.Errorf("read %s: %w", k.stream, err)
+		return false, fmt.Errorf("read %s: %w", k.stream, err)
 	}
-	end := int64(0)
-	if found {
-		end = int64(last.Revision) + 1
+	whole = len(page) < commands.PageSize
+	from, to := indexed, indexed+int64(len(page))
+	if !whole {
+		last, _, err := k.store.ReadLast(ctx, k.stream)
+		if err != nil {
+			return false, fmt.Errorf("read %s: %w", k.stream, err)
+		}
+		from = max(to, int64(last.Revision)+1)
+		to, page = from, nil
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if !k.begun || k.to < indexed {
-		k.begun, k.from, k.to = true, end, end
-		clear(k.calls)
+	if k.begun && k.to >= indexed {
+		return false, nil // by somebody else meanwhile
 	}
-	return nil
+	k.begun, k.from, k.to = true, from, to
+	clear(k.calls)
+	k.take(page, indexed)
+	return whole, nil
 }
 
 func (k *monthKeys) reaches(indexed int64) bool {

@@ -77,9 +77,9 @@ func TestAKeyedCheckCostsTheSameWithoutAnIndex(t *testing.T) {
 		over  time.Duration
 		first int64 // reads of the first check on a node
 	}{
-		"all within a day":     {20 * time.Hour, 105},
-		"over three weeks":     {500 * time.Hour, 11},
-		"nothing for 40 hours": {0, 6},
+		"all within a day":     {20 * time.Hour, 106},
+		"over three weeks":     {500 * time.Hour, 12},
+		"nothing for 40 hours": {0, 7},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -105,6 +105,26 @@ func TestAKeyedCheckCostsTheSameWithoutAnIndex(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// With an index that is up to date, or nearly so, a check with a key reads what the index lacks and its own event again.
+func TestAKeyedCheckWithAnIndex(t *testing.T) {
+	t.Parallel()
+	for _, lag := range []int64{0, 1, 300} {
+		f := newUsageFixture(t, 1<<40, domain.OverageStop)
+		f.fill(1000, time.Hour)
+		f.index.lag = lag
+		store, reads := f.readsOf()
+		node := f.nodeOn(store)
+		f.mustCheck(node, "", 0)
+		for n := range 5 {
+			before := reads.Load()
+			f.mustCheck(node, fmt.Sprintf("new key %d", n), 0.25)
+			if cost := reads.Load() - before; cost != 2 {
+				t.Errorf("%d calls behind, check %d with a key read the month's log %d times, want 2", lag, n+1, cost)
+			}
+		}
 	}
 }
 

@@ -384,6 +384,40 @@ func TestWhatEndsDuringACheckRefusesIt(t *testing.T) {
 	}
 }
 
+// Over a connection, as uploads trickle in: the old key is refused by the answer to its own request, and the new one works.
+func TestAKeyRegeneratedDuringATrickle(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	server := httptest.NewServer(f.api)
+	defer server.Close()
+	connection, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = connection.Close() }()
+	body := bodyOf(strings.Repeat("photo", 10_000))
+	fmt.Fprintf(connection, "POST %s HTTP/1.1\r\nHost: x\r\nX-API-Key: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+		v1.PathCheck, f.key, len(body), body[:len(body)/2])
+	f.want(f.check("another"), 200, "") // the key is good, and what is under way was admitted with it
+	f.key = f.regenerate()
+	f.clock.advance(commands.MaxStaleness)
+	if _, err := io.WriteString(connection, body[len(body)/2:]); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(connection), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if text, err := io.ReadAll(answer.Body); answer.StatusCode != http.StatusUnauthorized || err != nil || !bytes.Contains(text, []byte(`"invalid_api_key"`)) {
+		t.Errorf("%s %s, %v", answer.Status, text, err)
+	}
+	f.want(f.check("one more"), 200, "")
+	if n := len(f.counted()); n != 2 {
+		t.Errorf("%d calls are counted, want 2", n)
+	}
+}
+
 func TestARegeneratedKeyGetsNoFirstAnswerAgain(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
