@@ -74,6 +74,7 @@ type meteredCustomer struct {
 	decidedOn    uint64 // revision of the subscription
 	ended        bool
 	produced     int64 // counted calls beyond the plan
+	credited     int64
 }
 
 func newMeteredWorld(t *testing.T, start time.Time, limit int64, change ...func(*awssim.Config)) *meteredWorld {
