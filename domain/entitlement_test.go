@@ -191,6 +191,7 @@ func TestWhomAMessageConcerns(t *testing.T) {
 	}{
 		"active": {with(domain.StatusActive), late, true}, "ending": {with(domain.StatusEnding), late, true}, "scheduled": {with(domain.StatusScheduled), late, true},
 		"ended": {with(domain.StatusEnded), late, false}, "ended and back": {with(domain.StatusEnded), again, true}, "unknown": {domain.Subscription{}, again, false},
+		"ended, of an unknown agreement": {domain.Subscription{Status: domain.StatusEnded, LeftAt: noon}, again, false},
 	} {
 		if got := c.subscription.Follows(c.message); got != c.want {
 			t.Errorf("%s: %t", name, got)

@@ -302,3 +302,43 @@ func TestRestartedWorkerCompares(t *testing.T) {
 		}
 	})
 }
+
+// What is to be compared more often is.
+func TestCompareEvery(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSyncedSubscription(t)
+		s.Now, s.CompareEvery = time.Now, 10*time.Second
+		asked := 0
+		s.asked = func() { asked++ }
+		ctx, stop := context.WithTimeout(t.Context(), 35*time.Second)
+		defer stop()
+		if err := s.Run(ctx, turns{}); err != nil || asked != 3 {
+			t.Errorf("in 35 s AWS was asked %d times, %v", asked, err)
+		}
+	})
+}
+
+// A contract that starts is started within a minute, whether or not another one can be.
+func TestRunStartsWhatIsScheduled(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := later(t)
+		var complaints lockedBuffer
+		s.Log = slog.New(slog.NewTextHandler(&complaints, &slog.HandlerOptions{Level: slog.LevelError}))
+		s.now, s.failure = time.Date(2026, 11, 10, 10, 0, 0, 0, time.UTC), errors.New("AWS is down")
+		ctx, stop := context.WithTimeout(t.Context(), 61*time.Second)
+		defer stop()
+		if err := s.Run(ctx, turns{}); err != nil || strings.Count(complaints.text(), "\n") != 1 {
+			t.Errorf("%v, %s", err, complaints.text())
+		}
+		s.failure = nil
+		s.plan("starter", s.now.AddDate(0, 1, 0))
+		ctx, stop = context.WithTimeout(t.Context(), 61*time.Second)
+		defer stop()
+		if err := s.Run(ctx, turns{}); err != nil {
+			t.Error(err)
+		}
+		s.wants(t, "SubscriptionStarted")
+	})
+}
