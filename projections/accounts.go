@@ -31,11 +31,13 @@ func AccountsProjection() engine.Projection {
 				activated_at            timestamptz,
 				password_set_at         timestamptz,
 				erased_at               timestamptz,
+				attached_to             uuid,        -- the account whose the customer is; null when it is this one's
 				new_email               text,        -- sealed; null when no change is asked for
 				new_email_expires_at    timestamptz,
 				revision                bigint not null -- of the last event in the row
 			);
-			create index accounts_subscription on accounts (subscription_id);`,
+			create index accounts_subscription on accounts (subscription_id);
+			create index accounts_attached on accounts (attached_to);`,
 		Events: types(
 			domain.AccountRegistered{}, domain.RegistrationCorrected{}, domain.VerificationRequested{}, domain.EmailVerified{},
 			domain.PasswordSet{}, domain.AccountActivated{}, domain.PasswordResetRequested{}, domain.PersonalDataErased{},
@@ -74,7 +76,7 @@ func changeAccount(s *statements, r domain.Recorded) {
 	case domain.AccountActivated:
 		s.add(update+"status = $3, activated_at = $4"+newer, e.CustomerID, r.Revision, AccountActive, e.ActivatedAt)
 	case domain.RegistrationAttached:
-		s.add(update+"status = $3"+newer, e.CustomerID, r.Revision, AccountAttached)
+		s.add(update+"status = $3, attached_to = $4"+newer, e.CustomerID, r.Revision, AccountAttached, e.AccountID)
 	case domain.EmailChangeRequested:
 		s.add(update+"new_email = $3, new_email_expires_at = $4"+newer, e.CustomerID, r.Revision, e.Address, e.ExpiresAt)
 	case domain.EmailChanged:
@@ -147,4 +149,10 @@ func (a *Accounts) Account(ctx context.Context, customer uuid.UUID) (AccountView
 		return AccountView{}, false, fmt.Errorf("read account %s: %w", customer, err)
 	}
 	return v, true, nil
+}
+
+// AttachedTo lists the customers whose registrations were attached to an account.
+func (a *Accounts) AttachedTo(ctx context.Context, account uuid.UUID) ([]uuid.UUID, error) {
+	rows, _ := a.pool.Query(ctx, "select customer_id from accounts.accounts where attached_to = $1 order by registered_at, customer_id", account)
+	return collected(rows, "registrations", pgx.RowTo[uuid.UUID])
 }

@@ -35,12 +35,14 @@ func MembersProjection() engine.Projection {
 				customer_id   uuid not null,
 				role          text not null,
 				address       text not null,      -- sealed
+				mail_hash     text not null,
 				invited_at    timestamptz not null,
 				expires_at    timestamptz not null,
 				open          boolean not null,
 				revision      bigint not null     -- of the last event in the row
 			);
-			create index invitations_customer on invitations (customer_id);`,
+			create index invitations_customer on invitations (customer_id);
+			create index invitations_mail_hash on invitations (mail_hash);`,
 		Events: types(
 			domain.AccountActivated{}, domain.MemberInvited{}, domain.InvitationWithdrawn{}, domain.MemberJoined{},
 			domain.MemberRoleChanged{}, domain.OwnershipPassedOn{}, domain.MemberRemoved{}, domain.CustomerErased{},
@@ -65,10 +67,10 @@ func changeMembers(s *statements, r domain.Recorded) {
 		}
 	case domain.MemberInvited:
 		s.add(`
-			insert into invitations (invitation_id, customer_id, role, address, invited_at, expires_at, open, revision)
-			values ($1, $2, $3, $4, $5, $6, true, $7)
+			insert into invitations (invitation_id, customer_id, role, address, mail_hash, invited_at, expires_at, open, revision)
+			values ($1, $2, $3, $4, $5, $6, $7, true, $8)
 			on conflict do nothing`,
-			e.InvitationID, e.CustomerID, e.Role, e.Address, e.InvitedAt, e.ExpiresAt, r.Revision)
+			e.InvitationID, e.CustomerID, e.Role, e.Address, e.MailHash, e.InvitedAt, e.ExpiresAt, r.Revision)
 	case domain.InvitationWithdrawn:
 		closeInvitation(e.InvitationID)
 	case domain.MemberJoined:
@@ -158,4 +160,18 @@ func (m *Members) InvitationsOf(ctx context.Context, customer uuid.UUID) ([]Pend
 		pending = append(pending, invitation)
 	}
 	return pending, nil
+}
+
+// SentInvitation names an invitation of a customer.
+type SentInvitation struct {
+	CustomerID   uuid.UUID
+	InvitationID uuid.UUID
+}
+
+// InvitationsTo lists the invitations to addresses that nobody has used yet, by the addresses' hashes.
+func (m *Members) InvitationsTo(ctx context.Context, mailHashes []string) ([]SentInvitation, error) {
+	rows, _ := m.pool.Query(ctx, `
+		select customer_id, invitation_id from members.invitations
+		where open and mail_hash = any($1) order by invited_at, invitation_id`, mailHashes)
+	return collected(rows, "invitations", pgx.RowToStructByPos[SentInvitation])
 }

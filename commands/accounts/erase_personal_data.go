@@ -10,14 +10,15 @@ import (
 	"github.com/pas-ta/liveness/domain"
 )
 
-// ErasePersonalData makes what is known of a person unreadable for ever, without touching the log, and closes the account.
+// ErasePersonalData makes what is sealed under the key of one account or registration unreadable for ever, without touching
+// the log, and closes it. ErasePerson and EraseCustomer say which that are.
 type ErasePersonalData struct {
 	By         commands.Origin
 	CustomerID uuid.UUID
 }
 
-// ErasePersonalData runs the command; it may be repeated until it succeeds. The key goes last: while it exists a
-// repetition still finds everything it needs.
+// ErasePersonalData runs the command; it may be repeated until it succeeds. The addresses are released last: until then a
+// repetition still finds the account by them.
 func (c *Commands) ErasePersonalData(ctx context.Context, cmd ErasePersonalData) error {
 	account, err := c.Account(ctx, cmd.CustomerID)
 	if err != nil {
@@ -32,11 +33,8 @@ func (c *Commands) ErasePersonalData(ctx context.Context, cmd ErasePersonalData)
 	if err != nil {
 		return err
 	}
-	if err := c.releaseAddresses(ctx, cmd.By, done.State); err != nil {
-		return err
-	}
 	if err := c.vault.Destroy(ctx, cmd.CustomerID); err != nil {
 		return commands.Unavailable(fmt.Errorf("destroy the key of personal data: %w", err))
 	}
-	return nil
+	return c.releaseAddresses(ctx, cmd.By, done.State)
 }

@@ -32,7 +32,7 @@ type LoggedIn struct {
 
 // LogIn runs the command. Whether the address is known can be told neither from the answer nor from the time it takes.
 func (c *Commands) LogIn(ctx context.Context, cmd LogIn) (LoggedIn, error) {
-	account, err := c.accountOfMail(ctx, cmd.Email)
+	account, err := c.AccountOfMail(ctx, cmd.Email)
 	if err != nil {
 		return LoggedIn{}, err
 	}

@@ -11,9 +11,12 @@ import (
 	"github.com/pas-ta/liveness/domain"
 )
 
-// accountOfMail returns the account whose login name an address is; the zero account when there is none.
-func (c *Commands) accountOfMail(ctx context.Context, address string) (domain.Account, error) {
-	return c.holderOf(ctx, mailHash(c.secret, address))
+// MailHash returns what an address is looked up by.
+func (c *Commands) MailHash(address string) string { return mailHash(c.secret, address) }
+
+// AccountOfMail returns the account whose login name an address is; the zero account when there is none.
+func (c *Commands) AccountOfMail(ctx context.Context, address string) (domain.Account, error) {
+	return c.holderOf(ctx, c.MailHash(address))
 }
 
 // holderOf returns the account that has claimed an address, by the address's hash.

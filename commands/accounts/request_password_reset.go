@@ -15,7 +15,7 @@ type RequestPasswordReset struct {
 
 // RequestPasswordReset runs the command. It succeeds whether or not the address is known.
 func (c *Commands) RequestPasswordReset(ctx context.Context, cmd RequestPasswordReset) error {
-	account, err := c.accountOfMail(ctx, cmd.Email)
+	account, err := c.AccountOfMail(ctx, cmd.Email)
 	if err != nil || !account.Active {
 		return err
 	}

@@ -1,0 +1,52 @@
+package accounts
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/domain"
+)
+
+// EraseCustomer erases what is known of a customer and of the people who act for no other.
+type EraseCustomer struct {
+	By         commands.Origin
+	CustomerID uuid.UUID
+	People     []uuid.UUID // who act for this customer only, as the read model has it
+}
+
+// EraseCustomer runs the command; it may be repeated until it succeeds. That nobody acts for the customer comes last: until
+// then a repetition still finds who does. Who registered it and acts for other customers too keeps their login, and what
+// they entered with it.
+func (c *Commands) EraseCustomer(ctx context.Context, cmd EraseCustomer) error {
+	registration, err := c.Account(ctx, cmd.CustomerID)
+	if err != nil {
+		return err
+	}
+	if !registration.Registered() {
+		return domain.ErrNotRegistered
+	}
+	erase := cmd.People
+	if !registration.Active { // it is nobody's login
+		erase = append([]uuid.UUID{cmd.CustomerID}, erase...)
+	}
+	for _, account := range erase {
+		if err := c.ErasePersonalData(ctx, ErasePersonalData{By: cmd.By, CustomerID: account}); err != nil {
+			return err
+		}
+	}
+	members, err := c.Members(ctx, cmd.CustomerID)
+	if err != nil {
+		return err
+	}
+	for _, invitation := range members.Invitations {
+		if err := c.forgetInvitation(ctx, invitation.ID); err != nil {
+			return err
+		}
+	}
+	_, err = commands.Execute(ctx, c.Executor, cmd.By, domain.MembersStream(cmd.CustomerID), func(m domain.Members) ([]domain.Event, error) {
+		return m.Of(cmd.CustomerID).Erase(c.Now()), nil
+	})
+	return err
+}
