@@ -36,6 +36,9 @@ var bareRecipientCodes = []int{550, 551, 553}
 // operatorWords betray that a bare code does not mean the recipient, whom servers without enhanced codes refuse by the same one.
 var operatorWords = regexp.MustCompile(`(?i)relay|auth|log ?in|sender|helo|ehlo|client|rcpthosts|block|black|spam|spf|dkim|dmarc|polic|prohibit|denied|allowed|reverse|tls|secur`)
 
+// quotedAddress is an address within an answer, whose words are not the server's.
+var quotedAddress = regexp.MustCompile(`\S+@\S+`)
+
 var enhancedCode = regexp.MustCompile(`^([245])\.(\d{1,3})\.(\d{1,3})\b`)
 
 // answerFailure classifies what became of a mail by the server's answer at a stage. Only what concerns this recipient is for
@@ -57,7 +60,8 @@ func answerFailure(at stage, err error) *Error {
 		return &Error{Class: Retry, Reason: reason, deferred: deferred}
 	case concernsRecipient && recipientCauses[enhanced] != "":
 		return undeliverable(recipientCauses[enhanced], answer, reason)
-	case at == stageRecipient && enhanced == "" && slices.Contains(bareRecipientCodes, reply.Code) && !operatorWords.MatchString(reply.Msg):
+	case at == stageRecipient && enhanced == "" && slices.Contains(bareRecipientCodes, reply.Code) &&
+		!operatorWords.MatchString(quotedAddress.ReplaceAllString(reply.Msg, "")):
 		return undeliverable(accounts.CauseNoMailbox, answer, reason)
 	}
 	return failed(Configuration, "%s", reason)

@@ -254,6 +254,7 @@ func TestWhatTheServerSaysDecidesOfAMail(t *testing.T) {
 		{does: "550 5.2.1 mailbox disabled", fate: atStages(atRecipient)},
 		{does: "552 5.2.2 mailbox full", fate: atStages(atRecipient)},
 		{does: "550 no such user", fate: atStages(map[string]bool{"RCPT": true})},
+		{does: "550 <client.security@relay.example>: no such user", fate: atStages(map[string]bool{"RCPT": true})},
 		{does: "551 user not local", fate: atStages(map[string]bool{"RCPT": true})},
 		{does: "553 mailbox name is invalid", fate: atStages(map[string]bool{"RCPT": true})},
 	}
