@@ -51,15 +51,16 @@ func (m *Mails) newEmail(ctx context.Context, e domain.EmailChangeRequested) (me
 	if err != nil {
 		return message{}, Person{}, err
 	}
-	to, err := DecryptPerson(ctx, m.commands.vault, e.CustomerID, account.Person)
+	holder, err := m.commands.holderOf(ctx, account.Change.MailHash)
 	if err != nil {
 		return message{}, Person{}, err
 	}
-	to.Email = change.Email
-	holder, err := m.commands.holderOf(ctx, account.Change.MailHash)
 	if holder.Active && holder.CustomerID != e.CustomerID {
+		to, err := DecryptPerson(ctx, m.commands.vault, holder.CustomerID, holder.Person)
 		return emailTakenMessage(m.link(LoginPath, "")), to, err
 	}
+	to, err := DecryptPerson(ctx, m.commands.vault, e.CustomerID, account.Person)
+	to.Email = change.Email
 	return emailChangeMessage(m.link(EmailChangePath, token), e.ExpiresAt), to, err
 }
 

@@ -186,10 +186,10 @@ func (m *Mails) mail(ctx context.Context, recorded domain.Recorded, customer, ac
 			return fmt.Errorf("look for a login for a mail: %w", err)
 		}
 		if holder.Active && holder.CustomerID != account {
-			message = attachMessage(message.Link, addressee.VerificationExpires)
+			message, addressee = attachMessage(message.Link, addressee.VerificationExpires), holder
 		}
 	}
-	person, err := DecryptPerson(ctx, m.commands.vault, account, addressee.Person)
+	person, err := DecryptPerson(ctx, m.commands.vault, addressee.CustomerID, addressee.Person)
 	if errors.Is(err, ErrErased) {
 		return m.expired(ctx, recorded.ID)
 	}
