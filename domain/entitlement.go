@@ -8,7 +8,7 @@ import "time"
 //  2. The announced end of its licence, or of the agreement it rests on, ends a subscription at once, whether AWS still lists
 //     the entitlement or not: AWS takes the usage of the open hour for one hour only. The end of another agreement ends nothing.
 //     An announcement from before AWS, or an operator, said that it goes on ends it only when AWS lists nothing either.
-//  3. What has left comes back when AWS announces, after the end, another agreement for its licence and lists its entitlement.
+//  3. What has left comes back when AWS announces, after the end, another agreement for this licence and lists its entitlement.
 //     That the entitlement is still listed, or that its buyer returns, is not enough: it may merely not have gone yet.
 //  4. Without a message a subscription ends when its term is over and AWS lists nothing, or was found to list nothing twice in a
 //     row: one empty answer may be AWS's mistake. It ends as well when its term is over and AWS has not answered for a while.
@@ -118,7 +118,8 @@ func (s Subscription) comesBack(announced MarketplaceEvent) bool {
 	if announced.Kind != EntitlementChanged || s.LeftAt.IsZero() || !message.HappenedAt.After(s.LeftAt) {
 		return false
 	}
-	return message.begins() || message.AgreementID != "" && known != "" && message.AgreementID != known
+	another := message.AgreementID != "" && known != "" && message.AgreementID != known
+	return message.begins() || another && message.LicenseID == LicenceID(s.Marketplace.LicenseARN)
 }
 
 // FollowListing decides what an answer of AWS means that no message has asked for. Before is how many times in a row AWS has

@@ -103,6 +103,10 @@ func TestFollowingAnEntitlement(t *testing.T) {
 		return domain.SubscriptionScheduled{SubscriptionID: subscription, CustomerID: scheduled.CustomerID, Marketplace: identity, StartsAt: to, ScheduledAt: noon}
 	}
 	newAgreement := message(domain.EntitlementChanged, "agmt-2", noon.Add(1))
+	newAgreement.Message.LicenseID = domain.LicenceID(identity.LicenseARN)
+	older := newAgreement
+	older.Message.HappenedAt = noon
+	ofAccount := message(domain.EntitlementChanged, "agmt-2", noon.Add(1))
 	begins := message(domain.EntitlementChanged, "", noon.Add(1))
 	begins.Message.Type = "subscribe-success"
 	begunAgain := domain.SubscriptionReinstated{SubscriptionID: subscription, Why: "AWS Marketplace: subscribe-success", ReinstatedAt: noon}
@@ -137,8 +141,9 @@ func TestFollowingAnEntitlement(t *testing.T) {
 		{name: "follows AWS when another agreement ends", given: events{started}, when: announced(anotherEnds, other, noon), then: events{grown, relinked}},
 
 		{name: "is not revived while its entitlement has not gone yet", given: events{started, unsubscribed}, when: announced(message(domain.EntitlementChanged, "agmt-1", noon.Add(1)), same, noon)},
-		{name: "is not revived by an older message", given: events{started, unsubscribed}, when: announced(message(domain.EntitlementChanged, "agmt-2", noon), same, noon)},
+		{name: "is not revived by an older message", given: events{started, unsubscribed}, when: announced(older, same, noon)},
 		{name: "is not revived by a message that names no agreement", given: events{started, unsubscribed}, when: announced(message(domain.EntitlementChanged, "", noon.Add(1)), same, noon)},
+		{name: "is not revived by an agreement of another licence", given: events{started, unsubscribed}, when: announced(ofAccount, same, noon)},
 		{name: "is not revived by another end", given: events{started, unsubscribed}, when: announced(message(domain.AgreementEnding, "agmt-2", noon.Add(1)), same, noon)},
 		{name: "goes on with a new agreement", given: events{started, unsubscribed}, when: announced(newAgreement, same, noon), then: events{renewed(term)}},
 		{name: "goes on when it begins again", given: events{started, unsubscribed}, when: announced(begins, same, noon), then: events{renewed(term)}},
@@ -175,15 +180,15 @@ func TestFollowingAnEntitlement(t *testing.T) {
 // Whoever has left, or has never come, is not asked about; nor is AWS for an announcement that revives nobody.
 func TestWhomAMessageConcerns(t *testing.T) {
 	t.Parallel()
-	left := domain.Subscription{Marketplace: domain.MarketplaceIdentity{AgreementID: "agmt-1"}, LeftAt: noon}
+	left := domain.Subscription{Marketplace: domain.MarketplaceIdentity{AgreementID: "agmt-1", LicenseARN: "l-1"}, LeftAt: noon}
 	with := func(status domain.SubscriptionStatus) domain.Subscription {
 		s := left
 		s.Status = status
 		return s
 	}
-	again := domain.MarketplaceEvent{Kind: domain.EntitlementChanged, Message: domain.MarketplaceNotified{AgreementID: "agmt-2", HappenedAt: noon.Add(1)}}
-	late := again
-	late.Message.HappenedAt = noon
+	again := domain.MarketplaceEvent{Kind: domain.EntitlementChanged, Message: domain.MarketplaceNotified{AgreementID: "agmt-2", LicenseID: "l-1", HappenedAt: noon.Add(1)}}
+	late, other := again, again
+	late.Message.HappenedAt, other.Message.LicenseID = noon, "l-2"
 	for name, c := range map[string]struct {
 		subscription domain.Subscription
 		message      domain.MarketplaceEvent
@@ -191,7 +196,8 @@ func TestWhomAMessageConcerns(t *testing.T) {
 	}{
 		"active": {with(domain.StatusActive), late, true}, "ending": {with(domain.StatusEnding), late, true}, "scheduled": {with(domain.StatusScheduled), late, true},
 		"ended": {with(domain.StatusEnded), late, false}, "ended and back": {with(domain.StatusEnded), again, true}, "unknown": {domain.Subscription{}, again, false},
-		"ended, of an unknown agreement": {domain.Subscription{Status: domain.StatusEnded, LeftAt: noon}, again, false},
+		"ended, of an unknown agreement": {domain.Subscription{Status: domain.StatusEnded, LeftAt: noon, Marketplace: domain.MarketplaceIdentity{LicenseARN: "l-1"}}, again, false},
+		"ended, another licence":         {with(domain.StatusEnded), other, false},
 	} {
 		if got := c.subscription.Follows(c.message); got != c.want {
 			t.Errorf("%s: %t", name, got)
