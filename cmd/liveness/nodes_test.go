@@ -16,25 +16,48 @@ import (
 	"github.com/pas-ta/liveness/projections"
 )
 
-// With "stop" exactly as many checks are counted as the plan includes, whichever node they come to and however many
-// come at once.
+// With "stop" exactly as many checks are counted as the plan includes, and with a ceiling exactly as many beyond it, whichever node
+// they come to and however many come at once.
 func TestNodesStopTogetherAtTheLimit(t *testing.T) {
 	t.Parallel()
-	const limit, clients = 1000, 64
+	const limit = 1000
 	checks := fromEnvironment(t, "LIVENESS_STOP_CHECKS", 300)
 	c := startCluster(t, 3)
-	body := smallFace(t)
-	subscription := c.subscription(t)
-	if _, err := (subscriptions.Commands{Executor: c.core.executor()}).SwitchOverage(t.Context(), subscriptions.SwitchOverage{
-		By: commands.NewOrigin(domain.ActorUser), SubscriptionID: subscription, To: domain.OverageStop,
-	}); err != nil {
-		t.Fatal(err)
+	subscription, body := c.subscription(t), smallFace(t)
+	choose := func(to domain.OveragePolicy, ceiling *int64) {
+		t.Helper()
+		if _, err := (subscriptions.Commands{Executor: c.core.executor()}).SwitchOverage(t.Context(), subscriptions.SwitchOverage{
+			By: commands.NewOrigin(domain.ActorUser), SubscriptionID: subscription, To: to, Ceiling: ceiling,
+		}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	// What the clients will not reach by themselves was counted before they come.
-	before := max(0, limit-checks/5)
-	c.countBefore(t, before)
+	room := min(limit, checks/5)
+	c.countBefore(t, limit-room)
 
-	var sent, accepted, refused atomic.Int64
+	storm := func(most int) {
+		t.Helper()
+		accepted, refused := c.storm(t, body, checks)
+		counted := c.countedChecks(t, subscription, domain.MonthOf(time.Now()))
+		if accepted != int64(room) || len(counted) != most || accepted+refused != int64(checks) {
+			t.Errorf("of %d checks %d were accepted and %d refused; want %d accepted; the log holds %d, want %d",
+				checks, accepted, refused, room, len(counted), most)
+		}
+		t.Logf("%d checks sent, %d accepted, %d refused; %d events", checks, accepted, refused, len(counted))
+	}
+	choose(domain.OverageStop, nil)
+	storm(limit)
+	ceiling := int64(room)
+	choose(domain.OverageContinue, &ceiling)
+	storm(limit + room)
+}
+
+// storm sends checks of many clients to all nodes and returns how many were accepted, and how many refused for the quota.
+func (c *cluster) storm(t *testing.T, body []byte, checks int) (accepted, refused int64) {
+	t.Helper()
+	const clients = 64
+	var sent, yes, no atomic.Int64
 	var group sync.WaitGroup
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients}}
 	for n := range clients {
@@ -45,9 +68,9 @@ func TestNodesStopTogetherAtTheLimit(t *testing.T) {
 				case err != nil:
 					t.Error(err)
 				case status == http.StatusOK:
-					accepted.Add(1)
+					yes.Add(1)
 				case status == http.StatusTooManyRequests:
-					refused.Add(1)
+					no.Add(1)
 				case status == http.StatusServiceUnavailable: // a full queue is no verdict: another request takes its place
 					sent.Add(-1)
 					pauseFor(t.Context(), 20*time.Millisecond)
@@ -58,12 +81,7 @@ func TestNodesStopTogetherAtTheLimit(t *testing.T) {
 		})
 	}
 	group.Wait()
-	counted := c.countedChecks(t, subscription, domain.MonthOf(time.Now()))
-	if accepted.Load() != int64(limit-before) || len(counted) != limit || accepted.Load()+refused.Load() != int64(checks) {
-		t.Errorf("of %d checks %d were accepted and %d refused; want %d accepted; the log holds %d, want %d",
-			checks, accepted.Load(), refused.Load(), limit-before, len(counted), limit)
-	}
-	t.Logf("%d counted before; %d checks sent, %d accepted, %d refused; %d events", before, checks, accepted.Load(), refused.Load(), len(counted))
+	return yes.Load(), no.Load()
 }
 
 // countBefore counts n calls of the demo customer without judging images.
