@@ -68,10 +68,12 @@ func (s NotificationSettings) StepPercent() int64 {
 func (s NotificationSettings) Change(to NotificationsChanged, at time.Time) ([]Event, error) {
 	var wrong FieldErrors
 	if to.WarnPercent < LeastWarnPercent || to.WarnPercent > MostWarnPercent {
-		wrong = append(wrong, Invalid("warnPercent", "Enter a share of the plan from %d to %d percent.", LeastWarnPercent, MostWarnPercent))
+		wrong = append(wrong,
+			Invalid("warnPercent", "Enter a share of the plan from %d to %d percent.", LeastWarnPercent, MostWarnPercent))
 	}
 	if to.StepPercent < LeastStepPercent || to.StepPercent > MostStepPercent {
-		wrong = append(wrong, Invalid("stepPercent", "Enter a step from %d to %d percent of the plan.", LeastStepPercent, MostStepPercent))
+		wrong = append(wrong,
+			Invalid("stepPercent", "Enter a step from %d to %d percent of the plan.", LeastStepPercent, MostStepPercent))
 	}
 	if len(wrong) > 0 {
 		return nil, wrong

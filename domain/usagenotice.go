@@ -110,7 +110,8 @@ func (n UsageNotices) Reach(term PlanTerm, usage UsageMonth, settings Notificati
 	for _, percent := range due {
 		events = append(events, UsageThresholdReached{
 			SubscriptionID: term.ID, CustomerID: term.CustomerID, Month: usage.Month, Percent: percent, Counted: usage.Counted(),
-			Plan: term.Plan, Limit: term.Limit, PlanChanges: term.Changes, Overage: term.Overage, Ceiling: term.Ceiling, ReachedAt: at.UTC(),
+			Plan: term.Plan, Limit: term.Limit, PlanChanges: term.Changes,
+			Overage: term.Overage, Ceiling: term.Ceiling, ReachedAt: at.UTC(),
 		})
 	}
 	return events

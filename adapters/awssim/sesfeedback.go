@@ -29,13 +29,15 @@ func (s *Sim) feedback(ctx context.Context, tx *sql.Tx, m Mail, in sendEmailInpu
 	case "bounce":
 		recipient["action"], recipient["status"], recipient["diagnosticCode"] = "failed", "5.1.1", "smtp; 550 5.1.1 user unknown"
 		event = map[string]any{"eventType": "Bounce", "bounce": map[string]any{
-			"bounceType": "Permanent", "bounceSubType": "General", "bouncedRecipients": []any{recipient}, "timestamp": at, "feedbackId": s.random.hex(16),
+			"bounceType": "Permanent", "bounceSubType": "General", "bouncedRecipients": []any{recipient},
+			"timestamp": at, "feedbackId": s.random.hex(16),
 		}}
 	case "suppressionlist":
 		recipient["action"], recipient["status"] = "failed", "5.1.1"
-		recipient["diagnosticCode"] = "Amazon SES did not send the message to this address because it is on the suppression list for your account."
+		recipient["diagnosticCode"] = "Amazon SES did not send the message to this address: it is on the suppression list of the account."
 		event = map[string]any{"eventType": "Bounce", "bounce": map[string]any{
-			"bounceType": "Permanent", "bounceSubType": "OnAccountSuppressionList", "bouncedRecipients": []any{recipient}, "timestamp": at, "feedbackId": s.random.hex(16),
+			"bounceType": "Permanent", "bounceSubType": "OnAccountSuppressionList", "bouncedRecipients": []any{recipient},
+			"timestamp": at, "feedbackId": s.random.hex(16),
 		}}
 	case "complaint":
 		event = map[string]any{"eventType": "Complaint", "complaint": map[string]any{
@@ -49,15 +51,17 @@ func (s *Sim) feedback(ctx context.Context, tx *sql.Tx, m Mail, in sendEmailInpu
 		tags[tag.Name] = []string{tag.Value}
 	}
 	event["mail"] = map[string]any{
-		"timestamp": m.SentAt.UTC().Format(time.RFC3339), "source": in.FromEmailAddress, "messageId": m.ID, "destination": []string{to.Address}, "tags": tags,
+		"timestamp": m.SentAt.UTC().Format(time.RFC3339), "source": in.FromEmailAddress, "messageId": m.ID,
+		"destination": []string{to.Address}, "tags": tags,
 	}
 	message, err := json.Marshal(event)
 	if err != nil {
 		return fmt.Errorf("awssim: encode mail event: %w", err)
 	}
 	body, err := json.Marshal(map[string]string{
-		"Type": "Notification", "MessageId": s.random.uuid(), "TopicArn": "arn:aws:sns:" + region + ":" + s.cfg.SellerAccountID + ":mail-events",
-		"Subject": "Amazon SES Email Event Notification", "Message": string(message), "Timestamp": at,
+		"Type": "Notification", "MessageId": s.random.uuid(),
+		"TopicArn": "arn:aws:sns:" + region + ":" + s.cfg.SellerAccountID + ":mail-events",
+		"Subject":  "Amazon SES Email Event Notification", "Message": string(message), "Timestamp": at,
 	})
 	if err != nil {
 		return fmt.Errorf("awssim: encode notification: %w", err)

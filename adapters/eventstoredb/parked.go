@@ -24,6 +24,8 @@ type ParkedEvent struct {
 // The stream of the links to what a group of $all has parked, in the store's own naming.
 func parkedStream(group string) string { return "$persistentsubscription-$all::" + group + "-parked" }
 
+const operatorsOnly = " (that takes a user of $ops or $admins)"
+
 // mostParked bounds how many parked events are looked at, newest first.
 const mostParked = 1000
 
@@ -56,7 +58,7 @@ func (c *Client) ParkedEvents(ctx context.Context, group string) ([]ParkedEvent,
 		}
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read the parked events of %s: %w", group, lacks("read the parked events of "+group+" (that takes a user of $ops or $admins)", err))
+		return nil, fmt.Errorf("read the parked events of %s: %w", group, lacks("read the parked events of "+group+operatorsOnly, err))
 	}
 	slices.Reverse(parked)
 	return parked, nil
@@ -72,7 +74,8 @@ func parkedEvent(resolved *esdb.ResolvedEvent) ParkedEvent {
 		said.Added = resolved.Link.CreatedDate
 	}
 	return ParkedEvent{
-		ID: resolved.Event.EventID, Type: resolved.Event.EventType, Stream: resolved.Event.StreamID, Revision: resolved.Event.EventNumber,
+		ID: resolved.Event.EventID, Type: resolved.Event.EventType,
+		Stream: resolved.Event.StreamID, Revision: resolved.Event.EventNumber,
 		Reason: said.Reason, ParkedAt: said.Added.UTC(),
 	}
 }
@@ -83,7 +86,7 @@ func (c *Client) ReplayParked(ctx context.Context, group string) error {
 		return struct{}{}, client.ReplayParkedMessagesToAll(ctx, group, esdb.ReplayParkedMessagesOptions{})
 	})
 	if err != nil {
-		return fmt.Errorf("replay the parked events of %s: %w", group, lacks("replay the parked events of "+group+" (that takes a user of $ops or $admins)", err))
+		return fmt.Errorf("replay the parked events of %s: %w", group, lacks("replay the parked events of "+group+operatorsOnly, err))
 	}
 	return nil
 }

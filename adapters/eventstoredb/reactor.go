@@ -282,7 +282,9 @@ func (r *Reactor) handle(ctx context.Context, answers *answers, appeared *esdb.E
 
 func (r *Reactor) tellParked(ctx context.Context, raw *esdb.RecordedEvent, err error) {
 	if r.Parked != nil {
-		r.Parked(ctx, ParkedEvent{ID: raw.EventID, Type: raw.EventType, Stream: raw.StreamID, Revision: raw.EventNumber, Reason: err.Error()})
+		r.Parked(ctx, ParkedEvent{
+			ID: raw.EventID, Type: raw.EventType, Stream: raw.StreamID, Revision: raw.EventNumber, Reason: err.Error(),
+		})
 	}
 }
 

@@ -25,8 +25,8 @@ const (
 // the same class, say something about the sender, the content or the server: 5.1.7 and 5.1.8 are the sender's address, 5.7.1 is a
 // relay that does not serve us.
 var recipientCauses = map[string]accounts.UndeliverableCause{
-	"5.1.1": accounts.CauseNoMailbox, "5.1.2": accounts.CauseNoDomain, "5.1.3": accounts.CauseAddress, "5.1.4": accounts.CauseAddress,
-	"5.1.6": accounts.CauseNoMailbox, "5.1.10": accounts.CauseNoDomain,
+	"5.1.1": accounts.CauseNoMailbox, "5.1.2": accounts.CauseNoDomain, "5.1.3": accounts.CauseAddress,
+	"5.1.4": accounts.CauseAddress, "5.1.6": accounts.CauseNoMailbox, "5.1.10": accounts.CauseNoDomain,
 	"5.2.0": accounts.CauseDisabled, "5.2.1": accounts.CauseDisabled, "5.2.2": accounts.CauseFull, "5.2.4": accounts.CauseDisabled,
 }
 
@@ -34,7 +34,8 @@ var recipientCauses = map[string]accounts.UndeliverableCause{
 var bareRecipientCodes = []int{550, 551, 553}
 
 // operatorWords betray that a bare code does not mean the recipient, whom servers without enhanced codes refuse by the same one.
-var operatorWords = regexp.MustCompile(`(?i)relay|auth|log ?in|sender|helo|ehlo|client|rcpthosts|block|black|spam|spf|dkim|dmarc|polic|prohibit|denied|allowed|reverse|tls|secur`)
+var operatorWords = regexp.MustCompile(`(?i)relay|auth|log ?in|sender|helo|ehlo|client|rcpthosts|block|black|spam|spf` +
+	`|dkim|dmarc|polic|prohibit|denied|allowed|reverse|tls|secur`)
 
 // quotedAddress is an address within an answer, whose words are not the server's.
 var quotedAddress = regexp.MustCompile(`\S+@\S+`)
@@ -42,8 +43,8 @@ var quotedAddress = regexp.MustCompile(`\S+@\S+`)
 var enhancedCode = regexp.MustCompile(`^([245])\.(\d{1,3})\.(\d{1,3})\b`)
 
 // answerFailure classifies what became of a mail by the server's answer at a stage. Only what concerns this recipient is for
-// good: whatever an operator can put right, of the server, the sender or the login, is tried again. Of the answer only the numbers
-// are kept: its text quotes the address.
+// good: whatever an operator can put right, of the server, the sender or the login, is tried again. Of the answer only the
+// numbers are kept: its text quotes the address.
 func answerFailure(at stage, err error) *Error {
 	var reply *textproto.Error
 	if !errors.As(err, &reply) {

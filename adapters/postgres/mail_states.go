@@ -101,7 +101,8 @@ func (s *MailStates) conclude(ctx context.Context, mail accounts.Mail, failure e
 	}
 	if _, err := s.pool.Exec(ctx, `
 		with old as (delete from mail_states where changed_at < now() - interval '90 days')
-		update mail_states set state = $2, problem = nullif($3, ''), service = $4, cause = nullif($5, ''), answer = nullif($6, ''), changed_at = now()
+		update mail_states set state = $2, problem = nullif($3, ''), service = $4, cause = nullif($5, ''), answer = nullif($6, ''),
+			changed_at = now()
 		where mail_id = $1 and not returned and state <> 'dropped'`, mail.ID, state, problem, service, cause, answer); err != nil {
 		s.log.WarnContext(ctx, "it is not noted what became of a mail", "mail", mail.ID, "error", err)
 	}
@@ -110,7 +111,8 @@ func (s *MailStates) conclude(ctx context.Context, mail accounts.Mail, failure e
 // Expired notes that the mails of an event, as far as there are any that wait, are not sent any more.
 func (s *MailStates) Expired(ctx context.Context, event uuid.UUID) error {
 	if _, err := s.pool.Exec(ctx, `
-		update mail_states set state = 'expired', changed_at = now() where event_id = $1 and state in ('waiting', 'failed', 'parked') and not returned`,
+		update mail_states set state = 'expired', changed_at = now()
+		where event_id = $1 and state in ('waiting', 'failed', 'parked') and not returned`,
 		event); err != nil {
 		return fmt.Errorf("note that a mail is too old: %w", err)
 	}
@@ -150,7 +152,8 @@ func (s *MailStates) CheckService(ctx context.Context) error {
 	var problem *string
 	err := s.pool.QueryRow(ctx, `
 		select (select problem from mail_states m where state = 'waiting' and service and changed_at > now() - make_interval(secs => $1)
-			and not exists (select from mail_states s where s.state in ('sent', 'failed') and not s.returned and s.changed_at > m.changed_at)
+			and not exists (
+				select from mail_states s where s.state in ('sent', 'failed') and not s.returned and s.changed_at > m.changed_at)
 			order by changed_at desc limit 1)`, serviceProblemValidity.Seconds()).Scan(&problem)
 	switch {
 	case err != nil:

@@ -33,13 +33,14 @@ type MailRecord struct {
 }
 
 const selectMailStates = `
-	select mail_id, event_id, stream, revision, kind, customer_id, state, attempts, coalesce(problem, '') as problem, coalesce(cause, '') as cause,
-		coalesce(answer, '') as answer, returned, coalesce(why, '') as why, coalesce(decided_by, '') as decided_by, begun_at, changed_at
+	select mail_id, event_id, stream, revision, kind, customer_id, state, attempts, coalesce(problem, ''), coalesce(cause, ''),
+		coalesce(answer, ''), returned, coalesce(why, ''), coalesce(decided_by, ''), begun_at, changed_at
 	from mail_states `
 
 // List returns the newest mails in the given states, newest first; in every state when none is given.
 func (s *MailStates) List(ctx context.Context, states []MailState, limit int) ([]MailRecord, error) {
-	rows, _ := s.pool.Query(ctx, selectMailStates+`where cardinality($1::text[]) = 0 or state = any ($1) order by changed_at desc limit $2`, states, limit)
+	rows, _ := s.pool.Query(ctx, selectMailStates+`
+		where cardinality($1::text[]) = 0 or state = any ($1) order by changed_at desc limit $2`, states, limit)
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[MailRecord])
 	if err != nil {
 		return nil, fmt.Errorf("list mails: %w", err)
@@ -96,7 +97,8 @@ type MailCount struct {
 // Counts returns how many mails of each kind are in each state, of those that are kept.
 func (s *MailStates) Counts(ctx context.Context) ([]MailCount, error) {
 	rows, _ := s.pool.Query(ctx, `
-		select kind, state, count(*), coalesce(extract(epoch from now() - min(begun_at)), 0)::float8 from mail_states group by kind, state order by kind, state`)
+		select kind, state, count(*), coalesce(extract(epoch from now() - min(begun_at)), 0)::float8
+		from mail_states group by kind, state order by kind, state`)
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (MailCount, error) {
 		var c MailCount
 		var seconds float64

@@ -19,11 +19,14 @@ type mailMetrics struct {
 }
 
 func newMailMetrics(states *postgres.MailStates, log *slog.Logger) *mailMetrics {
+	describe := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("liveness_mail"+name, help, labels, nil)
+	}
 	return &mailMetrics{
 		states: states, log: log,
-		mails:   prometheus.NewDesc("liveness_mails", "Mails of the last 90 days by kind and state.", []string{"kind", "state"}, nil),
-		oldest:  prometheus.NewDesc("liveness_mails_oldest_waiting_seconds", "How long the oldest mail of a kind waits that is tried again.", []string{"kind"}, nil),
-		service: prometheus.NewDesc("liveness_mail_service_up", "1 while the mail service takes mails, 0 when it is out of reach or refuses us.", nil, nil),
+		mails:   describe("s", "Mails of the last 90 days by kind and state.", "kind", "state"),
+		oldest:  describe("s_oldest_waiting_seconds", "How long the oldest mail of a kind waits that is tried again.", "kind"),
+		service: describe("_service_up", "1 while the mail service takes mails, 0 when it is out of reach or refuses us."),
 	}
 }
 

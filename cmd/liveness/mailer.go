@@ -33,8 +33,10 @@ func newMailer(cfg aws.Config, flags AWSFlags) (accounts.Mailer, error) {
 }
 
 var (
-	errSMTPAddress = errors.New("this is no address: write it as smtp://user:password@host:587, or smtps://… for TLS from the start")
-	errSMTPEscapes = errors.New("the user or the password holds a character that must be percent-encoded: % as %25, / as %2F, ? as %3F, # as %23, a space as %20")
+	errSMTPAddress = errors.New("this is no address: write it as smtp://user:password@host:587, " +
+		"or smtps://… for TLS from the start")
+	errSMTPEscapes = errors.New("the user or the password holds a character that must be percent-encoded: " +
+		"% as %25, / as %2F, ? as %3F, # as %23, a space as %20")
 )
 
 // smtpSettings reads the address of an SMTP server. No error quotes it: it holds a password.

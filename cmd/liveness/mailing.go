@@ -46,7 +46,8 @@ func (c *core) openMailing(mails *accounts.Mails, states *postgres.MailStates, m
 	for _, reactor := range reactors {
 		reactor.Handle = mails.HandleRecorded
 		reactor.Parked = func(ctx context.Context, event eventstoredb.ParkedEvent) {
-			states.Park(ctx, accounts.MailSource{EventID: event.ID, Stream: event.Stream, Revision: event.Revision}, event.Type, event.Reason)
+			source := accounts.MailSource{EventID: event.ID, Stream: event.Stream, Revision: event.Revision}
+			states.Park(ctx, source, event.Type, event.Reason)
 		}
 		if err := registerReactor(metrics, reactor); err != nil {
 			return nil, err

@@ -68,9 +68,10 @@ type MailsListCmd struct {
 
 // Help is shown below the options.
 func (*MailsListCmd) Help() string {
-	return `States: waiting (is tried again by itself), sent (the mail service has taken it), failed (its recipient will never get it: PROBLEM says
-what the recipient's server answered, or that it came back), parked (its event cannot be handled), expired (its link or its news became
-too old before it could be sent), dropped (an operator decided so). No address is shown: the customer's console has it.
+	return `States: waiting (is tried again by itself), sent (the mail service has taken it), failed (its recipient will never get it:
+PROBLEM says what the recipient's server answered, or that it came back), parked (its event cannot be handled), expired (its link or
+its news became too old before it could be sent), dropped (an operator decided so). No address is shown: the customer's console has
+it.
 
 Examples:
   liveness mails list
@@ -113,7 +114,8 @@ func (c *MailsListCmd) Run(ctx context.Context, app *App) error {
 	table := tabwriter.NewWriter(app.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "MAIL\tKIND\tSTATE\tATTEMPTS\tSINCE\tCUSTOMER\tPROBLEM")
 	for _, m := range mails {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", m.ID, m.Kind, m.State, m.Attempts, m.BegunAt.UTC().Format(time.DateTime), customerOf(m), problemOf(m))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n",
+			m.ID, m.Kind, m.State, m.Attempts, m.BegunAt.UTC().Format(time.DateTime), customerOf(m), problemOf(m))
 	}
 	return table.Flush()
 }
@@ -176,9 +178,11 @@ func (c *MailsShowCmd) Run(ctx context.Context, app *App) error {
 	}
 	table := tabwriter.NewWriter(app.Out, 0, 0, 2, ' ', 0)
 	for _, row := range [][2]string{
-		{"mail", m.ID.String()}, {"kind", m.Kind}, {"customer", customerOf(m)}, {"state", string(m.State)}, {"attempts", fmt.Sprint(m.Attempts)},
+		{"mail", m.ID.String()}, {"kind", m.Kind}, {"customer", customerOf(m)},
+		{"state", string(m.State)}, {"attempts", fmt.Sprint(m.Attempts)},
 		{"first tried", m.BegunAt.UTC().Format(time.DateTime)}, {"newest change", m.ChangedAt.UTC().Format(time.DateTime)},
-		{"problem", m.Problem}, {"recipient", strings.TrimSpace(m.Cause + " " + m.Answer)}, {"dropped because", m.Why}, {"dropped by", m.DecidedBy},
+		{"problem", m.Problem}, {"recipient", strings.TrimSpace(m.Cause + " " + m.Answer)},
+		{"dropped because", m.Why}, {"dropped by", m.DecidedBy},
 		{"event", fmt.Sprintf("%s, event %d of %s", m.EventID, m.Revision, m.Stream)},
 	} {
 		if row[1] != "" {
@@ -214,8 +218,8 @@ type MailsReplayCmd struct {
 
 // Help is shown below the options.
 func (*MailsReplayCmd) Help() string {
-	return `Has the event store deliver again what was given up; a running "work" then tries it. What is waiting is tried by itself, what was sent is
-never sent again, and what has become too old expires. The user of the event store needs to be in $ops or $admins.
+	return `Has the event store deliver again what was given up; a running "work" then tries it. What is waiting is tried by itself, what
+was sent is never sent again, and what has become too old expires. The user of the event store needs to be in $ops or $admins.
 
 Examples:
   liveness mails replay
@@ -265,14 +269,16 @@ func (c *MailsReplayCmd) Run(ctx context.Context, app *App) error {
 	if len(chosen) > 0 {
 		parked = len(chosen)
 	}
-	_, err = fmt.Fprintf(app.Out, "%d of what was given up is delivered to `liveness work` again. `liveness mails list` shows what becomes of it.\n", parked)
+	_, err = fmt.Fprintf(app.Out,
+		"%d of what was given up is delivered to `liveness work` again. `liveness mails list` shows what becomes of it.\n", parked)
 	return err
 }
 
 func replayable(m postgres.MailRecord) error {
 	switch {
 	case m.Returned:
-		return fmt.Errorf("mail %s came back after it went out: it is not sent again. The customer corrects the address and asks for another", m.ID)
+		return fmt.Errorf("mail %s came back after it went out: it is not sent again. The customer corrects the address and asks for another",
+			m.ID)
 	case m.State == postgres.MailWaiting:
 		return fmt.Errorf("mail %s is waiting: it is tried again by itself", m.ID)
 	case m.State != postgres.MailParked && m.State != postgres.MailFailed:
@@ -311,7 +317,8 @@ func (c *MailsDropCmd) Run(ctx context.Context, app *App) error {
 		return err
 	}
 	if m.State == postgres.MailParked { // may be known to the event store alone
-		desk.states.Park(ctx, accounts.MailSource{EventID: m.EventID, Stream: m.Stream, Revision: uint64(m.Revision)}, m.Kind, m.Problem)
+		source := accounts.MailSource{EventID: m.EventID, Stream: m.Stream, Revision: uint64(m.Revision)}
+		desk.states.Park(ctx, source, m.Kind, m.Problem)
 	}
 	dropped, err := desk.states.Drop(ctx, m.ID, c.Why, domain.ActorOperator)
 	if err != nil {

@@ -74,10 +74,13 @@ func activatedMessage(link string) message {
 
 func passwordChangedMessage(link string, at time.Time) message {
 	return message{
-		Kind:       MailKindPasswordChanged,
-		Subject:    "Your Liveness Detection API password was changed",
-		Paragraphs: []string{"The password of your account was changed on " + mailTime(at) + ". All other sessions were signed out.", "Was it you? Then there is nothing to do. If it was not, reset the password at once."},
-		Action:     "Reset the password", Link: link,
+		Kind:    MailKindPasswordChanged,
+		Subject: "Your Liveness Detection API password was changed",
+		Paragraphs: []string{
+			"The password of your account was changed on " + mailTime(at) + ". All other sessions were signed out.",
+			"Was it you? Then there is nothing to do. If it was not, reset the password at once.",
+		},
+		Action: "Reset the password", Link: link,
 	}
 }
 
@@ -86,7 +89,8 @@ func newDeviceMessage(link string, at time.Time) message {
 		Kind:    MailKindNewDevice,
 		Subject: "A new login to your Liveness Detection API account",
 		Paragraphs: []string{
-			"Somebody logged in to your account on " + mailTime(at) + ", with your password, from a browser that we have not seen on it before.",
+			"Somebody logged in to your account on " + mailTime(at) + ", with your password, " +
+				"from a browser that we have not seen on it before.",
 			"Was it you? Then there is nothing to do. If it was not, reset the password at once: that signs everybody out.",
 		},
 		Action: "Reset the password", Link: link,

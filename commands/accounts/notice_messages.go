@@ -26,11 +26,13 @@ func planChangedMessage(link string, catalogue domain.Catalogue, e domain.PlanCh
 		Subject: "Your plan is now " + planName(catalogue, e.Plan),
 		Paragraphs: []string{
 			fmt.Sprintf("Your subscription on AWS Marketplace changed from %s with %s calls a month to %s with %s calls a month, on %s.",
-				planName(catalogue, e.FromPlan), thousands(e.FromLimit), planName(catalogue, e.Plan), thousands(e.Limit), mailTime(e.ChangedAt)),
+				planName(catalogue, e.FromPlan), thousands(e.FromLimit), planName(catalogue, e.Plan), thousands(e.Limit),
+				mailTime(e.ChangedAt)),
 			"The new limit holds at once and for the whole current month: calls that you have made this month count towards it.",
 		},
 		Action: "See your plan", Link: link,
-		Closing: []string{"Did you not change it? Somebody with access to your AWS account did: look at AWS Marketplace, Manage subscriptions."},
+		Closing: []string{"Did you not change it? Somebody with access to your AWS account did: " +
+			"look at AWS Marketplace, Manage subscriptions."},
 	}
 }
 
@@ -39,8 +41,10 @@ func subscriptionEndingMessage(link string, e domain.UnsubscribeRequested) messa
 		Kind:    MailKindSubscriptionEnding,
 		Subject: "Your Liveness Detection API subscription is ending",
 		Paragraphs: []string{
-			"The subscription was cancelled on AWS Marketplace on " + mailTime(e.RequestedAt) + ". Calls are answered until AWS ends it, and refused from then on.",
-			"Do you want to keep it? Withdraw the cancellation on AWS Marketplace before then: your keys go on working and nothing changes.",
+			"The subscription was cancelled on AWS Marketplace on " + mailTime(e.RequestedAt) + ". " +
+				"Calls are answered until AWS ends it, and refused from then on.",
+			"Do you want to keep it? Withdraw the cancellation on AWS Marketplace before then: " +
+				"your keys go on working and nothing changes.",
 		},
 		Action: "See your subscription", Link: link,
 	}
@@ -51,7 +55,8 @@ func subscriptionEndedMessage(link string, e domain.SubscriptionEnded) message {
 		Kind:    MailKindSubscriptionEnded,
 		Subject: "Your Liveness Detection API subscription has ended",
 		Paragraphs: []string{
-			"The subscription ended on " + mailTime(e.EndedAt) + ". Calls with your API keys are refused, and nothing is counted or billed from then on.",
+			"The subscription ended on " + mailTime(e.EndedAt) + ". " +
+				"Calls with your API keys are refused, and nothing is counted or billed from then on.",
 			"Calls beyond your plan that were made before then still appear on your AWS bill.",
 		},
 		Action: "See what was used", Link: link,
@@ -89,11 +94,13 @@ func overageSwitchedMessage(link string, e domain.OverageSwitched) message {
 	case e.To == domain.OverageStop:
 		says = "Calls beyond your plan are refused (quota_exceeded) until the next month begins, or until you switch again."
 	case e.Ceiling > 0:
-		says = fmt.Sprintf("Up to %s calls a month beyond your plan are answered and billed as you use them; further ones are refused (quota_exceeded).", thousands(e.Ceiling))
+		says = fmt.Sprintf("Up to %s calls a month beyond your plan are answered and billed as you use them; "+
+			"further ones are refused (quota_exceeded).", thousands(e.Ceiling))
 	}
 	return message{
-		Kind:    MailKindOverageSwitched,
-		Subject: "Calls beyond your plan are now " + map[bool]string{true: "refused", false: "answered and billed"}[e.To == domain.OverageStop],
+		Kind: MailKindOverageSwitched,
+		Subject: "Calls beyond your plan are now " +
+			map[bool]string{true: "refused", false: "answered and billed"}[e.To == domain.OverageStop],
 		Paragraphs: []string{
 			"What happens to calls beyond your plan was changed in the console on " + mailTime(e.SwitchedAt) + ".", says,
 		},
@@ -122,7 +129,8 @@ func usageThresholdMessage(link string, catalogue domain.Catalogue, e domain.Usa
 		Kind: MailKindUsageThreshold, Subject: subject,
 		Paragraphs: []string{"In " + month + " you have used " + used + ".", next + ", " + beyondThePlan(e)},
 		Action:     "See your usage and your plan", Link: link,
-		Closing: []string{"Months are those of UTC. At which shares of the plan we write to you, and whether at all, is set on the same screen."},
+		Closing: []string{"Months are those of UTC. " +
+			"At which shares of the plan we write to you, and whether at all, is set on the same screen."},
 	}
 }
 
@@ -131,11 +139,14 @@ func beyondThePlan(e domain.UsageThresholdReached) string {
 	end := e.Month.End().Format("2 January")
 	switch {
 	case e.Overage == domain.OverageStop:
-		return "calls are refused (quota_exceeded) until " + end + ", as you have chosen. Choose a larger plan on AWS Marketplace, or have calls beyond the plan answered and billed, on the console's Plan screen."
+		return "calls are refused (quota_exceeded) until " + end + ", as you have chosen. Choose a larger plan on AWS Marketplace, " +
+			"or have calls beyond the plan answered and billed, on the console's Plan screen."
 	case e.Ceiling > 0:
-		return fmt.Sprintf("calls are answered and billed as you use them, up to %s beyond the plan; further ones are refused (quota_exceeded) until %s.", thousands(e.Ceiling), end)
+		return fmt.Sprintf("calls are answered and billed as you use them, up to %s beyond the plan; "+
+			"further ones are refused (quota_exceeded) until %s.", thousands(e.Ceiling), end)
 	}
-	return "calls are answered and billed as you use them. Do you not want that? Have them refused instead, on the console's Plan screen."
+	return "calls are answered and billed as you use them. Do you not want that? " +
+		"Have them refused instead, on the console's Plan screen."
 }
 
 // planName returns what people call a plan.

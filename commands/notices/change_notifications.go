@@ -22,7 +22,9 @@ type ChangeNotifications struct {
 }
 
 // ChangeNotifications runs the command.
-func (c Commands) ChangeNotifications(ctx context.Context, cmd ChangeNotifications) (commands.Result[domain.NotificationSettings], error) {
+func (c Commands) ChangeNotifications(
+	ctx context.Context, cmd ChangeNotifications,
+) (commands.Result[domain.NotificationSettings], error) {
 	if err := c.Authorize(ctx, cmd.By, cmd.CustomerID); err != nil {
 		return commands.Result[domain.NotificationSettings]{}, err
 	}

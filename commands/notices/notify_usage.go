@@ -130,24 +130,32 @@ func (n *UsageNotifier) NotifyUsage(ctx context.Context, subscription uuid.UUID,
 }
 
 // armed finds out how many calls were counted when the thresholds were armed.
-func (n *UsageNotifier) armed(ctx context.Context, subscription uuid.UUID, usage domain.UsageMonth, term domain.PlanTerm, settings domain.NotificationSettings) (domain.Armed, error) {
+func (n *UsageNotifier) armed(
+	ctx context.Context, subscription uuid.UUID, usage domain.UsageMonth, term domain.PlanTerm, settings domain.NotificationSettings,
+) (domain.Armed, error) {
 	var armed domain.Armed
 	var err error
 	if term.Changes > 0 {
-		armed.ByPlan, err = n.countedBefore(ctx, subscription, usage, func(e domain.CheckCompleted) bool { return e.SubscriptionRevision >= term.ChangedIn })
+		armed.ByPlan, err = n.countedBefore(ctx, subscription, usage, func(e domain.CheckCompleted) bool {
+			return e.SubscriptionRevision >= term.ChangedIn
+		})
 		if err != nil {
 			return armed, err
 		}
 	}
 	if !settings.ChangedAt.IsZero() {
-		armed.BySettings, err = n.countedBefore(ctx, subscription, usage, func(e domain.CheckCompleted) bool { return !e.CompletedAt.Before(settings.ChangedAt) })
+		armed.BySettings, err = n.countedBefore(ctx, subscription, usage, func(e domain.CheckCompleted) bool {
+			return !e.CompletedAt.Before(settings.ChangedAt)
+		})
 	}
 	return armed, err
 }
 
 // countedBefore returns how many calls of a month were counted before the first one that is later than something. Calls are
 // numbered, so it reads a few of them, not all.
-func (n *UsageNotifier) countedBefore(ctx context.Context, subscription uuid.UUID, usage domain.UsageMonth, later func(domain.CheckCompleted) bool) (int64, error) {
+func (n *UsageNotifier) countedBefore(
+	ctx context.Context, subscription uuid.UUID, usage domain.UsageMonth, later func(domain.CheckCompleted) bool,
+) (int64, error) {
 	var failure error
 	before := sort.Search(int(usage.Counted()), func(i int) bool {
 		if failure != nil {

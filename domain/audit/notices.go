@@ -16,7 +16,8 @@ func (a *Audit) checkNotice(r domain.Recorded, e domain.UsageThresholdReached) {
 	}
 	told := a.notices[r.Stream]
 	if told.PlanChanges > e.PlanChanges || told.PlanChanges == e.PlanChanges && told.Percent >= e.Percent {
-		a.find(r, e.SubscriptionID, "the customer was told of %d percent after %d percent of the same plan or a later one", e.Percent, told.Percent)
+		a.find(r, e.SubscriptionID, "the customer was told of %d percent after %d percent of the same plan or a later one",
+			e.Percent, told.Percent)
 	}
 	a.notices[r.Stream] = told.Fold(e)
 }

@@ -56,7 +56,9 @@ type sesEvent struct {
 
 // Handler returns a handler for notifications.Consumer that hands what makes a mail undeliverable to receive. What is no event
 // is a dead letter.
-func Handler(receive func(ctx context.Context, mail uuid.UUID, why accounts.UndeliverableError) error) func(context.Context, notifications.Message) error {
+func Handler(
+	receive func(ctx context.Context, mail uuid.UUID, why accounts.UndeliverableError) error,
+) func(context.Context, notifications.Message) error {
 	return func(ctx context.Context, message notifications.Message) error {
 		event, err := Parse(message.Body)
 		if err != nil {

@@ -17,7 +17,8 @@ const (
 type deviceKey struct{}
 
 // knowDevice gives a browser something to be known by, before its first login. It says nothing of the person, and outlives
-// their sessions. AWS Marketplace's page sends no cookies of ours, so that a buyer's browser looks new there: nothing is given then.
+// their sessions. AWS Marketplace's page sends no cookies of ours, so that a buyer's browser looks new there: nothing is given
+// then.
 func (c *console) knowDevice(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost || r.URL.Path == registerPath {
@@ -30,7 +31,8 @@ func (c *console) knowDevice(next http.Handler) http.Handler {
 			_, _ = rand.Read(drawn) // never fails
 			device = base64.RawURLEncoding.EncodeToString(drawn)
 			http.SetCookie(w, &http.Cookie{
-				Name: c.deviceCookieName(), Value: device, Path: "/", MaxAge: int(deviceLifetime.Seconds()), Secure: c.secure(), HttpOnly: true, SameSite: http.SameSiteLaxMode,
+				Name: c.deviceCookieName(), Value: device, Path: "/", MaxAge: int(deviceLifetime.Seconds()),
+				Secure: c.secure(), HttpOnly: true, SameSite: http.SameSiteLaxMode,
 			})
 		}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), deviceKey{}, device)))
