@@ -7,6 +7,6 @@
 //   - SwitchOverage chooses what happens to calls beyond the plan.
 //
 // EntitlementSync runs the middle ones, on messages and on a timer. Besides the event store they need what stands in
-// ports.go: AWS Marketplace, a directory that finds subscriptions by the names AWS has for them, and a memory of what AWS did not list. What a plan is worth
-// and when a subscription changes is decided in package domain.
+// ports.go: AWS Marketplace, a directory that finds subscriptions by the names AWS has for them, and a memory of what AWS did not
+// list. What a plan is worth and when a subscription changes is decided in package domain.
 package subscriptions

@@ -53,7 +53,8 @@ var DefaultEndingBound = domain.EndingBound{Subscriptions: 3, Percent: 1}
 func NewEntitlementSync(config EntitlementSyncConfig) (*EntitlementSync, error) {
 	if config.Store == nil || config.Now == nil || len(config.Catalogue.Plans()) == 0 || config.Log == nil || config.Source == nil ||
 		config.Directory == nil || config.Gaps == nil {
-		return nil, errors.New("following agreements needs a store, a clock, a catalogue, a log, a source of entitlements, a directory and a memory of gaps")
+		return nil, errors.New(
+			"following agreements needs a store, a clock, a catalogue, a log, a source of entitlements, a directory and a memory of gaps")
 	}
 	if config.UnansweredGrace == 0 {
 		config.UnansweredGrace = DefaultUnansweredGrace
@@ -117,7 +118,9 @@ func (s *EntitlementSync) foreign(productCode string) bool {
 }
 
 // change appends what is decided on the subscription's newest state, and returns whether it has ended.
-func (s *EntitlementSync) change(ctx context.Context, by commands.Origin, id uuid.UUID, decide func(domain.Subscription) ([]domain.Event, error)) (ended bool, err error) {
+func (s *EntitlementSync) change(
+	ctx context.Context, by commands.Origin, id uuid.UUID, decide func(domain.Subscription) ([]domain.Event, error),
+) (ended bool, err error) {
 	done, err := Commands{s.Executor}.settle(ctx, by, id, decide)
 	ended = done.State.Status == domain.StatusEnded && done.Position > 0
 	if ended && s.Ended != nil {

@@ -105,7 +105,9 @@ func (s *EntitlementSync) follow(ctx context.Context, cmd FollowMarketplaceEvent
 }
 
 // told returns what messages say of a subscription. Those of SNS name its customer alone.
-func (s *EntitlementSync) told(ctx context.Context, sub domain.Subscription, message domain.MarketplaceNotified) (observed domain.Observation, err error) {
+func (s *EntitlementSync) told(
+	ctx context.Context, sub domain.Subscription, message domain.MarketplaceNotified,
+) (observed domain.Observation, err error) {
 	name := domain.LicenceID(sub.Marketplace.LicenseARN)
 	if message.LicenseID == "" && message.CustomerIdentifier != "" {
 		name = message.CustomerIdentifier
