@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -48,13 +49,13 @@ func TestOperatorSeesAndReinstates(t *testing.T) {
 		t.Errorf("missing = %d\n%s%s", code, out, errOut)
 	}
 	var listed []missingSubscription
-	_, out, _ := runLine(with(missing, "--json")...)
+	_, out, _ := runLine(slices.Concat(missing, []string{"--json"})...)
 	if err := json.Unmarshal([]byte(out), &listed); err != nil || len(listed) != 1 || listed[0].Account != "123456789012" || !listed[0].Withheld {
 		t.Errorf("missing --json: %v\n%s", err, out)
 	}
 
 	reinstate := func(args ...string) (int, string, string) {
-		return runLine(with([]string{"subscription", "reinstate", "--eventstore", r.flags.EventStore}, args...)...)
+		return runLine(slices.Concat([]string{"subscription", "reinstate", "--eventstore", r.flags.EventStore}, args)...)
 	}
 	for name, c := range map[string]struct {
 		args []string
@@ -82,9 +83,4 @@ func TestOperatorSeesAndReinstates(t *testing.T) {
 	if _, out, _ := runLine("audit", "--json", "--eventstore", r.flags.EventStore); !strings.Contains(out, "subscription reinstated: AWS case 1234") || !strings.Contains(out, "operator") {
 		t.Errorf("the audit does not tell of it:\n%s", out)
 	}
-}
-
-// with returns list with more behind it, and leaves list as it is.
-func with(list []string, more ...string) []string {
-	return append(list[:len(list):len(list)], more...)
 }
