@@ -10,8 +10,9 @@ import "time"
 //     An announcement from before AWS, or an operator, said that it goes on ends it only when AWS lists nothing either.
 //  3. What has left comes back when AWS announces, after the end, another agreement for this licence and lists its entitlement.
 //     That the entitlement is still listed, or that its buyer returns, is not enough: it may merely not have gone yet.
-//  4. Without a message a subscription ends when its term is over and AWS lists nothing, or was found to list nothing twice in a
-//     row: one empty answer may be AWS's mistake. It ends as well when its term is over and AWS has not answered for a while.
+//  4. Without such a message a subscription ends when AWS was found to list nothing twice in a row: one empty answer may be AWS's
+//     mistake. It ends as well when its term is over and AWS has not answered for a while, or when SNS tells of a change after its
+//     term and AWS lists nothing: SNS has no other word for the end of a contract.
 
 // Entitlement is what AWS says a licence entitles to, in terms of the catalogue. The zero Entitlement says that AWS lists none.
 type Entitlement struct {
@@ -77,7 +78,7 @@ func (s Subscription) Follows(announced MarketplaceEvent) bool {
 func (s Subscription) FollowAnnouncement(announced MarketplaceEvent, observed Observation, at time.Time) []Event {
 	message, entitled := announced.Message, observed.Entitled
 	if entitled.None() {
-		if s.endedBy(announced, observed.Inbox) || s.expired(at) {
+		if s.endedBy(announced, observed.Inbox) || message.CustomerIdentifier != "" && s.expired(at) {
 			return s.End(message.endReason(), endedAt(message.HappenedAt, at))
 		}
 		if s.Status == StatusScheduled && !observed.StartsAt.IsZero() {

@@ -80,6 +80,8 @@ func TestFollowingAnEntitlement(t *testing.T) {
 		return domain.MarketplaceEvent{Kind: kind, Message: domain.MarketplaceNotified{Type: "T", AgreementID: agreement, HappenedAt: happened}}
 	}
 	changed := message(domain.EntitlementChanged, "", noon)
+	bySNS := changed
+	bySNS.Message.CustomerIdentifier = "X01"
 	licenceEnds := message(domain.LicenceEnded, "", noon)
 	agreementEnds := message(domain.AgreementEnding, "agmt-1", noon)
 	anotherEnds := message(domain.AgreementEnding, "agmt-0", noon)
@@ -117,8 +119,10 @@ func TestFollowingAnEntitlement(t *testing.T) {
 		{name: "takes over what AWS lists", given: events{started}, when: announced(changed, other, noon), then: events{grown, relinked}},
 		{name: "records nothing when nothing differs", given: events{started}, when: announced(changed, same, noon)},
 		{name: "waits when a change is announced and nothing is listed", given: events{started}, when: announced(changed, none, term.Add(-1))},
-		{name: "ends when its term is over and nothing is listed", given: events{started}, when: announced(changed, none, term), then: events{ended("T", noon)}},
-		{name: "has no term that could be over", given: events{endless}, when: announced(changed, none, term)},
+		{name: "is not ended by one empty answer after its term", given: events{started}, when: announced(changed, none, term)},
+		{name: "ends when its term is over and nothing is listed, of SNS", given: events{started}, when: announced(bySNS, none, term), then: events{ended("T", noon)}},
+		{name: "waits when its term is not over, of SNS", given: events{started}, when: announced(bySNS, none, term.Add(-1))},
+		{name: "has no term that could be over", given: events{endless}, when: announced(bySNS, none, term)},
 
 		{name: "ends with its licence", given: events{started}, when: ending(licenceEnds, of("agmt-1"), noon.Add(time.Hour)), then: events{ended("T", noon)}},
 		{name: "ends with its agreement", given: events{started}, when: ending(agreementEnds, of(""), noon), then: events{ended("T", noon)}},
