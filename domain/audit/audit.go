@@ -18,6 +18,8 @@ type Audit struct {
 	position      uint64
 	streams       map[string]uint64 // next revision of each stream
 	subscriptions map[uuid.UUID]*subscription
+	customers     map[uuid.UUID]uuid.UUID // the subscription of each
+	members       map[uuid.UUID]domain.Members
 	records       map[uuid.UUID]*record
 	months        map[monthKey]*Month
 	windows       map[windowKey]*window
@@ -79,7 +81,8 @@ func (f Finding) String() string {
 // New begins at the start of a log.
 func New() *Audit {
 	return &Audit{
-		streams: map[string]uint64{}, subscriptions: map[uuid.UUID]*subscription{}, records: map[uuid.UUID]*record{},
+		streams: map[string]uint64{}, subscriptions: map[uuid.UUID]*subscription{}, customers: map[uuid.UUID]uuid.UUID{},
+		members: map[uuid.UUID]domain.Members{}, records: map[uuid.UUID]*record{},
 		months: map[monthKey]*Month{}, windows: map[windowKey]*window{}, credits: map[monthKey]*credit{},
 		notices: map[string]domain.UsageNotices{},
 	}
@@ -116,7 +119,9 @@ func (a *Audit) Observe(r domain.Recorded) {
 	case domain.ProjectionSkipped:
 		a.skips = append(a.skips, Skip{Actor: r.Meta.Actor, ProjectionSkipped: e})
 	default:
-		a.followMetering(r)
+		if !a.observeMembers(r) {
+			a.followMetering(r)
+		}
 	}
 }
 
@@ -145,6 +150,7 @@ func (a *Audit) followSubscription(r domain.Recorded) {
 		return
 	}
 	s := a.subscription(id)
+	a.customers[domain.CustomerIDForSubscription(id)] = id
 	s.states = append(s.states, s.newest().Fold(r.Event))
 	switch e := r.Event.(type) {
 	case domain.SubscriptionScheduled:
