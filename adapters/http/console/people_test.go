@@ -2,7 +2,10 @@ package console_test
 
 import (
 	"encoding/csv"
+	"maps"
 	"net/http"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -187,11 +190,29 @@ func writes(account string) map[string]any {
 	return map[string]any{
 		"keys/primary/regenerate":                        map[string]string{"replaces": ""},
 		"plan/overage":                                   map[string]string{"to": "stop"},
+		"notifications":                                  map[string]any{"usageMails": false, "warnPercent": 80, "stepPercent": 10},
 		"people/invite":                                  map[string]string{"email": "eve@example.com", "role": "owner"},
 		"people/" + account + "/role":                    map[string]string{"to": "owner"},
 		"people/" + account + "/pass-on":                 struct{}{},
 		"people/" + account + "/remove":                  struct{}{},
 		"invitations/" + uuid.Nil.String() + "/withdraw": struct{}{},
+	}
+}
+
+// TestEveryWriteIsTriedAsAReader: a route that is added without a line in writes would not be tried.
+func TestEveryWriteIsTriedAsAReader(t *testing.T) {
+	t.Parallel()
+	source, err := os.ReadFile("api.go")
+	must(t, err)
+	routes := regexp.MustCompile(`[^n]api\(http\.MethodPost, "([^"]+)"`).FindAllStringSubmatch(string(source), -1)
+	for _, route := range routes {
+		pattern := regexp.MustCompile("^" + regexp.MustCompile(`\{[^}]+\}`).ReplaceAllString(route[1], "[^/]+") + "$")
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(writes("account"))), pattern.MatchString) {
+			t.Errorf("%s is not tried", route[1])
+		}
+	}
+	if len(routes) < 7 {
+		t.Errorf("found %d routes", len(routes))
 	}
 }
 
