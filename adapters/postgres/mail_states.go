@@ -74,13 +74,13 @@ func (s *MailStates) begin(ctx context.Context, mail accounts.Mail) (state MailS
 		customer = &mail.CustomerID
 	}
 	err = s.pool.QueryRow(ctx, `
-		insert into mail_states as m (mail_id, event_id, stream, revision, kind, customer_id, state, attempts)
-		values ($1, $2, $3, $4, $5, $6, 'waiting', 1)
+		insert into mail_states as m (mail_id, event_id, stream, revision, kind, customer_id, recipient, state, attempts)
+		values ($1, $2, $3, $4, $5, $6, nullif($7, ''), 'waiting', 1)
 		on conflict (mail_id) do update set attempts = m.attempts + 1, changed_at = now(),
-			kind = excluded.kind, customer_id = excluded.customer_id,
+			kind = excluded.kind, customer_id = excluded.customer_id, recipient = excluded.recipient,
 			state = case when m.state in ('sent', 'dropped') or m.returned or m.held_until > now() then m.state else 'waiting' end
 		returning state, coalesce(held_until > now(), false)`,
-		mail.ID, mail.Source.EventID, mail.Source.Stream, int64(mail.Source.Revision), mail.Kind, customer).Scan(&state, &held)
+		mail.ID, mail.Source.EventID, mail.Source.Stream, int64(mail.Source.Revision), mail.Kind, customer, mail.Recipient).Scan(&state, &held)
 	if err != nil {
 		return "", false, fmt.Errorf("note that a mail is tried: %w", err)
 	}

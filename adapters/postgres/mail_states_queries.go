@@ -118,9 +118,27 @@ func (s *MailStates) Delivery(ctx context.Context, event uuid.UUID) (accounts.De
 	if err != nil || !found {
 		return accounts.Delivery{}, err
 	}
+	return record.delivery(), nil
+}
+
+// DeliveryTo implements accounts.Deliveries.
+func (s *MailStates) DeliveryTo(ctx context.Context, recipient string) (accounts.Delivery, error) {
+	rows, _ := s.pool.Query(ctx, selectMailStates+`
+		where recipient = $1 and state in ('sent', 'failed') order by changed_at desc limit 1`, recipient)
+	record, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[MailRecord])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return accounts.Delivery{}, nil
+	}
+	if err != nil {
+		return accounts.Delivery{}, fmt.Errorf("find the newest mail to an address: %w", err)
+	}
+	return record.delivery(), nil
+}
+
+func (record MailRecord) delivery() accounts.Delivery {
 	delivery := accounts.Delivery{Known: true, Sent: record.State == MailSent}
 	if record.State == MailFailed {
 		delivery.Refused = &accounts.UndeliverableError{Cause: accounts.UndeliverableCause(record.Cause), Answer: record.Answer}
 	}
-	return delivery, nil
+	return delivery
 }

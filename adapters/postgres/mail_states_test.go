@@ -24,7 +24,7 @@ func statesOf(t *testing.T) (*postgres.MailStates, *countingMailer) {
 
 func mailOf(kind string) accounts.Mail {
 	id := uuid.New()
-	return accounts.Mail{ID: id, Kind: kind, CustomerID: uuid.New(), Source: accounts.MailSource{EventID: id, Stream: "account-1", Revision: 7}, To: "ada@example.com"}
+	return accounts.Mail{ID: id, Kind: kind, CustomerID: uuid.New(), Recipient: id.String(), Source: accounts.MailSource{EventID: id, Stream: "account-1", Revision: 7}, To: "ada@example.com"}
 }
 
 func stateOf(t *testing.T, states *postgres.MailStates, mail accounts.Mail) postgres.MailRecord {
@@ -74,6 +74,10 @@ func TestWhatBecomesOfAMailIsKept(t *testing.T) {
 			delivery, err := states.Delivery(t.Context(), mail.Source.EventID)
 			if err != nil || !delivery.Known || delivery.Sent != (c.answer == nil) || (delivery.Refused != nil) != (c.state == postgres.MailFailed) {
 				t.Errorf("delivery %+v, %v", delivery, err)
+			}
+			newest, err := states.DeliveryTo(t.Context(), mail.Recipient)
+			if decided := c.state != postgres.MailWaiting; err != nil || newest.Known != decided || decided && newest.Sent != delivery.Sent {
+				t.Errorf("newest %+v, %v", newest, err)
 			}
 			if delivery.Refused != nil && (delivery.Refused.Cause != accounts.CauseNoMailbox || delivery.Refused.Answer != "550 5.1.1") {
 				t.Errorf("refused: %+v", delivery.Refused)

@@ -31,6 +31,7 @@ type Mail struct {
 	ID         uuid.UUID // of the event that led to it: a mail sent again after a crash carries the same one
 	Kind       string    // what it tells, for people who look after mails: a MailKind… constant
 	CustomerID uuid.UUID // whose it is
+	Recipient  string    // keyed hash of the address
 	Source     MailSource
 	To         string
 	Subject    string
@@ -105,4 +106,6 @@ type Delivery struct {
 // Deliveries says what became of the mail that an event called for, for the pages that wait for it.
 type Deliveries interface {
 	Delivery(ctx context.Context, event uuid.UUID) (Delivery, error)
+	// DeliveryTo says it of the newest mail that came to something, to an address by its keyed hash.
+	DeliveryTo(ctx context.Context, recipient string) (Delivery, error)
 }

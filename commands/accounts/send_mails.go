@@ -205,7 +205,7 @@ func (m *Mails) send(ctx context.Context, recorded domain.Recorded, message mess
 	if err != nil {
 		return err
 	}
-	mail.ID, mail.CustomerID = recorded.ID, customer
+	mail.ID, mail.CustomerID, mail.Recipient = recorded.ID, customer, mailHash(m.commands.secret, mail.To)
 	if account != customer {
 		mail.ID = domain.DerivedID(recorded.ID, account.String())
 	}

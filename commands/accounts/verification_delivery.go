@@ -34,3 +34,13 @@ func (c *Commands) VerificationDelivery(ctx context.Context, customer uuid.UUID,
 	delivery, err := deliveries.Delivery(ctx, newest)
 	return delivery, commands.Unavailable(err)
 }
+
+// LoginDelivery returns what became of the newest mail to the address of a login.
+func (c *Commands) LoginDelivery(ctx context.Context, account uuid.UUID, deliveries Deliveries) (Delivery, error) {
+	login, err := c.Account(ctx, account)
+	if err != nil || login.MailHash == "" {
+		return Delivery{}, err
+	}
+	delivery, err := deliveries.DeliveryTo(ctx, login.MailHash)
+	return delivery, commands.Unavailable(err)
+}

@@ -26,6 +26,8 @@ type sessionAnswer struct {
 	BaseURL   string           `json:"baseUrl"`
 
 	StartsAt *time.Time `json:"startsAt"` // of a contract that has not started
+
+	MailProblem string `json:"mailProblem"` // why our mails to the login's address do not arrive; empty while they do
 }
 
 type customerAnswer struct {
@@ -55,6 +57,15 @@ func (c *console) readSession(r *http.Request, account uuid.UUID) (any, error) {
 	answer := sessionAnswer{
 		Account: account, FirstName: p.FirstName, LastName: p.LastName, Email: p.Email, Customers: []customerAnswer{},
 		Support: c.SupportMail, BaseURL: c.PublicURL.String(),
+	}
+	if c.Mails != nil {
+		delivery, err := c.Accounts.LoginDelivery(ctx, account, c.Mails)
+		if err != nil {
+			return nil, err
+		}
+		if delivery.Refused != nil {
+			answer.MailProblem = refusalWords(*delivery.Refused)
+		}
 	}
 	user, err := c.visitorOf(r, account)
 	if errors.Is(err, errNoCustomer) {

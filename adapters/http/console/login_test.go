@@ -246,6 +246,34 @@ func TestReadsUnderWayDoNotBringALogoutBack(t *testing.T) {
 	}
 }
 
+// Somebody whose mails do not arrive is told on every screen, until one does or the address is another.
+func TestWhoseMailsDoNotArrive(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.browser()
+	b.customer()
+	problem := func() string {
+		var session struct{ MailProblem string }
+		b.read("session", &session)
+		return session.MailProblem
+	}
+	if got := problem(); got != "" {
+		t.Errorf("says %q", got)
+	}
+	w.mails.refuse(&accounts.UndeliverableError{Cause: accounts.CauseFull, Answer: "552 5.2.2"})
+	b.post("/console/password/forgot", "email", mailAddress).is(200)
+	w.newestMail("", "")
+	if got := problem(); got != "Your mail server refused it: the mailbox is full (552 5.2.2)." {
+		t.Errorf("says %q", got)
+	}
+	w.mails.refuse(nil)
+	b.post("/console/password/forgot", "email", mailAddress).is(200)
+	w.newestMail("", "")
+	if got := problem(); got != "" {
+		t.Errorf("says %q", got)
+	}
+}
+
 // Who logs in from a browser that the account does not know is told by mail, once per browser; the first browser of all is not
 // told of.
 func TestLoginFromAnUnknownDevice(t *testing.T) {

@@ -79,6 +79,7 @@ function Frame() {
       </div>
     </div></div>
     <main id="main" tabindex="-1"><div class="content">
+      ${who?.mailProblem && html`<p class="note note-bad">Our newest mail to <strong>${who.email}</strong> did not arrive. ${who.mailProblem} <a href="/console/account">Correct the address</a></p>`}
       ${who?.status === "ended" && html`<p class="note note-bad">This subscription has ended. API calls are refused; your usage stays readable here. Subscribe again on AWS Marketplace to go on.</p>`}
       ${who?.status === "scheduled" && new Date(who.startsAt) <= new Date() && html`<p class="note">AWS has not confirmed your contract yet. API calls are answered once it has; there is nothing more to do.</p>`}
       ${who?.status === "scheduled" && new Date(who.startsAt) > new Date() && html`<p class="note">Your contract starts on ${onDay(who.startsAt)}. Until then API calls are refused. From then on they are answered; there is nothing more to do.</p>`}
