@@ -28,7 +28,7 @@ type UsageCmd struct {
 // UsageCreditCmd credits calls.
 type UsageCreditCmd struct {
 	ReadModelFlags `embed:""`
-	Subscription   string `arg:"" help:"Id of the subscription." placeholder:"UUID"`
+	Subscription   string `arg:"" help:"Id of the subscription, or of its licence (l-…, or the ARN)." placeholder:"ID"`
 	Calls          int64  `arg:"" help:"How many calls beyond the plan."`
 	Month          string `help:"The month that they were counted in, as 2026-11, UTC. Without it the current one." placeholder:"MONTH"`
 	Why            string `help:"Why; kept in the log and shown to the customer." required:""`
@@ -82,8 +82,8 @@ func (c *UsageCreditCmd) Run(ctx context.Context, app *App) error {
 }
 
 func (c *UsageCreditCmd) parse(now time.Time) (subscription uuid.UUID, month domain.Month, err error) {
-	if subscription, err = uuid.Parse(c.Subscription); err != nil {
-		return subscription, month, fmt.Errorf("%q is no id of a subscription: write it as 95f7abad-42e1-5c0a-bfc7-9549dc46c693", c.Subscription)
+	if subscription, err = subscriptionNamed(c.Subscription); err != nil {
+		return subscription, month, err
 	}
 	month = domain.MonthOf(now)
 	if c.Month != "" {

@@ -37,7 +37,7 @@ func TestCreditedCallsAreNotReported(t *testing.T) {
 	}
 	credit := func(calls int, unreported, refund int64) {
 		t.Helper()
-		code, out, errOut := command("usage", "credit", c.subscription.ID.String(), strconv.Itoa(calls), "--month", "2026-11", "--why", "ticket 42", "--json")
+		code, out, errOut := command("usage", "credit", c.agreement.LicenseARN, strconv.Itoa(calls), "--month", "2026-11", "--why", "ticket 42", "--json")
 		var said creditReport
 		if code != 0 || json.Unmarshal([]byte(out), &said) != nil || said.Unreported == nil || *said.Unreported != unreported || *said.Refund != refund {
 			t.Fatalf("status %d, %s%s; want %d not reported and %d to be refunded", code, out, errOut, unreported, refund)

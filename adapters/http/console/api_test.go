@@ -164,7 +164,6 @@ func TestOverageCeiling(t *testing.T) {
 			Ceiling *int64
 		}
 	}
-	position := ""
 	for _, step := range []struct {
 		command map[string]any
 		overage string
@@ -178,14 +177,13 @@ func TestOverageCeiling(t *testing.T) {
 	} {
 		var done struct{ Position string }
 		b.command("plan/overage", step.command).is(200).decode(&done)
-		position = done.Position
 		plan.Plan.Ceiling = nil
-		b.read("plan?after="+position, &plan)
+		b.read("plan?after="+done.Position, &plan)
 		if p := plan.Plan; p.Overage != step.overage || (p.Ceiling == nil) != (step.ceiling == 0) || p.Ceiling != nil && *p.Ceiling != step.ceiling {
 			t.Errorf("after %v the plan shows %s, ceiling %v", step.command, p.Overage, p.Ceiling)
 		}
 		var activity struct{ Entries []struct{ Summary string } }
-		b.read("activity?after="+position, &activity)
+		b.read("activity?after="+done.Position, &activity)
 		if len(activity.Entries) == 0 || !strings.Contains(activity.Entries[0].Summary, step.says) {
 			t.Errorf("after %v the activity begins with %+v, want %q", step.command, activity.Entries[:min(1, len(activity.Entries))], step.says)
 		}
