@@ -5,9 +5,11 @@
 //   - counting: whose key, what verdict, counted once;
 //   - subscriptions: buyers, agreements, entitlements, the over-limit switch;
 //   - metering: usage beyond the plans on its way to AWS;
-//   - accounts: registration to erasure, keys and mails;
+//   - accounts: registration to erasure, people and their roles, keys and mails;
+//   - notices: what a customer is told of usage;
 //   - readmodels: what an operator decides on a read model.
 //
 // Here stand the ports that all of them share (the event store, read models to wait for, leases), who may change what is a
-// customer's, the secret, and how stale an answer of a node may be. No command stands here, and no adapter, read model or inference is known.
+// customer's, the secret, and how stale an answer of a node may be. No command stands here, and no adapter, read model or
+// inference is known.
 package commands
