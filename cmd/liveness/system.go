@@ -265,7 +265,7 @@ func (c *core) openWorker(mails *accounts.Mails, usage reportingConfig, metrics 
 }
 
 // usageNoticeInterval is how often thresholds of usage are looked for.
-const usageNoticeInterval = time.Second
+const usageNoticeInterval = 2 * time.Second
 
 // followMailEvents has the worker read what SES tells of mails from a queue.
 func (w *worker) followMailEvents(cfg aws.Config, queue notifications.Settings) error {
