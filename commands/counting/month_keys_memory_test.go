@@ -97,3 +97,20 @@ func TestMonthKeysReadBackAsFarAsKeysStand(t *testing.T) {
 }
 
 const idempotencyHours = 24 * time.Hour
+
+// Of a month whose calls stand no more nothing is remembered.
+func TestMonthKeysOfOlderMonthsAreDropped(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 30, 23, 0, 0, 0, time.UTC)
+	b := newBatcher(&UsageCounter{now: func() time.Time { return at }}, uuid.New())
+	november := domain.MonthOf(at)
+	first := b.keysOf(november)
+	at = november.End().Add(time.Hour)
+	if b.keysOf(november.Next()); b.keysOf(november) != first || len(b.keys) != 2 {
+		t.Errorf("an hour into the next month %d months are remembered", len(b.keys))
+	}
+	at = november.End().Add(24 * time.Hour)
+	if b.keysOf(november.Next()); len(b.keys) != 1 || b.keys[november] != nil {
+		t.Errorf("a day into the next month %d months are remembered", len(b.keys))
+	}
+}
