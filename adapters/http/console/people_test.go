@@ -216,7 +216,7 @@ func TestEveryWriteIsTriedAsAReader(t *testing.T) {
 	}
 }
 
-var reads = []string{"overview", "keys", "usage", "usage/2026-11", "checks", "plan", "activity", "people", "usage.csv", "usage/2026-11.csv"}
+var reads = []string{"overview", "keys", "usage", "usage/2026-11", "checks", "plan", "notifications", "activity", "people", "usage.csv", "usage/2026-11.csv"}
 
 func TestReadersSeeEverythingAndChangeNothing(t *testing.T) {
 	t.Parallel()

@@ -139,6 +139,7 @@ func (b *Browser) letColleagueIn(site Site) {
 	b.Screen("68-keys-of-a-reader")
 	b.Click(`nav a[href="/console/plan"]`)
 	b.Await("she cannot switch", "document.querySelector('.choices')?.disabled")
+	b.Await("she cannot set mails", "['#usage-mails', '#warn-percent', '#step-percent', '#save-notifications'].every((id) => document.querySelector(id)?.matches(':disabled'))")
 	b.Screen("69-plan-of-a-reader")
 	b.Click(`nav a[href="/console/people"]`)
 	b.Await("she cannot manage", "document.querySelectorAll('.people li').length === 2 && !document.querySelector('[data-manage], #invite')")

@@ -5,12 +5,13 @@ import { command, useRead } from "./api.js";
 import { Card, Loaded, Note, announce, useBusy } from "./ui.js";
 import { count } from "./format.js";
 
-export function Notifications({ plan }) {
+// A fixed one is only shown: to readers, and once the subscription has ended.
+export function Notifications({ plan, fixed }) {
   const settings = useRead("notifications");
-  return html`<${Loaded} of=${settings} lines=${3}>${(data) => html`<${Settings} key=${JSON.stringify(data)} data=${data} plan=${plan} onDone=${settings.reload} />`}<//>`;
+  return html`<${Loaded} of=${settings} lines=${3}>${(data) => html`<${Settings} key=${JSON.stringify(data)} data=${data} plan=${plan} fixed=${fixed} onDone=${settings.reload} />`}<//>`;
 }
 
-function Settings({ data, plan, onDone }) {
+function Settings({ data, plan, fixed, onDone }) {
   const { busy, error, run } = useBusy();
   const [on, setOn] = useState(data.usageMails);
   const [warn, setWarn] = useState(String(data.warnPercent));
@@ -27,8 +28,8 @@ function Settings({ data, plan, onDone }) {
   const calls = (percent) => count(Math.ceil((plan.limit * Number(percent)) / 100));
   return html`<${Card} title="Mails about usage"><form class="stack" onSubmit=${save}>
     <p class="muted">Every owner gets a mail when the month’s calls reach these shares of the plan, each once a month. After a plan change they count anew.</p>
-    <label class="check"><input type="checkbox" id="usage-mails" checked=${on} onChange=${(e) => setOn(e.target.checked)} /><span>Send mails about usage</span></label>
-    <fieldset class="pair" disabled=${!on}><legend class="visually-hidden">At which shares of the plan</legend>
+    <label class="check"><input type="checkbox" id="usage-mails" checked=${on} disabled=${fixed} onChange=${(e) => setOn(e.target.checked)} /><span>Send mails about usage</span></label>
+    <fieldset class="pair" disabled=${fixed || !on}><legend class="visually-hidden">At which shares of the plan</legend>
       <${Percent} id="warn-percent" label="Warn at (% of the plan)" value=${warn} set=${setWarn} min="50" max="99" hint=${calls(warn) + " calls, and again at the limit"} wrong=${error?.fields?.warnPercent} />
       <${Percent} id="step-percent" label="Beyond the limit, at each further (% of the plan)" value=${step} set=${setStep} min="10" max="1000" hint=${"every " + calls(step) + " calls"} wrong=${error?.fields?.stepPercent} />
     </fieldset>

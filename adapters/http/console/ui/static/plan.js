@@ -15,6 +15,7 @@ const inEffect = (plan) => plan.overage === "stop" ? "stop" : plan.ceiling ? "ce
 export function Plan({ session }) {
   const plan = useRead("plan");
   const [asking, setAsking] = useState(null);
+  const fixed = (data) => data.plan.status === "ended" || session?.role === "reader";
   return html`<${Heading} title="Plan"><p class="muted">What you bought on AWS Marketplace, and what happens beyond it.</p><//>
     <${ReadOnly} session=${session} />
     <${Loaded} of=${plan} lines=${8}>${(data) => html`
@@ -26,10 +27,10 @@ export function Plan({ session }) {
         <div><dt>${waits(data) ? "Contract starts" : "Subscribed since"}</dt><dd>${onDay(data.plan.startedAt)}</dd></div>
         ${data.plan.endedAt ? html`<div><dt>Ended</dt><dd>${onDay(data.plan.endedAt)}</dd></div>` : data.plan.expiresAt && html`<div><dt>Term until</dt><dd>${onDay(data.plan.expiresAt)}</dd></div>`}
       </dl><//>
-      ${!waits(data) && html`<${Card} title="Beyond the limit"><fieldset class="choices" disabled=${data.plan.status === "ended" || session?.role === "reader"}><legend class="visually-hidden">Over-limit behaviour</legend>
-        ${behaviours.map((b) => html`<${Choice} key=${b.id} of=${b} plan=${data.plan} onChoose=${() => setAsking(b)} />`)}
+      ${!waits(data) && html`<${Card} title="Beyond the limit"><fieldset class="choices" disabled=${fixed(data)}><legend class="visually-hidden">Over-limit behaviour</legend>
+        ${behaviours.map((b) => html`<${Choice} key=${b.id} of=${b} plan=${data.plan} fixed=${fixed(data)} onChoose=${() => setAsking(b)} />`)}
         </fieldset><p class="small">You can switch at any time. The next call follows the new behaviour, on every server.</p><//>
-      <${Notifications} plan=${data.plan} />`}
+      <${Notifications} plan=${data.plan} fixed=${fixed(data)} />`}
       <${Prices} plans=${data.plans} current=${data.plan.id} market=${data.market} />`}<//>
     ${asking && html`<${Confirm} to=${asking} plan=${plan.data.plan} month=${plan.data.month} onClose=${() => setAsking(null)} onDone=${async () => { await plan.reload(); setAsking(null); announce("Over-limit behaviour: " + asking.name); }} />`}`;
 }
@@ -42,13 +43,13 @@ const Status = ({ status }) => ({
   scheduled: html`<${Badge}>Starts later<//>`,
 }[status] ?? null);
 
-function Choice({ of, plan, onChoose }) {
+function Choice({ of, plan, fixed, onChoose }) {
   const chosen = inEffect(plan) === of.id;
   return html`<label class=${"choice" + (chosen ? " is-chosen" : "")}>
     <input type="radio" name="overage" id=${"overage-" + of.id} value=${of.id} checked=${chosen} onClick=${(e) => { if (!chosen) { e.preventDefault(); onChoose(); } }} />
     <span><strong>${of.name}</strong>${chosen && html` <${Badge} kind="good">In effect<//>`}<span class="muted">${of.text}</span>
       ${chosen && of.id === "ceiling" && html`<span class="ceiling">At most <strong class="num">${count(plan.ceiling)}</strong> calls a month beyond the limit.
-        ${" "}<button type="button" class="link" id="change-ceiling" onClick=${onChoose}>Change the ceiling</button></span>`}</span></label>`;
+        ${!fixed && html` <button type="button" class="link" id="change-ceiling" onClick=${onChoose}>Change the ceiling</button>`}</span>`}</span></label>`;
 }
 
 function Confirm({ to, plan, month, onClose, onDone }) {
