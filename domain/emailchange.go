@@ -49,7 +49,8 @@ type EmailChange struct {
 }
 
 // ErrSameEmail refuses a change that is none.
-var ErrSameEmail = &Error{Kind: KindInvalid, Code: "same_email", Field: "email", Message: "This is your work email already. Enter the new one."}
+var ErrSameEmail = &Error{Kind: KindInvalid, Code: "same_email", Field: "email",
+	Message: "This is your work email already. Enter the new one."}
 
 // RequestEmailChange asks for a link to a new address; that the password was given is checked before, it needs the hash.
 func (a Account) RequestEmailChange(change EmailChange, at time.Time) ([]Event, error) {

@@ -120,11 +120,16 @@ func registerMembersEvents(r *Registry) {
 
 // Refusals of what concerns the people of a customer.
 var (
-	ErrNotAMember    = &Error{Kind: KindForbidden, Code: "not_a_member", Message: "You do not belong to this customer any more. Choose another one, or ask an owner to invite you."}
-	ErrReadOnly      = &Error{Kind: KindForbidden, Code: "read_only", Message: "You can see everything here but change nothing. Ask an owner to do it, or to make you an owner."}
-	ErrNoSuchMember  = &Error{Kind: KindNotFound, Code: "no_such_member", Message: "This person does not belong to the customer any more. Look at the list again."}
-	ErrLastOwner     = &Error{Kind: KindConflict, Code: "last_owner", Message: "This is the only owner, and a customer needs one. Make another person an owner first."}
-	ErrAlreadyMember = &Error{Kind: KindConflict, Code: "already_member", Field: "email", Message: "This person belongs to the customer already."}
+	ErrNotAMember = &Error{Kind: KindForbidden, Code: "not_a_member",
+		Message: "You do not belong to this customer any more. Choose another one, or ask an owner to invite you."}
+	ErrReadOnly = &Error{Kind: KindForbidden, Code: "read_only",
+		Message: "You can see everything here but change nothing. Ask an owner to do it, or to make you an owner."}
+	ErrNoSuchMember = &Error{Kind: KindNotFound, Code: "no_such_member",
+		Message: "This person does not belong to the customer any more. Look at the list again."}
+	ErrLastOwner = &Error{Kind: KindConflict, Code: "last_owner",
+		Message: "This is the only owner, and a customer needs one. Make another person an owner first."}
+	ErrAlreadyMember = &Error{Kind: KindConflict, Code: "already_member", Field: "email",
+		Message: "This person belongs to the customer already."}
 )
 
 // Invitation is one that is open, or what became of it.
@@ -306,7 +311,9 @@ func (m Members) Accept(id, account uuid.UUID, at time.Time) ([]Event, error) {
 	if m.Roles[account] != "" {
 		return nil, ErrAlreadyMember
 	}
-	return []Event{MemberJoined{CustomerID: m.CustomerID, AccountID: account, Role: invitation.Role, InvitationID: id, JoinedAt: at.UTC()}}, nil
+	return []Event{MemberJoined{
+		CustomerID: m.CustomerID, AccountID: account, Role: invitation.Role, InvitationID: id, JoinedAt: at.UTC(),
+	}}, nil
 }
 
 // Attach makes an account that exists already the owner of a customer whom nobody acts for yet. It is asked of what is

@@ -80,8 +80,10 @@ func (c *EraseCmd) Run(ctx context.Context, app *App) error {
 		return err
 	}
 	barrier := engine.NewBarrier(pool, barrierTimeout)
-	e := eraser{by: commands.NewOrigin(domain.ActorOperator), members: projections.NewMembers(pool, vault), logins: projections.NewAccounts(pool, vault),
-		sessions: console.NewPostgresSessionGenerations(pool)}
+	e := eraser{
+		by: commands.NewOrigin(domain.ActorOperator), sessions: console.NewPostgresSessionGenerations(pool),
+		members: projections.NewMembers(pool, vault), logins: projections.NewAccounts(pool, vault),
+	}
 	if e.accounts, err = accounts.New(accounts.Config{
 		Executor: commands.Executor{Store: eventstoredb.NewStore(client, domain.NewRegistry()), Now: time.Now},
 		Vault:    vault, Barrier: barrier, Secret: secret, Log: app.Log,
@@ -94,7 +96,8 @@ func (c *EraseCmd) Run(ctx context.Context, app *App) error {
 	}
 	for _, readModel := range []string{accounts.MembersReadModel, projections.AccountsProjection().Name} {
 		if err := barrier.WaitFor(ctx, readModel, head); err != nil {
-			return fmt.Errorf("who belongs to whom is not known: the read model %s is behind the log; is \"liveness work\" running? %w", readModel, err)
+			return fmt.Errorf("who belongs to whom is not known: the read model %s is behind the log; is \"liveness work\" running? %w",
+				readModel, err)
 		}
 	}
 	if c.Person != "" {
@@ -158,7 +161,8 @@ func (e eraser) person(ctx context.Context, address string) error {
 		return err
 	}
 	for _, i := range invitations {
-		if _, err := e.accounts.WithdrawInvitation(ctx, accounts.WithdrawInvitation{By: e.by, CustomerID: i.CustomerID, InvitationID: i.InvitationID}); err != nil {
+		withdraw := accounts.WithdrawInvitation{By: e.by, CustomerID: i.CustomerID, InvitationID: i.InvitationID}
+		if _, err := e.accounts.WithdrawInvitation(ctx, withdraw); err != nil {
 			return err
 		}
 	}

@@ -41,3 +41,23 @@ func TestBuyerWalksFromMarketplaceToDashboard(t *testing.T) {
 		},
 	})
 }
+
+// One person with two subscriptions, and a colleague, over the product as dev runs it.
+func TestPeopleShareCustomers(t *testing.T) {
+	t.Parallel()
+	chromium, err := parts.New(parts.Options{}).Chromium(t.Context())
+	if err != nil {
+		if os.Getenv("CI") == "" {
+			t.Skipf("no Chromium on this machine: %v", err)
+		}
+		t.Fatal(err)
+	}
+	dev := startDev(t, filepath.Join(t.TempDir(), "data"))
+	browser := browsertest.Open(t, browsertest.Config{Chromium: chromium}, dev.api, dev.aws)
+	browsertest.WalkPeople(browser, browsertest.Site{
+		URL:        dev.api,
+		Subscribe:  browsertest.SubscribeAt(dev.aws, "standard"),
+		MailedLink: browsertest.MailedLinkAt(browser, dev.aws),
+		Check:      func(key string) int { return dev.check(t, key, samplePhoto(t, 1)).Status },
+	})
+}

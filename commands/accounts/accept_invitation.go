@@ -41,9 +41,10 @@ func (c *Commands) AcceptInvitation(ctx context.Context, cmd AcceptInvitation) (
 
 // join uses the invitation and waits until the person's screens know of it.
 func (c *Commands) join(ctx context.Context, by commands.Origin, link Link, account uuid.UUID) error {
-	done, err := commands.Execute(ctx, c.Executor, by, domain.MembersStream(link.CustomerID), func(m domain.Members) ([]domain.Event, error) {
-		return m.Of(link.CustomerID).Accept(link.RequestID, account, c.Now())
-	})
+	done, err := commands.Execute(ctx, c.Executor, by, domain.MembersStream(link.CustomerID),
+		func(m domain.Members) ([]domain.Event, error) {
+			return m.Of(link.CustomerID).Accept(link.RequestID, account, c.Now())
+		})
 	if err != nil {
 		return err
 	}

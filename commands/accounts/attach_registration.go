@@ -28,12 +28,13 @@ func (c *Commands) AttachRegistration(ctx context.Context, cmd AttachRegistratio
 	if err != nil {
 		return Activation{}, err
 	}
-	registration, err := commands.Execute(ctx, c.Executor, cmd.By, domain.AccountStream(link.CustomerID), func(s domain.Account) ([]domain.Event, error) {
-		if !login.Active || s.MailHash != login.MailHash {
-			return nil, ErrWrongLogin
-		}
-		return s.Attach(link.RequestID, cmd.AccountID, c.Now())
-	})
+	registration, err := commands.Execute(ctx, c.Executor, cmd.By, domain.AccountStream(link.CustomerID),
+		func(s domain.Account) ([]domain.Event, error) {
+			if !login.Active || s.MailHash != login.MailHash {
+				return nil, ErrWrongLogin
+			}
+			return s.Attach(link.RequestID, cmd.AccountID, c.Now())
+		})
 	if err != nil {
 		return Activation{}, err
 	}
@@ -41,9 +42,10 @@ func (c *Commands) AttachRegistration(ctx context.Context, cmd AttachRegistratio
 	if err := c.releaseAddresses(ctx, cmd.By, registration.State); err != nil {
 		return Activation{}, err
 	}
-	owned, err := commands.Execute(ctx, c.Executor, cmd.By, domain.MembersStream(link.CustomerID), func(m domain.Members) ([]domain.Event, error) {
-		return m.Attach(link.CustomerID, cmd.AccountID, c.Now())
-	})
+	owned, err := commands.Execute(ctx, c.Executor, cmd.By, domain.MembersStream(link.CustomerID),
+		func(m domain.Members) ([]domain.Event, error) {
+			return m.Attach(link.CustomerID, cmd.AccountID, c.Now())
+		})
 	if err != nil {
 		return Activation{}, err
 	}

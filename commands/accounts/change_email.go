@@ -66,9 +66,10 @@ func (c *Commands) ChangeEmail(ctx context.Context, cmd ChangeEmail) (uuid.UUID,
 	if err := c.claimAddress(ctx, cmd.By, account.Change.MailHash, change.CustomerID); err != nil {
 		return uuid.Nil, err
 	}
-	done, err := commands.Execute(ctx, c.Executor, cmd.By, domain.AccountStream(change.CustomerID), func(s domain.Account) ([]domain.Event, error) {
-		return s.ChangeEmail(change.RequestID, ciphertext, c.Now())
-	})
+	done, err := commands.Execute(ctx, c.Executor, cmd.By, domain.AccountStream(change.CustomerID),
+		func(s domain.Account) ([]domain.Event, error) {
+			return s.ChangeEmail(change.RequestID, ciphertext, c.Now())
+		})
 	if released := c.releaseAddresses(ctx, cmd.By, done.State); released != nil {
 		c.log.WarnContext(ctx, "address stays claimed until another account asks for it", "account", change.CustomerID, "error", released)
 	}

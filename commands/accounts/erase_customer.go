@@ -45,8 +45,9 @@ func (c *Commands) EraseCustomer(ctx context.Context, cmd EraseCustomer) error {
 			return err
 		}
 	}
-	_, err = commands.Execute(ctx, c.Executor, cmd.By, domain.MembersStream(cmd.CustomerID), func(m domain.Members) ([]domain.Event, error) {
-		return m.Of(cmd.CustomerID).Erase(c.Now()), nil
-	})
+	_, err = commands.Execute(ctx, c.Executor, cmd.By, domain.MembersStream(cmd.CustomerID),
+		func(m domain.Members) ([]domain.Event, error) {
+			return m.Of(cmd.CustomerID).Erase(c.Now()), nil
+		})
 	return err
 }

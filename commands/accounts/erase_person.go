@@ -31,7 +31,8 @@ func (c *Commands) ErasePerson(ctx context.Context, cmd ErasePerson) error {
 				err = decide(customer, members)
 			}
 			if errors.Is(err, domain.ErrLastOwner) {
-				return domain.ErrLastOwner.Saying("This person is the only owner of customer %s. Let them make somebody else an owner first, or erase the customer.", customer)
+				return domain.ErrLastOwner.Saying("This person is the only owner of customer %s. "+
+					"Let them make somebody else an owner first, or erase the customer.", customer)
 			}
 			if err != nil {
 				return err

@@ -27,9 +27,10 @@ func (c *Commands) ErasePersonalData(ctx context.Context, cmd ErasePersonalData)
 	if !account.Registered() {
 		return domain.ErrNotRegistered
 	}
-	done, err := commands.Execute(ctx, c.Executor, cmd.By, domain.AccountStream(cmd.CustomerID), func(s domain.Account) ([]domain.Event, error) {
-		return s.ErasePersonalData(c.Now()), nil
-	})
+	done, err := commands.Execute(ctx, c.Executor, cmd.By, domain.AccountStream(cmd.CustomerID),
+		func(s domain.Account) ([]domain.Event, error) {
+			return s.ErasePersonalData(c.Now()), nil
+		})
 	if err != nil {
 		return err
 	}

@@ -32,9 +32,10 @@ func (c *Commands) holderOf(ctx context.Context, mailHash string) (domain.Accoun
 // registration was corrected or its link has expired while a command was cut off behind its claim, it is taken away.
 func (c *Commands) claimAddress(ctx context.Context, by commands.Origin, mailHash string, account uuid.UUID) error {
 	claim := func() error {
-		_, err := commands.Execute(ctx, c.Executor, by, domain.MailAddressStream(mailHash), func(m domain.MailAddress) ([]domain.Event, error) {
-			return m.Claim(account, c.Now())
-		})
+		_, err := commands.Execute(ctx, c.Executor, by, domain.MailAddressStream(mailHash),
+			func(m domain.MailAddress) ([]domain.Event, error) {
+				return m.Claim(account, c.Now())
+			})
 		return err
 	}
 	taken := claim()
@@ -59,9 +60,10 @@ func (c *Commands) claimAddress(ctx context.Context, by commands.Origin, mailHas
 }
 
 func (c *Commands) releaseAddress(ctx context.Context, by commands.Origin, mailHash string, account uuid.UUID) error {
-	_, err := commands.Execute(ctx, c.Executor, by, domain.MailAddressStream(mailHash), func(m domain.MailAddress) ([]domain.Event, error) {
-		return m.Release(account, c.Now()), nil
-	})
+	_, err := commands.Execute(ctx, c.Executor, by, domain.MailAddressStream(mailHash),
+		func(m domain.MailAddress) ([]domain.Event, error) {
+			return m.Release(account, c.Now()), nil
+		})
 	return err
 }
 

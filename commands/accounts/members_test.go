@@ -144,6 +144,30 @@ func TestOwnersDecide(t *testing.T) {
 	wantError(t, "who was removed logs in", f.logIn("ada@example.com", goodPassword), nil)
 }
 
+// Two owners who remove each other at once leave one of them.
+func TestOwnersRemoveEachOther(t *testing.T) {
+	t.Parallel()
+	for range 10 {
+		f := newFixture(t)
+		f.activated()
+		ada, grace := f.bought.CustomerID, f.grace(domain.RoleOwner)
+		refusals := make(chan error, 2)
+		for owner, other := range map[uuid.UUID]uuid.UUID{ada: grace, grace: ada} {
+			go func() {
+				_, err := f.RemoveMember(t.Context(), accounts.RemoveMember{By: commands.NewUserOrigin(owner), CustomerID: ada, AccountID: other})
+				refusals <- err
+			}()
+		}
+		first, second := <-refusals, <-refusals
+		if (first == nil) == (second == nil) || !errors.Is(errors.Join(first, second), domain.ErrNotAMember) {
+			t.Errorf("one is refused: %v, %v", first, second)
+		}
+		if got := f.roles(); len(got) != 1 {
+			t.Errorf("roles: %v", got)
+		}
+	}
+}
+
 // The address of an invitation is readable as long as somebody can accept it.
 func TestAddressesOfInvitationsAreForgotten(t *testing.T) {
 	t.Parallel()

@@ -40,8 +40,9 @@ func (c *Commands) RequestEmailChange(ctx context.Context, cmd RequestEmailChang
 	if change.Address, err = c.vault.Encrypt(ctx, cmd.AccountID, []byte(email)); err != nil {
 		return 0, commands.Unavailable(fmt.Errorf("encrypt a mail address: %w", err))
 	}
-	done, err := commands.Execute(ctx, c.Executor, cmd.By, domain.AccountStream(cmd.AccountID), func(s domain.Account) ([]domain.Event, error) {
-		return s.RequestEmailChange(change, c.Now())
-	})
+	done, err := commands.Execute(ctx, c.Executor, cmd.By, domain.AccountStream(cmd.AccountID),
+		func(s domain.Account) ([]domain.Event, error) {
+			return s.RequestEmailChange(change, c.Now())
+		})
 	return done.Position, err
 }

@@ -3,6 +3,7 @@ package console
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -78,8 +79,8 @@ func (c *console) readSession(r *http.Request, account uuid.UUID) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(customers) == 0 { // joined moments ago: see visitorOf
-		customers = []projections.Member{{CustomerID: user.customer, AccountID: account, Role: user.role}}
+	if !slices.ContainsFunc(customers, func(m projections.Member) bool { return m.CustomerID == user.customer }) { // see visitorOf
+		customers = append(customers, projections.Member{CustomerID: user.customer, AccountID: account, Role: user.role})
 	}
 	for _, member := range customers {
 		one, err := c.customer(r, member)
