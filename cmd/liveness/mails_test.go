@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/url"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/google/uuid"
 
 	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
@@ -74,28 +76,39 @@ func startMailing(t *testing.T, config node.Config, workers int) *mailedProduct 
 	t.Helper()
 	p := &mailedProduct{t: t, service: &mailService{refusal: map[string]error{}}}
 	p.flags = ReadModelFlags{LogFlags: LogFlags{EventStore: nodetest.Start(t, config).ConnectionString()}, Postgres: pgtest.Database(t)}
-	site, err := url.Parse("https://liveness.example")
-	p.must(err)
 	for range workers {
-		core, err := openCore(t.Context(), slog.New(slog.DiscardHandler), p.flags.EventStore, p.flags.Postgres, []byte(strings.Repeat("s", 32)))
-		p.must(err)
-		p.core = core
-		mails, err := core.accountMails(p.service, site, "support@liveness.example")
-		p.must(err)
-		worker, err := core.openWorker(mails, reportingConfig{}, newRegistry())
-		p.must(err)
-		ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-		ended := make(chan error, 1)
-		go func() { ended <- worker.run(ctx) }()
-		t.Cleanup(func() {
-			cancel()
-			if err := <-ended; err != nil {
-				t.Error(err)
-			}
-			core.close()
-		})
+		p.work(p.service)
 	}
 	return p
+}
+
+// work runs one more worker until the test ends, or it is stopped.
+func (p *mailedProduct) work(mailer accounts.Mailer) (stop func()) {
+	p.t.Helper()
+	site, err := url.Parse("https://liveness.example")
+	p.must(err)
+	log, secret := slog.New(slog.DiscardHandler), []byte(strings.Repeat("s", 32))
+	core, err := openCore(p.t.Context(), log, p.flags.EventStore, p.flags.Postgres, secret)
+	p.must(err)
+	p.core = core
+	mails, err := core.accountMails(mailer, site, "support@liveness.example")
+	p.must(err)
+	worker, err := core.openWorker(mails, reportingConfig{}, newRegistry())
+	p.must(err)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(p.t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- worker.run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			p.t.Error(err)
+		}
+	})
+	p.t.Cleanup(func() {
+		stop()
+		core.close()
+	})
+	return stop
 }
 
 func (p *mailedProduct) must(err error) {
@@ -353,4 +366,42 @@ func (p *mailedProduct) told(subscription uuid.UUID, month domain.Month) int {
 	page, err := p.core.store.Read(p.t.Context(), domain.UsageNoticesStream(subscription, month), 0, 100)
 	p.must(err)
 	return len(page)
+}
+
+// A worker that is stopped does not wait for a mail server that accepts and says nothing; the mail leaves with the next worker.
+func TestAWorkerDoesNotWaitForASilentServer(t *testing.T) {
+	t.Parallel()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	accepted := make(chan net.Conn, 100)
+	go func() {
+		for {
+			connection, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			accepted <- connection
+		}
+	}()
+	silent, err := newMailer(aws.Config{}, AWSFlags{MailFrom: "no-reply@example.com", SMTP: "smtp://" + listener.Addr().String() + "?tls=none"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := startMailing(t, node.Config{}, 0)
+	stop := p.work(silent)
+	p.register("ada@example.com")
+	connection := <-accepted
+	defer connection.Close()
+	began := time.Now()
+	stop()
+	took := time.Since(began)
+	t.Logf("stopped in %v", took)
+	if took > 5*time.Second {
+		t.Errorf("the worker took %v to stop", took)
+	}
+	p.work(p.service)
+	p.arrives(accounts.MailKindVerification, "ada@example.com", 1)
 }
