@@ -12,6 +12,7 @@ import (
 
 	"github.com/pas-ta/liveness/adapters/http/console/browsertest"
 	"github.com/pas-ta/liveness/adapters/parts"
+	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/domain"
 )
@@ -27,6 +28,11 @@ func (w *world) everyMail(customer, subscription uuid.UUID) map[string]accounts.
 		}
 	}
 	mails := map[string]accounts.Mail{}
+	walked := []string{"VerificationRequested", "PasswordResetRequested", "MemberInvited", "EmailChangeRequested", "EmailChanged"}
+	shown := map[string]bool{}
+	for _, eventType := range walked { // in the console: their mails follow from what is recorded there
+		shown[eventType] = true
+	}
 	for name, event := range map[string]domain.Event{
 		"active":                  domain.AccountActivated{CustomerID: customer},
 		"password-changed":        domain.PasswordSet{CustomerID: customer, Cause: domain.PasswordChange, SetAt: now},
@@ -53,7 +59,12 @@ func (w *world) everyMail(customer, subscription uuid.UUID) map[string]accounts.
 		if len(w.mails.mails) != 1 {
 			w.t.Fatalf("%s: %d mails", name, len(w.mails.mails))
 		}
-		mails[name] = w.mails.mails[0]
+		mails[name], shown[event.EventType()] = w.mails.mails[0], true
+	}
+	for _, eventType := range append(accounts.MailEvents(), accounts.NoticeEvents()...) {
+		if !shown[eventType] {
+			w.t.Errorf("nobody has looked at the mail of %s: add it here", eventType)
+		}
 	}
 	return mails
 }
@@ -88,6 +99,13 @@ func TestEveryMailIsReadable(t *testing.T) {
 	}
 	if mails["email-change"], ok = w.newestMail("ada@example.net", ""); !ok {
 		t.Fatal("no mail to the new address")
+	}
+	_, err = w.accounts.ChangeEmail(t.Context(), accounts.ChangeEmail{
+		By: commands.NewOrigin(domain.ActorUser), Token: tokenOf(t, w.mailedLink("ada@example.net", "")),
+	})
+	must(t, err)
+	if mails["email-changed"], ok = w.newestMail(mailAddress, "changed"); !ok {
+		t.Fatal("no mail to the former address")
 	}
 
 	var mu sync.Mutex
