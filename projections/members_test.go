@@ -104,6 +104,13 @@ func TestMembers(t *testing.T) {
 	log.Append(domain.MembersStream(first.ID), invitation(grace, "grace@example.com"), invitation(alan, "alan@example.com"), invitation(lost, "lost@example.com"))
 	vault.gone[lost] = true
 	expect("invitations", customers{first.ID: roles{ada: domain.RoleOwner}}, "grace@example.com", "alan@example.com")
+	sent, err := members.InvitationsTo(t.Context(), []string{"another", "hash"})
+	if want := []projections.SentInvitation{{CustomerID: first.ID, InvitationID: grace}, {CustomerID: first.ID, InvitationID: alan}, {CustomerID: first.ID, InvitationID: lost}}; err != nil || !cmp.Equal(sent, want) {
+		t.Errorf("invitations to an address: %v, %v", sent, err)
+	}
+	if sent, err = members.InvitationsTo(t.Context(), []string{"another"}); err != nil || len(sent) != 0 {
+		t.Errorf("invitations to another address: %v, %v", sent, err)
+	}
 	log.Append(domain.MembersStream(first.ID),
 		domain.InvitationWithdrawn{CustomerID: first.ID, InvitationID: alan, WithdrawnAt: at},
 		domain.MemberJoined{CustomerID: first.ID, AccountID: grace, Role: domain.RoleReader, InvitationID: grace, JoinedAt: at})
@@ -116,6 +123,48 @@ func TestMembers(t *testing.T) {
 	expect("removed", customers{first.ID: roles{ada: domain.RoleOwner}, second.ID: roles{ada: domain.RoleOwner}})
 	log.Append(domain.MembersStream(first.ID), invitation(uuid.New(), "grace@example.com"), domain.CustomerErased{CustomerID: first.ID, ErasedAt: at})
 	expect("erased", customers{second.ID: roles{ada: domain.RoleOwner}})
+}
+
+// TestAccountsFollowAddressesAndAttachments: a login shows the address it has and the one it is to have, and what is attached.
+func TestAccountsFollowAddressesAndAttachments(t *testing.T) {
+	t.Parallel()
+	pool := database(t)
+	log, first, second, at := memorylog.New(), projectionstest.NewCustomer(t, 1), projectionstest.NewCustomer(t, 2), memorylog.Epoch
+	person := func(email string) domain.Ciphertext { return domain.Ciphertext(`{"email":"` + email + `"}`) }
+	p := projections.AccountsProjection()
+	if err := engine.Prepare(t.Context(), pool, p); err != nil {
+		t.Fatal(err)
+	}
+	queries, applied := projections.NewAccounts(pool, openVault{}), 0
+	expect := func(when string, customer uuid.UUID, status projections.AccountStatus, email, newEmail string) {
+		t.Helper()
+		applyAll(t, pool, p, log.All()[applied:])
+		applied = len(log.All())
+		view, known, err := queries.Account(t.Context(), customer)
+		if err != nil || !known || view.Status != status || view.Person.Email != email || view.NewEmail != newEmail {
+			t.Errorf("%s: %+v, %v, %v", when, view, known, err)
+		}
+	}
+	log.Append(domain.AccountStream(first.ID),
+		domain.AccountRegistered{CustomerID: first.ID, SubscriptionID: first.Subscription, Person: person("old"), RegisteredAt: at},
+		domain.AccountActivated{CustomerID: first.ID, SubscriptionID: first.Subscription, ActivatedAt: at})
+	expect("active", first.ID, projections.AccountActive, "old", "")
+	asked := domain.EmailChangeRequested{CustomerID: first.ID, Address: "new", ExpiresAt: at, RequestedAt: at}
+	log.Append(domain.AccountStream(first.ID), asked)
+	expect("asked", first.ID, projections.AccountActive, "old", "new")
+	log.Append(domain.AccountStream(first.ID), domain.EmailChanged{CustomerID: first.ID, Person: person("new"), ChangedAt: at})
+	expect("changed", first.ID, projections.AccountActive, "new", "")
+	log.Append(domain.AccountStream(first.ID), asked, domain.PasswordSet{CustomerID: first.ID, Cause: domain.PasswordChange, SetAt: at})
+	expect("void", first.ID, projections.AccountActive, "new", "")
+	log.Append(domain.AccountStream(second.ID),
+		domain.AccountRegistered{CustomerID: second.ID, SubscriptionID: second.Subscription, Person: person("new"), RegisteredAt: at},
+		domain.RegistrationAttached{CustomerID: second.ID, AccountID: first.ID, AttachedAt: at})
+	expect("attached", second.ID, projections.AccountAttached, "new", "")
+	if attached, err := queries.AttachedTo(t.Context(), first.ID); err != nil || !cmp.Equal(attached, []uuid.UUID{second.ID}) {
+		t.Errorf("attached: %v, %v", attached, err)
+	}
+	log.Append(domain.AccountStream(first.ID), asked, domain.PersonalDataErased{CustomerID: first.ID, ErasedAt: at})
+	expect("erased", first.ID, projections.AccountErased, "", "")
 }
 
 // TestActivityIsOfTheCustomer: what happened to one customer is not another's, and logins are for the person alone.
