@@ -18,7 +18,7 @@ func LateWinner(store commands.EventStore, reads int, namesRevision bool) comman
 
 type lateWinner struct {
 	commands.EventStore
-	reads        int
+	reads         int
 	namesRevision bool
 
 	mu     sync.Mutex
