@@ -76,7 +76,7 @@ func (c *core) openReporting(cfg reportingConfig, metrics prometheus.Registerer)
 			return nil, err
 		}
 	} else {
-		c.log.Warn("no queue of marketplace messages is configured: changes of agreements are noticed by comparing every half hour")
+		c.log.Warn("no queue of marketplace messages is configured: changes of agreements are noticed by comparing only", "every", cfg.compareEvery)
 	}
 	for _, collector := range append(r.counters.collectors(), newMeteringMetrics(model, c.log), newAgreementMetrics(postgres.NewEntitlementGaps(c.pool), c.log)) {
 		if err := metrics.Register(collector); err != nil {
