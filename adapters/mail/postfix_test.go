@@ -35,7 +35,7 @@ func startPostfix(t *testing.T, restrictions string) *postfix {
 	if err != nil {
 		t.Skip("Postfix has no user")
 	}
-	dir, err := os.MkdirTemp("", "postfix") //nolint:usetesting // sockets' paths must be short, and Postfix reads as another user
+	dir, err := os.MkdirTemp("", "postfix") // sockets' paths must be short, and Postfix reads as another user
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,6 +79,7 @@ maillog_file = %[1]s/log
 alias_maps =
 local_recipient_maps =
 `, dir, restrictions, owner.Uid, owner.Gid)
+	//nolint:dupword // columns of Postfix
 	master := fmt.Sprintf(`127.0.0.1:%d inet n - n - - smtpd
 cleanup   unix  n - n - 0 cleanup
 qmgr      unix  n - n 300 1 qmgr

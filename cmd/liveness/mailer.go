@@ -43,7 +43,7 @@ var (
 func smtpSettings(address string) (mail.SMTPSettings, error) {
 	server, err := url.Parse(address)
 	// What stands before the last @ and is not read as user and password was cut off by a character of its own.
-	if at := strings.LastIndexByte(address, '@'); at >= 0 && (err != nil || server.User == nil) {
+	if strings.Contains(address, "@") && (err != nil || server.User == nil) {
 		return mail.SMTPSettings{}, errSMTPEscapes
 	}
 	if err != nil || server.Hostname() == "" || (server.Scheme != "smtp" && server.Scheme != "smtps") {

@@ -308,7 +308,7 @@ func TestAnOperatorsMistakeParksNothing(t *testing.T) {
 	}
 	eventually(t, "health to say why", func() error {
 		if err := probe(); err == nil || !strings.Contains(err.Error(), "554 5.7.1") {
-			return fmt.Errorf("health says %v", err)
+			return fmt.Errorf("health says otherwise: %w", err)
 		}
 		return nil
 	})

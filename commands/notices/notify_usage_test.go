@@ -209,7 +209,7 @@ func TestSettingsArmThresholds(t *testing.T) {
 	}
 }
 
-// The last calls of a month are told of in the next, and nothing is looked for for ever.
+// The last calls of a month are told of in the next, and nothing is looked for without an end.
 func TestTheEndOfAMonth(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
