@@ -49,12 +49,12 @@ func (l AttemptLimit) Wait(n int) time.Duration {
 }
 
 // limitOf returns the limits. An account's is low, because an account has one owner who knows the password; an address
-// may be that of a whole company.
+// may be that of a whole company, and an owner invites a whole team.
 func limitOf(what string) AttemptLimit {
 	switch what {
 	case loginOfAccount, passwordOfAccount:
 		return AttemptLimit{Free: 5, Base: 30 * time.Second, Max: 15 * time.Minute, Window: time.Hour}
-	case mailToAccount, invitationOfCustomer:
+	case mailToAccount:
 		return AttemptLimit{Free: 5, Base: time.Minute, Max: time.Hour, Window: 2 * time.Hour}
 	}
 	return AttemptLimit{Free: 40, Base: 30 * time.Second, Max: 15 * time.Minute, Window: time.Hour}

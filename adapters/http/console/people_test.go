@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"encoding/csv"
+	"fmt"
 	"maps"
 	"net/http"
 	"os"
@@ -446,4 +447,19 @@ func TestAttachingNeedsTheLoginOfTheAddress(t *testing.T) {
 	ada.post("/console/activate/attach", "token", token).is(200).says("The subscription is added to your login")
 	ada.get(link).is(409).says("This link was already used")
 	ada.post("/console/activate/attach", "token", token).is(409)
+}
+
+// An owner lets a whole team in at once; only who goes on and on mailing strangers has to wait.
+func TestInvitingATeam(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ada := w.browser()
+	ada.customer()
+	invite := func(i int) answer {
+		return ada.command("people/invite", map[string]string{"email": fmt.Sprintf("colleague%d@example.com", i), "role": "reader"})
+	}
+	for i := range 40 {
+		invite(i).is(200)
+	}
+	invite(40).is(429).code("too_many_attempts")
 }
