@@ -22,5 +22,9 @@ func (c *Commands) ChangeMemberRole(ctx context.Context, cmd ChangeMemberRole) (
 	done, err := c.decideOnMembers(ctx, cmd.By, cmd.CustomerID, func(m domain.Members) ([]domain.Event, error) {
 		return m.ChangeRole(cmd.AccountID, cmd.To, c.Now())
 	})
-	return done.Position, err
+	if err != nil {
+		return 0, err
+	}
+	c.showMember(ctx, done.Position) // else the screens would go on letting them in, or show the former role
+	return done.Position, nil
 }

@@ -121,6 +121,7 @@ func TestReadersDecideNothing(t *testing.T) {
 	}
 }
 
+// What owners decide is shown, and whoever is removed is shown out, when the command returns.
 func TestOwnersDecide(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -128,15 +129,15 @@ func TestOwnersDecide(t *testing.T) {
 	ada, customer := f.bought.CustomerID, f.bought.CustomerID
 	grace := f.grace(domain.RoleReader)
 	position, err := f.ChangeMemberRole(t.Context(), accounts.ChangeMemberRole{By: f.owner(), CustomerID: customer, AccountID: grace, To: domain.RoleOwner})
-	if err != nil || position == 0 || f.roles()[grace] != domain.RoleOwner {
+	if err != nil || position == 0 || f.barrier.Waited(accounts.MembersReadModel) != position || f.roles()[grace] != domain.RoleOwner {
 		t.Errorf("%d, %v, %v", position, err, f.roles())
 	}
 	position, err = f.PassOwnershipOn(t.Context(), accounts.PassOwnershipOn{By: f.owner(), CustomerID: customer, To: grace})
-	if err != nil || position == 0 || f.roles()[ada] != domain.RoleReader || f.roles()[grace] != domain.RoleOwner {
+	if err != nil || position == 0 || f.barrier.Waited(accounts.MembersReadModel) != position || f.roles()[ada] != domain.RoleReader || f.roles()[grace] != domain.RoleOwner {
 		t.Errorf("%d, %v, %v", position, err, f.roles())
 	}
 	position, err = f.RemoveMember(t.Context(), accounts.RemoveMember{By: commands.NewUserOrigin(grace), CustomerID: customer, AccountID: ada})
-	if err != nil || position == 0 || len(f.roles()) != 1 {
+	if err != nil || position == 0 || f.barrier.Waited(accounts.MembersReadModel) != position || len(f.roles()) != 1 {
 		t.Errorf("%d, %v, %v", position, err, f.roles())
 	}
 	_, err = f.RemoveMember(t.Context(), accounts.RemoveMember{By: commands.NewUserOrigin(grace), CustomerID: customer, AccountID: grace})

@@ -21,5 +21,9 @@ func (c *Commands) RemoveMember(ctx context.Context, cmd RemoveMember) (uint64, 
 	done, err := c.decideOnMembers(ctx, cmd.By, cmd.CustomerID, func(m domain.Members) ([]domain.Event, error) {
 		return m.Remove(cmd.AccountID, c.Now())
 	})
-	return done.Position, err
+	if err != nil {
+		return 0, err
+	}
+	c.showMember(ctx, done.Position) // else the screens would go on letting them in, or show the former role
+	return done.Position, nil
 }

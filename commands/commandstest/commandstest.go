@@ -4,6 +4,7 @@ package commandstest
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -78,10 +79,30 @@ func (s *BrokenStore) Append(ctx context.Context, stream string, expected int64,
 }
 
 // Barrier is a read model that is behind while Err says so.
-type Barrier struct{ Err error }
+type Barrier struct {
+	Err error
+
+	mu     sync.Mutex
+	waited map[string]uint64
+}
 
 // WaitFor implements commands.Barrier.
-func (b *Barrier) WaitFor(context.Context, string, uint64) error { return b.Err }
+func (b *Barrier) WaitFor(_ context.Context, readModel string, position uint64) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.waited == nil {
+		b.waited = map[string]uint64{}
+	}
+	b.waited[readModel] = position
+	return b.Err
+}
+
+// Waited returns the position that a read model was waited for last.
+func (b *Barrier) Waited(readModel string) uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.waited[readModel]
+}
 
 // Types returns the types of the events in a stream, oldest first.
 func Types(t testing.TB, store commands.EventStore, stream string) []string {
