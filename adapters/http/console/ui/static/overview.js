@@ -14,7 +14,7 @@ export function Overview({ session }) {
     <${Loaded} of=${overview} lines=${9}>${(data) => html`${data.plan.status !== "scheduled" && html`<${Standing} data=${data} /><${Figures} data=${data} />`}
       ${data.everUsed ? html`<${Card} title="Calls by day" aside=${html`<a href="/console/usage">All months</a>`}><${DayChart} days=${data.days} label=${"Counted calls by day, " + inMonth(data.month.month)} /><//>
         <${Card} title="Recent checks" aside=${html`<a href="/console/usage">All checks</a>`}><${CheckTable} checks=${data.recent} label="Recent checks" short /><//>`
-        : html`<${FirstRequest} baseUrl=${session?.baseUrl ?? location.origin} />`}`}<//>`;
+        : html`<${FirstRequest} baseUrl=${session?.baseUrl ?? location.origin} later=${data.plan.status === "scheduled"} />`}`}<//>`;
 }
 
 // Standing says what needs a decision.
@@ -53,7 +53,7 @@ function Figures({ data: { month, plan, fakeShare } }) {
   </div>`;
 }
 
-const FirstRequest = ({ baseUrl }) => html`<${Card} title="Send your first request"><div class="stack"><p class="muted">Put a photo of a face, named <code>face.jpg</code>, into a folder and paste this into a terminal there. The call appears on this screen seconds later.</p>
+const FirstRequest = ({ baseUrl, later }) => html`<${Card} title=${later ? "When your contract has started: your first request" : "Send your first request"}><div class="stack"><p class="muted">Put a photo of a face, named <code>face.jpg</code>, into a folder and paste this into a terminal there. The call appears on this screen seconds later.</p>
   <${Snippet} id="first-request" title="Check a face" text=${checkCommand(baseUrl)} />
   <p class="small">Replace <code>YOUR_API_KEY</code> by your Primary key. Not saved? <a href="/console/keys">Regenerate it</a>. The chart by day and your recent checks take this place after the first call.</p>
   <p class="small">In production, send an <code>Idempotency-Key</code> header with every check, a new UUID for instance: a check whose answer was lost can then be sent again with the same key, without being counted twice.</p></div><//>`;
