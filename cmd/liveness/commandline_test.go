@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -34,6 +36,21 @@ func TestCommandLine(t *testing.T) {
 	var version struct{ API string }
 	if err := json.Unmarshal([]byte(out), &version); status != 0 || err != nil || version.API != apiVersion {
 		t.Errorf("version: %d, %s, %v", status, out, err)
+	}
+}
+
+func TestLimitsOfEnding(t *testing.T) {
+	t.Parallel()
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte(strings.Repeat("s", 32)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for flag, value := range map[string]string{"--compare-every": "0s", "--unanswered-grace": "-1h", "--most-ends": "-1", "--most-ends-percent": "101"} {
+		status, _, errOut := runLine("work", "--eventstore", "esdb://127.0.0.1:1?tls=false", "--postgres", "postgres://127.0.0.1:1/none",
+			"--secret-file", secret, "--public-url", "https://liveness.example.com", "--mail-from", "no-reply@example.com", flag+"="+value)
+		if status != 1 || !strings.Contains(errOut, flag) {
+			t.Errorf("%s %s: %d, %s", flag, value, status, errOut)
+		}
 	}
 }
 

@@ -47,6 +47,10 @@ func (c *WorkCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
+	reporting, err := c.reporting(settings)
+	if err != nil {
+		return err
+	}
 	mailer, err := newMailer(settings, c.AWSFlags)
 	if err != nil {
 		return err
@@ -68,7 +72,7 @@ func (c *WorkCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
-	worker, err := core.openWorker(mails, c.reporting(settings), observed.registry)
+	worker, err := core.openWorker(mails, reporting, observed.registry)
 	if err != nil {
 		return err
 	}
@@ -83,14 +87,22 @@ func (c *WorkCmd) Run(ctx context.Context, app *App) error {
 	return runAll(ctx, worker.run, func(ctx context.Context) error { return observed.serve(ctx, app.Log) })
 }
 
-// reporting returns how usage is reported.
-func (f AWSFlags) reporting(cfg aws.Config) reportingConfig {
+// reporting returns how usage is reported and agreements are followed.
+func (f AWSFlags) reporting(cfg aws.Config) (reportingConfig, error) {
+	switch {
+	case f.CompareEvery <= 0 || f.UnansweredGrace <= 0 || f.MeterEvery <= 0:
+		return reportingConfig{}, errors.New("--compare-every, --unanswered-grace and --meter-every must be longer than 0: write them as 30m or 72h")
+	case f.MostEnds < 0:
+		return reportingConfig{}, errors.New("--most-ends must be 0 or more")
+	case f.MostEndsPercent < 0 || f.MostEndsPercent > 100:
+		return reportingConfig{}, errors.New("--most-ends-percent must be from 0 to 100")
+	}
 	return reportingConfig{
 		aws: cfg, productCode: f.ProductCode, every: f.MeterEvery, zeroHours: f.ZeroUsageHour, legacy: f.LegacyCustomers,
 		queue:           notifications.Settings{QueueURL: f.Queue, DeadLetterURL: f.DeadLetters},
 		bound:           domain.EndingBound{Subscriptions: f.MostEnds, Percent: f.MostEndsPercent},
 		unansweredGrace: f.UnansweredGrace, compareEvery: f.CompareEvery,
-	}
+	}, nil
 }
 
 // checkLog refuses to work where read models were made from another log than the one at hand, or a later state of it:
