@@ -43,7 +43,7 @@ func (g *EntitlementGaps) Gaps(ctx context.Context) (map[uuid.UUID]domain.Entitl
 }
 
 // Remember implements subscriptions.EntitlementGaps.
-func (g *EntitlementGaps) Remember(ctx context.Context, gaps map[uuid.UUID]domain.EntitlementGap, at time.Time) error {
+func (g *EntitlementGaps) Remember(ctx context.Context, gaps map[uuid.UUID]domain.EntitlementGap, problem string, at time.Time) error {
 	var rows [][]any
 	for id, gap := range gaps {
 		rows = append(rows, []any{id, gap.Missing, orNull(gap.MissingSince), orNull(gap.SilentSince), gap.Withheld})
@@ -56,8 +56,8 @@ func (g *EntitlementGaps) Remember(ctx context.Context, gaps map[uuid.UUID]domai
 		if _, err := tx.CopyFrom(ctx, pgx.Identifier{"entitlement_gaps"}, columns, pgx.CopyFromRows(rows)); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `insert into entitlement_comparisons (compared_at) values ($1)
-			on conflict (one) do update set compared_at = excluded.compared_at`, at)
+		_, err := tx.Exec(ctx, `insert into entitlement_comparisons (compared_at, problem) values ($1, $2)
+			on conflict (one) do update set compared_at = excluded.compared_at, problem = excluded.problem`, at, problem)
 		return err
 	})
 	if err != nil {
@@ -76,11 +76,17 @@ func (g *EntitlementGaps) LastComparison(ctx context.Context) (time.Time, error)
 	return at.UTC(), nil
 }
 
-// Check fails while subscriptions would end that a comparison would have ended too many of.
+// Check fails while comparisons say nothing, or would end too many subscriptions at once.
 func (g *EntitlementGaps) Check(ctx context.Context) error {
 	var withheld int
-	if err := g.pool.QueryRow(ctx, "select count(*) from entitlement_gaps where withheld").Scan(&withheld); err != nil {
-		return fmt.Errorf("count the ends that are withheld: %w", err)
+	var problem string
+	err := g.pool.QueryRow(ctx, `select (select count(*) from entitlement_gaps where withheld),
+		coalesce((select problem from entitlement_comparisons), '')`).Scan(&withheld, &problem)
+	if err != nil {
+		return fmt.Errorf("read what the last comparison with AWS came to: %w", err)
+	}
+	if problem != "" {
+		return errors.New(problem)
 	}
 	if withheld > 0 {
 		return fmt.Errorf("%d subscriptions would end because AWS lists no entitlement of them; that is too many at once, and none was ended", withheld)

@@ -27,7 +27,7 @@ func TestEntitlementGaps(t *testing.T) {
 		{},
 	} {
 		compared := at.Add(time.Duration(i) * time.Hour)
-		if err := first.Remember(t.Context(), gaps, compared); err != nil {
+		if err := first.Remember(t.Context(), gaps, "", compared); err != nil {
 			t.Fatal(err)
 		}
 		got, err := second.Gaps(t.Context())
@@ -39,6 +39,14 @@ func TestEntitlementGaps(t *testing.T) {
 		}
 		if err := second.Check(t.Context()); (i == 0) != (err != nil && strings.Contains(err.Error(), "1 subscriptions would end")) {
 			t.Errorf("the component says %v", err)
+		}
+	}
+	for _, problem := range []string{"AWS lists nothing", ""} {
+		if err := first.Remember(t.Context(), nil, problem, at); err != nil {
+			t.Fatal(err)
+		}
+		if err := second.Check(t.Context()); (problem == "") != (err == nil) || err != nil && err.Error() != problem {
+			t.Errorf("after a comparison with the problem %q the component says %v", problem, err)
 		}
 	}
 }

@@ -41,7 +41,7 @@ func TestOperatorSeesAndReinstates(t *testing.T) {
 	waitUntil(t, "the start", func() bool { return status() == domain.StatusActive })
 
 	gap := domain.EntitlementGap{Missing: 2, MissingSince: at, Withheld: true}
-	if err := postgres.NewEntitlementGaps(r.pool).Remember(t.Context(), map[uuid.UUID]domain.EntitlementGap{id: gap}, at); err != nil {
+	if err := postgres.NewEntitlementGaps(r.pool).Remember(t.Context(), map[uuid.UUID]domain.EntitlementGap{id: gap}, "", at); err != nil {
 		t.Fatal(err)
 	}
 	missing := []string{"subscription", "missing", "--eventstore", r.flags.EventStore, "--postgres", r.flags.Postgres}

@@ -40,8 +40,9 @@ type syncedSubscription struct {
 
 // rememberedGaps outlive the process that compares.
 type rememberedGaps struct {
-	gaps map[uuid.UUID]domain.EntitlementGap
-	at   time.Time
+	gaps    map[uuid.UUID]domain.EntitlementGap
+	problem string
+	at      time.Time
 }
 
 // Gaps implements subscriptions.EntitlementGaps.
@@ -50,8 +51,8 @@ func (g *rememberedGaps) Gaps(context.Context) (map[uuid.UUID]domain.Entitlement
 }
 
 // Remember implements subscriptions.EntitlementGaps.
-func (g *rememberedGaps) Remember(_ context.Context, gaps map[uuid.UUID]domain.EntitlementGap, at time.Time) error {
-	g.gaps, g.at = maps.Clone(gaps), at
+func (g *rememberedGaps) Remember(_ context.Context, gaps map[uuid.UUID]domain.EntitlementGap, problem string, at time.Time) error {
+	g.gaps, g.problem, g.at = maps.Clone(gaps), problem, at
 	return nil
 }
 

@@ -61,10 +61,10 @@ type SubscriptionDirectory interface {
 
 // EntitlementGaps remembers, whichever node compares and however often it is restarted, what comparisons with AWS did not find.
 //
-// Gaps returns what the last comparison remembered, and Remember replaces it. LastComparison returns when that was; the zero
-// time when never.
+// Gaps returns what the last comparison remembered, and Remember replaces it, with what kept the comparison as a whole from
+// saying anything, "" for nothing. LastComparison returns when that was; the zero time when never.
 type EntitlementGaps interface {
 	Gaps(ctx context.Context) (map[uuid.UUID]domain.EntitlementGap, error)
-	Remember(ctx context.Context, gaps map[uuid.UUID]domain.EntitlementGap, at time.Time) error
+	Remember(ctx context.Context, gaps map[uuid.UUID]domain.EntitlementGap, problem string, at time.Time) error
 	LastComparison(ctx context.Context) (time.Time, error)
 }

@@ -47,8 +47,20 @@ func (s *EntitlementSync) ReconcileEntitlements(ctx context.Context) error {
 	if c.foreign > 0 {
 		s.Log.WarnContext(ctx, "subscriptions of another product are left alone", "subscriptions", c.foreign, "product_code", s.ProductCode)
 	}
-	errs = append(errs, s.endAll(ctx, c), s.Gaps.Remember(ctx, c.gaps, s.Now()), s.alertListedAfterEnd(ctx, c, serving))
+	errs = append(errs, s.endAll(ctx, c), s.Gaps.Remember(ctx, c.gaps, c.problem(), s.Now()), s.alertListedAfterEnd(ctx, c, serving))
 	return errors.Join(errs...)
+}
+
+// problem returns what keeps the comparison as a whole from saying anything, "" for nothing. What AWS answers may name accounts:
+// it is in the log, not here.
+func (c *comparison) problem() string {
+	switch {
+	case c.foreign > 0 && c.compared == 0:
+		return fmt.Sprintf("none of %d subscriptions is of the product code that is configured, and none is compared with AWS", c.foreign)
+	case c.unlisted != nil:
+		return "AWS does not list the entitlements of the product: look at its code, the Region and the permissions"
+	}
+	return ""
 }
 
 // listed returns what AWS lists of all licences of the product.

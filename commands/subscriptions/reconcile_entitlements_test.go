@@ -148,6 +148,14 @@ func TestSubscriptionsOfAnotherProductAreLeftAlone(t *testing.T) {
 	if s.ends(t) != 0 || asked != 0 || len(s.gaps.gaps) != 0 {
 		t.Errorf("%d have ended, AWS was asked %d times, %v is remembered", s.ends(t), asked, s.gaps.gaps)
 	}
+	if !strings.Contains(s.gaps.problem, "none of 3 subscriptions is of the product code") {
+		t.Errorf("an operator is told %q", s.gaps.problem)
+	}
+	s.more(t, 4, "ours")
+	if s.compare(t, 1); s.gaps.problem != "" {
+		t.Errorf("with a subscription of the product among them an operator is told %q", s.gaps.problem)
+	}
+	s.serving = s.serving[:3]
 	s.ProductCode = "theirs"
 	s.compare(t, 2)
 	if s.ends(t) != 3 {
