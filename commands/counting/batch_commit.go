@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/pas-ta/liveness/commands"
@@ -17,9 +18,9 @@ type countRequest struct {
 	by          commands.Origin
 	handedOver  time.Time
 
-	event domain.CheckCompleted // as which the check is counted; final once done is closed
+	event domain.CheckCompleted // as which the check is counted; final once it is done
 	err   error
-	done  chan struct{}
+	done  sync.WaitGroup
 }
 
 // settle answers the request. A place that it held is free: either the call stands in the usage now, or it never will.
@@ -32,7 +33,7 @@ func (r *countRequest) settle(event domain.CheckCompleted, err error) {
 // answer lets the caller go on.
 func (r *countRequest) answer(event domain.CheckCompleted, err error) {
 	r.event, r.err = event, err
-	close(r.done)
+	r.done.Done()
 }
 
 // flush counts what waits, batch by batch, until nothing does.

@@ -85,12 +85,13 @@ func (r *Reservation) Count(ctx context.Context, by commands.Origin, digest stri
 	b := r.batcher
 	r.handed = true
 	request := &countRequest{
-		reservation: r, by: by, done: make(chan struct{}), handedOver: time.Now(),
+		reservation: r, by: by, handedOver: time.Now(),
 		check: domain.Check{ID: r.checkID, KeySlot: r.owner.Slot, Judgement: judgement, At: b.counter.now()},
 	}
 	if r.keyed {
 		request.check.RequestDigest = digest
 	}
+	request.done.Add(1)
 	b.mu.Lock()
 	b.waiting = append(b.waiting, request)
 	start, enough := !b.flushing, b.quarterWaits()
@@ -108,7 +109,7 @@ func (r *Reservation) Count(ctx context.Context, by commands.Origin, digest stri
 	}
 	// The caller's context does not end the wait: once handed over, the check may become durable at any moment, and an
 	// answer that says otherwise would be wrong. commitTimeout bounds it.
-	<-request.done
+	request.done.Wait()
 	return request.event, request.err
 }
 
