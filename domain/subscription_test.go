@@ -191,3 +191,18 @@ func TestSubscriptionFoldsItsReinstatement(t *testing.T) {
 		t.Errorf("reinstated before it started: %+v", got)
 	}
 }
+
+// Reinstated is who goes on after an end, and neither who never ended nor who has ended again.
+func TestReinstated(t *testing.T) {
+	t.Parallel()
+	for want, subscriptions := range map[bool][]domain.Subscription{
+		true:  {{Status: domain.StatusActive, Ends: 1}, {Status: domain.StatusEnding, Ends: 2}},
+		false: {{Status: domain.StatusActive}, {Status: domain.StatusEnded, Ends: 1}, {Status: domain.StatusEnded, Ends: 2}, {}},
+	} {
+		for _, s := range subscriptions {
+			if s.Reinstated() != want {
+				t.Errorf("%q after %d ends: reinstated is %t, want %t", s.Status, s.Ends, !want, want)
+			}
+		}
+	}
+}

@@ -52,14 +52,16 @@ const maxCreditReason = 500
 // Credit takes calls of a month off what is reported.
 func (c UsageCredits) Credit(s Subscription, usage UsageMonth, calls int64, why string, at time.Time) ([]Event, error) {
 	why = strings.TrimSpace(why)
-	switch left := usage.Overage - c.Total; {
-	case s.Status == StatusUnknown:
+	if s.Status == StatusUnknown {
 		return nil, &Error{Kind: KindNotFound, Code: "unknown_subscription", Message: "There is no such subscription."}
-	case why == "" || len(why) > maxCreditReason:
+	}
+	if why == "" || len(why) > maxCreditReason {
 		return nil, Invalid("why", "Say in up to %d characters why the calls are credited; the customer is shown it.", maxCreditReason)
-	case calls < 1:
+	}
+	if calls < 1 {
 		return nil, Invalid("calls", "Credit at least 1 call.")
-	case calls > left:
+	}
+	if left := usage.Overage - c.Total; calls > left {
 		return nil, Invalid("calls", "Of the %d calls that were counted beyond the plan in %s, %d are credited already: no more than %d can be.",
 			usage.Overage, usage.Month, c.Total, left)
 	}
