@@ -28,11 +28,14 @@ type message struct {
 	Action     string // label of the button
 	Link       string
 	Closing    []string // small print below the button
+	// Unproven is set when nobody has shown yet that the address is theirs. The mail then holds no text of whoever asked for it:
+	// a registration form must not mail a stranger's words to anybody.
+	Unproven bool
 }
 
 func verificationMessage(link string, expires time.Time) message {
 	return message{
-		Kind:    MailKindVerification,
+		Kind: MailKindVerification, Unproven: true,
 		Subject: "Verify your email address for the Liveness Detection API",
 		Paragraphs: []string{
 			"Thank you for subscribing to the Liveness Detection API. One step is left: verify this address and choose a password.",
@@ -119,6 +122,9 @@ var mailLayout string
 
 // render lays the message out for a person.
 func (m message) render(layout *template.Template, to Person, support string) (Mail, error) {
+	if m.Unproven {
+		to.FirstName = ""
+	}
 	var html strings.Builder
 	if err := layout.Execute(&html, struct {
 		message
@@ -130,7 +136,7 @@ func (m message) render(layout *template.Template, to Person, support string) (M
 }
 
 func (m message) text(firstName, support string) string {
-	greeting := strings.TrimSpace("Hello "+firstName) + "," // who is invited has not said their name yet
+	greeting := strings.TrimSpace("Hello "+firstName) + ","
 	blocks := append([]string{greeting}, m.Paragraphs...)
 	blocks = append(blocks, m.Action+":\n"+m.Link)
 	blocks = append(blocks, m.Closing...)

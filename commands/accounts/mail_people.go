@@ -78,7 +78,7 @@ const (
 
 func attachMessage(link string, expires time.Time) message {
 	return message{
-		Kind:    MailKindAttach,
+		Kind: MailKindAttach, Unproven: true,
 		Subject: "Add your new subscription to your Liveness Detection API login",
 		Paragraphs: []string{
 			"A subscription to the Liveness Detection API was registered with this address, which you log in with already.",
@@ -156,7 +156,7 @@ func removedMessage(link string) message {
 
 func emailChangeMessage(link string, expires time.Time) message {
 	return message{
-		Kind:       MailKindEmailChange,
+		Kind: MailKindEmailChange, Unproven: true,
 		Subject:    "Confirm your new work email for the Liveness Detection API",
 		Paragraphs: []string{"This address is to become the work email of your login: what you log in with, and where our mails go. Confirm it with the link below."},
 		Action:     "Confirm the address", Link: link,

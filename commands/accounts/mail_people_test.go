@@ -69,7 +69,7 @@ func TestMailsAboutPeople(t *testing.T) {
 		"attachment": {
 			happen: func(f *fixture) error { f.secondCustomer(); return nil },
 			to:     "ada@example.com", subject: "Add your new subscription to your Liveness Detection API login",
-			says: []string{"Hello Ada,", "https://liveness.example/console/activate?token="}, once: domain.VerificationValidity,
+			says: []string{"Hello,", "https://liveness.example/console/activate?token="}, once: domain.VerificationValidity,
 		},
 		"change of address": {
 			happen: func(f *fixture) error {
@@ -77,7 +77,7 @@ func TestMailsAboutPeople(t *testing.T) {
 				return err
 			},
 			to: "new@example.com", subject: "Confirm your new work email for the Liveness Detection API",
-			says: []string{"Hello Ada,", "https://liveness.example/console/email/confirm?token="}, once: domain.EmailChangeValidity,
+			says: []string{"Hello,", "https://liveness.example/console/email/confirm?token="}, once: domain.EmailChangeValidity,
 		},
 		"change to an address with a login": {
 			prepare: func(f *fixture) { f.grace(domain.RoleReader) },
