@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
+
+	"github.com/pas-ta/liveness/domain"
 )
 
 // The exit statuses of the program; scripts rely on them. 0 is success.
@@ -41,6 +44,14 @@ func report(errOut io.Writer, err error) int {
 	if errors.Is(err, context.Canceled) {
 		return exitInterrupted
 	}
-	fmt.Fprintln(errOut, "liveness:", err)
+	fmt.Fprintln(errOut, "liveness:", inWords(err))
 	return exitFailure
+}
+
+// inWords returns what an error says to the operator. A refusal that has words for people says these, in place of its code.
+func inWords(err error) string {
+	if refused := (*domain.Error)(nil); errors.As(err, &refused) && refused.Message != "" {
+		return strings.Replace(err.Error(), refused.Error(), strings.TrimSuffix(refused.Message, "."), 1)
+	}
+	return err.Error()
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -189,9 +188,6 @@ func (c *MeteringResolveCmd) Run(ctx context.Context, app *App) error {
 	record, err := resolveUsageRecord(ctx, app, client, subscription, hour, *c)
 	if errors.Is(err, domain.ErrNotQuarantined) {
 		return errors.New("only a quarantined usage record can be resolved; `liveness metering status` lists them")
-	}
-	if refused := (*domain.Error)(nil); errors.As(err, &refused) && refused.Message != "" {
-		return errors.New(strings.TrimSuffix(refused.Message, "."))
 	}
 	if err != nil {
 		return err

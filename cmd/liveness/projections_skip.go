@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/pas-ta/liveness/adapters/eventstoredb"
@@ -46,9 +44,6 @@ func (c *ProjectionsSkipCmd) Run(ctx context.Context, app *App) error {
 	skip.Why = c.Why
 	store := eventstoredb.NewStore(client, domain.NewRegistry())
 	_, err = readmodels.SkipEvent(ctx, commands.Executor{Store: store, Now: time.Now}, readmodels.Skip{By: commands.NewOrigin(domain.ActorOperator), Skip: skip})
-	if refused := (*domain.Error)(nil); errors.As(err, &refused) {
-		return errors.New(strings.TrimSuffix(refused.Message, "."))
-	}
 	if err != nil {
 		return err
 	}

@@ -132,13 +132,11 @@ func (c *SubscriptionReinstateCmd) Run(ctx context.Context, app *App) error {
 	done, err := log.ReinstateSubscription(ctx, subscriptions.ReinstateSubscription{
 		By: commands.NewOrigin(domain.ActorOperator), SubscriptionID: id, Why: c.Why,
 	})
-	switch refused := (*domain.Error)(nil); {
+	switch {
 	case errors.Is(err, domain.ErrNotEnded) && done.State.Status == domain.StatusUnknown:
-		return fmt.Errorf("there is no subscription %s; `liveness events --type SubscriptionEnded` shows those that have ended", id)
+		return fmt.Errorf("there is no subscription %s; `liveness events --type SubscriptionEnded` shows those that have ended", c.Subscription)
 	case errors.Is(err, domain.ErrNotEnded):
 		return fmt.Errorf("subscription %s is %s: only one that has ended can be reinstated", id, done.State.Status)
-	case errors.As(err, &refused) && refused.Message != "":
-		return errors.New(strings.TrimSuffix(refused.Message, "."))
 	case err != nil:
 		return err
 	}

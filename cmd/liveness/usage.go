@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -72,9 +70,6 @@ func (c *UsageCreditCmd) Run(ctx context.Context, app *App) error {
 	done, err := metering.CreditUsage(ctx, commands.Executor{Store: store, Now: time.Now}, metering.Credit{
 		By: commands.NewOrigin(domain.ActorOperator), SubscriptionID: subscription, Month: month, Calls: c.Calls, Why: c.Why,
 	})
-	if refused := (*domain.Error)(nil); errors.As(err, &refused) && refused.Message != "" {
-		return errors.New(strings.TrimSuffix(refused.Message, "."))
-	}
 	if err != nil {
 		return err
 	}
@@ -120,7 +115,7 @@ func (c *UsageCreditCmd) report(ctx context.Context, app *App, pool *pgxpool.Poo
 	if c.JSON {
 		return app.PrintJSON(report)
 	}
-	fmt.Fprintf(app.Out, "%d calls of %s are credited to %s, %d of that month in all.\n", report.Calls, report.Month, report.SubscriptionID, report.Total)
+	fmt.Fprintf(app.Out, "Credited to %[3]s in %[2]s: %[1]d beyond the plan, %[4]d of that month in all.\n", report.Calls, report.Month, report.SubscriptionID, report.Total)
 	if report.Refund == nil {
 		_, err := fmt.Fprintf(app.Out, "What becomes of them `liveness usage credits` tells later: %v.\n", behind)
 		return err
