@@ -12,13 +12,14 @@ import (
 
 // ServeCmd answers requests: the API, the console and the registration page. Any number of nodes may run it.
 type ServeCmd struct {
-	StoreFlags    `embed:""`
-	DatabaseFlags `embed:""`
-	SecretFlags   `embed:""`
-	SiteFlags     `embed:""`
-	AWSFlags      `embed:""`
-	EngineFlags   `embed:""`
-	MetricsFlags  `embed:""`
+	StoreFlags     `embed:""`
+	DatabaseFlags  `embed:""`
+	SecretFlags    `embed:""`
+	SiteFlags      `embed:""`
+	AWSFlags       `embed:""`
+	EngineFlags    `embed:""`
+	MetricsFlags   `embed:""`
+	TransportFlags `embed:""`
 }
 
 // Help is shown below the options.
@@ -26,7 +27,7 @@ func (c *ServeCmd) Help() string {
 	return `Answers the API and the console. It needs an event store, a Postgres and, on some node, liveness work.
 
 Examples:
-  EVENTSTOREDB_URL=esdb+discover://cluster.internal:2113 LIVENESS_POSTGRES_URL=postgres://liveness@db/liveness \
+  EVENTSTOREDB_URL=esdb+discover://cluster.internal:2113 LIVENESS_POSTGRES_URL='postgres://liveness@db/liveness?sslmode=verify-full' \
     liveness serve --addr :8080 --public-url https://liveness.example.com --secret-file /run/secrets/liveness`
 }
 
@@ -38,6 +39,9 @@ func (c *ServeCmd) Run(ctx context.Context, app *App) error {
 	}
 	publicURL, err := c.publicURL()
 	if err != nil {
+		return err
+	}
+	if err := c.TransportFlags.check(publicURL, c.EventStore, c.Postgres); err != nil {
 		return err
 	}
 	settings, err := c.load(ctx)

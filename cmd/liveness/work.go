@@ -16,13 +16,14 @@ import (
 
 // WorkCmd follows the log: read models, mails, metering. Several nodes may run it; they share the work or stand by.
 type WorkCmd struct {
-	StoreFlags    `embed:""`
-	DatabaseFlags `embed:""`
-	SecretFlags   `embed:""`
-	AWSFlags      `embed:""`
-	MetricsFlags  `embed:""`
-	PublicURL     string `help:"Address that customers see; links in mails begin with it." env:"LIVENESS_PUBLIC_URL" placeholder:"URL" required:""`
-	Support       string `help:"Mail address that mails name for questions." env:"LIVENESS_SUPPORT_MAIL" placeholder:"MAIL"`
+	StoreFlags     `embed:""`
+	DatabaseFlags  `embed:""`
+	SecretFlags    `embed:""`
+	AWSFlags       `embed:""`
+	MetricsFlags   `embed:""`
+	TransportFlags `embed:""`
+	PublicURL      string `help:"Address that customers see; links in mails begin with it." env:"LIVENESS_PUBLIC_URL" placeholder:"URL" required:""`
+	Support        string `help:"Mail address that mails name for questions." env:"LIVENESS_SUPPORT_MAIL" placeholder:"MAIL"`
 }
 
 // Help is shown below the options.
@@ -41,6 +42,9 @@ func (c *WorkCmd) Run(ctx context.Context, app *App) error {
 	}
 	publicURL, err := SiteFlags{PublicURL: c.PublicURL}.publicURL()
 	if err != nil {
+		return err
+	}
+	if err := c.TransportFlags.check(publicURL, c.EventStore, c.Postgres); err != nil {
 		return err
 	}
 	settings, err := c.load(ctx)
