@@ -5,7 +5,9 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -200,6 +202,8 @@ func TestSettingsArmThresholds(t *testing.T) {
 	w.must(node.Step(t.Context()))
 	w.clock.Advance(time.Minute)
 	set(true, 60)
+	w.must(w.node().Step(t.Context()))
+	w.wantTold()
 	w.call(1)
 	w.must(node.Step(t.Context()))
 	w.wantTold(100)
@@ -252,6 +256,10 @@ func TestNoticesWithoutALog(t *testing.T) {
 	w.store.Inject(nil)
 	w.must(node.Step(t.Context()))
 	w.wantTold(80)
+	// A month that has not grown since is not read again.
+	w.store.Inject(func(memorystore.Operation) memorystore.Fault { return memorystore.UnavailableBefore })
+	w.must(node.Step(t.Context()))
+	w.store.Inject(nil)
 	w.model.err = errors.New("no database")
 	if err := node.Step(t.Context()); !errors.Is(err, w.model.err) {
 		t.Errorf("got %v", err)
@@ -269,10 +277,20 @@ func TestTheNotifierRuns(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.call(8)
+	var fails atomic.Int64
+	fails.Store(2)
+	w.store.Inject(func(memorystore.Operation) memorystore.Fault {
+		if fails.Add(-1) >= 0 {
+			return memorystore.UnavailableBefore
+		}
+		return memorystore.None
+	})
+	var log strings.Builder // written by the notifier alone until it has ended
+	node := notices.NewUsageNotifier(commands.Executor{Store: w.store, Now: w.clock.Now}, w.model, slog.New(slog.NewTextHandler(&log, nil)))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- w.node().Run(ctx, oneLease{}, time.Millisecond) }()
-	for len(w.told(w.month())) == 0 {
+	go func() { ended <- node.Run(ctx, oneLease{}, time.Millisecond) }()
+	for fails.Load() >= 0 || len(w.told(w.month())) == 0 {
 		if t.Context().Err() != nil {
 			t.Fatal("nothing was told")
 		}
@@ -282,4 +300,7 @@ func TestTheNotifierRuns(t *testing.T) {
 		t.Error(err)
 	}
 	w.wantTold(80)
+	if failures := strings.Count(log.String(), "usage notices failed and will be tried again"); failures != 2 {
+		t.Errorf("%d failures are in the log, want 2:\n%s", failures, log.String())
+	}
 }
