@@ -196,6 +196,7 @@ func TestSettingsArmThresholds(t *testing.T) {
 		w.clock.Advance(time.Minute)
 	}
 	node := w.node()
+	w.happen(domain.SubscriptionStream(w.id), domain.PlanChanged{SubscriptionID: w.id, Plan: domain.PlanStarter, Limit: 10, ChangedAt: w.clock.Now()})
 	set(false, 60)
 	w.clock.Advance(time.Minute)
 	w.call(9)
