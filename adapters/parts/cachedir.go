@@ -4,17 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/gofrs/flock"
 )
 
-// cacheDir determines the cache directory without creating it.
+// cacheDir determines the cache directory. It creates none but the one that every account could.
 func cacheDir(explicit string) (string, error) {
 	if explicit == "" {
 		explicit = os.Getenv(CacheEnv)
@@ -32,7 +34,26 @@ func cacheDir(explicit string) (string, error) {
 			return filepath.Join(u.HomeDir, ".cache", "liveness"), nil
 		}
 	}
-	return filepath.Join(os.TempDir(), "liveness-cache-"+strconv.Itoa(os.Getuid())), nil
+	dir := filepath.Join(os.TempDir(), "liveness-cache-"+strconv.Itoa(os.Getuid()))
+	return dir, takeShared(dir)
+}
+
+// takeShared makes a directory where every account of the machine may make one, or refuses one that is another's: its
+// owner could put a library of theirs into our process.
+func takeShared(dir string) error {
+	err := os.Mkdir(dir, 0o700)
+	if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	file, err := os.Lstat(dir)
+	if err != nil {
+		return err
+	}
+	stat, known := file.Sys().(*syscall.Stat_t)
+	if !known || int(stat.Uid) != os.Geteuid() || !file.IsDir() || file.Mode().Perm()&0o022 != 0 {
+		return fmt.Errorf("the cache directory %s is not this account's alone: remove it, or set %s to a directory that is", dir, CacheEnv)
+	}
+	return nil
 }
 
 // hasHome returns whether the account has a home, by HOME or by its entry.
