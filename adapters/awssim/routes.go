@@ -2,6 +2,8 @@ package awssim
 
 import (
 	"net/http"
+	"net/netip"
+	"net/url"
 	"strings"
 )
 
@@ -21,6 +23,10 @@ func (s *Sim) routes() http.Handler {
 	}
 	ui := s.uiRoutes()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !localName(r.Host) {
+			http.Error(w, "The simulator answers to addresses and local names only, such as 127.0.0.1, localhost or aws.", http.StatusForbidden)
+			return
+		}
 		target := r.Header.Get("X-Amz-Target")
 		switch {
 		case target != "":
@@ -42,6 +48,14 @@ func (s *Sim) routes() http.Handler {
 			ui.ServeHTTP(w, r)
 		}
 	})
+}
+
+// localName returns whether a request was sent to an address or to a name without a domain. A name of the internet that leads
+// here is another site's, which wants its visitor's browser to take the simulator's answers for its own (DNS rebinding).
+func localName(host string) bool {
+	name := (&url.URL{Host: host}).Hostname()
+	_, err := netip.ParseAddr(name)
+	return err == nil || strings.HasSuffix(name, ".localhost") || !strings.Contains(strings.TrimSuffix(name, "."), ".")
 }
 
 // uiRoutes are the pages and the JSON API. Other sites cannot post to them from a browser.

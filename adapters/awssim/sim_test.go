@@ -2,7 +2,9 @@ package awssim_test
 
 import (
 	"errors"
+	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -127,5 +129,28 @@ func wantCode(t *testing.T, err error, code string) {
 	var e smithy.APIError
 	if !errors.As(err, &e) || e.ErrorCode() != code {
 		t.Fatalf("error %v, want %s", err, code)
+	}
+}
+
+// Another site's name that resolves to this machine gets nothing, whatever it asks for.
+func TestOtherSitesNamesAreRefused(t *testing.T) {
+	t.Parallel()
+	sim := newWorld(t).sim
+	for host, want := range map[string]bool{
+		"127.0.0.1:8081": true, "localhost": true, "LOCALHOST:1": true, "sim.localhost:80": true, "[::1]:8081": true, "::1": true, "aws:8081": true, "10.0.0.7": true,
+		"evil.example": false, "evil.example.:80": false, "127.0.0.1.evil.example:8081": false, "localhost.evil.example": false,
+	} {
+		for _, target := range []string{"", "AWSMPMeteringService.BatchMeterUsage"} {
+			request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/marketplace", http.NoBody)
+			request.Host = host
+			if target != "" {
+				request.Header.Set("X-Amz-Target", target)
+			}
+			answer := httptest.NewRecorder()
+			sim.Handler().ServeHTTP(answer, request)
+			if got := !strings.Contains(answer.Body.String(), "local names only"); got != want {
+				t.Errorf("%s %q: %d %s", host, target, answer.Code, answer.Body)
+			}
+		}
 	}
 }
