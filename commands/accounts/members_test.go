@@ -306,7 +306,11 @@ func TestAcceptanceThatIsCutOff(t *testing.T) {
 			open, err := f.CheckInvitationLink(t.Context(), token)
 			wantError(t, "looking again", err, nil)
 			if before == "members-" {
-				_, err = f.AcceptInvitation(t.Context(), accounts.AcceptInvitation{By: byUser(), Token: token, AccountID: open.AccountID})
+				var customer uuid.UUID
+				customer, err = f.AcceptInvitation(t.Context(), accounts.AcceptInvitation{By: byUser(), Token: token, AccountID: open.AccountID})
+				if customer != f.bought.CustomerID {
+					t.Errorf("accepted for %s", customer)
+				}
 			} else {
 				err = f.registerInvitee(token)
 			}

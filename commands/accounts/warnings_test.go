@@ -1,0 +1,57 @@
+package accounts_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/accounts"
+	"github.com/pas-ta/liveness/commands/memorystore"
+	"github.com/pas-ta/liveness/domain"
+)
+
+// lives lets ada activate her account, grace join her and ada take another address.
+func (f *fixture) lives() {
+	f.t.Helper()
+	f.activated()
+	f.grace(domain.RoleReader)
+	by := f.owner()
+	_, err := f.RequestEmailChange(f.t.Context(), accounts.RequestEmailChange{By: by, AccountID: f.bought.CustomerID, Email: "new@example.com", Password: goodPassword})
+	wantError(f.t, "asking for another address", err, nil)
+	account, err := f.Account(f.t.Context(), f.bought.CustomerID)
+	wantError(f.t, "reading the account", err, nil)
+	token := f.LinkToken(accounts.LinkEmailChange, accounts.Link{CustomerID: f.bought.CustomerID, RequestID: account.Change.ID})
+	_, err = f.ChangeEmail(f.t.Context(), accounts.ChangeEmail{By: commands.NewUserOrigin(f.bought.CustomerID), Token: token})
+	wantError(f.t, "taking another address", err, nil)
+}
+
+func TestWhatGoesWellIsNotLogged(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.lives()
+	if f.log.Len() > 0 {
+		t.Errorf("the log says:\n%s", f.log)
+	}
+}
+
+// What is done although a read model is behind, or an address stays claimed, is in the log and fails nobody.
+func TestWhatIsLeftBehindIsLogged(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.barrier.Err = errors.New("behind")
+	f.store.Inject(func(op memorystore.Operation) memorystore.Fault {
+		if strings.HasPrefix(op.Stream, "mailaddress-") && len(op.Events) > 0 && op.Events[0].Event.EventType() == "MailAddressReleased" {
+			return memorystore.UnavailableBefore
+		}
+		return memorystore.None
+	})
+	f.lives()
+	for _, want := range []string{
+		"keys are shown before every node knows them", "a person is told before every screen knows", "address stays claimed until another account asks for it",
+	} {
+		if !strings.Contains(f.log.String(), want) {
+			t.Errorf("the log does not say %q:\n%s", want, f.log)
+		}
+	}
+}
