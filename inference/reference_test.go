@@ -27,7 +27,7 @@ func TestDefaultPackScores(t *testing.T) {
 				t.Errorf("%s: sample%d: fake likelihood %.4f, want %.3f", name, i+1, r.FakeLikelihood, want)
 			}
 			if fake(r) || !r.ValidFace {
-				t.Errorf("%s: sample%d: fake %v, valid %v %v; want live and valid", name, i+1, fake(r), r.ValidFace, r.Reasons)
+				t.Errorf("%s: sample%d: fake %v, valid %v %v; want live and valid", name, i+1, fake(r), r.ValidFace, r.Reasons())
 			}
 		}
 	}
@@ -56,7 +56,7 @@ func TestDefaultPackScoresOfReferenceImages(t *testing.T) {
 				t.Errorf("%s: %s: fake likelihood %.4f, want %.3f", decoderName, tc.name, r.FakeLikelihood, tc.want)
 			}
 			if !r.ValidFace {
-				t.Errorf("%s: %s: not valid: %v", decoderName, tc.name, r.Reasons)
+				t.Errorf("%s: %s: not valid: %v", decoderName, tc.name, r.Reasons())
 			}
 		}
 	}

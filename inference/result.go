@@ -12,10 +12,11 @@ type Result struct {
 	FakeLikelihood float64
 	// Threshold is the one that the engine was configured with: it separates live faces from fakes.
 	Threshold float64
-	// ValidFace is true when the face is good enough to rely on the score;
-	// Reasons says in words for people why it is not.
+	// Scores are the live probabilities that the scorers of the pack gave, in the manifest's order, before they are fused.
+	Scores []float64
+	// ValidFace is true when the face is good enough to rely on the score; Issues says why it is not.
 	ValidFace bool
-	Reasons   []string
+	Issues    []Issue
 	// Brightness is the mean luma of the face region, 0 to 255, and Sharpness
 	// its relative fine detail, see pixels.Tile.Sharpness.
 	Brightness float64
@@ -30,6 +31,15 @@ type Result struct {
 	// PackID and PackHash identify the models that gave the score.
 	PackID, PackHash string
 	Timings          Timings
+}
+
+// Reasons returns the messages of the issues.
+func (r Result) Reasons() []string {
+	reasons := make([]string, len(r.Issues))
+	for i, issue := range r.Issues {
+		reasons[i] = issue.Message
+	}
+	return reasons
 }
 
 // Timings says where the time of one check went.

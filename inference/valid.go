@@ -16,37 +16,44 @@ type measured struct {
 	sharpness     float64
 }
 
-// invalidReasons lists in words for people why the face cannot be relied on; none means that it is valid.
-func invalidReasons(m measured, rules pack.ValidFace) []string {
-	var reasons []string
-	because := func(format string, args ...any) { reasons = append(reasons, fmt.Sprintf(format, args...)) }
+// invalidIssues lists why the face cannot be relied on; none means that it is valid.
+func invalidIssues(m measured, rules pack.ValidFace) []Issue {
+	var issues []Issue
+	found := func(code IssueCode, format string, args ...any) {
+		issues = append(issues, Issue{Code: code, Message: fmt.Sprintf(format, args...)})
+	}
 	if side := m.square.W; side < rules.MinSide {
-		because("the face is too small: %.0f pixels, at least %.0f are needed", side, rules.MinSide)
+		found(FaceTooSmall, "the face is too small: %.0f pixels, at least %.0f are needed; move closer", side, rules.MinSide)
 	}
 	if room := roomAround(m.square, m.width, m.height); room < rules.MinRoom {
-		because("the face fills the frame: the image is %.1f times the face, at least %.1f times is needed", room, rules.MinRoom)
+		found(FaceTooClose, "the face fills the frame: the image is %.1f times the face, at least %.1f times is needed; move back",
+			room, rules.MinRoom)
 	}
 	if margin := m.face.box.margin(m.width, m.height); margin < rules.MinMargin {
-		because("the face is cut off by the edge of the image, or nearly: leave room on all sides")
+		found(FaceCutOff, "the face is cut off by the edge of the image, or nearly: leave room on all sides")
 	}
 	if aspect := m.face.box.H / m.face.box.W; aspect < rules.MinAspect {
-		because("the face is wider than high (%.2f times as high as wide): it is covered, cut off or lies on its side", aspect)
+		found(FaceIncomplete, "the face is wider than high (%.2f times as high as wide): it is covered, cut off or lies on its side; "+
+			"show all of it, upright", aspect)
 	}
 	if m.brightness < rules.MinBrightness {
-		because("the face is too dark: brightness %.0f, at least %.0f is needed", m.brightness, rules.MinBrightness)
+		found(TooDark, "the face is too dark: brightness %.0f, at least %.0f is needed; find more light", m.brightness, rules.MinBrightness)
 	}
 	if m.brightness > rules.MaxBrightness {
-		because("the face is too bright: brightness %.0f, at most %.0f is accepted", m.brightness, rules.MaxBrightness)
+		found(TooBright, "the face is too bright: brightness %.0f, at most %.0f is accepted; turn away from the light",
+			m.brightness, rules.MaxBrightness)
 	}
 	if m.sharpness < rules.MinSharpness {
-		because("the face is blurred: sharpness %.4f, at least %.4f is needed", m.sharpness, rules.MinSharpness)
+		found(Blurred, "the face is blurred: sharpness %.4f, at least %.4f is needed; hold still and wipe the lens",
+			m.sharpness, rules.MinSharpness)
 	}
 	if m.face.hasMarks && rules.MaxTurn > 0 {
 		if turn := turned(m.face.marks); turn > rules.MaxTurn {
-			because("the face is not frontal: turned by %.2f, at most %.2f is accepted", turn, rules.MaxTurn)
+			found(NotFrontal, "the face is not frontal: turned by %.2f, at most %.2f is accepted; look straight into the camera",
+				turn, rules.MaxTurn)
 		}
 	}
-	return reasons
+	return issues
 }
 
 // roomAround returns how many times the square box fits into the image.

@@ -93,7 +93,7 @@ func TestValidFaceRules(t *testing.T) {
 	engine := openEngine(t, inference.Config{})
 	good := checkPNG(t, engine, facePhoto(t))
 	if !good.ValidFace || fake(good) {
-		t.Fatalf("the unchanged photo: valid %v %v, fake %v", good.ValidFace, good.Reasons, fake(good))
+		t.Fatalf("the unchanged photo: valid %v %v, fake %v", good.ValidFace, good.Reasons(), fake(good))
 	}
 	box := image.Rect(int(good.Face.X), int(good.Face.Y), int(good.Face.X+good.Face.W), int(good.Face.Y+good.Face.H))
 	for name, tc := range map[string]struct {
@@ -110,9 +110,9 @@ func TestValidFaceRules(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := checkPNG(t, engine, tc.m)
-			if r.ValidFace || !strings.Contains(strings.Join(r.Reasons, "; "), tc.want) {
+			if r.ValidFace || !strings.Contains(strings.Join(r.Reasons(), "; "), tc.want) {
 				t.Errorf("valid %v, reasons %q (brightness %.0f, sharpness %.4f, face %.0f in %d×%d); want %q",
-					r.ValidFace, r.Reasons, r.Brightness, r.Sharpness, r.Face, r.ImageWidth, r.ImageHeight, tc.want)
+					r.ValidFace, r.Reasons(), r.Brightness, r.Sharpness, r.Face, r.ImageWidth, r.ImageHeight, tc.want)
 			}
 		})
 	}
@@ -122,8 +122,8 @@ func TestTurnedFaceIsNotValid(t *testing.T) {
 	t.Parallel()
 	engine := openEngine(t, inference.Config{Pack: openPack(t, sharedDir(t, "models"))})
 	r := checkPNG(t, engine, cut(t, 2, image.Rect(120, 0, 700, 700), 580, 700)) // a face in profile
-	if r.ValidFace || !strings.Contains(strings.Join(r.Reasons, "; "), "not frontal") {
-		t.Errorf("valid %v, reasons %q, face %v; want it not frontal", r.ValidFace, r.Reasons, r.Face)
+	if r.ValidFace || !strings.Contains(strings.Join(r.Reasons(), "; "), "not frontal") {
+		t.Errorf("valid %v, reasons %q, face %v; want it not frontal", r.ValidFace, r.Reasons(), r.Face)
 	}
 }
 

@@ -88,11 +88,13 @@ func (w *worker) check(ctx context.Context, data []byte, format decode.Format, r
 	judged := largest(faces)
 	square := judged.box.square()
 	live := 0.0
+	scores := make([]float64, len(w.scorers))
 	for i := range w.scorers {
 		p, err := w.scorers[i].live(img, square, &w.sampler)
 		if err != nil {
 			return Result{}, fmt.Errorf("score the face: %w", err)
 		}
+		scores[i] = p
 		live += p / float64(len(w.scorers))
 	}
 	if w.landmarker != nil && !judged.hasMarks {
@@ -103,6 +105,7 @@ func (w *worker) check(ctx context.Context, data []byte, format decode.Format, r
 	w.tile.Luma(img, judged.box.clip(img.Width(), img.Height()))
 	r = Result{
 		FakeLikelihood: min(max(1-live, 0), 1),
+		Scores:         scores,
 		Brightness:     w.tile.Mean(),
 		Sharpness:      w.tile.Sharpness(),
 		Face:           judged.box,
@@ -111,11 +114,11 @@ func (w *worker) check(ctx context.Context, data []byte, format decode.Format, r
 		ImageWidth:     img.Width(),
 		ImageHeight:    img.Height(),
 	}
-	r.Reasons = invalidReasons(measured{
+	r.Issues = invalidIssues(measured{
 		face: judged, square: square, width: r.ImageWidth, height: r.ImageHeight,
 		brightness: r.Brightness, sharpness: r.Sharpness,
 	}, rules)
-	r.ValidFace = len(r.Reasons) == 0
+	r.ValidFace = len(r.Issues) == 0
 	end := time.Now()
 	r.Timings = Timings{
 		Decode: decoded.Sub(start), Detect: detected.Sub(decoded),

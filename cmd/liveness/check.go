@@ -121,7 +121,7 @@ func checkFile(ctx context.Context, engine *inference.Engine, name string) (judg
 	likelihood, fake := domain.Verdict(r.FakeLikelihood, r.Threshold)
 	return judgedFile{
 		File: name, Likelihood: likelihood, Threshold: r.Threshold, Fake: fake,
-		Valid: r.ValidFace, Reasons: r.Reasons, Brightness: r.Brightness,
+		Valid: r.ValidFace, Reasons: r.Reasons(), Brightness: r.Brightness,
 		Box: [4]float64{r.Face.X, r.Face.Y, r.Face.W, r.Face.H}, Faces: r.Faces,
 		Width: r.ImageWidth, Height: r.ImageHeight, PackID: r.PackID, PackHash: r.PackHash,
 		Millis: float64(r.Timings.Total) / float64(time.Millisecond),
