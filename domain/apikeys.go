@@ -1,8 +1,11 @@
 package domain
 
 import (
+	"maps"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 )
@@ -13,6 +16,7 @@ import (
 //  3. Who regenerates a key says which one: of two windows that replace the same key, the second must not kill the key that
 //     the first has just shown.
 //  4. The log holds a keyed hash and the visible prefix, never the key.
+//  5. A slot may have a name that the customer chose. It stays when the key is replaced: it says what uses the slot.
 
 // KeySlot is one of a customer's two keys.
 type KeySlot string
@@ -88,15 +92,28 @@ type KeyRegenerated struct {
 	RegeneratedAt  time.Time `json:"regeneratedAt"`
 }
 
+// KeyNamed says that a customer gave a slot a name, or took it away.
+type KeyNamed struct {
+	CustomerID     uuid.UUID  `json:"customerId"`
+	SubscriptionID uuid.UUID  `json:"subscriptionId"`
+	Slot           KeySlot    `json:"slot"`
+	Name           Ciphertext `json:"name,omitempty"` // under the customer's key: people name keys after people. Empty for none
+	NamedAt        time.Time  `json:"namedAt"`
+}
+
 // EventType names the event in the log.
 func (KeyIssued) EventType() string { return "KeyIssued" }
 
 // EventType names the event in the log.
 func (KeyRegenerated) EventType() string { return "KeyRegenerated" }
 
+// EventType names the event in the log.
+func (KeyNamed) EventType() string { return "KeyNamed" }
+
 func registerAPIKeyEvents(r *Registry) {
 	register[KeyIssued](r, CategoryAPIKeys)
 	register[KeyRegenerated](r, CategoryAPIKeys)
+	register[KeyNamed](r, CategoryAPIKeys)
 }
 
 // APIKeys is the state of a customer's two keys.
@@ -104,6 +121,7 @@ type APIKeys struct {
 	CustomerID     uuid.UUID
 	SubscriptionID uuid.UUID
 	Keys           map[KeySlot]KeyDigest
+	Names          map[KeySlot]Ciphertext // of the slots that have one
 }
 
 // Fold returns the state after one more event.
@@ -114,6 +132,16 @@ func (k APIKeys) Fold(event Event) APIKeys {
 		return k.with(e.Slot, e.Key)
 	case KeyRegenerated:
 		return k.with(e.Slot, e.NewKey)
+	case KeyNamed:
+		names := maps.Clone(k.Names) // a state given out earlier stays what it was
+		delete(names, e.Slot)
+		if e.Name != "" {
+			if names == nil {
+				names = map[KeySlot]Ciphertext{}
+			}
+			names[e.Slot] = e.Name
+		}
+		k.Names = names
 	}
 	return k
 }
@@ -158,4 +186,28 @@ func (k APIKeys) Regenerate(customer, subscription uuid.UUID, slot KeySlot, repl
 	return []Event{KeyRegenerated{
 		CustomerID: customer, SubscriptionID: subscription, Slot: slot, OldKey: old, NewKey: key, RegeneratedAt: at.UTC(),
 	}}, nil
+}
+
+// maxKeyName is the longest name of a key, in characters.
+const maxKeyName = 40
+
+// ParseKeyName returns a name as it is kept: without white space around it, perhaps empty.
+func ParseKeyName(text string) (string, error) {
+	name := strings.TrimSpace(text)
+	unprintable := func(r rune) bool { return !unicode.IsPrint(r) }
+	if !utf8.ValidString(name) || utf8.RuneCountInString(name) > maxKeyName || strings.ContainsFunc(name, unprintable) {
+		return "", Invalid("name", "A name has at most %d characters, in one line.", maxKeyName)
+	}
+	if WellFormedKey(name) {
+		return "", Invalid("name", "This is an API key. Give the key a name that is no secret, like \"production\".")
+	}
+	return name, nil
+}
+
+// Rename gives a slot a name, encrypted; an empty one takes the name away. Where none is to take away nothing is recorded.
+func (k APIKeys) Rename(customer, subscription uuid.UUID, slot KeySlot, name Ciphertext, at time.Time) []Event {
+	if name == "" && k.Names[slot] == "" {
+		return nil
+	}
+	return []Event{KeyNamed{CustomerID: customer, SubscriptionID: subscription, Slot: slot, Name: name, NamedAt: at.UTC()}}
 }

@@ -39,6 +39,54 @@ func TestAPIKeys(t *testing.T) {
 	})
 }
 
+func TestKeyNames(t *testing.T) {
+	t.Parallel()
+	type state = domain.APIKeys
+	named := func(slot domain.KeySlot, name domain.Ciphertext) domain.Event {
+		return domain.KeyNamed{CustomerID: id(2), SubscriptionID: id(1), Slot: slot, Name: name, NamedAt: noon}
+	}
+	rename := func(slot domain.KeySlot, name domain.Ciphertext) func(state) ([]domain.Event, error) {
+		return recorded(func(s state) []domain.Event { return s.Rename(id(2), id(1), slot, name, noon) })
+	}
+	replaced := domain.KeyRegenerated{Slot: domain.SlotPrimary, NewKey: domain.KeyDigest{Hash: "n"}}
+	given := []domain.Event{named(domain.SlotPrimary, "a"), named(domain.SlotSecondary, "b")}
+	remove := rename(domain.SlotPrimary, "")
+	removed := named(domain.SlotPrimary, "")
+	play(t, []scenario[state]{
+		{name: "names a slot", when: rename(domain.SlotPrimary, "a"), then: given[:1]},
+		{name: "names it anew", given: given, when: rename(domain.SlotPrimary, "c"), then: []domain.Event{named(domain.SlotPrimary, "c")}},
+		{name: "takes a name away", given: given, when: remove, then: []domain.Event{removed}},
+		{name: "takes none away where there is none", when: remove},
+		{name: "takes none away where the other slot has one", given: given[1:], when: remove},
+		{name: "takes it away once", given: append(given[:2:2], removed), when: remove},
+		{name: "leaves the other's", given: append(given[:2:2], removed), when: rename(domain.SlotSecondary, ""), then: []domain.Event{named(domain.SlotSecondary, "")}},
+		{name: "keeps the name of a replaced key", given: []domain.Event{given[0], replaced}, when: remove, then: []domain.Event{removed}},
+	})
+	before := domain.APIKeys{}.Fold(given[0])
+	before.Fold(given[1])
+	before.Fold(removed)
+	if diff := cmp.Diff(map[domain.KeySlot]domain.Ciphertext{domain.SlotPrimary: "a"}, before.Names); diff != "" {
+		t.Errorf("a state given out earlier has changed: %s", diff)
+	}
+}
+
+func TestParseKeyName(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		" production \n": "production", "": "", "  ": "", strings.Repeat("é", 40): strings.Repeat("é", 40), "lc_abc12": "lc_abc12", "東京 1": "東京 1",
+	} {
+		if got, err := domain.ParseKeyName(text); got != want || err != nil {
+			t.Errorf("%q: got %q, %v; want %q", text, got, err, want)
+		}
+	}
+	for _, text := range []string{strings.Repeat("é", 41), "two\nlines", "a\x00b", "a\xffb", "lc_abc12ABCDEFGHIJKLMNOPQRSTUVWX", "a\u202eb"} {
+		var refusal *domain.Error
+		if name, err := domain.ParseKeyName(text); name != "" || !errors.As(err, &refusal) || refusal.Field != "name" || refusal.Kind != domain.KindInvalid {
+			t.Errorf("%q: got %q, %v; want a refusal of the field", text, name, err)
+		}
+	}
+}
+
 func TestWellFormedKey(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]bool{

@@ -76,6 +76,7 @@ func examples() map[string]domain.Event {
 		domain.MailAddressReleased{CustomerID: id(2), ReleasedAt: noon},
 		domain.KeyIssued{CustomerID: id(2), SubscriptionID: id(1), Slot: domain.SlotPrimary, Key: key("first"), IssuedAt: noon},
 		domain.KeyRegenerated{CustomerID: id(2), SubscriptionID: id(1), Slot: domain.SlotSecondary, OldKey: key("old"), NewKey: key("new"), RegeneratedAt: noon},
+		domain.KeyNamed{CustomerID: id(2), SubscriptionID: id(1), Slot: domain.SlotSecondary, Name: "sealed name", NamedAt: noon},
 		domain.CheckCompleted{
 			CheckID: id(5), CustomerID: id(2), SubscriptionID: id(1), SubscriptionRevision: 3, Month: domain.MonthOf(noon), Ordinal: 1001,
 			Billing: domain.BillingOverage, IncludedTotal: 1000, OverageTotal: 1, Plan: domain.PlanStarter, Limit: 1000,

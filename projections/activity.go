@@ -37,7 +37,7 @@ func ActivityProjection() engine.Projection {
 			domain.UnsubscribeRequested{}, domain.SubscriptionRenewed{}, domain.SubscriptionEnded{}, domain.SubscriptionReinstated{},
 			domain.AccountRegistered{}, domain.RegistrationCorrected{}, domain.VerificationRequested{}, domain.EmailVerified{},
 			domain.PasswordSet{}, domain.AccountActivated{}, domain.PasswordResetRequested{}, domain.PersonalDataErased{},
-			domain.KeyIssued{}, domain.KeyRegenerated{}, domain.LoginSucceeded{}, domain.LoginFailed{}, domain.UsageCredited{},
+			domain.KeyIssued{}, domain.KeyRegenerated{}, domain.KeyNamed{}, domain.LoginSucceeded{}, domain.LoginFailed{}, domain.UsageCredited{},
 			domain.UsageThresholdReached{}, domain.NotificationsChanged{}, domain.DeviceFirstUsed{},
 			domain.RegistrationAttached{}, domain.EmailChangeRequested{}, domain.EmailChanged{},
 			domain.MemberInvited{}, domain.InvitationWithdrawn{}, domain.MemberJoined{}, domain.MemberRoleChanged{},
@@ -144,6 +144,12 @@ func addActivity(s *statements, r domain.Recorded) {
 		add(e.CustomerID, e.IssuedAt, ActivityDetail{Slot: e.Slot, Prefix: e.Key.Prefix})
 	case domain.KeyRegenerated:
 		add(e.CustomerID, e.RegeneratedAt, ActivityDetail{Slot: e.Slot, Prefix: e.NewKey.Prefix, OldPrefix: e.OldKey.Prefix})
+	case domain.KeyNamed:
+		detail := ActivityDetail{Slot: e.Slot}
+		if e.Name == "" {
+			detail.Reason = nameRemoved
+		}
+		add(e.CustomerID, e.NamedAt, detail)
 	case domain.UsageCredited:
 		add(e.CustomerID, e.CreditedAt, ActivityDetail{Calls: e.Calls, Month: e.Month.String(), Reason: e.Why})
 	case domain.UsageThresholdReached:
@@ -162,6 +168,9 @@ func addActivity(s *statements, r domain.Recorded) {
 		toLogin(e.CustomerID, e.At, ActivityDetail{})
 	}
 }
+
+// nameRemoved is the reason of a KeyNamed that took a name away.
+const nameRemoved = "removed"
 
 // ActivityEntry is one thing that happened.
 type ActivityEntry struct {
@@ -251,6 +260,11 @@ func (a ActivityEntry) Summary() string {
 		return fmt.Sprintf("%s key %s… issued.", d.Slot.Title(), d.Prefix)
 	case "KeyRegenerated":
 		return fmt.Sprintf("%s key regenerated: %s… replaced %s…, which no longer works.", d.Slot.Title(), d.Prefix, d.OldPrefix)
+	case "KeyNamed":
+		if d.Reason == nameRemoved {
+			return d.Slot.Title() + " key: name removed."
+		}
+		return d.Slot.Title() + " key named."
 	case "UsageCredited":
 		return fmt.Sprintf("%d calls over the limit of %s credited: %s", d.Calls, d.Month, d.Reason)
 	case "UsageThresholdReached":

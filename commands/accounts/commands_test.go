@@ -112,6 +112,12 @@ func everyCommand(f *fixture) map[string]func(context.Context) error {
 			_, err := f.RegenerateKey(ctx, accounts.RegenerateKey{By: byUser(), CustomerID: customer, SubscriptionID: f.bought.ID, Slot: domain.SlotPrimary})
 			return err
 		},
+		"RenameKey": func(ctx context.Context) error {
+			_, err := f.RenameKey(ctx, accounts.RenameKey{
+				By: byUser(), CustomerID: customer, SubscriptionID: f.bought.ID, Slot: domain.SlotPrimary, Name: uuid.NewString(),
+			})
+			return err
+		},
 		"ErasePersonalData": func(ctx context.Context) error {
 			return f.ErasePersonalData(ctx, accounts.ErasePersonalData{By: byUser(), CustomerID: customer})
 		},

@@ -109,6 +109,8 @@ func (a *Audit) Observe(r domain.Recorded) {
 		a.change(r, e.SubscriptionID, "%s key %s issued", e.Slot, e.Key.Prefix)
 	case domain.KeyRegenerated:
 		a.change(r, e.SubscriptionID, "%s key %s replaced by %s", e.Slot, e.OldKey.Prefix, e.NewKey.Prefix)
+	case domain.KeyNamed:
+		a.change(r, e.SubscriptionID, "%s key named", e.Slot)
 	case domain.CheckCompleted:
 		a.decideCall(r, e)
 		a.meterCall(r, e)

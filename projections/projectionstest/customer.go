@@ -116,7 +116,8 @@ func Life(tb testing.TB) (*memorylog.Log, *Customer) {
 	log.Append(domain.UsageNoticesStream(c.Subscription, domain.MonthOf(at)), domain.UsageThresholdReached{
 		SubscriptionID: c.Subscription, CustomerID: c.ID, Month: domain.MonthOf(at), Percent: 100, Counted: PlanLimit, Plan: domain.PlanStarter, Limit: PlanLimit, ReachedAt: at,
 	})
-	log.Append(domain.APIKeysStream(c.ID), c.Regenerated(domain.SlotPrimary, "a", "c"), c.Regenerated(domain.SlotPrimary, "c", "d"))
+	log.Append(domain.APIKeysStream(c.ID), c.Regenerated(domain.SlotPrimary, "a", "c"), c.Regenerated(domain.SlotPrimary, "c", "d"),
+		domain.KeyNamed{CustomerID: c.ID, SubscriptionID: c.Subscription, Slot: domain.SlotPrimary, Name: "v1.sealed", NamedAt: at})
 	log.Append(domain.SubscriptionStream(c.Subscription),
 		domain.OverageSwitched{SubscriptionID: c.Subscription, From: domain.OverageContinue, To: domain.OverageStop, SwitchedAt: at},
 		domain.PlanChanged{SubscriptionID: c.Subscription, FromPlan: domain.PlanStarter, FromLimit: PlanLimit, Plan: domain.PlanStandard, Limit: 5000, ChangedAt: at},
