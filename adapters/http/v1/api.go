@@ -53,6 +53,7 @@ type Config struct {
 	Checks         Checker
 	Catalogue      domain.Catalogue // names of the plans
 	Queue          Queue            // health reports it as the component inference: down while it is full
+	Failures       Failures         // what was not answered with a result; forgotten when it is nil
 	Components     []Component      // what health reports besides; may be empty
 	Limits         Limits           // zero fields get their defaults
 	TrustedProxies []netip.Prefix   // whose X-Forwarded-For is believed; none by default
@@ -71,6 +72,7 @@ type API struct {
 	limits   Limits
 	now      func() time.Time
 	log      *slog.Logger
+	failures Failures
 	bodies   *checkbody.Reader
 	throttle *throttle
 	gate     *gate
@@ -84,6 +86,9 @@ type API struct {
 func New(c Config) (*API, error) {
 	if c.Version == "" || c.Keys == nil || c.Checks == nil || c.Queue == nil || c.Now == nil || c.Log == nil {
 		return nil, errors.New("the API needs Version, Keys, Checks, Queue, Now and Log")
+	}
+	if c.Failures == nil {
+		c.Failures = noFailures{}
 	}
 	if c.Tracing == nil {
 		c.Tracing = noop.NewTracerProvider()
@@ -101,7 +106,7 @@ func New(c Config) (*API, error) {
 		return nil, err
 	}
 	a := &API{
-		version: c.Version, keys: c.Keys, checks: c.Checks, plans: c.Catalogue, limits: limits, now: c.Now, log: c.Log,
+		version: c.Version, keys: c.Keys, checks: c.Checks, plans: c.Catalogue, limits: limits, now: c.Now, log: c.Log, failures: c.Failures,
 		bodies: checkbody.NewReader(memory), throttle: throttle, gate: gate, metrics: metrics,
 		health: newHealth(c.Version, append(slices.Clip(c.Components), gate.component()), c.Now, c.Log), tracer: c.Tracing.Tracer("github.com/pas-ta/liveness/adapters/http/v1"),
 	}
@@ -115,12 +120,15 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.router.Serve
 // ComponentMetrics returns what health says of each component, for Prometheus.
 func (a *API) ComponentMetrics() prometheus.Collector { return a.health }
 
+// routeOther stands for every unknown address.
+const routeOther = "other"
+
 func (a *API) routes() *mux.Router {
 	// Without SkipClean a doubled slash would be answered with a redirect in HTML.
 	router := mux.NewRouter().SkipClean(true)
 	a.handle(router, PathCheck, methods{http.MethodPost: a.check})
 	a.handle(router, PathUsage, methods{http.MethodGet: a.usage, http.MethodHead: a.usage})
 	a.handle(router, PathHealth, methods{http.MethodGet: a.reportHealth, http.MethodHead: a.reportHealth})
-	router.NotFoundHandler = a.serve("other", func(*exchange) (answer, error) { return nil, problem.ErrNotFound })
+	router.NotFoundHandler = a.serve(routeOther, func(*exchange) (answer, error) { return nil, problem.ErrNotFound })
 	return router
 }

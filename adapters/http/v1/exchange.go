@@ -35,9 +35,10 @@ type exchange struct {
 
 	reservation *counting.Reservation // of a check that was admitted
 
-	status int
-	code   string // of the refusal, "" on success
-	failed error  // why it was refused, for the log
+	status  int
+	code    string // of the refusal, "" on success
+	message string // of the refusal
+	failed  error  // why it was refused, for the log
 }
 
 // answer is the `data` of a successful answer, or a bare one.
@@ -94,6 +95,7 @@ func (a *API) serve(route string, work handler) http.Handler {
 			a.metrics.inFlight.Dec()
 			a.metrics.observe(x, time.Since(began))
 			x.log(time.Since(began))
+			x.noteFailure()
 		}()
 		data, err := x.run(work)
 		if err != nil {
