@@ -14,7 +14,10 @@ import (
 
 // All lists the read models of the product.
 func All() []engine.Projection {
-	return []engine.Projection{APIKeysProjection(), UsageProjection(), SubscriptionsProjection(), AccountsProjection(), ActivityProjection(), MembersProjection(), MeteringProjection()}
+	return []engine.Projection{
+		APIKeysProjection(), UsageProjection(), SubscriptionsProjection(), AccountsProjection(), ActivityProjection(), MembersProjection(),
+		MeteringProjection(), KeyHistoryProjection(), TrafficProjection(),
+	}
 }
 
 // types names the types of events.

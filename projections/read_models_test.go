@@ -261,7 +261,7 @@ func testPaging(ctx context.Context, t *testing.T, usage *projections.Usage, c *
 	t.Helper()
 	var all []projections.CountedCheck
 	for cursor := (projections.CheckCursor{}); ; {
-		page, err := usage.Checks(ctx, c.Subscription, cursor, 300)
+		page, err := usage.Checks(ctx, c.Subscription, projections.CheckFilter{}, cursor, 300)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -127,9 +127,16 @@ var checkColumns = []string{
 
 // newestOrdinals returns the number of the newest call shown of every month that a batch has calls of.
 func newestOrdinals(ctx context.Context, tx pgx.Tx, batch []domain.Recorded) (map[usageMonth]int64, error) {
-	newest := map[usageMonth]int64{}
-	var subscriptions []uuid.UUID
-	var months []time.Time
+	newest, subscriptions, months := monthsOf(batch)
+	rows, _ := tx.Query(ctx, `
+		select subscription_id, month, ordinal from months
+		join unnest($1::uuid[], $2::date[]) as wanted (subscription_id, month) using (subscription_id, month)`, subscriptions, months)
+	return newest, scanNewest(rows, newest)
+}
+
+// monthsOf returns the months that a batch has calls of, each with 0, and as two lists for a query.
+func monthsOf(batch []domain.Recorded) (newest map[usageMonth]int64, subscriptions []uuid.UUID, months []time.Time) {
+	newest = map[usageMonth]int64{}
 	for _, recorded := range batch {
 		if e, ok := recorded.Event.(domain.CheckCompleted); ok {
 			month := usageMonth{e.SubscriptionID, e.Month}
@@ -139,9 +146,11 @@ func newestOrdinals(ctx context.Context, tx pgx.Tx, batch []domain.Recorded) (ma
 			}
 		}
 	}
-	rows, _ := tx.Query(ctx, `
-		select subscription_id, month, ordinal from months
-		join unnest($1::uuid[], $2::date[]) as wanted (subscription_id, month) using (subscription_id, month)`, subscriptions, months)
+	return newest, subscriptions, months
+}
+
+// scanNewest reads rows of a subscription, a month and the number of its newest call.
+func scanNewest(rows pgx.Rows, newest map[usageMonth]int64) error {
 	var subscription uuid.UUID
 	var month time.Time
 	var ordinal int64
@@ -149,9 +158,9 @@ func newestOrdinals(ctx context.Context, tx pgx.Tx, batch []domain.Recorded) (ma
 		newest[usageMonth{subscription, domain.MonthOf(month)}] = ordinal
 		return nil
 	}); err != nil {
-		return nil, fmt.Errorf("read the newest calls: %w", err)
+		return fmt.Errorf("read the newest calls: %w", err)
 	}
-	return newest, nil
+	return nil
 }
 
 type usageMonth struct {
@@ -200,10 +209,10 @@ func (s usageSums) add(month usageMonth, e domain.CheckCompleted, recordedAt tim
 	countOf(s.hours, usageHour{e.SubscriptionID, domain.UsageHour(recordedAt), e.Plan}).add(e)
 }
 
-func countOf[K comparable](counts map[K]*usageCount, key K) *usageCount {
+func countOf[K comparable, C any](counts map[K]*C, key K) *C {
 	count := counts[key]
 	if count == nil {
-		count = &usageCount{}
+		count = new(C)
 		counts[key] = count
 	}
 	return count

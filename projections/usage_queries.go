@@ -148,29 +148,56 @@ type CheckCursor struct {
 // Cursor is the place of the call.
 func (c CountedCheck) Cursor() CheckCursor { return CheckCursor{Month: c.Month, Ordinal: c.Ordinal} }
 
-// Checks lists at most limit calls, newest first, from behind a cursor on; the zero cursor begins with the newest. Each
-// page is a walk along the primary key, however many calls there are.
-func (u *Usage) Checks(ctx context.Context, subscription uuid.UUID, behind CheckCursor, limit int) ([]CountedCheck, error) {
+// Checks lists at most limit calls that a filter lets through, newest first, from behind a cursor on; the zero cursor begins
+// with the newest. Each page is a walk along the primary key, past what the filter keeps out.
+func (u *Usage) Checks(ctx context.Context, subscription uuid.UUID, filter CheckFilter, behind CheckCursor, limit int) ([]CountedCheck, error) {
 	before := time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 	if behind != (CheckCursor{}) {
 		before = behind.Month.Start()
 	}
+	where, args := filter.where([]any{subscription, before, behind.Ordinal, limit})
 	rows, _ := u.pool.Query(ctx, `
 		select check_id, month, ordinal, completed_at, billing, key_slot, fake_likelihood, fake_face, valid_face, brightness, latency_ms
 		from usage.checks
-		where subscription_id = $1 and (month, ordinal) < ($2::date, $3::bigint)
+		where subscription_id = $1 and (month, ordinal) < ($2::date, $3::bigint)`+where+`
 		order by month desc, ordinal desc
-		limit $4`, subscription, before, behind.Ordinal, limit)
-	checks, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (CountedCheck, error) {
-		var c CountedCheck
-		var month time.Time
-		err := row.Scan(&c.CheckID, &month, &c.Ordinal, &c.CompletedAt, &c.Billing, &c.KeySlot,
-			&c.FakeLikelihood, &c.FakeFace, &c.ValidFace, &c.Brightness, &c.LatencyMS)
-		c.Month = domain.MonthOf(month)
-		return c, err
-	})
+		limit $4`, args...)
+	checks, err := pgx.CollectRows(rows, scanCheck)
 	if err != nil {
 		return nil, fmt.Errorf("list checks: %w", err)
+	}
+	return checks, nil
+}
+
+func scanCheck(row pgx.CollectableRow) (CountedCheck, error) {
+	var c CountedCheck
+	var month time.Time
+	err := row.Scan(&c.CheckID, &month, &c.Ordinal, &c.CompletedAt, &c.Billing, &c.KeySlot,
+		&c.FakeLikelihood, &c.FakeFace, &c.ValidFace, &c.Brightness, &c.LatencyMS)
+	c.Month = domain.MonthOf(month)
+	return c, err
+}
+
+// RequestedCheck is a counted call with the id of its request, Nil where that is not known yet.
+type RequestedCheck struct {
+	CountedCheck
+	RequestID uuid.UUID
+}
+
+// MonthChecks lists at most limit calls of a month in their order, behind a number on.
+func (u *Usage) MonthChecks(ctx context.Context, subscription uuid.UUID, month domain.Month, behind int64, limit int) ([]RequestedCheck, error) {
+	rows, _ := u.pool.Query(ctx, `
+		select check_id, completed_at, ordinal, billing, key_slot, fake_likelihood, fake_face, valid_face, brightness, latency_ms,
+			coalesce(request_id, '00000000-0000-0000-0000-000000000000')
+		from usage.checks left join traffic.requests using (subscription_id, month, ordinal)
+		where subscription_id = $1 and month = $2 and ordinal > $3 order by ordinal limit $4`, subscription, month.Start(), behind, limit)
+	checks, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (RequestedCheck, error) {
+		c := RequestedCheck{CountedCheck: CountedCheck{Month: month}}
+		return c, row.Scan(&c.CheckID, &c.CompletedAt, &c.Ordinal, &c.Billing, &c.KeySlot, &c.FakeLikelihood, &c.FakeFace, &c.ValidFace,
+			&c.Brightness, &c.LatencyMS, &c.RequestID)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the checks of %s: %w", month, err)
 	}
 	return checks, nil
 }
@@ -194,4 +221,17 @@ func (u *Usage) Hours(ctx context.Context, subscription uuid.UUID, from, to time
 		return nil, fmt.Errorf("list hours: %w", err)
 	}
 	return hours, nil
+}
+
+// OverageByPlan returns how many calls of a month were counted beyond each plan, the plan that was first exceeded first.
+func (u *Usage) OverageByPlan(ctx context.Context, subscription uuid.UUID, month domain.Month) ([]domain.PlanOverage, error) {
+	rows, _ := u.pool.Query(ctx, `
+		select plan, sum(overage)::bigint from usage.hours
+		where subscription_id = $1 and hour >= $2 and hour < $3 and overage > 0
+		group by plan order by min(hour), plan`, subscription, month.Start(), month.End())
+	plans, err := pgx.CollectRows(rows, pgx.RowToStructByPos[domain.PlanOverage])
+	if err != nil {
+		return nil, fmt.Errorf("add up what is beyond the plans of %s: %w", month, err)
+	}
+	return plans, nil
 }
