@@ -48,6 +48,9 @@ Examples:
 // devProductCode is the listing's product code in the simulator.
 const devProductCode = "liveness-dev-product"
 
+// devPrices are the simulated listing's prices of calls beyond the plans.
+const devPrices = "starter=0.2,standard=0.17,professional=0.14,business=0.1,enterprise=0.06"
+
 // devQueue is where the simulator puts what happens to agreements.
 const devQueue = "marketplace-events"
 
@@ -195,7 +198,7 @@ func (c *DevCmd) serve(ctx context.Context, app *App, m *machine, siteListener, 
 		return err
 	}
 
-	flags := SiteFlags{Addr: c.Addr, Support: "support@example.com", KeyRate: 1000, KeyBurst: 1000, AddrRate: 1000, AddrBurst: 1000}
+	flags := SiteFlags{Addr: c.Addr, Support: "support@example.com", KeyRate: 1000, KeyBurst: 1000, AddrRate: 1000, AddrBurst: 1000, Prices: devPrices}
 	publicURL, err := flags.publicURL()
 	if err != nil {
 		return err
@@ -250,7 +253,7 @@ func (c *DevCmd) serve(ctx context.Context, app *App, m *machine, siteListener, 
 	defer stopAWS()
 	requests := func(ctx context.Context) error {
 		defer stopWork()
-		defer site.counter.Close()
+		defer site.close()
 		return runAll(ctx,
 			func(ctx context.Context) error { return serveHTTP(ctx, siteListener, site.handler, app.Log) },
 			func(ctx context.Context) error {

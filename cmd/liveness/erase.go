@@ -82,7 +82,7 @@ func (c *EraseCmd) Run(ctx context.Context, app *App) error {
 	barrier := engine.NewBarrier(pool, barrierTimeout)
 	e := eraser{
 		by: commands.NewOrigin(domain.ActorOperator), sessions: console.NewPostgresSessionGenerations(pool),
-		members: projections.NewMembers(pool, vault), logins: projections.NewAccounts(pool, vault),
+		members: projections.NewMembers(pool, vault), logins: projections.NewAccounts(pool, vault), failures: postgres.NewFailedCallQueries(pool),
 	}
 	if e.accounts, err = accounts.New(accounts.Config{
 		Executor: commands.Executor{Store: eventstoredb.NewStore(client, domain.NewRegistry()), Now: time.Now},
@@ -121,6 +121,7 @@ type eraser struct {
 	members  *projections.Members
 	logins   *projections.Accounts
 	sessions *console.PostgresSessionGenerations
+	failures *postgres.FailedCallQueries
 }
 
 // customer erases a customer and everybody who acts for no other.
@@ -143,6 +144,9 @@ func (e eraser) customer(ctx context.Context, customer uuid.UUID) error {
 		if !elsewhere && !slices.Contains(only, account) {
 			only = append(only, account)
 		}
+	}
+	if err := e.failures.Erase(ctx, customer); err != nil {
+		return err
 	}
 	if err := e.accounts.EraseCustomer(ctx, accounts.EraseCustomer{By: e.by, CustomerID: customer, People: only}); err != nil {
 		return err

@@ -57,6 +57,7 @@ type SiteFlags struct {
 	KeyBurst  int            `help:"Fair use: checks at once per API key, on this node." default:"200" env:"LIVENESS_KEY_BURST"`
 	AddrRate  float64        `name:"address-rate" help:"Fair use: requests per second per client address, on this node." default:"200" env:"LIVENESS_ADDRESS_RATE"`
 	AddrBurst int            `name:"address-burst" help:"Fair use: requests at once per client address, on this node." default:"400" env:"LIVENESS_ADDRESS_BURST"`
+	Prices    string         `name:"over-limit-prices" help:"The listing's prices of one call beyond a plan in US dollars, as starter=0.25,standard=0.2: the console then says what a month will cost." env:"LIVENESS_OVER_LIMIT_PRICES" placeholder:"PLAN=USD,…"`
 	Proxies   []netip.Prefix `name:"trusted-proxies" help:"Networks of the proxies in front, whose X-Forwarded-For is believed." env:"LIVENESS_TRUSTED_PROXIES" placeholder:"CIDR"`
 }
 
@@ -70,6 +71,27 @@ func (f SiteFlags) publicURL() (*url.URL, error) {
 		return nil, fmt.Errorf("--public-url %q is not an address: write it as https://liveness.example.com", text)
 	}
 	return site, nil
+}
+
+// prices reads --over-limit-prices.
+func (f SiteFlags) prices() (map[domain.PlanID]domain.CallPrice, error) {
+	prices := map[domain.PlanID]domain.CallPrice{}
+	for part := range strings.SplitSeq(f.Prices, ",") {
+		if part = strings.TrimSpace(part); part == "" {
+			continue
+		}
+		name, text, _ := strings.Cut(part, "=")
+		plan, err := catalogue().Plan(domain.PlanID(strings.TrimSpace(name)))
+		if err != nil {
+			return nil, fmt.Errorf("--over-limit-prices %q: there is no plan %q; the plans are starter, standard, professional, business and enterprise", f.Prices, name)
+		}
+		price, err := domain.ParseCallPrice(strings.TrimSpace(text))
+		if err != nil {
+			return nil, fmt.Errorf("--over-limit-prices %q: %w", f.Prices, err)
+		}
+		prices[plan.ID] = price
+	}
+	return prices, nil
 }
 
 // AWSFlags say how AWS is reached. Credentials come from where every AWS program takes them.

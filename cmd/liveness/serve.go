@@ -84,7 +84,7 @@ func (c *ServeCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
-	defer site.counter.Close()
+	defer site.close()
 	listener, err := listen(ctx, c.Addr, "--addr")
 	if err != nil {
 		return err

@@ -140,8 +140,15 @@ func (c *core) close() {
 
 // site is the role that answers requests: the API, the console and the registration page.
 type site struct {
-	handler http.Handler
-	counter *counting.UsageCounter
+	handler  http.Handler
+	counter  *counting.UsageCounter
+	failures *postgres.FailedCalls
+}
+
+// close ends the counting of calls. No request is being answered any more.
+func (s *site) close() {
+	s.counter.Close()
+	s.failures.Close()
 }
 
 // siteConfig is what the site needs besides the core.
@@ -160,12 +167,15 @@ type siteConfig struct {
 func (c *core) openSite(cfg siteConfig) (*site, error) {
 	usage, keys := projections.NewUsage(c.pool), projections.NewAPIKeys(c.pool)
 	counter := counting.NewUsageCounter(c.store, usage, time.Now, c.log)
+	history := projections.NewKeyHistory(c.pool, c.vault)
+	failures := postgres.NewFailedCalls(c.pool, history, c.secret, c.log)
 	api, err := v1.New(v1.Config{
 		Version:    apiVersion,
 		Keys:       counting.NewKeyAuthenticator(keys, c.secret, time.Now),
 		Checks:     counting.NewLivenessChecker(counter, judge.New(cfg.engine), c.secret, time.Now),
 		Catalogue:  catalogue(),
 		Queue:      cfg.engine,
+		Failures:   failures,
 		Components: c.components(),
 		Limits: v1.Limits{
 			KeyRate: cfg.flags.KeyRate, KeyBurst: cfg.flags.KeyBurst, AddressRate: cfg.flags.AddrRate, AddressBurst: cfg.flags.AddrBurst,
@@ -179,6 +189,10 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 	if err := cfg.metrics.Register(api.ComponentMetrics()); err != nil {
 		return nil, fmt.Errorf("register the metrics of components: %w", err)
 	}
+	prices, err := cfg.flags.prices()
+	if err != nil {
+		return nil, err
+	}
 	screens, err := console.New(console.Config{
 		Accounts:      c.accounts,
 		Subscriptions: subscriptions.Commands{Executor: c.executor()},
@@ -189,16 +203,18 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 		Models: console.ReadModels{
 			Usage: usage, Keys: keys, Subscriptions: projections.NewSubscriptions(c.pool),
 			Accounts: projections.NewAccounts(c.pool, c.vault), Activity: projections.NewActivity(c.pool), Members: projections.NewMembers(c.pool, c.vault), Metering: projections.NewMetering(c.pool),
+			Failures: postgres.NewFailedCallQueries(c.pool), KeyNames: history, Traffic: projections.NewTraffic(c.pool),
 		},
 		Sessions: pgxstore.NewWithCleanupInterval(c.pool, 10*time.Minute),
 		Attempts: console.NewPostgresAttempts(c.pool), Generations: console.NewPostgresSessionGenerations(c.pool),
-		AssetsDir: cfg.assetsDir, PublicURL: cfg.publicURL, Secret: c.secret,
+		OverLimitPrices: prices,
+		AssetsDir:       cfg.assetsDir, PublicURL: cfg.publicURL, Secret: c.secret,
 		SupportMail: cfg.flags.Support, MarketplaceURL: cfg.listingURL, TrustedProxies: cfg.flags.Proxies, Now: time.Now, Log: c.log,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &site{handler: routes(api, screens), counter: counter}, nil
+	return &site{handler: routes(api, screens), counter: counter, failures: failures}, nil
 }
 
 // routes parts the site between the API and the screens. Addresses are taken as they are: http.ServeMux would answer one

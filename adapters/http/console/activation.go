@@ -47,7 +47,7 @@ type shownKey struct {
 type shownKeys struct {
 	Heading  string
 	Keys     []shownKey
-	BaseURL  string
+	Snippets []snippet // the first call in every language, with the primary key in it
 	Customer uuid.UUID
 	LoggedIn bool // the console is the next page, and no login before it
 }
@@ -83,9 +83,16 @@ func (c *console) activate(w http.ResponseWriter, r *http.Request) {
 
 // showKeys shows the first keys, this one time.
 func (c *console) showKeys(w http.ResponseWriter, r *http.Request, done accounts.Activation, heading string, loggedIn bool) {
-	shown := shownKeys{Heading: heading, Customer: done.CustomerID, LoggedIn: loggedIn, BaseURL: c.PublicURL.String()}
+	shown := shownKeys{Heading: heading, Customer: done.CustomerID, LoggedIn: loggedIn}
 	for _, key := range done.Keys {
 		shown.Keys = append(shown.Keys, shownKey{Slot: string(key.Slot), Label: slotLabel(key.Slot), Key: key.Reveal()})
+	}
+	if len(shown.Keys) > 0 {
+		var err error
+		if shown.Snippets, err = c.snippets(shown.Keys[0].Key); err != nil {
+			c.fail(w, r, err)
+			return
+		}
 	}
 	c.render(w, r, http.StatusOK, "keys", page{Title: "Save your API keys", Data: shown})
 }

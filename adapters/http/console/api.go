@@ -43,12 +43,18 @@ func (c *console) routeAPI(s *mux.Router) {
 
 	login(http.MethodGet, "session", c.readSession, accounts, subscriptions, members)
 	login(http.MethodPost, "customer", c.chooseCustomer)
+	login(http.MethodGet, "snippets", c.readSnippets)
 	api(http.MethodGet, "overview", c.readOverview, usage, subscriptions)
-	api(http.MethodGet, "keys", c.readKeys, keys)
+	api(http.MethodGet, "keys", c.readKeys, keys, projections.KeyHistoryProjection().Name)
+	api(http.MethodPost, "keys/{slot}/name", c.renameKey)
 	api(http.MethodPost, "keys/{slot}/regenerate", c.regenerateKey)
 	api(http.MethodGet, "usage", c.readUsage, usage)
 	api(http.MethodGet, "usage/{month:[0-9]{4}-[0-9]{2}}", c.readMonth, usage)
 	api(http.MethodGet, "checks", c.readChecks, usage)
+	api(http.MethodGet, "checks/{month:[0-9]{4}-[0-9]{2}}.{ordinal:[0-9]{1,18}}", c.readCheck)
+	api(http.MethodGet, "cost", c.readCost, usage, subscriptions, projections.MeteringProjection().Name)
+	api(http.MethodGet, "traffic", c.readTraffic, projections.TrafficProjection().Name)
+	api(http.MethodGet, "failures", c.readFailures)
 	api(http.MethodGet, "plan", c.readPlan, subscriptions, usage)
 	api(http.MethodPost, "plan/overage", c.switchOverage)
 	api(http.MethodGet, "notifications", c.readNotifications)
@@ -66,6 +72,7 @@ func (c *console) routeAPI(s *mux.Router) {
 	login(http.MethodPost, "account/sign-out-others", c.signOutOthers)
 	s.HandleFunc(apiPath+"usage.csv", c.downloadMonths).Methods(http.MethodGet, http.MethodHead)
 	s.HandleFunc(apiPath+"usage/{month:[0-9]{4}-[0-9]{2}}.csv", c.downloadMonth).Methods(http.MethodGet, http.MethodHead)
+	s.HandleFunc(apiPath+"checks/{month:[0-9]{4}-[0-9]{2}}.csv", c.downloadChecks).Methods(http.MethodGet, http.MethodHead)
 	s.HandleFunc(apiPath+"login", c.logInAgain).Methods(http.MethodPost)
 }
 

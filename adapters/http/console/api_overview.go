@@ -129,7 +129,7 @@ func (c *console) readOverview(r *http.Request, user visitor) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	checks, err := c.Models.Usage.Checks(ctx, user.subscription, projections.CheckCursor{}, recentChecks)
+	checks, err := c.Models.Usage.Checks(ctx, user.subscription, projections.CheckFilter{}, projections.CheckCursor{}, recentChecks)
 	if err != nil {
 		return nil, err
 	}

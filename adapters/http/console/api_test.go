@@ -56,13 +56,14 @@ func (w *world) settled() {
 func TestAPINeedsALogin(t *testing.T) {
 	t.Parallel()
 	b := newWorld(t).browser()
-	for _, path := range []string{"session", "overview", "keys", "usage", "usage/2026-11", "checks", "plan", "notifications", "activity", "account", "usage.csv", "usage/2026-11.csv"} {
+	for _, path := range []string{"session", "overview", "keys", "usage", "usage/2026-11", "checks", "plan", "notifications", "activity", "account", "usage.csv", "usage/2026-11.csv",
+		"failures", "traffic", "cost", "snippets", "checks/2026-11.1", "checks/2026-11.csv"} {
 		a := b.get("/console/api/" + path).is(401).code("login_required")
 		if a.header.Get("Cache-Control") != "no-store" {
 			t.Errorf("%s may be cached: %q", path, a.header.Get("Cache-Control"))
 		}
 	}
-	for _, path := range []string{"keys/primary/regenerate", "plan/overage", "notifications", "account/password", "account/sign-out-others"} {
+	for _, path := range []string{"keys/primary/regenerate", "keys/primary/name", "plan/overage", "notifications", "account/password", "account/sign-out-others"} {
 		b.command(path, struct{}{}).is(401).code("login_required")
 	}
 	b.get("/console/api/nothing").is(404).code("not_found")

@@ -2,7 +2,6 @@ package console
 
 import (
 	"encoding/csv"
-	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -12,9 +11,6 @@ import (
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
 )
-
-// checksPage is how many checks a page of the list has.
-const checksPage = 25
 
 type usageAnswer struct {
 	Months []monthAnswer `json:"months"` // newest first, with the current one even when nothing was counted in it
@@ -92,41 +88,6 @@ func (c *console) readMonth(r *http.Request, user visitor) (any, error) {
 	return answer, nil
 }
 
-type checksAnswer struct {
-	Checks []checkAnswer `json:"checks"`
-	Next   string        `json:"next"` // value of `behind` for the page after this; empty at the end
-}
-
-// readChecks pages through the counted calls, newest first; `behind` is a month and an ordinal, as 2026-11.1234.
-func (c *console) readChecks(r *http.Request, user visitor) (any, error) {
-	cursor, err := parseCursor(r.URL.Query().Get("behind"))
-	if err != nil {
-		return nil, err
-	}
-	checks, err := c.Models.Usage.Checks(r.Context(), user.subscription, cursor, checksPage)
-	if err != nil {
-		return nil, err
-	}
-	answer := checksAnswer{Checks: checksOf(checks)}
-	if len(checks) == checksPage {
-		last := checks[len(checks)-1]
-		answer.Next = fmt.Sprintf("%s.%d", last.Month, last.Ordinal)
-	}
-	return answer, nil
-}
-
-func parseCursor(text string) (projections.CheckCursor, error) {
-	if text == "" {
-		return projections.CheckCursor{}, nil
-	}
-	var year, month int
-	var ordinal int64
-	if n, err := fmt.Sscanf(text, "%4d-%2d.%d", &year, &month, &ordinal); err != nil || n != 3 || month < 1 || month > 12 || year < 1 {
-		return projections.CheckCursor{}, domain.Invalid("behind", "behind is the next of the page before.")
-	}
-	return projections.CheckCursor{Month: domain.Month{Year: year, Month: time.Month(month)}, Ordinal: ordinal}, nil
-}
-
 // downloadMonths is the usage of all months as CSV.
 func (c *console) downloadMonths(w http.ResponseWriter, r *http.Request) {
 	user, err := c.visitor(r)
@@ -170,9 +131,13 @@ func (c *console) downloadMonth(w http.ResponseWriter, r *http.Request) {
 func number(n int64) string { return strconv.FormatInt(n, 10) }
 
 func (c *console) writeCSV(w http.ResponseWriter, r *http.Request, name string, rows [][]string) {
-	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
-	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
+	setCSV(w.Header(), name)
 	if err := csv.NewWriter(w).WriteAll(rows); err != nil && r.Context().Err() == nil {
 		c.Log.WarnContext(r.Context(), "CSV is cut off", "error", err)
 	}
+}
+
+func setCSV(h http.Header, name string) {
+	h.Set("Content-Type", "text/csv; charset=utf-8")
+	h.Set("Content-Disposition", `attachment; filename="`+name+`"`)
 }

@@ -44,6 +44,8 @@ type Config struct {
 	PublicURL     *url.URL // address that customers see; https except on one machine
 	Secret        []byte   // at least 32 bytes; names of whose attempts are counted are keyed with it
 
+	OverLimitPrices map[domain.PlanID]domain.CallPrice // optional: of a call beyond a plan, as the listing has them
+
 	Mails          accounts.Deliveries // optional: what became of the mail that a page waits for
 	SupportMail    string              // optional: shown wherever a person may be stuck
 	MarketplaceURL string              // optional: product page on AWS Marketplace, for people without a subscription
@@ -146,6 +148,7 @@ func (c *console) routes() http.Handler {
 	for _, screen := range screens {
 		page(http.MethodGet, "/console/"+screen, c.showConsole)
 	}
+	page(http.MethodGet, checkScreen+"{check}", c.showConsole)
 	c.routeAPI(s)
 	return r
 }

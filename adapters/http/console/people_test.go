@@ -192,6 +192,7 @@ func writes(account string) map[string]any {
 		"keys/primary/regenerate":                        map[string]string{"replaces": ""},
 		"plan/overage":                                   map[string]string{"to": "stop"},
 		"notifications":                                  map[string]any{"usageMails": false, "warnPercent": 80, "stepPercent": 10},
+		"keys/primary/name":                              map[string]string{"name": "mine"},
 		"people/invite":                                  map[string]string{"email": "eve@example.com", "role": "owner"},
 		"people/" + account + "/role":                    map[string]string{"to": "owner"},
 		"people/" + account + "/pass-on":                 struct{}{},
@@ -217,7 +218,8 @@ func TestEveryWriteIsTriedAsAReader(t *testing.T) {
 	}
 }
 
-var reads = []string{"overview", "keys", "usage", "usage/2026-11", "checks", "plan", "notifications", "activity", "people", "usage.csv", "usage/2026-11.csv"}
+var reads = []string{"overview", "keys", "usage", "usage/2026-11", "checks", "plan", "notifications", "activity", "people", "usage.csv", "usage/2026-11.csv",
+	"failures", "traffic", "cost", "checks/2026-11.csv"}
 
 func TestReadersSeeEverythingAndChangeNothing(t *testing.T) {
 	t.Parallel()

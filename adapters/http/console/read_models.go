@@ -2,9 +2,11 @@ package console
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
 )
@@ -18,6 +20,9 @@ type ReadModels struct {
 	Members       MemberQueries
 	Activity      ActivityQueries
 	Metering      MeteringQueries
+	Failures      FailureQueries
+	KeyNames      KeyNameQueries
+	Traffic       TrafficQueries
 }
 
 // UsageQueries tell what was counted.
@@ -25,7 +30,10 @@ type UsageQueries interface {
 	Month(ctx context.Context, subscription uuid.UUID, month domain.Month) (projections.MonthlyUsage, error)
 	Months(ctx context.Context, subscription uuid.UUID) ([]projections.MonthlyUsage, error)
 	Days(ctx context.Context, subscription uuid.UUID, month domain.Month) ([]projections.DailyUsage, error)
-	Checks(ctx context.Context, subscription uuid.UUID, behind projections.CheckCursor, limit int) ([]projections.CountedCheck, error)
+	Checks(ctx context.Context, subscription uuid.UUID, filter projections.CheckFilter, behind projections.CheckCursor, limit int) (
+		[]projections.CountedCheck, error)
+	OverageByPlan(ctx context.Context, subscription uuid.UUID, month domain.Month) ([]domain.PlanOverage, error)
+	MonthChecks(ctx context.Context, subscription uuid.UUID, month domain.Month, behind int64, limit int) ([]projections.RequestedCheck, error)
 }
 
 // KeyQueries list API keys.
@@ -62,6 +70,24 @@ type MeteringQueries interface {
 	Credits(ctx context.Context, subscription uuid.UUID) ([]projections.MonthCredit, error)
 }
 
+// KeyNameQueries tell how a customer has named the keys.
+type KeyNameQueries interface {
+	NamesOf(ctx context.Context, customer uuid.UUID) (map[domain.KeySlot]string, error)
+}
+
+// TrafficQueries tell how counted calls came in.
+type TrafficQueries interface {
+	KeyUse(ctx context.Context, subscription uuid.UUID) (projections.KeyUse, error)
+	Hours(ctx context.Context, subscription uuid.UUID, from, to time.Time) ([]projections.TrafficHour, projections.Latency, error)
+}
+
+// FailureQueries tell which calls were not answered with a result.
+type FailureQueries interface {
+	Kinds(ctx context.Context, customer uuid.UUID, from, to time.Time) ([]counting.FailureKind, error)
+	Hours(ctx context.Context, customer uuid.UUID, from, to time.Time) ([]counting.FailedHour, error)
+	Newest(ctx context.Context, customer uuid.UUID) ([]counting.FailedCall, error)
+}
+
 func (m ReadModels) complete() bool {
-	return m.Metering != nil && m.Usage != nil && m.Keys != nil && m.Subscriptions != nil && m.Accounts != nil && m.Members != nil && m.Activity != nil
+	return m.KeyNames != nil && m.Traffic != nil && m.Failures != nil && m.Metering != nil && m.Usage != nil && m.Keys != nil && m.Subscriptions != nil && m.Accounts != nil && m.Members != nil && m.Activity != nil
 }

@@ -3,12 +3,18 @@ package console
 import (
 	"net/http"
 	"net/url"
+	"regexp"
 
 	"github.com/pas-ta/liveness/commands/accounts"
 )
 
 // screens are the console's pages after login; ui/static/app.js draws them.
-var screens = []string{"dashboard", "keys", "usage", "plan", "activity", "people", "account"}
+var screens = []string{"dashboard", "keys", "usage", "plan", "activity", "people", "docs", "account"}
+
+// checkScreen is where the screens of single checks are: its number follows, as 2026-11.1234.
+const checkScreen = "/console/checks/"
+
+var checkPath = regexp.MustCompile(`^` + checkScreen + `[0-9]{4}-[0-9]{2}\.[0-9]{1,18}$`)
 
 // showConsole gives a logged-in user the shell that the screens are drawn in, everybody else the way to log in.
 func (c *console) showConsole(w http.ResponseWriter, r *http.Request) {

