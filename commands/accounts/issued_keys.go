@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"math/big"
 
 	"github.com/google/uuid"
 
@@ -49,18 +50,13 @@ func (c *Commands) issueKeys(ctx context.Context, by commands.Origin, customer, 
 
 // newKey draws an API key and what is stored of it.
 func newKey(secret commands.Secret) (key string, digest domain.KeyDigest, err error) {
-	letters := make([]byte, 0, domain.KeyLength-len(domain.KeyPrefix))
-	buffer := make([]byte, 64)
-	for len(letters) < cap(letters) {
-		if _, err := rand.Read(buffer); err != nil {
+	letters := make([]byte, domain.KeyLength-len(domain.KeyPrefix))
+	for i := range letters {
+		drawn, err := rand.Int(rand.Reader, big.NewInt(int64(len(domain.KeyAlphabet)))) // without favouring any letter
+		if err != nil {
 			return "", domain.KeyDigest{}, fmt.Errorf("draw an API key: %w", err)
 		}
-		for _, b := range buffer {
-			// Values past the last whole multiple of the alphabet are dropped; keeping them would favour its beginning.
-			if limit := 256 - 256%len(domain.KeyAlphabet); int(b) < limit && len(letters) < cap(letters) {
-				letters = append(letters, domain.KeyAlphabet[int(b)%len(domain.KeyAlphabet)])
-			}
-		}
+		letters[i] = domain.KeyAlphabet[drawn.Int64()]
 	}
 	key = domain.KeyPrefix + string(letters)
 	return key, domain.KeyDigest{Hash: secret.APIKeyHash(key), Prefix: key[:domain.KeyVisibleLength]}, nil
