@@ -135,6 +135,9 @@ func (e *Engine) Pack() pack.Pack { return e.pack }
 // PackHash returns the hash of the pack in use, see pack.Manifest.Hash.
 func (e *Engine) PackHash() string { return e.packHash }
 
+// Threshold returns the likelihood above which a face is a fake.
+func (e *Engine) Threshold() float64 { return e.threshold }
+
 // Decoder returns the name of the decoder in use.
 func (e *Engine) Decoder() string { return e.decoder.Name() }
 

@@ -12,11 +12,10 @@ import (
 
 // worker holds the sessions, tensors and scratch of one check at a time.
 type worker struct {
-	manifest   pack.Manifest
 	decoder    decode.Decoder
 	detector   detector
 	landmarker *landmarker // nil when the detector or nobody finds landmarks
-	scorers    scorers
+	scorers    []scorer
 	sampler    pixels.Sampler
 	tile       pixels.Tile
 }
@@ -26,7 +25,7 @@ func newWorker(p pack.Pack, decoder decode.Decoder, threads int) (*worker, error
 	if err != nil {
 		return nil, err
 	}
-	w := &worker{manifest: p.Manifest, decoder: decoder, detector: d}
+	w := &worker{decoder: decoder, detector: d}
 	if w.landmarker, err = newLandmarker(p, threads); err != nil {
 		w.close()
 		return nil, err
@@ -51,7 +50,10 @@ func (w *worker) models() []*model {
 	if w.landmarker != nil {
 		all = append(all, w.landmarker.model)
 	}
-	return append(all, w.scorers.models...)
+	for _, s := range w.scorers {
+		all = append(all, s.model)
+	}
+	return all
 }
 
 func (w *worker) close() {
@@ -85,9 +87,15 @@ func (w *worker) check(ctx context.Context, data []byte, format decode.Format, r
 	}
 	judged := largest(faces)
 	square := judged.box.square()
-	scores, err := w.scorers.live(img, square, &w.sampler)
-	if err != nil {
-		return Result{}, fmt.Errorf("score the face: %w", err)
+	live := 0.0
+	scores := make([]float64, len(w.scorers))
+	for i := range w.scorers {
+		p, err := w.scorers[i].live(img, square, &w.sampler)
+		if err != nil {
+			return Result{}, fmt.Errorf("score the face: %w", err)
+		}
+		scores[i] = p
+		live += p / float64(len(w.scorers))
 	}
 	if w.landmarker != nil && !judged.hasMarks {
 		if err := w.landmarker.mark(&judged, img, &w.sampler); err != nil {
@@ -96,7 +104,7 @@ func (w *worker) check(ctx context.Context, data []byte, format decode.Format, r
 	}
 	w.tile.Luma(img, judged.box.clip(img.Width(), img.Height()))
 	r = Result{
-		FakeLikelihood: w.manifest.Likelihood(scores),
+		FakeLikelihood: min(max(1-live, 0), 1),
 		Scores:         scores,
 		Brightness:     w.tile.Mean(),
 		Sharpness:      w.tile.Sharpness(),

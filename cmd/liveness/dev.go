@@ -127,9 +127,7 @@ func (c *DevCmd) startMachine(ctx context.Context, app *App) (_ *machine, err er
 		return nil
 	})
 	starting.Go(func() (err error) {
-		if m.engine, err = c.open(ctx, app); err == nil {
-			tellPack(app, m.engine)
-		}
+		m.engine, err = c.open(ctx, app)
 		return err
 	})
 	starting.Go(func() (err error) {

@@ -24,7 +24,7 @@ type commandLine struct {
 	Work         WorkCmd         `cmd:"" help:"Follow the log: read models, mails, metering."`
 	Node         NodeCmd         `cmd:"" help:"Run the embedded event store alone."`
 	Check        CheckCmd        `cmd:"" help:"Judge image files from the shell."`
-	Pack         PackCmd         `cmd:"" help:"Make model packs."`
+	Evaluate     EvaluateCmd     `cmd:"" help:"Measure on labelled pictures how well model packs judge."`
 	Events       EventsCmd       `cmd:"" help:"Print the event log, or follow it."`
 	Projections  ProjectionsCmd  `cmd:"" help:"Look after the read models."`
 	Mails        MailsCmd        `cmd:"" help:"Look after the mails to customers."`

@@ -67,7 +67,6 @@ func (c *ServeCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
-	tellPack(app, engine)
 	defer func() {
 		if err := engine.Close(); err != nil {
 			app.Log.Error("inference did not close cleanly", "error", err)
