@@ -6,6 +6,7 @@ import (
 
 	"github.com/pas-ta/liveness/inference/decode"
 	"github.com/pas-ta/liveness/inference/pack"
+	"github.com/pas-ta/liveness/inference/pixels"
 )
 
 // Square and Crop open the box rules to the tests of reference values.
@@ -71,4 +72,33 @@ func BareRuns(library string, p pack.Pack, photo []byte) (runs []func() error, c
 		runs = append(runs, m.run)
 	}
 	return runs, func() { w.close(); release() }, nil
+}
+
+// countedDetector counts its runs.
+type countedDetector struct {
+	detector
+	runs int
+}
+
+func (d *countedDetector) detect(img *pixels.Image, sampler *pixels.Sampler) ([]face, error) {
+	d.runs++
+	return d.detector.detect(img, sampler)
+}
+
+// DetectorRuns returns how often the detector of a pack runs for one check.
+func DetectorRuns(library string, p pack.Pack, decoder decode.Decoder, photo []byte, format decode.Format) (int, error) {
+	release, err := acquireRuntime(library)
+	if err != nil {
+		return 0, err
+	}
+	defer release()
+	w, err := newWorker(p, decoder, 1)
+	if err != nil {
+		return 0, err
+	}
+	defer w.close()
+	counted := &countedDetector{detector: w.detector}
+	w.detector = counted
+	_, err = w.check(context.Background(), photo, format, p.ValidFace)
+	return counted.runs, err
 }

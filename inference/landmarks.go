@@ -2,6 +2,8 @@ package inference
 
 import (
 	"fmt"
+	"image"
+	"slices"
 
 	"github.com/pas-ta/liveness/inference/pack"
 	"github.com/pas-ta/liveness/inference/pixels"
@@ -35,22 +37,45 @@ func (l *landmarker) mark(f *face, img *pixels.Image, sampler *pixels.Sampler) e
 	window := f.box.crop(1, img.Width(), img.Height())
 	in := l.model.input
 	sampler.Bilinear(img, window, in, in.Width, in.Height)
+	if err := l.run(); err != nil {
+		return err
+	}
+	place := func(points ...int) Point { return l.place(points, window, false) }
+	f.marks = landmarks{leftEye: place(l.spec.LeftEye...), rightEye: place(l.spec.RightEye...), nose: place(l.spec.NoseTip)}
+	f.hasMarks = true
+	return nil
+}
+
+// mirrored returns the landmarks that the model finds in the mirror image of the face that was marked last, from window, put
+// back to where they are in the image.
+func (l *landmarker) mirrored(window image.Rectangle) (landmarks, error) {
+	in := l.model.input
+	for row := range slices.Chunk(in.Data, in.Width) {
+		slices.Reverse(row)
+	}
+	if err := l.run(); err != nil {
+		return landmarks{}, err
+	}
+	place := func(points ...int) Point { return l.place(points, window, true) }
+	return landmarks{leftEye: place(l.spec.RightEye...), rightEye: place(l.spec.LeftEye...), nose: place(l.spec.NoseTip)}, nil
+}
+
+func (l *landmarker) run() error {
 	if err := l.model.run(); err != nil {
 		return fmt.Errorf("run %s: %w", l.spec.File, err)
 	}
-	middle := func(points ...int) (p Point) {
-		for _, i := range points {
-			p.X += float64(l.model.outputs[0][2*i]) / float64(len(points))
-			p.Y += float64(l.model.outputs[0][2*i+1]) / float64(len(points))
-		}
-		return Point{
-			X: float64(window.Min.X) + p.X*float64(window.Dx()),
-			Y: float64(window.Min.Y) + p.Y*float64(window.Dy()),
-		}
-	}
-	f.marks = landmarks{
-		leftEye: middle(l.spec.LeftEye...), rightEye: middle(l.spec.RightEye...), nose: middle(l.spec.NoseTip),
-	}
-	f.hasMarks = true
 	return nil
+}
+
+// place returns the middle of some points of the output, in pixels of the image.
+func (l *landmarker) place(points []int, window image.Rectangle, mirrored bool) Point {
+	var x, y float64 // in sides of the window
+	for _, i := range points {
+		x += float64(l.model.outputs[0][2*i]) / float64(len(points))
+		y += float64(l.model.outputs[0][2*i+1]) / float64(len(points))
+	}
+	if mirrored {
+		x = 1 - x
+	}
+	return Point{X: float64(window.Min.X) + x*float64(window.Dx()), Y: float64(window.Min.Y) + y*float64(window.Dy())}
 }

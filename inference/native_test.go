@@ -101,11 +101,16 @@ func decoders(t testing.TB) map[string]decode.Decoder {
 // samplePhoto returns the bytes of one of the photos of live people.
 func samplePhoto(t testing.TB, number int) []byte {
 	t.Helper()
+	return readFile(t, samplePath(t, number))
+}
+
+func samplePath(t testing.TB, number int) string {
+	t.Helper()
 	path, err := parts.New(parts.Options{}).SamplePhoto(context.Background(), number)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return readFile(t, path)
+	return path
 }
 
 // fake says on which side of the threshold a face is.

@@ -26,6 +26,9 @@ type Result struct {
 	Face      Box
 	FaceScore float64
 	Faces     int
+	// Rotated is by how many degrees clockwise the image, upright by its metadata, was turned before it was judged: 0, 90,
+	// 180 or 270. Boxes and sizes are those of the image so turned.
+	Rotated int
 	// ImageWidth and ImageHeight are upright, in pixels.
 	ImageWidth, ImageHeight int
 	// PackID and PackHash identify the models that gave the score.
@@ -54,4 +57,6 @@ type Timings struct {
 const KindNoFace decode.Kind = "no_face"
 
 // ErrNoFace refuses an image on which no face was found.
-var ErrNoFace error = &decode.Error{Kind: KindNoFace, Message: "No face was detected"}
+var ErrNoFace error = &decode.Error{Kind: KindNoFace, Message: "No face was detected, with the photo turned all four ways. " +
+	"The usual causes are a face that is too small, cut off by the edge of the photo, covered, turned away, blurred or very dark. " +
+	"Send a photo of one person who looks into the camera, with the whole face and some room around it"}

@@ -74,18 +74,15 @@ func (w *worker) check(ctx context.Context, data []byte, format decode.Format, r
 	if err := ctx.Err(); err != nil {
 		return Result{}, err
 	}
-	faces, err := w.detector.detect(img, &w.sampler)
+	seen, err := w.findFace(ctx, img)
 	if err != nil {
-		return Result{}, fmt.Errorf("detect faces: %w", err)
+		return Result{}, err
 	}
-	if len(faces) == 0 {
-		return Result{}, ErrNoFace
-	}
+	img, judged := seen.view, seen.face
 	detected := time.Now()
 	if err := ctx.Err(); err != nil {
 		return Result{}, err
 	}
-	judged := largest(faces)
 	square := judged.box.square()
 	live := 0.0
 	scores := make([]float64, len(w.scorers))
@@ -97,11 +94,6 @@ func (w *worker) check(ctx context.Context, data []byte, format decode.Format, r
 		scores[i] = p
 		live += p / float64(len(w.scorers))
 	}
-	if w.landmarker != nil && !judged.hasMarks {
-		if err := w.landmarker.mark(&judged, img, &w.sampler); err != nil {
-			return Result{}, fmt.Errorf("find landmarks: %w", err)
-		}
-	}
 	w.tile.Luma(img, judged.box.clip(img.Width(), img.Height()))
 	r = Result{
 		FakeLikelihood: min(max(1-live, 0), 1),
@@ -110,7 +102,8 @@ func (w *worker) check(ctx context.Context, data []byte, format decode.Format, r
 		Sharpness:      w.tile.Sharpness(),
 		Face:           judged.box,
 		FaceScore:      float64(judged.score),
-		Faces:          len(faces),
+		Faces:          seen.faces,
+		Rotated:        seen.turned,
 		ImageWidth:     img.Width(),
 		ImageHeight:    img.Height(),
 	}

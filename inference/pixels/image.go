@@ -33,6 +33,10 @@ type axis struct {
 	// step is the distance between neighbours in the luma or interleaved buffer; chroma samples lie chromaStep apart,
 	// one for 1<<chromaShift pixels.
 	step, chromaStep, chromaShift int
+	// smooth is set where a pixel takes a quarter of its chroma from the next sample on its side; bias is what pixels at
+	// even and odd places add, in sixteenths, before the sum is rounded.
+	smooth bool
+	bias   [2]int32
 }
 
 // at returns the offset of upright coordinate u in the luma or interleaved buffer.
@@ -41,6 +45,16 @@ func (a axis) at(u int) int {
 		u = a.length - 1 - u
 	}
 	return u * a.step
+}
+
+// chroma returns where the pixel at a stored place has its chroma from.
+func (a axis) chroma(stored int) chromaTap {
+	near := stored >> a.chromaShift
+	far := near
+	if a.smooth {
+		far = min(max(near-1+2*(stored&1), 0), (a.length-1)>>a.chromaShift)
+	}
+	return chromaTap{near: uint32(near * a.chromaStep), far: uint32(far * a.chromaStep), bias: a.bias[stored&1]}
 }
 
 // Width returns the upright width in pixels.
@@ -143,9 +157,41 @@ func fromYCbCr(src *image.YCbCr, o Orientation, release func()) (*Image, error) 
 		return nil, errors.New("planes that are smaller than the picture, or over 2 GB")
 	}
 	m := &Image{planar: true, y: src.Y, cb: src.Cb, cr: src.Cr, release: release}
-	m.orient(axis{length: w, step: 1, chromaStep: 1, chromaShift: shiftX},
-		axis{length: h, step: src.YStride, chromaStep: src.CStride, chromaShift: shiftY}, o)
+	columns := axis{length: w, step: 1, chromaStep: 1, chromaShift: shiftX}
+	rows := axis{length: h, step: src.YStride, chromaStep: src.CStride, chromaShift: shiftY}
+	enlargeChroma(&columns, &rows)
+	m.orient(columns, rows, o)
 	return m, nil
+}
+
+// enlargeChroma says how libjpeg gives every pixel its chroma: samples for two pixels are interpolated with the shares 3/4
+// and 1/4 ("fancy upsampling", rounded up and down in turns), those for four are repeated.
+func enlargeChroma(columns, rows *axis) {
+	if columns.chromaShift > 1 || rows.chromaShift > 1 {
+		return
+	}
+	columns.smooth, rows.smooth = columns.chromaShift == 1, rows.chromaShift == 1
+	switch {
+	case columns.smooth && rows.smooth:
+		columns.bias = [2]int32{8, 7}
+	case columns.smooth:
+		columns.bias = [2]int32{4, 8}
+	case rows.smooth:
+		rows.bias = [2]int32{4, 8}
+	}
+}
+
+// Turned returns a view of the image, turned clockwise by a multiple of 90 degrees. It shares the pixels, and is valid
+// until the image is released; its own Release does nothing.
+func (m *Image) Turned(degrees int) *Image {
+	view := *m
+	view.release = nil
+	for range degrees / 90 {
+		view.x, view.yy = view.yy, view.x
+		view.x.flip = !view.x.flip
+	}
+	view.width, view.height = view.x.length, view.yy.length
+	return &view
 }
 
 // fromPaletted looks the colours up once: the palette indices themselves cannot be interpolated.

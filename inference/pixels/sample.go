@@ -38,12 +38,19 @@ type Sampler struct {
 	columns, rows []tap
 }
 
-// tap is where one output column or row reads: a pair of source pixels and the share of the second one, and the same
-// for the chroma samples of a planar image.
+// tap is where one output column or row reads: a pair of source pixels and the share of the second one, and the chroma
+// samples of both for a planar image.
 type tap struct {
 	luma0, luma1     uint32
-	chroma0, chroma1 uint32
-	share, chroma    int32 // of 1<<shareBits
+	share            int32 // of 1<<shareBits
+	chroma0, chroma1 chromaTap
+}
+
+// chromaTap is what one axis says of the chroma of a pixel: the offsets of the sample that it shares and of the next one
+// on its other side, and what it adds before the sum is rounded.
+type chromaTap struct {
+	near, far uint32
+	bias      int32
 }
 
 // shareBits is the resolution of an interpolation share. Two shares and eight bits of colour fit into an int32, which
@@ -61,23 +68,15 @@ func taps(into []tap, a axis, origin, size, n int) []tap {
 		if a.flip {
 			at = float64(a.length-1) - at
 		}
-		var t tap
-		t.luma0, t.luma1, t.share = between(at, a.length, a.step)
-		// A chroma sample lies in the middle of the pixels that share it. Interpolating between the samples, which
-		// libjpeg calls fancy upsampling, keeps colours as the models saw them in training.
-		shared := float64(int(1) << a.chromaShift)
-		t.chroma0, t.chroma1, t.chroma = between((at+0.5)/shared-0.5, (a.length-1)>>a.chromaShift+1, a.chromaStep)
+		first := int(at)
+		second := min(first+1, a.length-1)
+		t := tap{luma0: uint32(first * a.step), luma1: uint32(second * a.step), share: int32((at-float64(first))*(1<<shareBits) + 0.5)}
+		if a.chromaStep > 0 {
+			t.chroma0, t.chroma1 = a.chroma(first), a.chroma(second)
+		}
 		into = append(into, t)
 	}
 	return into
-}
-
-// between returns the offsets of the neighbours of a position among n samples
-// that lie step apart, and the share of the second one.
-func between(at float64, n, step int) (first, second uint32, share int32) {
-	at = min(max(at, 0), float64(n-1))
-	i := int(at)
-	return uint32(i * step), uint32(min(i+1, n-1) * step), int32((at-float64(i))*(1<<shareBits) + 0.5)
 }
 
 // Bilinear resizes window, which has to lie inside the image, to width × height and writes it into the top left of dst.
@@ -117,32 +116,36 @@ func (s *Sampler) interleavedRow(m *Image, row *tap, r, g, b []float32, scale, b
 	}
 }
 
-// planarRow interpolates luma and chroma each in its own plane and converts once per output by the JFIF formula.
+// planarRow interpolates between the colours that the pixels would have in an interleaved image.
 func (s *Sampler) planarRow(m *Image, row *tap, r, g, b []float32, scale, bias float32) {
-	// 10 fraction bits of a colour and 10 of a factor fit into an int32.
-	const (
-		drop     = 2*shareBits - 10
-		half     = 1 << 19
-		redCr    = 1436 // 1.402 × 1024
-		greenCb  = 352  // 0.344136 × 1024
-		greenCr  = 731  // 0.714136 × 1024
-		blueCb   = 1815 // 1.772 × 1024
-		noChroma = 128 << 10
-	)
-	y0, y1 := m.y[row.luma0:], m.y[row.luma1:]
-	cb0, cb1 := m.cb[row.chroma0:], m.cb[row.chroma1:]
-	cr0, cr1 := m.cr[row.chroma0:], m.cr[row.chroma1:]
 	for x := range s.columns {
 		c := &s.columns[x]
-		p, q := c.luma0, c.luma1
-		luma := mix(y0[p], y0[q], y1[p], y1[q], c.share, row.share)>>drop<<10 + half
-		p, q = c.chroma0, c.chroma1
-		cb := mix(cb0[p], cb0[q], cb1[p], cb1[q], c.chroma, row.chroma)>>drop - noChroma
-		cr := mix(cr0[p], cr0[q], cr1[p], cr1[q], c.chroma, row.chroma)>>drop - noChroma
-		r[x] = float32(clamp((luma+redCr*cr)>>20))*scale + bias
-		g[x] = float32(clamp((luma-greenCb*cb-greenCr*cr)>>20))*scale + bias
-		b[x] = float32(clamp((luma+blueCb*cb)>>20))*scale + bias
+		r00, g00, b00 := m.colour(row.luma0+c.luma0, &row.chroma0, &c.chroma0)
+		r01, g01, b01 := m.colour(row.luma0+c.luma1, &row.chroma0, &c.chroma1)
+		r10, g10, b10 := m.colour(row.luma1+c.luma0, &row.chroma1, &c.chroma0)
+		r11, g11, b11 := m.colour(row.luma1+c.luma1, &row.chroma1, &c.chroma1)
+		r[x] = float32(round(mix(r00, r01, r10, r11, c.share, row.share)))*scale + bias
+		g[x] = float32(round(mix(g00, g01, g10, g11, c.share, row.share)))*scale + bias
+		b[x] = float32(round(mix(b00, b01, b10, b11, c.share, row.share)))*scale + bias
 	}
+}
+
+// colour returns the colour of one pixel of a planar image, from the luma at an offset and the chroma that both axes
+// name. It is that of libjpeg, bit for bit: where two boxes of a detector are close, a single grey level decides.
+func (m *Image) colour(luma uint32, down, across *chromaTap) (r, g, b uint8) {
+	const (
+		half    = 1 << 15
+		redCr   = 91881  // 1.402 × 65536
+		greenCb = 22554  // 0.34414 × 65536
+		greenCr = 46802  // 0.71414 × 65536
+		blueCb  = 116130 // 1.772 × 65536
+	)
+	nearest, beside, below, opposite := down.near+across.near, down.near+across.far, down.far+across.near, down.far+across.far
+	bias := down.bias + across.bias
+	y := int32(m.y[luma])
+	cb := (9*int32(m.cb[nearest])+3*(int32(m.cb[beside])+int32(m.cb[below]))+int32(m.cb[opposite])+bias)>>4 - 128
+	cr := (9*int32(m.cr[nearest])+3*(int32(m.cr[beside])+int32(m.cr[below]))+int32(m.cr[opposite])+bias)>>4 - 128
+	return clamp(y + (redCr*cr+half)>>16), clamp(y + (half-greenCb*cb-greenCr*cr)>>16), clamp(y + (blueCb*cb+half)>>16)
 }
 
 // grey writes the single plane of luma.
@@ -172,4 +175,4 @@ func mix(a, b, c, d uint8, share, lower int32) int32 {
 func round(v int32) int32 { return (v + 1<<(2*shareBits-1)) >> (2 * shareBits) }
 
 // clamp limits a colour to 0..255.
-func clamp(v int32) int32 { return min(max(v, 0), 255) }
+func clamp(v int32) uint8 { return uint8(min(max(v, 0), 255)) }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"math"
 	"mime"
 	"net"
 	"net/http"
@@ -18,15 +17,6 @@ import (
 	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/domain"
 )
-
-// verdict is the data of a check.
-type verdict struct {
-	IsFakeFace       bool    `json:"isFakeFace"`
-	IsFakeLikelihood float64 `json:"isFakeLikelihood"` // 0 live … 1 spoof
-	IsValidFace      bool    `json:"isValidFace"`
-	FaceBrightness   float64 `json:"faceBrightness"` // 0–255, to a tenth
-	LatencyMS        int64   `json:"latency_ms"`
-}
 
 // check answers POST /v1/check/liveness.
 func (a *API) check(x *exchange) (answer, error) {
@@ -61,11 +51,7 @@ func (a *API) check(x *exchange) (answer, error) {
 		return nil, err
 	}
 	x.quota = quotaAfter(event)
-	return verdict{
-		IsFakeFace: event.Judgement.FakeFace, IsFakeLikelihood: event.Judgement.FakeLikelihood,
-		IsValidFace: event.Judgement.ValidFace, FaceBrightness: math.Round(event.Judgement.Brightness*10) / 10,
-		LatencyMS: event.Judgement.LatencyMS,
-	}, nil
+	return NewVerdict(event.Judgement, body.Details), nil
 }
 
 // begin asks for the quota, and waits for another request with the same Idempotency-Key.
@@ -112,7 +98,7 @@ func requireJSON(header http.Header) error {
 	if err != nil || media != "application/json" {
 		return domain.ErrUnsupportedMedia
 	}
-	if charset, said := parameters["charset"]; said && !strings.EqualFold(charset, "utf-8") {
+	if charset, said := parameters["charset"]; said && !strings.EqualFold(charset, "utf-8") && !strings.EqualFold(charset, "utf8") {
 		return domain.ErrUnsupportedMedia.Saying("Send the request in UTF-8: Content-Type: application/json; charset=utf-8.")
 	}
 	if encoding := header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {

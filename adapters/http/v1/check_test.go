@@ -72,22 +72,23 @@ func TestHeadersOfACheck(t *testing.T) {
 		code   string
 		known  bool
 	}{
-		"charset":                {func(h http.Header) { h.Set("Content-Type", "Application/JSON; charset=UTF-8") }, 200, "", true},
-		"no content type":        {func(h http.Header) { h.Del("Content-Type") }, 415, "unsupported_media_type", true},
-		"form":                   {func(h http.Header) { h.Set("Content-Type", "application/x-www-form-urlencoded") }, 415, "unsupported_media_type", true},
-		"JSON lines":             {func(h http.Header) { h.Set("Content-Type", "application/json-seq") }, 415, "unsupported_media_type", true},
-		"another charset":        {func(h http.Header) { h.Set("Content-Type", "application/json; charset=utf-16") }, 415, "unsupported_media_type", true},
-		"compressed":             {func(h http.Header) { h.Set("Content-Encoding", "gzip") }, 415, "unsupported_media_type", true},
-		"no key":                 {func(h http.Header) { h.Del("X-API-Key") }, 401, "invalid_api_key", false},
-		"two keys":               {func(h http.Header) { h.Add("X-API-Key", h.Get("X-API-Key")) }, 401, "invalid_api_key", false},
-		"malformed key":          {func(h http.Header) { h.Set("X-API-Key", "lc_short") }, 401, "invalid_api_key", false},
-		"unknown key":            {func(h http.Header) { h.Set("X-API-Key", "lc_"+strings.Repeat("a", 29)) }, 401, "invalid_api_key", false},
-		"no key and no type":     {func(h http.Header) { h.Del("X-API-Key"); h.Del("Content-Type") }, 401, "invalid_api_key", false},
-		"idempotency key":        {func(h http.Header) { h.Set("Idempotency-Key", strings.Repeat("k", 255)) }, 200, "", true},
-		"empty idempotency key":  {func(h http.Header) { h.Set("Idempotency-Key", "") }, 400, "invalid_request", true},
-		"long idempotency key":   {func(h http.Header) { h.Set("Idempotency-Key", strings.Repeat("k", 256)) }, 400, "invalid_request", true},
-		"idempotency key, bytes": {func(h http.Header) { h.Set("Idempotency-Key", "schlüssel") }, 400, "invalid_request", true},
-		"two idempotency keys":   {func(h http.Header) { h.Set("Idempotency-Key", "a"); h.Add("Idempotency-Key", "b") }, 400, "invalid_request", true},
+		"charset":                 {func(h http.Header) { h.Set("Content-Type", "Application/JSON; charset=UTF-8") }, 200, "", true},
+		"no content type":         {func(h http.Header) { h.Del("Content-Type") }, 415, "unsupported_media_type", true},
+		"form":                    {func(h http.Header) { h.Set("Content-Type", "application/x-www-form-urlencoded") }, 415, "unsupported_media_type", true},
+		"JSON lines":              {func(h http.Header) { h.Set("Content-Type", "application/json-seq") }, 415, "unsupported_media_type", true},
+		"charset as MySQL has it": {func(h http.Header) { h.Set("Content-Type", `application/json; charset="utf8"`) }, 200, "", true},
+		"another charset":         {func(h http.Header) { h.Set("Content-Type", "application/json; charset=utf-16") }, 415, "unsupported_media_type", true},
+		"compressed":              {func(h http.Header) { h.Set("Content-Encoding", "gzip") }, 415, "unsupported_media_type", true},
+		"no key":                  {func(h http.Header) { h.Del("X-API-Key") }, 401, "invalid_api_key", false},
+		"two keys":                {func(h http.Header) { h.Add("X-API-Key", h.Get("X-API-Key")) }, 401, "invalid_api_key", false},
+		"malformed key":           {func(h http.Header) { h.Set("X-API-Key", "lc_short") }, 401, "invalid_api_key", false},
+		"unknown key":             {func(h http.Header) { h.Set("X-API-Key", "lc_"+strings.Repeat("a", 29)) }, 401, "invalid_api_key", false},
+		"no key and no type":      {func(h http.Header) { h.Del("X-API-Key"); h.Del("Content-Type") }, 401, "invalid_api_key", false},
+		"idempotency key":         {func(h http.Header) { h.Set("Idempotency-Key", strings.Repeat("k", 255)) }, 200, "", true},
+		"empty idempotency key":   {func(h http.Header) { h.Set("Idempotency-Key", "") }, 400, "invalid_request", true},
+		"long idempotency key":    {func(h http.Header) { h.Set("Idempotency-Key", strings.Repeat("k", 256)) }, 400, "invalid_request", true},
+		"idempotency key, bytes":  {func(h http.Header) { h.Set("Idempotency-Key", "schlüssel") }, 400, "invalid_request", true},
+		"two idempotency keys":    {func(h http.Header) { h.Set("Idempotency-Key", "a"); h.Add("Idempotency-Key", "b") }, 400, "invalid_request", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -259,6 +260,77 @@ func TestIdempotencyKey(t *testing.T) {
 	f.want(send("another photo"), 409, "idempotency_conflict")
 	if counted, judged := len(f.counted()), f.judge.calls.Load(); counted != 2 || judged != 2 {
 		t.Errorf("%d calls are counted, %d judged; want 2", counted, judged)
+	}
+}
+
+// What is not asked for is not said: the answer without details stays what it was, byte for byte.
+func TestDetails(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	judged := domain.Judgement{
+		FakeLikelihood: 0.012, Brightness: 142.33, Threshold: 0.15, ModelPack: "test", ModelPackHash: "hash",
+		Faces: 2, Box: domain.FaceBox{X: -3, Y: 12, Width: 186, Height: 266}, Rotated: 90, Issues: domain.NewIssues(domain.IssueTooDark),
+	}
+	f.judge.does(func(context.Context, []byte, string) (domain.Judgement, error) { return judged, nil })
+	send := func(image, key, details string) reply {
+		r := f.request(strings.NewReader(strings.Replace(bodyOf(image), "{", "{"+details, 1)))
+		if key != "" {
+			r.Header.Set("Idempotency-Key", key)
+		}
+		got := f.do(r)
+		f.want(got, 200, "")
+		return got
+	}
+	data := func(r reply) string {
+		_, text, _ := strings.Cut(r.Raw, `"data":`)
+		return strings.TrimSpace(text)
+	}
+	const plain = `{"isFakeFace":false,"isFakeLikelihood":0.012,"isValidFace":false,"faceBrightness":142.3,"latency_ms":0}}`
+	const detailed = `{"isFakeFace":false,"isFakeLikelihood":0.012,"isValidFace":false,"faceBrightness":142.3,"latency_ms":0,` +
+		`"details":{"faces":2,"box":{"x":-3,"y":12,"width":186,"height":266},"rotated":90,` +
+		`"issues":[{"code":"too_dark","message":"The face is too dark. Find more light."}],"modelPack":"test","threshold":0.15}}}`
+	for details, want := range map[string]string{"": plain, `"details": false, `: plain, `"details": true, `: detailed} {
+		if got := data(send("photo", "", details)); got != want {
+			t.Errorf("%q: %s, want %s", details, got, want)
+		}
+	}
+	// Details change what is said and not what is judged: with an Idempotency-Key it is the same request, whose first answer
+	// stands although the judge would say something else by now.
+	first := send("keyed", "k", "")
+	judged = domain.Judgement{FakeLikelihood: 0.9, Threshold: 0.5}
+	if got := data(send("keyed", "k", `"details": true, `)); got != detailed {
+		t.Errorf("a repetition that asks for details: %s, want %s", got, detailed)
+	}
+	if again := send("keyed", "k", ""); data(again) != data(first) {
+		t.Errorf("a repetition: %s, want %s", again.Raw, first.Raw)
+	}
+}
+
+// A face without a fault has no issues: an empty list, not null.
+func TestDetailsOfAValidFace(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	got := f.do(f.request(strings.NewReader(strings.Replace(bodyOf("photo"), "{", `{"details":true,`, 1))))
+	f.want(got, 200, "")
+	if !strings.Contains(got.Raw, `"issues":[]`) {
+		t.Errorf("%s, want an empty list of issues", got.Raw)
+	}
+}
+
+// What means the same format is the same request.
+func TestFormatsAreTheSameRequest(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for _, format := range []string{"jpeg", "jpg", "JPEG", "JPG", "image/jpeg"} {
+		r := f.request(strings.NewReader(strings.Replace(bodyOf("photo"), `"jpeg"`, `"`+format+`"`, 1)))
+		r.Header.Set("Idempotency-Key", "k")
+		f.want(f.do(r), 200, "")
+	}
+	r := f.request(strings.NewReader(strings.Replace(bodyOf("photo"), `"jpeg"`, `"PNG"`, 1)))
+	r.Header.Set("Idempotency-Key", "k")
+	f.want(f.do(r), 409, "idempotency_conflict")
+	if counted := len(f.counted()); counted != 1 {
+		t.Errorf("%d calls are counted, want 1", counted)
 	}
 }
 

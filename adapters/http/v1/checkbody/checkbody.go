@@ -1,11 +1,13 @@
 // Package checkbody reads the body of a check, {"image": "<base64>", "image_format": "jpeg"}, as it streams in: the image
 // is decoded while it is scanned, so that body, text and bytes are never in memory at once. What it accepts, and the
-// bytes that come out, are those of encoding/json with encoding/base64; names of fields are compared exactly.
+// bytes that come out, are those of encoding/json with encoding/base64, but for a byte order mark in front, which is
+// skipped; names of fields are compared exactly.
 package checkbody
 
 import (
 	"errors"
 	"io"
+	"strings"
 	"sync"
 
 	"github.com/pas-ta/liveness/domain"
@@ -13,8 +15,9 @@ import (
 
 // The names of the fields.
 const (
-	fieldImage  = "image"
-	fieldFormat = "image_format"
+	fieldImage   = "image"
+	fieldFormat  = "image_format"
+	fieldDetails = "details"
 )
 
 // example is what an error about the body's shape shows.
@@ -22,8 +25,9 @@ const example = `{"image": "<base64>", "image_format": "jpeg"}`
 
 // Body is a parsed request. Release it whatever happens; the image is not to be used afterwards.
 type Body struct {
-	Image  []byte
-	Format string // "jpeg" or "png"
+	Image   []byte
+	Format  string // "jpeg" or "png"
+	Details bool   // the answer is to say more than the verdict
 
 	memory *Memory
 }
@@ -74,7 +78,7 @@ func (r *Reader) Read(body io.Reader, length int64) (Body, error) {
 		r.memory.put(p.image.decoded)
 		return Body{}, err
 	}
-	return Body{Image: p.image.decoded, Format: p.format, memory: r.memory}, nil
+	return Body{Image: p.image.decoded, Format: p.format, Details: p.details, memory: r.memory}, nil
 }
 
 func (r *Reader) tooLarge() error { return domain.ErrImageTooLarge }
@@ -86,19 +90,13 @@ type parser struct {
 	hasImage  bool
 	format    string
 	hasFormat bool
+	details   bool
 }
 
 func (p *parser) parse() error {
-	c, err := p.skipSpace()
-	switch {
-	case errors.Is(err, io.EOF):
-		return domain.ErrInvalidRequest.Saying("The body is empty. Send %s.", example)
-	case err != nil:
+	if err := p.openObject(); err != nil {
 		return err
-	case c != '{':
-		return domain.ErrInvalidRequest.Saying("The body is not a JSON object. Send %s.", example)
 	}
-	p.next()
 	if err := p.members(p.field); err != nil {
 		return err
 	}
@@ -109,6 +107,41 @@ func (p *parser) parse() error {
 		return err
 	}
 	return p.complete()
+}
+
+var errNotAnObject = domain.ErrInvalidRequest.Saying("The body is not a JSON object. Send %s.", example)
+
+// byteOrderMark is U+FEFF in UTF-8, which PowerShell and Windows editors put in front; RFC 8259 lets a reader ignore it.
+const byteOrderMark = "\ufeff"
+
+// openObject steps over the opening brace and what may stand in front of it. Text in UTF-16 or UTF-32 is told by its own
+// byte order mark, or by the zero byte beside or before the brace.
+func (p *parser) openObject() error {
+	if c, err := p.peek(); err == nil && c == byteOrderMark[0] {
+		for i := range len(byteOrderMark) {
+			if c, err := p.peek(); err != nil || c != byteOrderMark[i] {
+				return errNotAnObject
+			}
+			p.next()
+		}
+	}
+	c, err := p.skipSpace()
+	if err != nil {
+		if errors.Is(err, io.EOF) {
+			return domain.ErrInvalidRequest.Saying("The body is empty. Send %s.", example)
+		}
+		return err
+	}
+	p.next()
+	second, err := p.peek()
+	switch {
+	case c == 0 || c == 0xFE && second == 0xFF || c == 0xFF && second == 0xFE || c == '{' && err == nil && second == 0:
+		return domain.ErrInvalidRequest.Saying("The body is in UTF-16 or UTF-32, as PowerShell's Out-File writes it. " +
+			"Send it in UTF-8, with Out-File -Encoding utf8 for instance.")
+	case c != '{':
+		return errNotAnObject
+	}
+	return nil
 }
 
 // field reads the value of one field.
@@ -127,10 +160,39 @@ func (p *parser) field(name string) error {
 		}
 		var text [16]byte
 		format, err := p.text(text[:])
-		p.format = string(format)
+		p.format = formatOf(string(format))
+		return err
+	case fieldDetails:
+		var err error
+		p.details, err = p.boolean(fieldDetails)
 		return err
 	}
 	return p.skipValue()
+}
+
+// boolean reads true or false.
+func (p *parser) boolean(name string) (bool, error) {
+	switch c, err := p.skipSpace(); {
+	case err != nil:
+		return false, p.tooEarly(err)
+	case c == 't':
+		return true, p.skipLiteral("true")
+	case c == 'f':
+		return false, p.skipLiteral("false")
+	}
+	return false, domain.Invalid(name, "The field %q must be true or false.", name)
+}
+
+// formatOf returns the format that is meant: people write it as the extension or the media type of the file, in any case.
+// What means the same is the same request to an Idempotency-Key. An unknown one is "".
+func formatOf(said string) string {
+	switch strings.ToLower(said) {
+	case "jpeg", "jpg", ".jpeg", ".jpg", "image/jpeg", "image/jpg":
+		return "jpeg"
+	case "png", ".png", "image/png":
+		return "png"
+	}
+	return ""
 }
 
 // expectString refuses a value that is not a string and steps over the opening quote.
@@ -153,8 +215,8 @@ func (p *parser) complete() error {
 		return domain.Invalid(fieldImage, "The field %q is missing. Send %s.", fieldImage, example)
 	case !p.hasFormat:
 		return domain.Invalid(fieldFormat, "The field %q is missing: say \"jpeg\" or \"png\".", fieldFormat)
-	case p.format != "jpeg" && p.format != "png":
-		return domain.Invalid(fieldFormat, "The field %q must be \"jpeg\" or \"png\", in lower case.", fieldFormat)
+	case p.format == "":
+		return domain.Invalid(fieldFormat, "The field %q must be \"jpeg\" or \"png\".", fieldFormat)
 	case len(p.image.decoded) == 0:
 		return domain.ErrInvalidImage.Saying("The image is empty. Put the photo's bytes, in base64, into the field \"image\".")
 	}

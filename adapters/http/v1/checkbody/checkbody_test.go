@@ -62,6 +62,17 @@ func TestAccepted(t *testing.T) {
 		"last of two, first longer":  {`{"image":"aGVsbG8haGVsbG8h","image":"aGVsbA==","image_format":"jpeg"}`, "hell", "jpeg"},
 		"unknown fields":             {`{"a":[1,-0.5e+7,true,false,null,"x\"\\",{"image":1,"b":[[],{}]}],"image":"aGVsbG8h","Image":3,"image_format":"png","z":{}}`, "hello!", "png"},
 		"bits behind the last byte":  {`{"image":"aGVsbB==","image_format":"png"}`, "hell", "png"},
+		"byte order mark":            {"\ufeff{\"image\":\"aGVsbG8h\",\"image_format\":\"png\"}", "hello!", "png"},
+		"byte order mark, space":     {"\ufeff \r\n{\"image\":\"aGVsbG8h\",\"image_format\":\"png\"}", "hello!", "png"},
+		"jpg":                        {`{"image":"aGVsbG8h","image_format":"jpg"}`, "hello!", "jpeg"},
+		"JPG":                        {`{"image":"aGVsbG8h","image_format":"JPG"}`, "hello!", "jpeg"},
+		"JPEG":                       {`{"image":"aGVsbG8h","image_format":"JPEG"}`, "hello!", "jpeg"},
+		"Png":                        {`{"image":"aGVsbG8h","image_format":"Png"}`, "hello!", "png"},
+		"extension":                  {`{"image":"aGVsbG8h","image_format":".jpg"}`, "hello!", "jpeg"},
+		"media type":                 {`{"image":"aGVsbG8h","image_format":"image/jpeg"}`, "hello!", "jpeg"},
+		"media type, any case":       {`{"image":"aGVsbG8h","image_format":"Image/PNG"}`, "hello!", "png"},
+		"media type that is none":    {`{"image":"aGVsbG8h","image_format":"image/jpg"}`, "hello!", "jpeg"},
+		"escaped media type":         {`{"image":"aGVsbG8h","image_format":"image\/jpeg"}`, "hello!", "jpeg"},
 		"unknown field, deep":        {`{"a":` + strings.Repeat("[", 9999) + strings.Repeat("]", 9999) + `,"image":"aGVsbG8h","image_format":"png"}`, "hello!", "png"},
 		"unknown field, long string": {`{"a":"` + strings.Repeat("x", 100_000) + `","image":"aGVsbG8h","image_format":"png"}`, "hello!", "png"},
 	} {
@@ -87,15 +98,31 @@ func TestRefused(t *testing.T) {
 		"array":                  {`["image"]`, domain.ErrInvalidRequest, "not a JSON object"},
 		"the photo itself":       {"\xff\xd8\xff\xe0", domain.ErrInvalidRequest, "not a JSON object"},
 		"form":                   {"image=abc", domain.ErrInvalidRequest, "not a JSON object"},
-		"byte order mark":        {"\ufeff{}", domain.ErrInvalidRequest, "not a JSON object"},
+		"byte order mark alone":  {"\ufeff", domain.ErrInvalidRequest, "body is empty"},
+		"byte order mark twice":  {"\ufeff\ufeff{}", domain.ErrInvalidRequest, "not a JSON object"},
+		"byte order mark inside": {"{\ufeff}", domain.ErrInvalidRequest, "not valid JSON"},
+		"half a byte order mark": {"\xef\xbb", domain.ErrInvalidRequest, "not a JSON object"},
+		"another mark":           {"\xef\xbb\xbe{}", domain.ErrInvalidRequest, "not a JSON object"},
+		"UTF-16, little endian":  {"\xff\xfe{\x00}\x00", domain.ErrInvalidRequest, "Send it in UTF-8"},
+		"UTF-16, big endian":     {"\xfe\xff\x00{\x00}", domain.ErrInvalidRequest, "Send it in UTF-8"},
+		"UTF-16 without a mark":  {"{\x00}\x00", domain.ErrInvalidRequest, "Send it in UTF-8"},
+		"UTF-16BE, no mark":      {"\x00{\x00}", domain.ErrInvalidRequest, "Send it in UTF-8"},
+		"UTF-32":                 {"\x00\x00\xfe\xff\x00\x00\x00{", domain.ErrInvalidRequest, "Send it in UTF-8"},
 		"no fields":              {"{}", domain.ErrInvalidRequest, `"image" is missing`},
 		"no image":               {`{"image_format":"png"}`, domain.ErrInvalidRequest, `"image" is missing`},
 		"no format":              {`{"image":"aGVsbG8h"}`, domain.ErrInvalidRequest, `"image_format" is missing`},
 		"unknown format":         {`{"image":"aGVsbG8h","image_format":"gif"}`, domain.ErrInvalidRequest, `must be "jpeg" or "png"`},
+		"other media type":       {`{"image":"aGVsbG8h","image_format":"image/webp"}`, domain.ErrInvalidRequest, `must be "jpeg" or "png"`},
+		"media type of text":     {`{"image":"aGVsbG8h","image_format":"text/png"}`, domain.ErrInvalidRequest, `must be "jpeg" or "png"`},
+		"empty format":           {`{"image":"aGVsbG8h","image_format":""}`, domain.ErrInvalidRequest, `must be "jpeg" or "png"`},
 		"long format":            {`{"image":"aGVsbG8h","image_format":"pngpngpngpngpngpng"}`, domain.ErrInvalidRequest, `must be "jpeg" or "png"`},
 		"number as image":        {`{"image":1,"image_format":"png"}`, domain.ErrInvalidRequest, `"image" must be a string`},
 		"null as image":          {`{"image":null,"image_format":"png"}`, domain.ErrInvalidRequest, `"image" must be a string`},
 		"object as format":       {`{"image":"aGVsbG8h","image_format":{}}`, domain.ErrInvalidRequest, `"image_format" must be a string`},
+		"details of a text":      {`{"image":"aGVsbG8h","image_format":"png","details":"true"}`, domain.ErrInvalidRequest, `"details" must be true or false`},
+		"details of null":        {`{"image":"aGVsbG8h","image_format":"png","details":null}`, domain.ErrInvalidRequest, `"details" must be true or false`},
+		"details cut off":        {`{"image":"aGVsbG8h","image_format":"png","details":`, domain.ErrInvalidRequest, "ends too early"},
+		"details misspelt":       {`{"image":"aGVsbG8h","image_format":"png","details":trve}`, domain.ErrInvalidRequest, "true"},
 		"cut off":                {`{"image":"aGVsbG8h`, domain.ErrInvalidRequest, "ends too early"},
 		"cut off in an escape":   {`{"image":"\u00`, domain.ErrInvalidRequest, "ends too early"},
 		"something behind":       {`{"image":"aGVsbG8h","image_format":"png"}x`, domain.ErrInvalidRequest, "something after"},
@@ -133,6 +160,27 @@ func TestRefused(t *testing.T) {
 				t.Errorf("%v, want %v with %q", err, test.want, test.message)
 			}
 		})
+	}
+}
+
+func TestDetailsAreAskedFor(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]bool{
+		`{"image":"aGVsbG8h","image_format":"png"}`:                                 false,
+		`{"image":"aGVsbG8h","image_format":"png","details":false}`:                 false,
+		`{"image":"aGVsbG8h","image_format":"png","details": true }`:                true,
+		`{"details":true,"image":"aGVsbG8h","image_format":"png"}`:                  true,
+		`{"details":true,"image":"aGVsbG8h","image_format":"png","details":false}`:  false,
+		`{"detail":true,"Details":true,"image":"aGVsbG8h","image_format":"png"}`:    false,
+		`{"x":{"details":true},"image":"aGVsbG8h","image_format":"png"}`:            false,
+		`{"image":"aGVsbG8h","image_format":"png","\u0064etails":true,"x":[false]}`: true,
+	} {
+		reader, _ := newReader()
+		got, err := reader.Read(strings.NewReader(body), int64(len(body)))
+		if err != nil || got.Details != want {
+			t.Errorf("%s: details %t, %v; want %t", body, got.Details, err, want)
+		}
+		got.Release()
 	}
 }
 

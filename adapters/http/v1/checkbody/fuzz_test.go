@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"strings"
 	"testing"
 
 	"github.com/pas-ta/liveness/adapters/http/v1/checkbody"
@@ -14,39 +15,51 @@ import (
 
 // reference parses a body with encoding/json and encoding/base64: text of every field that is ours must be a string,
 // the last of equal fields counts.
-func reference(body []byte) (image []byte, format string, accepted bool) {
+func reference(body []byte) (image []byte, format string, details, accepted bool) {
+	body = bytes.TrimPrefix(body, []byte("\ufeff"))
 	if !json.Valid(body) {
-		return nil, "", false
+		return nil, "", false, false
 	}
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	if start, err := decoder.Token(); err != nil || start != json.Delim('{') {
-		return nil, "", false
+		return nil, "", false, false
 	}
 	for decoder.More() {
 		name, err := decoder.Token()
 		if err != nil {
-			return nil, "", false
+			return nil, "", false, false
 		}
 		var value json.RawMessage
 		if err := decoder.Decode(&value); err != nil {
-			return nil, "", false
+			return nil, "", false, false
+		}
+		if name == "details" {
+			if details = string(value) == "true"; !details && string(value) != "false" {
+				return nil, "", false, false
+			}
 		}
 		if name != "image" && name != "image_format" {
 			continue
 		}
 		var text string
 		if value[0] != '"' || json.Unmarshal(value, &text) != nil {
-			return nil, "", false
+			return nil, "", false, false
 		}
 		if name == "image_format" {
-			format = text
+			format = formats[strings.ToLower(text)]
 			continue
 		}
 		if image, err = base64.StdEncoding.DecodeString(text); err != nil {
-			return nil, "", false
+			return nil, "", false, false
 		}
 	}
-	return image, format, len(image) > 0 && (format == "jpeg" || format == "png")
+	return image, format, details, len(image) > 0 && format != ""
+}
+
+// formats are the ways to say image_format, in lower case.
+var formats = map[string]string{
+	"jpeg": "jpeg", "jpg": "jpeg", ".jpeg": "jpeg", ".jpg": "jpeg", "image/jpeg": "jpeg", "image/jpg": "jpeg",
+	"png": "png", ".png": "png", "image/png": "png",
 }
 
 // chunked gives a few bytes per read, as a network does; how many follows from the seed.
@@ -71,6 +84,8 @@ func FuzzRead(f *testing.F) {
 		`{"a":{"b":[1,2.5e-3,-0,null,true,false,"\ud83d\ude00"]},"image":"QQ==","image_format":"png"}`, `{"image":"QQ==QQ==","image_format":"png"}`,
 		`{"image":"QUI=","image":"QQ==","image_format":"jpeg"} `, "{\"image\":\"QQ==\n\",\"image_format\":\"png\"}", `{"image":null}`, `{}`, `[]`, ``,
 		`{"image":"data:image/jpeg;base64,QQ==","image_format":"jpeg"}`, `{"im\u0061ge":"Q\u0051==","image_format":"\u006apeg"}`,
+		`{"details":true,"image":"QQ==","details" : false,"image_format":"png","details":true}`, `{"image":"QQ==","image_format":"png","details":tru}`,
+		"\ufeff{\"image\":\"QQ==\",\"image_format\":\"Image\\/JPG\"}", "\xff\xfe{\x00}\x00", "\xef\xbb{",
 	} {
 		f.Add([]byte(seed), uint8(1))
 	}
@@ -80,7 +95,7 @@ func FuzzRead(f *testing.F) {
 		f.Add([]byte(long[:500]+wrong+long[500:]), uint8(255))
 	}
 	f.Fuzz(func(t *testing.T, data []byte, seed uint8) {
-		image, format, accepted := reference(data)
+		image, format, details, accepted := reference(data)
 		for _, source := range []io.Reader{bytes.NewReader(data), &chunked{data: data, seed: seed}} {
 			reader, memory := newReader()
 			body, err := reader.Read(source, -1)
@@ -93,8 +108,8 @@ func FuzzRead(f *testing.F) {
 				}
 				continue
 			}
-			if !bytes.Equal(body.Image, image) || body.Format != format {
-				t.Fatalf("%q: image %q, format %q; encoding/json: %q, %q", data, body.Image, body.Format, image, format)
+			if !bytes.Equal(body.Image, image) || body.Format != format || body.Details != details {
+				t.Fatalf("%q: image %q, format %q, details %t; encoding/json: %q, %q, %t", data, body.Image, body.Format, body.Details, image, format, details)
 			}
 			body.Release()
 			if memory.Taken() != 0 {
