@@ -134,6 +134,51 @@ func examples() map[string]domain.Event {
 	return byType
 }
 
+// withOptions are events with the fields set that their golden file of the version does not have: fields that are left out
+// when they are empty were added later, and events without them are those of before.
+func withOptions() map[string]domain.Event {
+	detailed := examples()["CheckCompleted"].(domain.CheckCompleted)
+	detailed.Judgement.ValidFace = false
+	detailed.Judgement.Faces, detailed.Judgement.Rotated = 2, 270
+	detailed.Judgement.Box = domain.FaceBox{X: -3, Y: 12, Width: 186, Height: 266}
+	detailed.Judgement.Issues = domain.NewIssues(domain.IssueTooDark, domain.IssueBlurred)
+	return map[string]domain.Event{"CheckCompleted.v1.details.json": detailed}
+}
+
+func TestOptionalFieldsAreTheirGoldenFile(t *testing.T) {
+	t.Parallel()
+	registry := domain.NewRegistry()
+	for name, event := range withOptions() {
+		file := filepath.Join("testdata", "events", name)
+		if *addGolden {
+			writeMissing(t, registry, file, event)
+		}
+		golden, err := os.ReadFile(file)
+		if err != nil {
+			t.Errorf("%v (go test ./domain -add-golden writes it)", err)
+			continue
+		}
+		data, version, err := registry.Encode(event)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var compact bytes.Buffer
+		if err := json.Compact(&compact, golden); err != nil {
+			t.Fatal(err)
+		}
+		if compact.String() != string(data) {
+			t.Errorf("%s is written as\n%s\nbut its golden file says\n%s", name, data, compact.Bytes())
+		}
+		got, err := registry.Decode(event.EventType(), version, golden)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(event, got); diff != "" {
+			t.Errorf("%s differs from its example (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
 func goldenFile(eventType string, version int) string {
 	return filepath.Join("testdata", "events", fmt.Sprintf("%s.v%d.json", eventType, version))
 }

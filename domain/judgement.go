@@ -1,6 +1,9 @@
 package domain
 
-import "math"
+import (
+	"math"
+	"strings"
+)
 
 // Rules of a judgement:
 //  1. A likelihood is kept to six decimals, far below what the models can tell apart.
@@ -16,6 +19,44 @@ type Judgement struct {
 	LatencyMS      int64   `json:"latencyMs"` // our processing time up to the commit
 	ModelPack      string  `json:"modelPack"` // the pack's id
 	ModelPackHash  string  `json:"modelPackHash"`
+
+	// What an integrator may ask for; events before it was kept have none of it.
+	Faces   int     `json:"faces,omitempty"`   // that were found; the largest one is judged
+	Box     FaceBox `json:"box,omitzero"`      // of the judged face, in the photo turned by Rotated
+	Rotated int     `json:"rotated,omitempty"` // degrees clockwise by which the photo was turned before it was judged
+	Issues  Issues  `json:"issues,omitempty"`  // why ValidFace is false
+}
+
+// FaceBox is where a face is, in pixels of the upright photo, from its left top corner. It may reach over the edges.
+type FaceBox struct {
+	X      int `json:"x"`
+	Y      int `json:"y"`
+	Width  int `json:"width"`
+	Height int `json:"height"`
+}
+
+// Issue is the code of a reason why a face cannot be relied on.
+type Issue string
+
+// Issues are codes separated by spaces: a text, so that events can be compared.
+type Issues string
+
+// NewIssues joins codes.
+func NewIssues(codes ...Issue) Issues {
+	var joined []string
+	for _, code := range codes {
+		joined = append(joined, string(code))
+	}
+	return Issues(strings.Join(joined, " "))
+}
+
+// List returns the codes.
+func (i Issues) List() []Issue {
+	var codes []Issue
+	for _, code := range strings.Fields(string(i)) {
+		codes = append(codes, Issue(code))
+	}
+	return codes
 }
 
 // Verdict returns the likelihood that is shown of a measured one, and whether it makes the face a fake.

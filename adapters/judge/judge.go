@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/domain"
@@ -37,7 +38,21 @@ func (j *Judge) Judge(ctx context.Context, image []byte, format string) (domain.
 	return domain.Judgement{
 		FakeLikelihood: likelihood, FakeFace: fake, Threshold: result.Threshold,
 		ValidFace: result.ValidFace, Brightness: result.Brightness, ModelPack: result.PackID, ModelPackHash: result.PackHash,
+		Faces: result.Faces, Box: boxOf(result.Face), Rotated: result.Rotated, Issues: issuesOf(result.Issues),
 	}, nil
+}
+
+func boxOf(b inference.Box) domain.FaceBox {
+	whole := func(v float64) int { return int(math.Round(v)) }
+	return domain.FaceBox{X: whole(b.X), Y: whole(b.Y), Width: whole(b.W), Height: whole(b.H)}
+}
+
+func issuesOf(issues []inference.Issue) domain.Issues {
+	var codes []domain.Issue
+	for _, issue := range issues {
+		codes = append(codes, domain.Issue(issue.Code))
+	}
+	return domain.NewIssues(codes...)
 }
 
 // refusal says in the API's terms why there is no judgement. The decoder's messages are written for callers and hold

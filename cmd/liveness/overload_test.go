@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,22 +9,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
-
 	v1 "github.com/pas-ta/liveness/adapters/http/v1"
-	"github.com/pas-ta/liveness/adapters/judge"
-	"github.com/pas-ta/liveness/adapters/parts"
-	"github.com/pas-ta/liveness/commands"
-	"github.com/pas-ta/liveness/commands/counting"
-	"github.com/pas-ta/liveness/commands/memorystore"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/inference"
 	"github.com/pas-ta/liveness/inference/decode"
-	"github.com/pas-ta/liveness/inference/pack"
 	"github.com/pas-ta/liveness/inference/pixels"
 )
 
@@ -47,86 +37,26 @@ func (d heldDecoder) Decode(ctx context.Context, data []byte, format decode.Form
 	return d.Decoder.Decode(ctx, data, format)
 }
 
-type anyKey struct{ owner counting.KeyOwner }
-
-func (k anyKey) AuthenticateKey(context.Context, string) (counting.KeyOwner, error) {
-	return k.owner, nil
-}
-
 // overloadable is the API before an engine of one worker.
 type overloadable struct {
-	api    http.Handler
-	engine *inference.Engine
+	*checkable
 	images heldDecoder
-	store  *memorystore.Store
-	owner  counting.KeyOwner
 	body   []byte
-
-	seconds atomic.Int64 // of the API's clock
 }
 
 func newOverloadable(t *testing.T, queue int, wait time.Duration) *overloadable {
 	t.Helper()
-	cache := parts.New(parts.Options{})
-	library, err := cache.ONNXRuntime(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir, err := cache.ModelPack(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	models, err := pack.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
 	o := &overloadable{
 		images: heldDecoder{decode.NewStdlib(decode.Limits{}), make(chan struct{}), make(chan struct{}), make(chan struct{})},
-		owner:  counting.KeyOwner{CustomerID: uuid.New(), SubscriptionID: uuid.New(), Slot: domain.SlotPrimary},
 		body:   smallFace(t),
 	}
-	if o.engine, err = inference.Open(t.Context(), inference.Config{
-		LibraryPath: library, Pack: models, Workers: 1, Queue: queue, Deadline: wait, Decoder: o.images,
-	}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := o.engine.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	start := time.Now()
-	now := func() time.Time { return start.Add(time.Duration(o.seconds.Load()) * time.Second) }
-	o.store = memorystore.New(time.Now)
-	if _, err := o.store.Append(t.Context(), domain.SubscriptionStream(o.owner.SubscriptionID), commands.NoStream, []commands.Proposed{{ID: uuid.New(), Event: domain.SubscriptionStarted{
-		SubscriptionID: o.owner.SubscriptionID, CustomerID: o.owner.CustomerID, Plan: domain.PlanStarter, Limit: 1000, Overage: domain.OverageContinue, StartedAt: start,
-	}}}); err != nil {
-		t.Fatal(err)
-	}
-	log := slog.New(slog.DiscardHandler)
-	counter := counting.NewUsageCounter(o.store, unindexed{}, now, log)
-	t.Cleanup(counter.Close)
+	o.checkable = newCheckable(t, inference.Config{Workers: 1, Queue: queue, Deadline: wait, Decoder: o.images})
 	t.Cleanup(func() { close(o.images.over) }) // first: the others wait for the checks under way
-	if o.api, err = v1.New(v1.Config{
-		Version: apiVersion, Keys: anyKey{o.owner}, Catalogue: catalogue(), Now: now, Log: log, Queue: o.engine,
-		Checks: counting.NewLivenessChecker(counter, judge.New(o.engine), make([]byte, 32), now),
-	}); err != nil {
-		t.Fatal(err)
-	}
 	return o
 }
 
 func (o *overloadable) check() *httptest.ResponseRecorder {
 	return o.send(http.MethodPost, v1.PathCheck, o.body)
-}
-
-func (o *overloadable) send(method, path string, body []byte) *httptest.ResponseRecorder {
-	request := httptest.NewRequest(method, path, bytes.NewReader(body))
-	request.Header.Set("X-API-Key", "any")
-	request.Header.Set("Content-Type", "application/json")
-	answer := httptest.NewRecorder()
-	o.api.ServeHTTP(answer, request)
-	return answer
 }
 
 func (o *overloadable) wantInference(t *testing.T, want string) {

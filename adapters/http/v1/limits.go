@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// MaxImage is how many bytes a decoded image has at most, unless Limits say otherwise.
+const MaxImage = 10 << 20
+
 // Limits bounds what the API takes on. A field that is zero gets its default.
 type Limits struct {
 	KeyRate      float64 // requests per second that a key may send in the long run; 100
@@ -25,6 +28,6 @@ func (l Limits) withDefaults(places int) Limits {
 		KeyRate: cmp.Or(l.KeyRate, 100), KeyBurst: cmp.Or(l.KeyBurst, 200),
 		AddressRate: cmp.Or(l.AddressRate, 200), AddressBurst: cmp.Or(l.AddressBurst, 400),
 		InFlight: cmp.Or(l.InFlight, 512), BeginWait: cmp.Or(l.BeginWait, 9*time.Second),
-		MaxImage: cmp.Or(l.MaxImage, 10<<20), ImageMemory: cmp.Or(l.ImageMemory, max(256<<20, int64(places)<<20)),
+		MaxImage: cmp.Or(l.MaxImage, MaxImage), ImageMemory: cmp.Or(l.ImageMemory, max(256<<20, int64(places)<<20)),
 	}
 }
