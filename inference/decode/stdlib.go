@@ -5,14 +5,14 @@ import (
 	"context"
 	"fmt"
 	"image"
-	"image/jpeg"
 	"image/png"
 	"io"
 
+	"github.com/pas-ta/liveness/inference/decode/jpeg"
 	"github.com/pas-ta/liveness/inference/pixels"
 )
 
-// Stdlib decodes with image/jpeg and image/png. It works on every platform
+// Stdlib decodes with image/png and, but for its inverse DCT, image/jpeg. It works on every platform
 // and is the reference that other decoders are compared with.
 type Stdlib struct {
 	limits Limits
