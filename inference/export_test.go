@@ -29,9 +29,9 @@ func ReferenceRun(library string, p pack.Pack, file string, fill func(c, y, x in
 	}
 	defer w.close()
 	m := w.detector.models()[0]
-	for _, s := range w.scorers {
-		if s.spec.File == file {
-			m = s.model
+	for _, l := range w.scorers.looks {
+		if l.File == file {
+			m = l.model
 		}
 	}
 	i := 0

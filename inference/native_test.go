@@ -11,6 +11,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/parts"
 	"github.com/pas-ta/liveness/inference"
 	"github.com/pas-ta/liveness/inference/decode"
+	"github.com/pas-ta/liveness/inference/minifasnet"
 	"github.com/pas-ta/liveness/inference/pack"
 )
 
@@ -49,6 +50,24 @@ func defaultPack(t testing.TB) pack.Pack {
 		t.Fatal(err)
 	}
 	return openPack(t, dir)
+}
+
+// builtPack makes the pack of the default one and the official weights.
+func builtPack(t testing.TB) pack.Pack {
+	t.Helper()
+	weights, converted := sharedDir(t, "models/upstream"), map[string][]byte{}
+	for _, network := range []minifasnet.Network{minifasnet.V2(), minifasnet.V1SE()} {
+		model, err := network.Convert(readFile(t, filepath.Join(weights, network.Weights)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		converted[network.Model] = model
+	}
+	p, err := pack.Build(filepath.Join(t.TempDir(), "built"), defaultPack(t), converted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 func openPack(t testing.TB, dir string) pack.Pack {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/pas-ta/liveness/inference"
 	"github.com/pas-ta/liveness/inference/decode"
+	"github.com/pas-ta/liveness/inference/pack"
 )
 
 // The scores of the default pack by another implementation. 0.05 is what two JPEG decoders differ by on clear cases.
@@ -62,13 +63,21 @@ func TestDefaultPackScoresOfReferenceImages(t *testing.T) {
 	}
 }
 
-// The reference outputs of the second pack for tensors that need no image.
-func TestSecondPackTensors(t *testing.T) {
+// formula and grey fill the tensors of the reference outputs.
+func formula(c, y, x int) float32 { return float32((37*c + 3*y + 5*x) % 256) }
+func grey(int, int, int) float32  { return 128 }
+
+// The reference outputs of MiniFASNet for tensors that need no image: of the second pack, and of the models that are made
+// of the official weights.
+func TestMiniFASNetTensors(t *testing.T) {
 	t.Parallel()
-	p := openPack(t, sharedDir(t, "models"))
+	expectMiniFASNet(t, openPack(t, sharedDir(t, "models")))
+	expectMiniFASNet(t, builtPack(t))
+}
+
+func expectMiniFASNet(t *testing.T, p pack.Pack) {
+	t.Helper()
 	library := runtimeLibrary(t)
-	formula := func(c, y, x int) float32 { return float32((37*c + 3*y + 5*x) % 256) }
-	grey := func(int, int, int) float32 { return 128 }
 	for _, tc := range []struct {
 		file string
 		fill func(c, y, x int) float32
@@ -85,11 +94,15 @@ func TestSecondPackTensors(t *testing.T) {
 		}
 		for i, want := range tc.want {
 			if math.Abs(float64(out[0][i])-want) > 1e-4 {
-				t.Errorf("%s: class %d is %.5f, want %.4f", tc.file, i, out[0][i], want)
+				t.Errorf("%s: %s: class %d is %.5f, want %.4f", p.ID, tc.file, i, out[0][i], want)
 			}
 		}
 	}
-	out, err := inference.ReferenceRun(library, p, "yunet.onnx", formula)
+}
+
+func TestYuNetTensor(t *testing.T) {
+	t.Parallel()
+	out, err := inference.ReferenceRun(runtimeLibrary(t), openPack(t, sharedDir(t, "models")), "yunet.onnx", formula)
 	if err != nil {
 		t.Fatal(err)
 	}

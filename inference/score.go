@@ -2,50 +2,101 @@ package inference
 
 import (
 	"fmt"
+	"image"
 	"math"
+	"slices"
 
 	"github.com/pas-ta/liveness/inference/pack"
 	"github.com/pas-ta/liveness/inference/pixels"
 )
 
-// scorer is one liveness model of a pack. It belongs to one worker.
-type scorer struct {
-	spec  pack.Scorer
-	model *model
+// scorers are the liveness models of a pack and how they look at a face. They belong to one worker.
+type scorers struct {
+	models []*model
+	// looks are the scorers of the manifest, in its order.
+	looks []look
 }
 
-func newScorers(p pack.Pack, threads int) (scorers []scorer, err error) {
+// look is one scorer of the manifest.
+type look struct {
+	pack.Scorer
+	model *model
+	// crop is what the input tensor of the model holds once the look has been prepared.
+	crop crop
+}
+
+// crop says which pixels an input tensor holds.
+type crop struct {
+	window   image.Rectangle
+	mirrored bool
+}
+
+func newScorers(p pack.Pack, threads int) (s scorers, err error) {
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
 	for _, spec := range p.Scorers {
+		i := slices.IndexFunc(s.looks, func(l look) bool {
+			return l.File == spec.File && l.Input == spec.Input && l.Output == spec.Output && l.Classes == spec.Classes
+		})
+		if i >= 0 {
+			s.looks = append(s.looks, look{Scorer: spec, model: s.looks[i].model})
+			continue
+		}
 		onnx, err := p.Read(spec.File)
 		if err != nil {
-			closeScorers(scorers)
-			return nil, err
+			return s, err
 		}
 		m, err := newModel(onnx, spec.Input, []output{{spec.Output, []int64{1, int64(spec.Classes)}}}, threads)
 		if err != nil {
-			closeScorers(scorers)
-			return nil, fmt.Errorf("model pack %s: scorer %s: %w", p.ID, spec.File, err)
+			return s, fmt.Errorf("model pack %s: scorer %s: %w", p.ID, spec.File, err)
 		}
-		scorers = append(scorers, scorer{spec: spec, model: m})
+		s.models, s.looks = append(s.models, m), append(s.looks, look{Scorer: spec, model: m})
 	}
-	return scorers, nil
+	return s, nil
 }
 
-func closeScorers(scorers []scorer) {
-	for _, s := range scorers {
-		s.model.close()
+func (s *scorers) close() {
+	for _, m := range s.models {
+		m.close()
 	}
 }
 
-// live returns the probability, 0 to 1, that the face in the square box is a live one.
-func (s *scorer) live(img *pixels.Image, square Box, sampler *pixels.Sampler) (float64, error) {
-	window := square.crop(s.spec.CropScale, img.Width(), img.Height())
-	in := s.model.input
-	sampler.Bilinear(img, window, in, in.Width, in.Height)
-	if err := s.model.run(); err != nil {
-		return 0, fmt.Errorf("run %s: %w", s.spec.File, err)
+// live returns for each scorer the probability, 0 to 1, that the face in the square box is a live one.
+func (s *scorers) live(img *pixels.Image, square Box, sampler *pixels.Sampler) ([]float64, error) {
+	live := make([]float64, len(s.looks))
+	for i := range s.looks {
+		l := &s.looks[i]
+		l.crop = crop{square.crop(l.CropScale, img.Width(), img.Height()), l.Mirrored}
+		s.fill(l, s.looks[:i], img, sampler)
+		if err := l.model.run(); err != nil {
+			return nil, fmt.Errorf("run %s: %w", l.File, err)
+		}
+		live[i] = probability(l.model.outputs[0], l.Live, l.Softmax)
 	}
-	return probability(s.model.outputs[0], s.spec.Live, s.spec.Softmax), nil
+	return live, nil
+}
+
+// fill puts the crop of a look into its model's tensor. Where the image limits the crops of several scorers they are the
+// same, so what an earlier one has sampled is copied if that is still there.
+func (s *scorers) fill(l *look, earlier []look, img *pixels.Image, sampler *pixels.Sampler) {
+	in := l.model.input
+	for i := len(earlier) - 1; i >= 0; i-- {
+		e := &earlier[i]
+		overwritten := slices.ContainsFunc(earlier[i+1:], func(later look) bool { return later.model == e.model })
+		if e.crop == l.crop && !overwritten && e.Input.Alike(l.Input) {
+			copy(in.Data, e.model.input.Data)
+			return
+		}
+	}
+	sampler.Bilinear(img, l.crop.window, in, in.Width, in.Height)
+	if l.crop.mirrored {
+		for row := range slices.Chunk(in.Data, in.Width) {
+			slices.Reverse(row)
+		}
+	}
 }
 
 // probability reads one class of an output, through a softmax if the model ends before its own.

@@ -12,10 +12,11 @@ import (
 
 // worker holds the sessions, tensors and scratch of one check at a time.
 type worker struct {
+	manifest   pack.Manifest
 	decoder    decode.Decoder
 	detector   detector
 	landmarker *landmarker // nil when the detector or nobody finds landmarks
-	scorers    []scorer
+	scorers    scorers
 	sampler    pixels.Sampler
 	tile       pixels.Tile
 }
@@ -25,7 +26,7 @@ func newWorker(p pack.Pack, decoder decode.Decoder, threads int) (*worker, error
 	if err != nil {
 		return nil, err
 	}
-	w := &worker{decoder: decoder, detector: d}
+	w := &worker{manifest: p.Manifest, decoder: decoder, detector: d}
 	if w.landmarker, err = newLandmarker(p, threads); err != nil {
 		w.close()
 		return nil, err
@@ -50,10 +51,7 @@ func (w *worker) models() []*model {
 	if w.landmarker != nil {
 		all = append(all, w.landmarker.model)
 	}
-	for _, s := range w.scorers {
-		all = append(all, s.model)
-	}
-	return all
+	return append(all, w.scorers.models...)
 }
 
 func (w *worker) close() {
@@ -84,19 +82,13 @@ func (w *worker) check(ctx context.Context, data []byte, format decode.Format, r
 		return Result{}, err
 	}
 	square := judged.box.square()
-	live := 0.0
-	scores := make([]float64, len(w.scorers))
-	for i := range w.scorers {
-		p, err := w.scorers[i].live(img, square, &w.sampler)
-		if err != nil {
-			return Result{}, fmt.Errorf("score the face: %w", err)
-		}
-		scores[i] = p
-		live += p / float64(len(w.scorers))
+	scores, err := w.scorers.live(img, square, &w.sampler)
+	if err != nil {
+		return Result{}, fmt.Errorf("score the face: %w", err)
 	}
 	w.tile.Luma(img, judged.box.clip(img.Width(), img.Height()))
 	r = Result{
-		FakeLikelihood: min(max(1-live, 0), 1),
+		FakeLikelihood: w.manifest.Likelihood(scores),
 		Scores:         scores,
 		Brightness:     w.tile.Mean(),
 		Sharpness:      w.tile.Sharpness(),

@@ -127,7 +127,9 @@ func (c *DevCmd) startMachine(ctx context.Context, app *App) (_ *machine, err er
 		return nil
 	})
 	starting.Go(func() (err error) {
-		m.engine, err = c.open(ctx, app)
+		if m.engine, err = c.open(ctx, app); err == nil {
+			tellPack(app, m.engine)
+		}
 		return err
 	})
 	starting.Go(func() (err error) {

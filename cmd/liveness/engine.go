@@ -81,6 +81,16 @@ func (f EngineFlags) open(ctx context.Context, app *App) (*inference.Engine, err
 	return engine, nil
 }
 
+// tellPack says which pack judges, and what the better one would give to whoever runs the default.
+func tellPack(app *App, engine *inference.Engine) {
+	if engine.Pack().ID != pack.DefaultID {
+		app.Log.Info("model pack", "pack", engine.Pack().ID, "hash", engine.PackHash())
+		return
+	}
+	app.Log.Info("model pack: the default; the one that `liveness pack build` makes errs about half as often (docs/models.md)",
+		"pack", engine.Pack().ID, "hash", engine.PackHash())
+}
+
 // decoder opens the chosen decoder. libvips only makes decoding faster, so that without it the product works on.
 func (f EngineFlags) decoder(ctx context.Context, app *App, cache *parts.Cache) (decode.Decoder, error) {
 	if f.Decoder == "go" {

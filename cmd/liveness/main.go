@@ -25,6 +25,7 @@ type commandLine struct {
 	Node         NodeCmd         `cmd:"" help:"Run the embedded event store alone."`
 	Check        CheckCmd        `cmd:"" help:"Judge image files from the shell."`
 	Evaluate     EvaluateCmd     `cmd:"" help:"Measure on labelled pictures how well model packs judge."`
+	Pack         PackCmd         `cmd:"" help:"Make model packs."`
 	Events       EventsCmd       `cmd:"" help:"Print the event log, or follow it."`
 	Projections  ProjectionsCmd  `cmd:"" help:"Look after the read models."`
 	Mails        MailsCmd        `cmd:"" help:"Look after the mails to customers."`

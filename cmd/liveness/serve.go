@@ -67,6 +67,7 @@ func (c *ServeCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
+	tellPack(app, engine)
 	defer func() {
 		if err := engine.Close(); err != nil {
 			app.Log.Error("inference did not close cleanly", "error", err)

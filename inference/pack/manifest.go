@@ -15,7 +15,8 @@ import (
 // Manifest is everything the program has to know of a model pack. Its JSON is
 // the file pack.json of a pack directory; docs/models.md explains the fields.
 type Manifest struct {
-	// ID names the pack in events, logs and configuration.
+	// ID names the pack in events, logs and configuration. With judging that is not plain it ends in the digest of it,
+	// which Parse adds: see identify.
 	ID string `json:"id"`
 	// Description, Licence and Source are for people.
 	Description string `json:"description"`
@@ -27,10 +28,15 @@ type Manifest struct {
 	// Landmarks is the stage that finds eyes and nose, needed only for a detector without landmarks.
 	Landmarks *Landmarks `json:"landmarks,omitempty"`
 	Scorers   []Scorer   `json:"scorers"`
+	// Fusion is how the scorers' probabilities become one; nothing means Mean.
+	Fusion Fusion `json:"fusion,omitempty"`
+	// Calibration maps the fused likelihood of a fake to the one that is reported; nothing leaves it as it is.
+	Calibration Calibration `json:"calibration,omitempty"`
 	// Threshold: a fake likelihood above it means fake, unless the configuration says otherwise. 0 to 1.
 	Threshold float64   `json:"threshold"`
 	ValidFace ValidFace `json:"valid_face"`
 
+	text []byte
 	hash string
 }
 
@@ -43,6 +49,12 @@ type Input struct {
 	Order  pixels.Order `json:"order"`
 	Mean   float32      `json:"mean"`
 	Scale  float32      `json:"scale"`
+}
+
+// Alike reports whether both tensors are filled alike with the same pixels.
+func (in Input) Alike(other Input) bool {
+	in.Name = other.Name
+	return in == other
 }
 
 // Kinds of detectors.
@@ -79,8 +91,8 @@ type Landmarks struct {
 	NoseTip  int   `json:"nose_tip"`
 }
 
-// Scorer is one model that tells live from fake. The pack's fake likelihood is
-// 1 − the mean over the scorers of the live probability.
+// Scorer is one look of a model that tells live from fake. A model that looks at several crops, or at a crop and its mirror
+// image, is listed once for each; it is loaded once. Manifest.Likelihood makes one value of what they say.
 type Scorer struct {
 	File   string `json:"file"`
 	Input  Input  `json:"input"`
@@ -92,6 +104,20 @@ type Scorer struct {
 	Softmax bool `json:"softmax"`
 	// CropScale is the side of the crop in sides of the square face box.
 	CropScale float64 `json:"crop_scale"`
+	// Mirrored is true when the scorer looks at the crop's mirror image, left to right.
+	Mirrored bool `json:"mirrored,omitempty"`
+	// Weight is what the scorer counts beside the others; nothing means 1.
+	Weight *float64 `json:"weight,omitempty"`
+}
+
+// maxWeight bounds weights: beyond it the others would say nothing.
+const maxWeight = 1000
+
+func (s Scorer) weight() float64 {
+	if s.Weight == nil {
+		return 1
+	}
+	return *s.Weight
 }
 
 // ValidFace holds the limits of the rules that decide whether a face is usable.
@@ -130,8 +156,11 @@ func Parse(text []byte) (Manifest, error) {
 	if err := m.validate(); err != nil {
 		return Manifest{}, fmt.Errorf("model pack manifest %q: %w", m.ID, err)
 	}
+	if err := m.identify(); err != nil {
+		return Manifest{}, fmt.Errorf("model pack manifest %q: %w", m.ID, err)
+	}
 	sum := sha256.Sum256(text)
-	m.hash = hex.EncodeToString(sum[:])
+	m.text, m.hash = text, hex.EncodeToString(sum[:])
 	return m, nil
 }
 
@@ -164,6 +193,16 @@ func (m Manifest) validate() error {
 		if s.CropScale < 1 {
 			return fmt.Errorf("scorer %d: crop_scale %v is below 1", i, s.CropScale)
 		}
+		if w := s.weight(); w <= 0 || w > maxWeight {
+			return fmt.Errorf("scorer %d: the weight %v is not above 0 and up to %d: leave the scorer out if it shall not count",
+				i, w, maxWeight)
+		}
+	}
+	if m.Fusion != "" && m.Fusion != Mean && m.Fusion != LogitMean {
+		return fmt.Errorf("unknown fusion %q: use %q, which it is without the field, or %q", m.Fusion, Mean, LogitMean)
+	}
+	if err := m.Calibration.validate(); err != nil {
+		return fmt.Errorf("calibration: %w", err)
 	}
 	if m.Threshold <= 0 || m.Threshold >= 1 {
 		return fmt.Errorf("the threshold %v is not between 0 and 1", m.Threshold)

@@ -38,6 +38,7 @@ func TestHashesOfBuiltinPacks(t *testing.T) {
 	want := map[string]string{
 		pack.DefaultID:                  "4fc50eec3465bfbf828a96f3eac3c071cb657cc88b179b29115adf7687266b3d",
 		"faceplugin-0.0.1-no-landmarks": "f786aa1d4362970ab3ec10cc25d093a0335cbd2dfa398ee81bcbf0ffc0174559",
+		pack.BuiltID + "+4c036a41":      "eca6a78c6afe3e9f34e354195e48d1421cb349bd9c35b2d57a83dfe540056c1c",
 		"yunet-minifasnet-1":            "fd1d238116ccb29cfb62f96ec2b674763e4a528ac078de6a41731c7bea7cc9c9",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
