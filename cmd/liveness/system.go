@@ -221,10 +221,7 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 // with a doubled slash by a redirect, in HTML, that turns a POST of some clients into a GET.
 func routes(api, screens http.Handler) http.Handler {
 	router := mux.NewRouter().SkipClean(true)
-	router.Path("/console").Handler(screens)
-	router.PathPrefix("/console/").Handler(screens)
-	router.PathPrefix("/marketplace/").Handler(screens)
-	router.Path("/").Methods(http.MethodGet, http.MethodHead).Handler(http.RedirectHandler("/console/dashboard", http.StatusSeeOther))
+	router.MatcherFunc(func(r *http.Request, _ *mux.RouteMatch) bool { return console.Serves(r) }).Handler(screens)
 	router.PathPrefix("/").Handler(api) // everything else is not found, in the API's words
 	return router
 }

@@ -116,8 +116,6 @@ func headingOf(status int) string {
 	return "This did not work"
 }
 
-func (c *console) notFound(w http.ResponseWriter, r *http.Request) { c.fail(w, r, problem.ErrNotFound) }
-
 // methodNotAllowed names the methods that the address does support.
 func (c *console) methodNotAllowed(routes *mux.Router) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {

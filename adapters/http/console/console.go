@@ -88,7 +88,7 @@ func New(cfg Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.secureHeaders(protection.Handler(c.routes())), nil
+	return c.secureHeaders(noStore(protection.Handler(c.routes()))), nil
 }
 
 func (cfg Config) check() error {
@@ -111,12 +111,12 @@ func (cfg Config) check() error {
 
 func (c *console) routes() http.Handler {
 	r := mux.NewRouter()
-	r.NotFoundHandler = http.HandlerFunc(c.notFound)
+	r.NotFoundHandler = http.HandlerFunc(c.leadOn)
 	r.MethodNotAllowedHandler = c.methodNotAllowed(r)
 	r.PathPrefix(staticPath).Handler(c.static).Methods(http.MethodGet, http.MethodHead)
 
 	s := r.NewRoute().Subrouter()
-	s.Use(noStore, c.limitBody, c.knowDevice, c.sessions.LoadAndSave, markSession)
+	s.Use(c.limitBody, c.knowDevice, c.sessions.LoadAndSave, markSession)
 	page := func(method, path string, handle http.HandlerFunc) {
 		s.HandleFunc(path, handle).Methods(readable(method)...)
 	}
@@ -142,9 +142,6 @@ func (c *console) routes() http.Handler {
 	page(http.MethodGet, accounts.PasswordResetPath, c.showReset)
 	page(http.MethodPost, accounts.PasswordResetPath, c.reset)
 
-	for _, path := range []string{"/console", "/console/"} {
-		page(http.MethodGet, path, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, dashboardPath, http.StatusSeeOther) })
-	}
 	for _, screen := range screens {
 		page(http.MethodGet, "/console/"+screen, c.showConsole)
 	}

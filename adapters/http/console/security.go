@@ -24,6 +24,7 @@ func (c *console) secureHeaders(next http.Handler) http.Handler {
 		h.Set("Referrer-Policy", "same-origin")
 		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		if c.secure() {
 			h.Set("Strict-Transport-Security", "max-age=31536000")
 		}
@@ -47,6 +48,7 @@ func crossOriginProtection(public *url.URL, refused http.Handler) (*http.CrossOr
 	return p, nil
 }
 
+// noStore keeps everything that says nothing else out of caches, refusals too.
 func noStore(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")

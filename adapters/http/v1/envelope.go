@@ -79,6 +79,7 @@ func (x *exchange) writeData(data answer) {
 // writeProblem answers with a refusal.
 func (x *exchange) writeProblem(p problem.Problem) {
 	p.SetHeaders(x.writer.Header())
+	x.writer.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'") // a browser may be led to one
 	x.code, x.message = p.Code, p.Message
 	x.writeJSON(p.Status, envelope{Metadata: x.metadata("error"), Error: &failure{Code: p.Code, Message: p.Message}})
 }

@@ -123,6 +123,17 @@ func TestThrottling(t *testing.T) {
 	f.want(from("[2001:db8:0:1::1]:1", f.key), 200, "")
 }
 
+// A browser that is led to a refusal must make nothing of it.
+func TestRefusalsAreNoPages(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for _, refusal := range []reply{f.get("/v1/anything"), f.get("/elsewhere"), f.get("/v1/check/liveness")} {
+		if policy := refusal.Header.Get("Content-Security-Policy"); refusal.Status < 400 || !strings.Contains(policy, "default-src 'none'") {
+			t.Errorf("%d: Content-Security-Policy is %q", refusal.Status, policy)
+		}
+	}
+}
+
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
