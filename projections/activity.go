@@ -9,6 +9,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/text/language"
+	numbers "golang.org/x/text/message"
 
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections/engine"
@@ -184,6 +186,26 @@ type ActivityEntry struct {
 	Detail   ActivityDetail
 }
 
+// How something reached us that no session vouches for.
+const (
+	ThroughLoginPage  = "login page"  // anybody can be there who knows the address
+	ThroughMailedLink = "mailed link" // whoever reads the mail
+)
+
+// Through returns how an entry came about when it was not in the session of a user: then nobody is named for it. Empty when it was.
+func (a ActivityEntry) Through() string {
+	switch {
+	case a.Kind == "LoginFailed", a.Kind == "PasswordResetRequested":
+		return ThroughLoginPage
+	case a.Kind == "PasswordSet" && a.Detail.Cause == domain.PasswordReset, a.Kind == "EmailChanged":
+		return ThroughMailedLink
+	}
+	return ""
+}
+
+// english writes numbers as 12,345.
+var english = numbers.NewPrinter(language.English)
+
 // Summary says in a sentence what happened.
 func (a ActivityEntry) Summary() string {
 	d := a.Detail
@@ -193,20 +215,20 @@ func (a ActivityEntry) Summary() string {
 	case "SubscriptionReinstated":
 		return "Subscription reinstated: API calls are served again."
 	case "SubscriptionStarted":
-		return fmt.Sprintf("Subscribed to the %s plan with %d calls a month.", d.Plan, d.Limit)
+		return english.Sprintf("Subscribed to the %s plan with %d calls a month.", d.Plan, d.Limit)
 	case "PlanChanged":
-		return fmt.Sprintf("Plan changed from %s (%d calls a month) to %s (%d).", d.FromPlan, d.FromLimit, d.Plan, d.Limit)
+		return english.Sprintf("Plan changed from %s (%d calls a month) to %s (%d).", d.FromPlan, d.FromLimit, d.Plan, d.Limit)
 	case "OverageSwitched":
 		switch {
 		case d.Overage == domain.OverageStop:
 			return "Over-limit behaviour switched to stop: calls beyond the plan are refused."
 		case d.Ceiling > 0:
-			return fmt.Sprintf("Over-limit behaviour switched to continue with a ceiling: up to %d calls beyond the plan are billed as used, others refused.",
+			return english.Sprintf("Over-limit behaviour switched to continue with a ceiling: up to %d calls beyond the plan are billed as used, others refused.",
 				d.Ceiling)
 		}
 		return "Over-limit behaviour switched to continue: calls beyond the plan are billed as used."
 	case "AgreementLinked":
-		return fmt.Sprintf("AWS Marketplace linked agreement %s.", d.Agreement)
+		return english.Sprintf("AWS Marketplace linked agreement %s.", d.Agreement)
 	case "UnsubscribeRequested":
 		return "Unsubscribed on AWS Marketplace; the service goes on until the subscription ends."
 	case "SubscriptionRenewed":
@@ -239,13 +261,13 @@ func (a ActivityEntry) Summary() string {
 	case "EmailChanged":
 		return "Work email changed."
 	case "MemberInvited":
-		return fmt.Sprintf("A person was invited as %s.", d.Role)
+		return english.Sprintf("A person was invited as %s.", d.Role)
 	case "InvitationWithdrawn":
 		return "An invitation was withdrawn."
 	case "MemberJoined":
-		return fmt.Sprintf("Joined as %s.", d.Role)
+		return english.Sprintf("Joined as %s.", d.Role)
 	case "MemberRoleChanged":
-		return fmt.Sprintf("Role changed to %s.", d.Role)
+		return english.Sprintf("Role changed to %s.", d.Role)
 	case "OwnershipPassedOn":
 		return "The ownership was passed on; who passed it on is a reader now."
 	case "MemberRemoved":
@@ -257,23 +279,23 @@ func (a ActivityEntry) Summary() string {
 	case "PersonalDataErased":
 		return "Personal data erased and the account closed."
 	case "KeyIssued":
-		return fmt.Sprintf("%s key %s… issued.", d.Slot.Title(), d.Prefix)
+		return english.Sprintf("%s key %s… issued.", d.Slot.Title(), d.Prefix)
 	case "KeyRegenerated":
-		return fmt.Sprintf("%s key regenerated: %s… replaced %s…, which no longer works.", d.Slot.Title(), d.Prefix, d.OldPrefix)
+		return english.Sprintf("%s key regenerated: %s… replaced %s…, which no longer works.", d.Slot.Title(), d.Prefix, d.OldPrefix)
 	case "KeyNamed":
 		if d.Reason == nameRemoved {
 			return d.Slot.Title() + " key: name removed."
 		}
 		return d.Slot.Title() + " key named."
 	case "UsageCredited":
-		return fmt.Sprintf("%d calls over the limit of %s credited: %s", d.Calls, d.Month, d.Reason)
+		return english.Sprintf("%d calls over the limit of %s credited: %s", d.Calls, d.Month, d.Reason)
 	case "UsageThresholdReached":
-		return fmt.Sprintf("%d%% of the plan's calls of %s used: the owners were told.", d.Percent, d.Month)
+		return english.Sprintf("%d%% of the plan's calls of %s used: the owners were told.", d.Percent, d.Month)
 	case "NotificationsChanged":
 		if d.Percent == 0 {
 			return "Mails about usage switched off."
 		}
-		return fmt.Sprintf("Mails about usage set: at %d%% of the plan, at the limit, and at each further %d%%.", d.Percent, d.Step)
+		return english.Sprintf("Mails about usage set: at %d%% of the plan, at the limit, and at each further %d%%.", d.Percent, d.Step)
 	case "DeviceFirstUsed":
 		return "First login from this browser."
 	case "LoginSucceeded":

@@ -27,7 +27,7 @@ type activityAnswer struct {
 type entryAnswer struct {
 	ID      uuid.UUID `json:"id"`
 	Kind    string    `json:"kind"`
-	Actor   string    `json:"actor"`
+	Actor   string    `json:"actor"`  // or how it came about, when that was not in a session
 	By      string    `json:"by"`     // the name of the user who did it; empty when it was not one, or is not known
 	You     bool      `json:"you"`    // it was who asks
 	Person  string    `json:"person"` // the name of the person that it happened to; empty when it happened to nobody
@@ -56,6 +56,9 @@ func (c *console) readActivity(r *http.Request, user visitor) (any, error) {
 			if e.Personal {
 				e.Account = user.account
 			}
+		}
+		if through := e.Through(); through != "" {
+			e.Account, entry.Actor = uuid.Nil, through
 		}
 		entry.You = e.Account == user.account
 		if entry.By, err = names(e.Account); err == nil {
