@@ -86,6 +86,7 @@ func thousands(n int64) string {
 type page struct {
 	Title   string
 	Static  string // address of the static files of this version
+	Modules []string
 	Support string
 	Market  string // product page on AWS Marketplace
 	Step    int    // of the way to the first key, 2 to 4; 0 elsewhere

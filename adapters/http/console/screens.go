@@ -4,9 +4,12 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"strings"
 
 	"github.com/pas-ta/liveness/commands/accounts"
 )
+
+const screenPath = "/console/"
 
 // screens are the console's pages after login; ui/static/app.js draws them.
 var screens = []string{"dashboard", "keys", "usage", "plan", "activity", "people", "docs", "account"}
@@ -26,5 +29,14 @@ func (c *console) showConsole(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, err)
 		return
 	}
-	c.render(w, r, http.StatusOK, "console", page{Title: "Console"})
+	screen := strings.TrimPrefix(r.URL.Path, screenPath)
+	c.render(w, r, http.StatusOK, "console", page{Title: "Console", Modules: c.static.modules("app.js", moduleOf(screen))})
+}
+
+// moduleOf returns the module that draws a screen.
+func moduleOf(screen string) string {
+	if screen == "dashboard" {
+		screen = "overview"
+	}
+	return screen + ".js"
 }

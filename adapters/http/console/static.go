@@ -6,15 +6,23 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"mime"
 	"net/http"
 	"os"
 	"path"
+	"regexp"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
+
+	"github.com/tdewolff/minify/v2"
+	"github.com/tdewolff/minify/v2/css"
+	"github.com/tdewolff/minify/v2/js"
+	"github.com/tdewolff/minify/v2/svg"
 )
 
 //go:embed ui/static
@@ -22,8 +30,8 @@ var staticFiles embed.FS
 
 const staticPath = "/console/static/"
 
-// static serves the console's own files, and the third-party ones under vendor/. They are kept in memory, compressed once.
-// Their address holds a hash of them all, so browsers may keep them for ever and still never mix two versions.
+// static serves the console's own files, and the third-party ones under vendor/. They are kept in memory, minified and compressed
+// once. Their address holds a hash of them all, so browsers may keep them for ever and still never mix two versions.
 type static struct {
 	prefix string // /console/static/<hash>
 	files  map[string]staticFile
@@ -31,7 +39,8 @@ type static struct {
 
 type staticFile struct {
 	contentType string
-	plain, gzip []byte // gzip is nil where it would not be smaller
+	plain, gzip []byte   // gzip is nil where it would not be smaller
+	imports     []string // the modules that a module needs before it runs
 }
 
 func loadStatic(assetsDir string) (*static, error) {
@@ -68,9 +77,50 @@ func (s *static) add(files fs.FS, under string) error {
 		if err != nil {
 			return err
 		}
-		s.files[under+name] = staticFile{contentType: contentType, plain: plain, gzip: compressed(plain)}
+		small, err := minified(contentType, plain)
+		if err != nil {
+			return fmt.Errorf("minify %s: %w", name, err)
+		}
+		file := staticFile{contentType: contentType, plain: small, gzip: compressed(small)}
+		for _, found := range moduleImport.FindAllSubmatch(plain, -1) {
+			file.imports = append(file.imports, string(found[1]))
+		}
+		s.files[under+name] = file
 		return nil
 	})
+}
+
+// moduleImport finds what a module of ours imports; what it loads later by import() is not found.
+var moduleImport = regexp.MustCompile(`(?m)^import [^"]*"\./([^"]+)";`)
+
+// modules returns a module, and all that it and those need before it runs: a browser that is told of them asks for all at once.
+func (s *static) modules(names ...string) []string {
+	var all []string
+	for len(names) > 0 {
+		name := names[0]
+		names = names[1:]
+		if file, ok := s.files[name]; ok && !slices.Contains(all, name) {
+			all, names = append(all, name), append(names, file.imports...)
+		}
+	}
+	return all
+}
+
+var minifier = func() *minify.M {
+	m := minify.New()
+	m.AddFunc("text/css", css.Minify)
+	m.AddFunc("text/javascript", js.Minify)
+	m.AddFunc("image/svg+xml", svg.Minify)
+	return m
+}()
+
+func minified(contentType string, plain []byte) ([]byte, error) {
+	mediaType, _, _ := strings.Cut(contentType, ";")
+	small, err := minifier.Bytes(mediaType, plain)
+	if errors.Is(err, minify.ErrNotExist) {
+		return plain, nil
+	}
+	return small, err
 }
 
 func contentTypeOf(name string) string {

@@ -6,22 +6,17 @@ import { Announcements, Badge, Card, Empty, Icon, announce } from "./ui.js";
 import { Switcher, nameOf } from "./switcher.js";
 import { onDay } from "./format.js";
 import { LoginAgain } from "./login_again.js";
-import { Overview } from "./overview.js";
-import { Keys } from "./keys.js";
-import { Usage } from "./usage.js";
-import { Plan } from "./plan.js";
-import { Activity } from "./activity.js";
-import { People } from "./people.js";
-import { Account } from "./account.js";
+import { lazy } from "./lazy.js";
 
+// Each screen's modules are loaded when it is opened first.
 const screens = [
-  { path: "/console/dashboard", name: "Overview", icon: "overview", screen: Overview },
-  { path: "/console/keys", name: "API keys", icon: "keys", screen: Keys },
-  { path: "/console/usage", name: "Usage", icon: "usage", screen: Usage },
-  { path: "/console/plan", name: "Plan", icon: "plan", screen: Plan },
-  { path: "/console/activity", name: "Activity", icon: "activity", screen: Activity },
-  { path: "/console/people", name: "People", icon: "people", screen: People },
-  { path: "/console/account", name: "Account", icon: "account", screen: Account },
+  { path: "/console/dashboard", name: "Overview", icon: "overview", screen: lazy(() => import("./overview.js"), "Overview", 9) },
+  { path: "/console/keys", name: "API keys", icon: "keys", screen: lazy(() => import("./keys.js"), "Keys") },
+  { path: "/console/usage", name: "Usage", icon: "usage", screen: lazy(() => import("./usage.js"), "Usage", 8) },
+  { path: "/console/plan", name: "Plan", icon: "plan", screen: lazy(() => import("./plan.js"), "Plan", 8) },
+  { path: "/console/activity", name: "Activity", icon: "activity", screen: lazy(() => import("./activity.js"), "Activity", 8) },
+  { path: "/console/people", name: "People", icon: "people", screen: lazy(() => import("./people.js"), "People") },
+  { path: "/console/account", name: "Account", icon: "account", screen: lazy(() => import("./account.js"), "Account", 8) },
 ];
 
 const screenAt = (path) => screens.find((s) => s.path === path) ?? screens[0];
@@ -48,8 +43,19 @@ function Frame() {
   const path = useAddress();
   const [open, setOpen] = useState(false);
   const [signedOut, setSignedOut] = useState(null);
+  const [held, hold] = useState(null); // a dialog that outlives its screen
   useEffect(() => { onSignedOut(() => new Promise((resolve) => setSignedOut(() => resolve))); }, []);
   useEffect(() => setOpen(false), [path]);
+  useEffect(() => {
+    if (!open) return undefined;
+    const fold = (event) => {
+      if (event.key !== "Escape") return;
+      setOpen(false);
+      document.querySelector(".menu-button").focus();
+    };
+    addEventListener("keydown", fold);
+    return () => removeEventListener("keydown", fold);
+  }, [open]);
   const session = useRead("session");
   const who = session.data;
   const [customer, setCustomer] = useState(shownCustomer());
@@ -62,7 +68,7 @@ function Frame() {
     await command("customer").catch(() => {}); // only where the next tab begins
   };
   const { screen: Screen } = screenAt(path);
-  const nobody = who && !who.customer && Screen !== Account;
+  const nobody = who && !who.customer && path !== "/console/account";
   return html`
     <header class="bar">
       <a class="brand" href="/console/dashboard"><span class="mark" aria-hidden="true" /><span>Liveness <span class="brand-more">Detection API</span></span></a>
@@ -80,13 +86,14 @@ function Frame() {
     </div></div>
     <main id="main" tabindex="-1"><div class="content">
       ${who?.mailProblem && html`<p class="note note-bad">Our newest mail to <strong>${who.email}</strong> did not arrive. ${who.mailProblem} <a href="/console/account">Correct the address</a></p>`}
-      ${who?.status === "ended" && html`<p class="note note-bad">This subscription has ended. API calls are refused; your usage stays readable here. Subscribe again on AWS Marketplace to go on.</p>`}
+      ${who?.status === "ended" && html`<p class="note note-bad">This subscription has ended. API calls are refused; your usage stays readable here. ${who.market ? html`<a href=${who.market}>Subscribe again</a>` : "Subscribe again"} on AWS Marketplace to go on.</p>`}
       ${who?.status === "scheduled" && new Date(who.startsAt) <= new Date() && html`<p class="note">AWS has not confirmed your contract yet. API calls are answered once it has; there is nothing more to do.</p>`}
       ${who?.status === "scheduled" && new Date(who.startsAt) > new Date() && html`<p class="note">Your contract starts on ${onDay(who.startsAt)}. Until then API calls are refused. From then on they are answered; there is nothing more to do.</p>`}
       ${who?.status === "ending" && html`<p class="note note-warn">You have unsubscribed on AWS Marketplace. API calls are served until the subscription ends.</p>`}
-      ${nobody ? html`<${NoCustomer} />` : (customer || who || session.error) && html`<${Screen} key=${path + (customer ?? "")} session=${who} onSession=${session.reload} onLeft=${() => show(null)} />`}
+      ${nobody ? html`<${NoCustomer} />` : (customer || who || session.error) && html`<${Screen} key=${path + (customer ?? "")} session=${who} onSession=${session.reload} onLeft=${() => show(null)} onHold=${hold} />`}
     </div></main>
     <${Announcements} />
+    ${held}
     ${signedOut && html`<${LoginAgain} email=${who?.email} onDone=${() => { signedOut(); setSignedOut(null); session.reload(); }} />`}`;
 }
 

@@ -4,11 +4,27 @@ import { html, useEffect, useRef } from "./vendor/preact.js";
 import uPlot from "./vendor/uplot.js";
 import { count, onDay } from "./format.js";
 
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+// A picture does not follow the page's colours, so they are asked for whenever it is drawn.
+function coloursOf(place) {
+  return (name) => {
+    place.style.color = `var(${name})`;
+    const { color } = getComputedStyle(place);
+    place.style.color = "";
+    return color;
+  };
+}
+
+const paperWidth = 640; // fits the narrowest paper that is common
+
+// Its style sheet comes with it: no other part of the console needs it.
+await new Promise((loaded) => {
+  const sheet = Object.assign(document.createElement("link"), { rel: "stylesheet", href: new URL("./vendor/uplot.css", import.meta.url), onload: loaded, onerror: loaded });
+  document.head.append(sheet);
+});
 
 const shortCount = (n) => (n >= 1e6 ? n / 1e6 + "M" : n >= 1e3 ? n / 1e3 + "k" : String(n));
 
-function options(width, height, days, tip) {
+function options(width, height, colour, days, tip) {
   const axis = { stroke: colour("--ink-faint"), font: "12px Inter, sans-serif", ticks: { show: false }, grid: { stroke: colour("--line"), width: 1 } };
   const bars = uPlot.paths.bars({ size: [0.66, 34], radius: [0.2, 0], align: 0 });
   const series = (name) => ({ fill: colour(name), stroke: colour(name), width: 0, paths: bars, points: { show: false } });
@@ -44,25 +60,44 @@ export function DayChart({ days, label }) {
       const at = u.valToPos(i, "x") + u.bbox.left / devicePixelRatio;
       bubble.current.style.left = Math.min(Math.max(at, 90), place.current.clientWidth - 90) + "px";
     };
-    const draw = () => {
+    const draw = (onPaper) => {
       plot?.destroy();
-      const width = place.current.clientWidth;
-      plot = new uPlot(options(width, width < 480 ? 190 : 240, days, tip), data, place.current);
+      place.current.classList.toggle("is-on-paper", onPaper);
+      const width = onPaper ? paperWidth : place.current.clientWidth;
+      const drawing = options(width, width < 480 ? 190 : 240, coloursOf(place.current), days, tip);
+      plot = new uPlot(onPaper ? { ...drawing, pxRatio: 3 } : drawing, data, place.current);
     };
-    draw();
-    let drawnWidth = place.current.clientWidth;
-    const resized = new ResizeObserver(() => { if (place.current && place.current.clientWidth !== drawnWidth) { drawnWidth = place.current.clientWidth; draw(); } });
+    let drawnWidth = 0;
+    let onPaper = false;
+    const drawOnScreen = () => {
+      if (!place.current || onPaper) return;
+      drawnWidth = place.current.clientWidth;
+      draw(false);
+    };
+    const printing = () => { onPaper = true; draw(true); };
+    const printed = () => { onPaper = false; drawOnScreen(); };
+    drawOnScreen();
+    const resized = new ResizeObserver(() => { if (place.current?.clientWidth !== drawnWidth) drawOnScreen(); });
     resized.observe(place.current);
-    const scheme = matchMedia("(prefers-color-scheme: dark)");
-    scheme.addEventListener("change", draw);
-    document.fonts?.ready.then(() => plot && draw());
-    return () => { resized.disconnect(); scheme.removeEventListener("change", draw); plot?.destroy(); plot = null; };
+    const schemes = ["(prefers-color-scheme: dark)", "(forced-colors: active)"].map((query) => matchMedia(query));
+    for (const scheme of schemes) scheme.addEventListener("change", drawOnScreen);
+    addEventListener("beforeprint", printing);
+    addEventListener("afterprint", printed);
+    document.fonts?.ready.then(() => plot && drawOnScreen());
+    return () => {
+      resized.disconnect();
+      for (const scheme of schemes) scheme.removeEventListener("change", drawOnScreen);
+      removeEventListener("beforeprint", printing);
+      removeEventListener("afterprint", printed);
+      plot?.destroy();
+      plot = null;
+    };
   }, [JSON.stringify(days)]);
   const busy = days.filter((d) => d.included + d.overage > 0);
   return html`<figure class="chart" aria-label=${label}>
     <div class="chart-place" ref=${place} aria-hidden="true" /><div class="chart-tip" ref=${bubble} hidden aria-hidden="true" />
     <figcaption class="legend"><span><i class="key-included" />Within the plan</span><span><i class="key-overage" />Over the limit</span></figcaption>
-    <table class="visually-hidden"><caption>${label}</caption><thead><tr><th scope="col">Day</th><th scope="col">Within the plan</th><th scope="col">Over the limit</th></tr></thead>
-    <tbody>${busy.map((d) => html`<tr><th scope="row">${onDay(d.day)}</th><td>${d.included}</td><td>${d.overage}</td></tr>`)}</tbody></table>
+    <div class="visually-hidden"><table><caption>${label}</caption><thead><tr><th scope="col">Day</th><th scope="col">Within the plan</th><th scope="col">Over the limit</th></tr></thead>
+    <tbody>${busy.map((d) => html`<tr><th scope="row">${onDay(d.day)}</th><td>${count(d.included)}</td><td>${count(d.overage)}</td></tr>`)}</tbody></table></div>
   </figure>`;
 }

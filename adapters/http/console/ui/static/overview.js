@@ -1,12 +1,14 @@
 import { html } from "./vendor/preact.js";
 import { useRead } from "./api.js";
+import { lazy } from "./lazy.js";
 import { Badge, Card, Heading, Loaded, Note, Snippet } from "./ui.js";
-import { DayChart } from "./chart.js";
 import { CheckTable } from "./checks.js";
 import { count, daysUntil, dollars, inMonth, onDay, share } from "./format.js";
 import { checkCommand } from "./snippets.js";
 
 const refresh = 10_000;
+
+const DayChart = lazy(() => import("./chart.js"), "DayChart");
 
 export function Overview({ session }) {
   const overview = useRead("overview", refresh);

@@ -1,9 +1,12 @@
-import { html, useEffect, useState } from "./vendor/preact.js";
-import { download, read, useRead } from "./api.js";
-import { Badge, Card, Empty, Heading, Icon, Loaded, Note, useBusy } from "./ui.js";
-import { DayChart } from "./chart.js";
+import { html, useState } from "./vendor/preact.js";
+import { download, useRead } from "./api.js";
+import { lazy } from "./lazy.js";
+import { useList } from "./list.js";
+import { Badge, Card, Empty, Heading, Icon, Loaded, Note, Table } from "./ui.js";
 import { CheckTable } from "./checks.js";
 import { count, inMonth } from "./format.js";
+
+const DayChart = lazy(() => import("./chart.js"), "DayChart");
 
 export function Usage() {
   const usage = useRead("usage");
@@ -11,11 +14,11 @@ export function Usage() {
   return html`<${Heading} title="Usage"><p class="muted">Counted calls by month, in UTC. Only successful detections count.</p><//>
     <${Loaded} of=${usage} lines=${8}>${(data) => html`
       <${Card} title="Months" aside=${html`<a class="button button-small" href=${download("usage.csv")} download><${Icon} name="download" />CSV<span class="visually-hidden"> of all months</span></a>`}>
-        <div class="table-scroll" tabindex="0" role="region" aria-label="Usage by month"><table class="table"><thead><tr><th scope="col">Month</th><th scope="col">Plan</th><th scope="col" class="end">Calls</th><th scope="col" class="end">Within the plan</th><th scope="col" class="end">Over the limit</th><th scope="col" class="end" title="Calls over the limit that AWS Marketplace has accepted for billing; an hour is reported after it has ended">Reported to AWS</th><th scope="col" class="end" title="Calls over the limit that we credited; they are taken off what is reported, or refunded by AWS">Credited</th><th scope="col" class="end">Limit</th></tr></thead>
+        <${Table} label="Usage by month"><thead><tr><th scope="col">Month</th><th scope="col">Plan</th><th scope="col" class="end">Calls</th><th scope="col" class="end">Within the plan</th><th scope="col" class="end">Over the limit</th><th scope="col" class="end" title="Calls over the limit that AWS Marketplace has accepted for billing; an hour is reported after it has ended">Reported to AWS</th><th scope="col" class="end" title="Calls over the limit that we credited; they are taken off what is reported, or refunded by AWS">Credited</th><th scope="col" class="end">Limit</th></tr></thead>
         <tbody>${data.months.map((m) => html`<tr key=${m.month} class=${m.month === (month ?? data.months[0].month) ? "is-chosen" : ""}>
           <th scope="row"><button class="link" aria-pressed=${String(m.month === (month ?? data.months[0].month))} onClick=${() => setMonth(m.month)}>${inMonth(m.month)}</button></th>
           <td>${m.plan}</td><td class="num end">${count(m.calls)}</td><td class="num end">${count(m.included)}</td>
-          <td class="num end">${m.overage ? html`<${Badge} kind="warn">${count(m.overage)}<//>` : "0"}</td><td class="num end">${count(m.reported)}</td><td class="num end">${m.credited ? html`<${Badge} kind="good">${count(m.credited)}<//>` : "0"}</td><td class="num end">${count(m.limit)}</td></tr>`)}</tbody></table></div><//>
+          <td class="num end">${m.overage ? html`<${Badge} kind="warn">${count(m.overage)}<//>` : "0"}</td><td class="num end">${count(m.reported)}</td><td class="num end">${m.credited ? html`<${Badge} kind="good">${count(m.credited)}<//>` : "0"}</td><td class="num end">${count(m.limit)}</td></tr>`)}</tbody><//><//>
       <${Month} month=${month ?? data.months[0].month} />
       <${Checks} />`}<//>`;
 }
@@ -27,16 +30,10 @@ function Month({ month }) {
 }
 
 function Checks() {
-  const [list, setList] = useState({ checks: [], next: null });
-  const { busy, error, run } = useBusy();
-  const more = (behind) => run(async () => {
-    const { answer } = await read(behind ? "checks?behind=" + behind : "checks");
-    setList((old) => ({ checks: behind ? [...old.checks, ...answer.checks] : answer.checks, next: answer.next }));
-  });
-  useEffect(() => { more(""); }, []);
-  return html`<${Card} title="Checks">
-    ${list.checks.length > 0 && html`<${CheckTable} checks=${list.checks} label="Checks, newest first" />`}
-    ${list.next === "" && list.checks.length === 0 && html`<${Empty} title="No calls yet"><p>Your counted calls are listed here, newest first. The <a href="/console/dashboard">overview</a> has a command for the first one.</p><//>`}
-    ${error && html`<${Note} kind="bad" role="alert">${error.message}<//>`}
-    ${(list.next || error) && html`<p class="more"><button class="button" disabled=${busy} onClick=${() => more(list.next ?? "")}>${error ? "Try again" : busy ? "Loading…" : "Show older checks"}</button></p>`}<//>`;
+  const checks = useList("checks", "checks", "behind");
+  return html`<${Card} title="Checks"><${Loaded} of=${checks} lines=${6}>${({ items, next }) => html`
+    ${items.length > 0 ? html`<${CheckTable} checks=${items} label="Checks, newest first" />`
+    : html`<${Empty} title="No calls yet"><p>Your counted calls are listed here, newest first. The <a href="/console/dashboard">overview</a> has a command for the first one.</p><//>`}
+    ${checks.moreError && html`<${Note} kind="bad" role="alert">${checks.moreError.message}<//>`}
+    ${next && html`<p class="more"><button class="button" disabled=${checks.busy} onClick=${checks.more}>${checks.busy ? "Loading…" : checks.moreError ? "Try again" : "Show older checks"}</button></p>`}`}<//><//>`;
 }
