@@ -25,6 +25,7 @@ type sessionAnswer struct {
 	Customers []customerAnswer `json:"customers"` // that the login may act for, ended ones too
 	Support   string           `json:"support"`
 	BaseURL   string           `json:"baseUrl"`
+	Market    string           `json:"market"` // product page on AWS Marketplace; may be empty
 
 	StartsAt *time.Time `json:"startsAt"` // of a contract that has not started
 
@@ -57,7 +58,7 @@ func (c *console) readSession(r *http.Request, account uuid.UUID) (any, error) {
 	p := login.Person
 	answer := sessionAnswer{
 		Account: account, FirstName: p.FirstName, LastName: p.LastName, Email: p.Email, Customers: []customerAnswer{},
-		Support: c.SupportMail, BaseURL: c.PublicURL.String(),
+		Support: c.SupportMail, BaseURL: c.PublicURL.String(), Market: c.MarketplaceURL,
 	}
 	if c.Mails != nil {
 		delivery, err := c.Accounts.LoginDelivery(ctx, account, c.Mails)
