@@ -21,17 +21,8 @@ import (
 )
 
 // TestWalkInBrowser walks the journey over the console alone: AWS Marketplace is a page with a form, a check is an event.
-// LIVENESS_SCREENSHOTS names a folder to write screenshots to. What axe has to say is asked in the walk over the whole product.
 func TestWalkInBrowser(t *testing.T) {
 	t.Parallel()
-	cache := parts.New(parts.Options{Progress: t.Output()})
-	chromium, err := cache.Chromium(t.Context())
-	if err != nil {
-		if os.Getenv("CI") == "" {
-			t.Skipf("no Chromium: %v", err)
-		}
-		t.Fatal(err)
-	}
 	w := newWorld(t)
 	w.clock.advance(time.Since(w.clock.Now())) // the browser's clock is the real one
 	token, identity := w.market.sell("standard", 1)
@@ -40,7 +31,7 @@ func TestWalkInBrowser(t *testing.T) {
 		_, _ = fmt.Fprintf(rw, `<title>AWS</title><link rel="icon" href="data:,"><form method="post" action="%s/marketplace/register"><input name="x-amzn-marketplace-token" value="%s"><button>Set up your account</button></form>`, w.url, token)
 	}))
 	t.Cleanup(marketplace.Close)
-	b := browsertest.Open(t, browsertest.Config{Chromium: chromium, Shots: os.Getenv("LIVENESS_SCREENSHOTS")}, w.url, marketplace.URL)
+	b := w.chromium(marketplace.URL)
 	subscription := domain.SubscriptionIDForLicence(identity.LicenseARN)
 	keys := counting.NewKeyAuthenticator(projections.NewAPIKeys(w.pool), []byte(testSecret), time.Now)
 	site := browsertest.Site{
@@ -74,16 +65,6 @@ func TestWalkInBrowser(t *testing.T) {
 // TestPeopleInBrowser walks with one person and two subscriptions, and a colleague.
 func TestPeopleInBrowser(t *testing.T) {
 	t.Parallel()
-	cache := parts.New(parts.Options{Progress: t.Output()})
-	chromium, err := cache.Chromium(t.Context())
-	if err != nil {
-		if os.Getenv("CI") == "" {
-			t.Skipf("no Chromium: %v", err)
-		}
-		t.Fatal(err)
-	}
-	axe, err := cache.AxeCore(t.Context())
-	must(t, err)
 	w := newWorld(t)
 	w.clock.advance(time.Since(w.clock.Now())) // the browser's clock is the real one
 	marketplace := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
@@ -92,7 +73,7 @@ func TestPeopleInBrowser(t *testing.T) {
 		_, _ = fmt.Fprintf(rw, `<title>AWS</title><link rel="icon" href="data:,"><form method="post" action="%s/marketplace/register"><input name="x-amzn-marketplace-token" value="%s"><button>Set up your account</button></form>`, w.url, token)
 	}))
 	t.Cleanup(marketplace.Close)
-	b := browsertest.Open(t, browsertest.Config{Chromium: chromium, Axe: axe, Shots: os.Getenv("LIVENESS_SCREENSHOTS")}, w.url, marketplace.URL)
+	b := w.chromium(marketplace.URL)
 	keys := projections.NewAPIKeys(w.pool)
 	browsertest.WalkPeople(b, browsertest.Site{
 		URL: w.url,
@@ -110,6 +91,44 @@ func TestPeopleInBrowser(t *testing.T) {
 			return http.StatusOK
 		},
 	})
+}
+
+// chromium opens a browser that asks no other host than the console and hosts. LIVENESS_SCREENSHOTS names a folder to write
+// screenshots to.
+func (w *world) chromium(hosts ...string) *browsertest.Browser {
+	w.t.Helper()
+	cache := parts.New(parts.Options{Progress: w.t.Output()})
+	program, err := cache.Chromium(w.t.Context())
+	if err != nil {
+		if os.Getenv("CI") == "" {
+			w.t.Skipf("no Chromium: %v", err)
+		}
+		w.t.Fatal(err)
+	}
+	axe, err := cache.AxeCore(w.t.Context())
+	must(w.t, err)
+	w.clock.advance(time.Since(w.clock.Now())) // the browser's clock is the real one
+	return browsertest.Open(w.t, browsertest.Config{Chromium: program, Axe: axe, Shots: os.Getenv("LIVENESS_SCREENSHOTS")}, append(hosts, w.url)...)
+}
+
+// person opens a browser in which a new customer has logged in, and looks at a screen.
+func (w *world) person(screen string) *browsertest.Browser {
+	w.t.Helper()
+	b := w.chromium()
+	w.browser().customer()
+	w.logIn(b)
+	b.Open(w.url + "/console/" + screen)
+	b.Await("the screen is shown", "document.querySelector('main h1') && !document.querySelector('.skeleton')")
+	return b
+}
+
+func (w *world) logIn(b *browsertest.Browser) {
+	w.t.Helper()
+	b.Open(w.url + "/console/login")
+	b.Type("#email", mailAddress)
+	b.Type("#password", password)
+	b.Click("button[type=submit]")
+	b.AwaitPath("/console/dashboard")
 }
 
 // endSessions ends the session under a screen; a login over it goes on where the person was.

@@ -155,6 +155,66 @@ func (b *Browser) Type(selector, text string) {
 	step(b, "type into "+selector, chromedp.SendKeys(chromedp.CSS(selector), text))
 }
 
+// Press presses a key, as kb names it.
+func (b *Browser) Press(key string) {
+	b.t.Helper()
+	step(b, "press a key", chromedp.KeyEvent(key))
+}
+
+// Run runs a script in the page.
+func (b *Browser) Run(script string) {
+	b.t.Helper()
+	step(b, "run "+script, chromedp.Evaluate[bool]("(() => { "+script+"; return true; })()"))
+}
+
+// Value returns what a script in the page gives, as text.
+func (b *Browser) Value(script string) string {
+	b.t.Helper()
+	return step(b, "ask "+script, chromedp.Evaluate[string]("String("+script+")"))
+}
+
+// Before runs a script in every page that is opened from now on, before the page's own.
+func (b *Browser) Before(script string) {
+	b.t.Helper()
+	call(b, "run a script before every page", page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script})
+}
+
+// Tab opens another tab of the same person.
+func (b *Browser) Tab() *Browser {
+	b.t.Helper()
+	ctx, end := chromedp.NewContext(b.ctx)
+	b.t.Cleanup(end)
+	tab := &Browser{t: b.t, config: b.config, axe: b.axe, ctx: ctx}
+	if err := chromedp.Listen(ctx, func(event any) { tab.watch(event, nil) }); err != nil {
+		b.t.Fatalf("open a tab: %v", err)
+	}
+	tab.Look(Laptop, Light)
+	return tab
+}
+
+// Prefer changes what a person's system asks for, besides the colour scheme, as forced-colors; paper is drawn when media is print.
+func (b *Browser) Prefer(media string, features map[string]string) {
+	b.t.Helper()
+	params := emulation.SetEmulatedMediaParams{Media: media}
+	for name, value := range features {
+		params.Features = append(params.Features, &emulation.MediaFeature{Name: name, Value: value})
+	}
+	call(b, "prefer", emulation.SetEmulatedMedia, params)
+	b.draw()
+}
+
+// Print prints the page on A4 as a person would, and keeps the PDF with the screenshots.
+func (b *Browser) Print(name string) []byte {
+	b.t.Helper()
+	pdf := call(b, "print "+name, page.PrintToPDF, page.PrintToPDFParams{PaperWidth: 8.27, PaperHeight: 11.69}).Data
+	if b.config.Shots != "" {
+		if err := os.WriteFile(filepath.Join(b.config.Shots, name+".pdf"), pdf, 0o600); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+	return pdf
+}
+
 // Text returns the text of what a selector names.
 func (b *Browser) Text(selector string) string {
 	b.t.Helper()
@@ -214,6 +274,7 @@ type Device struct {
 var (
 	Laptop = Device{Name: "laptop", Width: 1366, Height: 860}
 	Phone  = Device{Name: "phone", Width: 390, Height: 844, Phone: true}
+	Narrow = Device{Name: "narrow", Width: 320, Height: 700, Phone: true} // as a laptop that is zoomed to 400 %
 )
 
 // Scheme is what a person prefers, light or dark.

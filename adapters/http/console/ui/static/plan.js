@@ -1,6 +1,6 @@
 import { html, useState } from "./vendor/preact.js";
 import { command, useRead } from "./api.js";
-import { Badge, Card, Dialog, Heading, Loaded, Note, ReadOnly, announce, useBusy } from "./ui.js";
+import { Badge, Card, Dialog, Heading, Loaded, Note, ReadOnly, Table, announce, useBusy } from "./ui.js";
 import { count, dollars, onDay } from "./format.js";
 import { Notifications } from "./notifications.js";
 
@@ -75,7 +75,7 @@ function Confirm({ to, plan, month, onClose, onDone }) {
 }
 
 function Prices({ plans, current, market }) {
-  return html`<${Card} title="All plans"><div class="table-scroll" tabindex="0" role="region" aria-label="All plans"><table class="table"><thead><tr><th scope="col">Plan</th><th scope="col" class="end">Calls a month</th><th scope="col" class="end">Price a month</th></tr></thead>
-    <tbody>${plans.map((p) => html`<tr key=${p.id} class=${p.id === current ? "is-chosen" : ""}><th scope="row">${p.name}${p.id === current && html` <${Badge} kind="good">Yours<//>`}</th><td class="num end">${count(p.monthlyCalls)}${p.custom ? "+" : ""}</td><td class="num end">${dollars(p.priceUsd)}${p.custom ? "+" : ""}</td></tr>`)}</tbody></table></div>
+  return html`<${Card} title="All plans"><${Table} label="All plans"><thead><tr><th scope="col">Plan</th><th scope="col" class="end">Calls a month</th><th scope="col" class="end">Price a month</th></tr></thead>
+    <tbody>${plans.map((p) => html`<tr key=${p.id} class=${p.id === current ? "is-chosen" : ""}><th scope="row">${p.name}${p.id === current && html` <${Badge} kind="good">Yours<//>`}</th><td class="num end">${count(p.monthlyCalls)}${p.custom ? "+" : ""}</td><td class="num end">${dollars(p.priceUsd)}${p.custom ? "+" : ""}</td></tr>`)}</tbody><//>
     <p class="small">Plans are changed on AWS Marketplace, under Manage subscriptions. ${market && html`<a href=${market}>Open the product page</a>. `}An upgrade counts at once, for the whole current month.</p><//>`;
 }

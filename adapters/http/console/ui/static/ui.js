@@ -44,27 +44,71 @@ export const Empty = ({ title, children }) => html`<div class="empty"><h3>${titl
 
 // Loaded shows a read: a skeleton while nothing is there, the failure with a way out, else the screen.
 export function Loaded({ of, lines = 4, children }) {
+  const again = html`<button class="button button-small" onClick=${of.reload}>Try again</button>`;
+  const failure = of.error && of.error.message + (of.error.passing ? " The console keeps trying." : "");
   if (of.data) {
-    return html`${of.error && html`<div class="note note-warn retry" role="status"><span>${of.error.message} The figures below may be old.</span>
-      <button class="button button-small" onClick=${of.reload}>Try again</button></div>`}${children(of.data)}`;
+    return html`${failure && html`<div class="note note-warn retry" role="status"><span>${failure} The figures below may be old.</span>${again}</div>`}
+      ${of.behind > 1 && html`<div class="note note-warn retry" role="status"><span>Your last change is not shown here yet.</span>${again}</div>`}${children(of.data)}`;
   }
-  if (of.error) {
-    return html`<div class="card failure" role="alert"><h2>This could not be loaded</h2><p class="muted">${of.error.message}</p>
-      <button class="button" onClick=${of.reload}>Try again</button></div>`;
+  if (failure) {
+    return html`<div class="card failure" role="alert"><h2>This could not be loaded</h2><p class="muted">${failure}</p>${again}</div>`;
   }
   return html`<div class="card skeleton" role="status"><span class="visually-hidden">Loading…</span>${Array.from({ length: lines }, () => html`<i />`)}</div>`;
 }
 
-// Dialog is a modal dialog for as long as it is drawn. Escape closes it unless onClose is missing.
+// Dialog is a modal dialog for as long as it is drawn. Escape closes it unless onClose is missing; browsers close one at a repeated
+// Escape whatever the page says, and then it is opened again. What opened it gets the focus back.
 export function Dialog({ title, onClose, children }) {
   const ref = useRef();
   useLayoutEffect(() => {
+    const dialog = ref.current;
     const opener = document.activeElement;
-    ref.current.showModal();
-    return () => { if (opener?.isConnected) opener.focus(); };
+    dialog.showModal();
+    return () => { dialog.close(); focusAgain(opener); };
   }, []);
   const cancel = (event) => { event.preventDefault(); onClose?.(); };
-  return html`<dialog ref=${ref} class="dialog" aria-labelledby="dialog-title" onCancel=${cancel}><h2 id="dialog-title">${title}</h2>${children}</dialog>`;
+  const closed = () => {
+    if (!ref.current || ref.current.open) return;
+    if (onClose) onClose(); else ref.current.showModal();
+  };
+  return html`<dialog ref=${ref} class="dialog" aria-labelledby="dialog-title" closedby=${onClose ? "closerequest" : "none"} onCancel=${cancel} onClose=${closed}><h2 id="dialog-title">${title}</h2>${children}</dialog>`;
+}
+
+// focusAgain gives the focus to what had it, or to the screen's title when that is gone.
+function focusAgain(opener) {
+  opener?.focus();
+  if (document.activeElement !== opener || opener === document.body) document.querySelector("main h1")?.focus();
+}
+
+// useStay asks before the page is left while leaving it would lose something.
+export function useStay(needed) {
+  useEffect(() => {
+    if (!needed) return undefined;
+    const ask = (event) => event.preventDefault();
+    addEventListener("beforeunload", ask);
+    return () => removeEventListener("beforeunload", ask);
+  }, [needed]);
+}
+
+// Table is a table that scrolls sideways where its place is narrower, and says so: nobody looks for columns that are cut off.
+export function Table({ label, short, children }) {
+  const ref = useRef();
+  const [hidden, setHidden] = useState("");
+  useEffect(() => {
+    const place = ref.current;
+    const look = () => {
+      const rest = place.scrollWidth - place.clientWidth;
+      const left = place.scrollLeft > 1 ? "left" : "";
+      setHidden(rest < 2 ? "" : `${left} ${place.scrollLeft < rest - 1 ? "right" : ""}`);
+    };
+    const resized = new ResizeObserver(look);
+    resized.observe(place);
+    resized.observe(place.firstElementChild);
+    place.addEventListener("scroll", look, { passive: true });
+    return () => { resized.disconnect(); place.removeEventListener("scroll", look); };
+  }, []);
+  return html`<div class="table-place" data-hidden=${hidden}><div class=${"table-scroll" + (short ? " is-short" : "")} ref=${ref} tabindex="0" role="region" aria-label=${label}><table class="table">${children}</table></div></div>
+    ${hidden && html`<p class="small table-hint">Scroll sideways for more columns.</p>`}`;
 }
 
 // useBusy runs one command at a time and keeps its failure.
