@@ -43,13 +43,11 @@ type Limits struct {
 	MaxPixels int
 	// MinSide is the shortest side in pixels that is worth detecting a face in. Default 32.
 	MinSide int
-	// MaxDecodedBytes bounds the memory that the pixels need while they are decoded, in bytes, estimated from the
-	// header: 16-bit, interlaced and progressive files need a multiple of what their pixel count suggests. Default 512
-	// MiB.
+	// MaxDecodedBytes bounds the memory that decoding needs, in bytes, estimated from the header: 16-bit, interlaced and
+	// progressive files need a multiple of what their pixel count suggests. Default 4 × MaxPixels; an ordinary photo of
+	// MaxPixels bounds it too, and the time that decoding takes.
 	MaxDecodedBytes int
-	// MaxScans is the largest number of scans of a progressive JPEG. Each scan costs a pass over all pixels while
-	// taking only a few bytes, so that without a limit a small file keeps a core busy for minutes. Encoders write about
-	// 10. Default 64.
+	// MaxScans is the largest number of scans of a JPEG. Encoders write about 10. Default 64.
 	MaxScans int
 }
 
@@ -63,7 +61,7 @@ func (l Limits) WithDefaults() Limits {
 	set(&l.MaxBytes, 10<<20)
 	set(&l.MaxPixels, 50<<20)
 	set(&l.MinSide, 32)
-	set(&l.MaxDecodedBytes, 512<<20)
+	set(&l.MaxDecodedBytes, 4*l.MaxPixels)
 	set(&l.MaxScans, 64)
 	return l
 }

@@ -40,6 +40,23 @@ func (e *Error) Error() string { return e.Message }
 // Unwrap returns the decoder's own error.
 func (e *Error) Unwrap() error { return e.Err }
 
+// truncated refuses an image whose file ends before its picture does.
+func truncated(cause error) *Error {
+	return refuse(KindCorrupted, cause,
+		"The image is truncated: the file ends before the picture does. Check that the whole file was read and base64-encoded, then send it again")
+}
+
+// damaged refuses an image whose bytes are there but make no picture.
+func damaged(cause error) *Error {
+	return refuse(KindCorrupted, cause,
+		"The image is damaged: its data breaks off or makes no sense inside the picture. Check that the file was not changed on its way, then send it again")
+}
+
+// unsupported refuses a valid image for a feature that it names.
+func unsupported(format string, args ...any) *Error {
+	return refuse(KindUnsupported, nil, format, args...)
+}
+
 func refuse(kind Kind, cause error, format string, args ...any) *Error {
 	return &Error{Kind: kind, Message: fmt.Sprintf(format, args...), Err: cause}
 }

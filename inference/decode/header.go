@@ -2,12 +2,9 @@ package decode
 
 import (
 	"bytes"
-	"encoding/binary"
-	"errors"
-	"image/jpeg"
-	"image/png"
-	"net/http"
-	"strings"
+	"context"
+	"fmt"
+	"io"
 
 	"github.com/pas-ta/liveness/inference/pixels"
 )
@@ -16,19 +13,29 @@ import (
 type header struct {
 	format        Format
 	width, height int
-	// components counts the colour components of a JPEG: 4 means CMYK. samples is how many samples a pixel has on
-	// average, 1.5 with the usual subsampled chroma.
-	components int
-	samples    float64
-	// progressive is true for a JPEG of several scans, interlaced for a PNG of several passes.
-	progressive, interlaced bool
-	// depth is the bits per channel, channels their number, of a PNG.
-	depth, channels int
-	orientation     pixels.Orientation
+	depth         int // bits per channel
+	channels      int // colour components of a JPEG, 4 of them being CMYK; channels of a PNG, 1 when it has a palette
+
+	components       []component // of a JPEG
+	scans            []scan
+	progressive, rgb bool
+	// whole is true for a JPEG whose first scan holds all there is: its rows come out while it is read.
+	whole bool
+
+	interlaced, palette, transparent bool // of a PNG
+
+	profile     *profile // nil without a colour profile that can be read
+	orientation pixels.Orientation
+
+	// parts are the file without what says nothing of the pixels, and put right where decoders stumble. For a JPEG, its
+	// end is missing: see jpegEnd.
+	parts [][]byte
+	plain bool // libvips can be given the file of a JPEG as it is
+	cut   bool // no marker says that the last scan of a JPEG is over
 }
 
-// readHeader checks everything that can be checked without decoding pixels.
-func readHeader(data []byte, stated Format, limits Limits) (header, error) {
+// readHeader checks everything that can be checked without decoding pixels, for a decoder with the given costs.
+func readHeader(data []byte, stated Format, limits Limits, c costs) (header, error) {
 	if len(data) == 0 {
 		return header{}, refuse(KindEmpty, nil, "The image is empty: send the bytes of a JPEG or PNG file")
 	}
@@ -40,7 +47,6 @@ func readHeader(data []byte, stated Format, limits Limits) (header, error) {
 	if err := checkFormat(data, stated); err != nil {
 		return header{}, err
 	}
-
 	var h header
 	var err error
 	if stated == JPEG {
@@ -51,16 +57,15 @@ func readHeader(data []byte, stated Format, limits Limits) (header, error) {
 	if err != nil {
 		return header{}, err
 	}
-	h.format = stated
-	if err := h.check(limits); err != nil {
+	if err := h.check(limits, c); err != nil {
 		return header{}, err
 	}
 	h.orientation = readOrientation(data, stated)
 	return h, nil
 }
 
-// check compares the size in the header with the limits.
-func (h header) check(limits Limits) error {
+// check compares the size and what it costs with the limits.
+func (h header) check(limits Limits, c costs) error {
 	if h.width < limits.MinSide || h.height < limits.MinSide {
 		return refuse(KindTooSmall, nil,
 			"The image has %d×%d pixels, too small to show a face: send at least %d×%d, better 480×640",
@@ -72,239 +77,104 @@ func (h header) check(limits Limits) error {
 			"The image has %d×%d pixels, at most %.0f megapixels are accepted: send it scaled down",
 			h.width, h.height, float64(limits.MaxPixels)/1e6)
 	}
-	if h.decodedBytes() > int64(limits.MaxDecodedBytes) {
+	if c.exceeds(h, limits) {
 		return refuse(KindTooManyPixels, nil,
-			"The image (%d×%d pixels) needs too much memory in this encoding: send it scaled down, or with 8 bits per channel and neither interlaced nor progressive",
-			h.width, h.height)
+			"The image (%d×%d pixels%s) costs too much to decode: send it scaled down, or as an ordinary baseline JPEG",
+			h.width, h.height, h.kind())
 	}
 	return nil
 }
 
-// decodedBytes estimates the peak memory of a decode. The pure Go decoders set the figures; the native one needs less.
-func (h header) decodedBytes() int64 {
-	pixels := int64(h.width) * int64(h.height)
-	if h.format == PNG || h.components == 0 {
-		perPixel := int64(h.channels) * int64(h.depth) / 8
-		if h.channels >= 2 {
-			perPixel = 4 * max(1, int64(h.depth)/8) // Go keeps colour with an alpha channel
-		}
-		perPixel = max(perPixel, 1)
-		if h.interlaced {
-			perPixel *= 2 // a pass is decoded beside the whole image
-		}
-		return pixels * perPixel
+// kind names what makes an image costlier than its size says.
+func (h header) kind() string {
+	text := ""
+	if h.channels == 4 && h.format == JPEG {
+		text += ", CMYK"
 	}
-	perPixel := h.samples
-	if h.components == 4 {
-		perPixel += 4 // the planes are put together into one CMYK image
+	if len(h.scans) > 1 {
+		text += fmt.Sprintf(", %d scans", len(h.scans))
 	}
-	if h.progressive {
-		perPixel += 4 * h.samples // a 32-bit coefficient per sample is kept between the scans
+	if h.depth == 16 {
+		text += ", 16-bit"
 	}
-	return int64(float64(pixels) * perPixel)
+	if h.interlaced {
+		text += ", interlaced"
+	}
+	if h.converted() {
+		text += ", with a colour profile"
+	}
+	return text
 }
 
-var pngMagic = []byte("\x89PNG\r\n\x1a\n")
+// converted reports whether the colours are others than those of sRGB.
+func (h header) converted() bool { return h.profile.fits(h.colours()) && h.profile.visible }
 
-// checkFormat compares the first bytes with the stated format. The name of what the bytes are instead goes into the
-// message, because a wrong image_format is the most frequent mistake of a first integration.
-func checkFormat(data []byte, stated Format) error {
-	actual := sniff(data)
+// colours is how many channels of colour a pixel has, without transparency.
+func (h header) colours() int {
 	switch {
-	case actual == string(stated):
-		return nil
-	case actual == string(JPEG), actual == string(PNG):
-		return refuse(KindNotStatedFormat, nil, "The image is not a %s but a %s: set image_format to %q",
-			strings.ToUpper(string(stated)), strings.ToUpper(actual), actual)
-	case actual != "":
-		return refuse(KindNotStatedFormat, nil, "The image is not a %s but %s: convert it to JPEG or PNG",
-			strings.ToUpper(string(stated)), actual)
-	default:
-		return refuse(KindNotAnImage, nil, "The bytes are not a %s image: send the bytes of a JPEG or PNG file, base64-encoded once",
-			strings.ToUpper(string(stated)))
+	case h.palette:
+		return 3
+	case h.format == PNG:
+		return h.channels - (h.channels+1)%2
 	}
+	return h.channels
 }
 
-// DetectFormat returns the format that the first bytes of a file belong to.
-// ok is false when it is neither JPEG nor PNG.
-func DetectFormat(data []byte) (f Format, ok bool) {
-	f = Format(sniff(data))
-	return f, f == JPEG || f == PNG
+// What a JPEG is ended with where it is handed on in parts.
+var (
+	endOfImage = []byte{0xFF, markerEOI}
+	// prefetched is what libjpeg reads ahead of the last code of a scan. With it, and nothing behind it, a scan that is
+	// complete is decoded, and one that is not makes libjpeg ask for what is not there: no code begins with so many ones.
+	// Behind an end-of-image marker it would only make up the rest.
+	prefetched = bytes.Repeat([]byte{0xFF, 0}, 8)
+)
+
+// reader reads the parts of the file, and ends it with what is given, until ctx is done.
+func (h header) reader(ctx context.Context, end []byte) io.Reader {
+	r := &partsReader{ctx: ctx, parts: append(h.parts[:len(h.parts):len(h.parts)], end)}
+	if h.format == JPEG && !h.whole {
+		total := 0
+		for _, p := range h.parts {
+			total += len(p)
+		}
+		r.most = max(total/512, 64)
+	}
+	return r
 }
 
-// sniff names the format that the first bytes belong to, "" when unknown.
-func sniff(data []byte) string {
-	switch {
-	case bytes.HasPrefix(data, []byte{0xFF, 0xD8, 0xFF}):
-		return string(JPEG)
-	case bytes.HasPrefix(data, pngMagic):
-		return string(PNG)
-	case bytes.HasPrefix(data, []byte("II*\x00")), bytes.HasPrefix(data, []byte("MM\x00*")):
-		return "TIFF"
-	case len(data) >= 12 && string(data[4:8]) == "ftyp":
-		switch string(data[8:12]) {
-		case "heic", "heix", "mif1", "msf1", "hevc":
-			return "HEIC"
-		case "avif", "avis":
-			return "AVIF"
-		}
-		return "a video"
-	}
-	kind := http.DetectContentType(data[:min(len(data), 512)])
-	name, isImage := strings.CutPrefix(kind, "image/")
-	switch {
-	case isImage && name != "jpeg" && name != "png":
-		return strings.ToUpper(strings.TrimPrefix(name, "x-"))
-	case kind == "application/pdf":
-		return "PDF"
-	}
-	return ""
+// partsReader reads slices one after the other. It is by asking for more that a decoder in C notices that its caller has
+// left; a few bytes can stand for a pass over all pixels, so that most limits how many are given at once.
+type partsReader struct {
+	ctx   context.Context
+	parts [][]byte
+	most  int // 0 for no limit
 }
 
-// jpegHeader walks over the segments of a JPEG. The size, kind and number of components come from the frame header; the
-// walk goes on to the end to count the scans, which costs about a millisecond for 10 MB.
-func jpegHeader(data []byte, limits Limits) (header, error) {
-	h := header{depth: 8}
-	scans, at := 0, 2
-	for {
-		marker, next := nextMarker(data, at)
-		if marker == 0 || marker == 0xD9 { // the data or the image ends
-			break
-		}
-		at = next
-		if marker == 0x01 || marker >= 0xD0 && marker <= 0xD8 {
-			continue // stands alone, without a length
-		}
-		if at+2 > len(data) {
-			break
-		}
-		length := int(binary.BigEndian.Uint16(data[at:]))
-		if length < 2 {
-			return header{}, corrupted(errors.New("a segment shorter than its length field"))
-		}
-		segment := data[at+2 : min(at+length, len(data))]
-		switch {
-		case marker == 0xDA:
-			scans++
-		case marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC:
-			if len(segment) < 6 {
-				return header{}, corrupted(errors.New("the frame header is cut off"))
-			}
-			if marker > 0xC2 {
-				return header{}, refuse(KindUnsupported, nil,
-					"The JPEG is lossless, hierarchical or arithmetic-coded: save it as an ordinary (baseline or progressive) JPEG")
-			}
-			if h.components == 0 { // a second frame is refused by the decoder
-				h.height = int(binary.BigEndian.Uint16(segment[1:]))
-				h.width = int(binary.BigEndian.Uint16(segment[3:]))
-				h.components = int(segment[5])
-				h.samples = samplesPerPixel(segment[6:], h.components)
-				h.progressive = marker == 0xC2
-				if err := h.check(limits); err != nil {
-					return header{}, err
-				}
-			}
-		}
-		at += length
-		if at >= len(data) {
-			break
+// Read fills p as far as most lets it: libspng takes less for the end of the file.
+func (r *partsReader) Read(p []byte) (n int, err error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	if r.most > 0 {
+		p = p[:min(len(p), r.most)]
+	}
+	for n < len(p) && len(r.parts) > 0 {
+		taken := copy(p[n:], r.parts[0])
+		n += taken
+		if r.parts[0] = r.parts[0][taken:]; len(r.parts[0]) == 0 {
+			r.parts = r.parts[1:]
 		}
 	}
-	if h.components == 0 {
-		return header{}, corrupted(errors.New("no frame header"))
+	if n == 0 && len(p) > 0 {
+		return 0, io.EOF
 	}
-	if scans > limits.MaxScans {
-		return header{}, refuse(KindUnsupported, nil,
-			"The JPEG has %d scans, at most %d are accepted: save it again as an ordinary JPEG", scans, limits.MaxScans)
-	}
-	// The decoder's own view of the header has the last word on what it can do.
-	if _, err := jpeg.DecodeConfig(bytes.NewReader(data)); err != nil {
-		return header{}, decoderError(err)
-	}
-	return h, nil
+	return n, nil
 }
 
-// samplesPerPixel adds up the sampling factors of a frame header's components. Factors that make no sense count as full
-// resolution: the decoder refuses them later.
-func samplesPerPixel(table []byte, components int) float64 {
-	total, most := 0, 0
-	for i := range components {
-		if 3*i+1 >= len(table) {
-			return float64(components)
-		}
-		factors := int(table[3*i+1]>>4) * int(table[3*i+1]&0xF)
-		total += factors
-		most = max(most, factors)
+// failed says what is wrong with an image that a decoder did not get through.
+func (h header) failed(cause error) *Error {
+	if h.cut {
+		return truncated(cause)
 	}
-	if most == 0 || total < most {
-		return float64(components)
-	}
-	return float64(total) / float64(most)
-}
-
-// nextMarker finds the next marker at or after at and returns its code and the offset behind it, or 0 at the end of the
-// data. Stuffed zero bytes and restart markers inside entropy-coded data are passed over.
-func nextMarker(data []byte, at int) (code byte, next int) {
-	for at < len(data) {
-		i := bytes.IndexByte(data[at:], 0xFF)
-		if i < 0 || at+i+1 >= len(data) {
-			return 0, len(data)
-		}
-		at += i + 1
-		switch c := data[at]; {
-		case c == 0xFF:
-			continue // fill byte: the next one may be the code
-		case c == 0 || c >= 0xD0 && c <= 0xD7:
-			at++
-		default:
-			return c, at + 1
-		}
-	}
-	return 0, len(data)
-}
-
-// pngHeader reads the fixed IHDR chunk.
-func pngHeader(data []byte) (header, error) {
-	const ihdrEnd = 8 + 8 + 13
-	if len(data) < ihdrEnd || string(data[12:16]) != "IHDR" {
-		return header{}, corrupted(errors.New("no IHDR chunk"))
-	}
-	width, height := binary.BigEndian.Uint32(data[16:]), binary.BigEndian.Uint32(data[20:])
-	if width == 0 || height == 0 || width > 1<<31-1 || height > 1<<31-1 {
-		return header{}, corrupted(errors.New("a side of zero or over 2³¹−1"))
-	}
-	h := header{width: int(width), height: int(height), depth: int(data[24]), interlaced: data[28] == 1}
-	switch data[25] {
-	case 0, 3: // grey, palette
-		h.channels = 1
-	case 4:
-		h.channels = 2
-	case 2:
-		h.channels = 3
-	case 6:
-		h.channels = 4
-	}
-	if _, err := png.DecodeConfig(bytes.NewReader(data)); err != nil {
-		// A side of 30000 is only refused by the decoder on 32 bits; our own limit has the clearer message.
-		if _, ok := errors.AsType[png.UnsupportedError](err); !ok {
-			return header{}, decoderError(err)
-		}
-	}
-	return h, nil
-}
-
-func corrupted(cause error) *Error {
-	return refuse(KindCorrupted, cause,
-		"The image is corrupted or cut off: check that the whole file was read and base64-encoded, then send it again")
-}
-
-// decoderError sorts what the pure Go decoders say into kinds.
-func decoderError(err error) error {
-	var jpegUnsupported jpeg.UnsupportedError
-	var pngUnsupported png.UnsupportedError
-	if errors.As(err, &jpegUnsupported) || errors.As(err, &pngUnsupported) {
-		return refuse(KindUnsupported, err,
-			"The image uses a feature of its format that is not supported: save it again as an ordinary 8-bit JPEG or PNG")
-	}
-	return corrupted(err)
+	return damaged(cause)
 }

@@ -36,7 +36,7 @@ var exifMark = []byte("Exif\x00")
 func jpegEXIF(data []byte) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		for at := 2; ; {
-			marker, next := nextMarker(data, at)
+			marker, _, next := nextMarker(data, at)
 			if marker == 0 || marker == 0xD9 || marker == 0xDA || next+2 > len(data) {
 				return
 			}

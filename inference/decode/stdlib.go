@@ -1,12 +1,12 @@
 package decode
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"image"
 	"image/png"
-	"io"
+	"strings"
 
 	"github.com/pas-ta/liveness/inference/decode/jpeg"
 	"github.com/pas-ta/liveness/inference/pixels"
@@ -28,17 +28,19 @@ func NewStdlib(limits Limits) *Stdlib {
 // Name returns "go".
 func (*Stdlib) Name() string { return "go" }
 
+// withoutVips ends a refusal for what only libvips can do.
+const withoutVips = " This node runs without libvips, which can show it: save the image again as an ordinary 8-bit sRGB JPEG"
+
 // Decode implements Decoder.
-func (d *Stdlib) Decode(ctx context.Context, data []byte, stated Format) (*pixels.Image, error) {
-	h, err := readHeader(data, stated, d.limits)
+func (d *Stdlib) Decode(ctx context.Context, data []byte, stated Format) (img *pixels.Image, err error) {
+	h, err := readHeader(data, stated, d.limits, goCosts)
 	if err != nil {
 		return nil, err
 	}
-	return d.decode(ctx, data, h)
-}
-
-func (d *Stdlib) decode(ctx context.Context, data []byte, h header) (img *pixels.Image, err error) {
-	leave, err := d.heavy.enter(ctx, h.decodedBytes())
+	if err := h.checkStdlib(); err != nil {
+		return nil, err
+	}
+	leave, err := d.heavy.enter(ctx, int64(h.goBytes()))
 	if err != nil {
 		return nil, err
 	}
@@ -50,43 +52,67 @@ func (d *Stdlib) decode(ctx context.Context, data []byte, h header) (img *pixels
 	// A panic of a decoder on hostile bytes must cost one answer, not the process.
 	defer func() {
 		if p := recover(); p != nil {
-			img, err = nil, corrupted(fmt.Errorf("the decoder panicked: %v", p))
+			img, err = nil, h.failed(fmt.Errorf("the decoder panicked: %v", p))
 		}
 	}()
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	in := &contextReader{ctx: ctx, r: bytes.NewReader(data)}
 	var src image.Image
 	if h.format == JPEG {
-		src, err = jpeg.Decode(in)
+		src, err = jpeg.Decode(h.reader(ctx, endOfImage))
 	} else {
-		src, err = png.Decode(in)
+		src, err = png.Decode(h.reader(ctx, nil))
 	}
 	if ctxErr := ctx.Err(); err != nil && ctxErr != nil {
 		return nil, ctxErr
 	}
 	if err != nil {
-		return nil, decoderError(err)
+		return nil, h.stdlibError(err)
 	}
 	img, err = pixels.FromImage(src, h.orientation, leave)
 	if err != nil {
-		return nil, refuse(KindUnsupported, err,
-			"The image uses a colour layout that is not supported: save it again as an ordinary 8-bit JPEG or PNG")
+		return nil, refuse(KindUnsupported, err, "The image uses a colour layout that is not known."+withoutVips)
 	}
 	return img, nil
 }
 
-// contextReader ends a decode soon after its context: the decoders ask for input every few kilobytes. It offers nothing
-// but Read, because the PNG and JPEG decoders read ahead on their own.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
+// checkStdlib refuses what the pure Go decoders cannot show.
+func (h header) checkStdlib() error {
+	if h.converted() && h.profile.tables {
+		name := "the profile \"" + h.profile.name + "\""
+		switch {
+		case strings.Contains(h.profile.name, "XYB"):
+			name = "an XYB profile"
+		case h.channels == 4:
+			name = "a CMYK profile"
+		}
+		return unsupported("The image's colours are coded by %s."+withoutVips, name)
+	}
+	if h.format != JPEG {
+		return nil
+	}
+	c := h.components
+	ok := true
+	switch h.channels {
+	case 3:
+		ok = c[0].v <= 2 && c[0].h%c[1].h == 0 && c[0].v%c[1].v == 0 && c[1].h == c[2].h && c[1].v == c[2].v && c[0].h != 3
+	case 4:
+		ok = c[0].h == c[0].v && c[0].h <= 2 && c[1].samples() == 1 && c[2].samples() == 1 && c[3].h == c[0].h && c[3].v == c[0].v
+	}
+	switch {
+	case ok:
+		return nil
+	case h.channels == 4:
+		return unsupported("The JPEG is CMYK, sampled %s."+withoutVips, h.sampling())
+	}
+	return unsupported("The JPEG has chroma sampled %s."+withoutVips, h.sampling())
 }
 
-func (r *contextReader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
+// stdlibError sorts what the pure Go decoders say into kinds.
+func (h header) stdlibError(err error) error {
+	var jpegUnsupported jpeg.UnsupportedError
+	var pngUnsupported png.UnsupportedError
+	if errors.As(err, &jpegUnsupported) || errors.As(err, &pngUnsupported) {
+		return refuse(KindUnsupported, err, "The image uses a feature of its format that is not known (%s)."+withoutVips,
+			strings.TrimPrefix(strings.TrimPrefix(err.Error(), "unsupported JPEG feature: "), "png: unsupported feature: "))
 	}
-	return r.r.Read(p)
+	return h.failed(err)
 }

@@ -10,6 +10,7 @@ import (
 	"image/color"
 	"image/jpeg"
 	"image/png"
+	"strings"
 	"sync"
 	"testing"
 
@@ -99,9 +100,7 @@ func withEXIF(data []byte, orientation byte) []byte {
 
 // withChunk puts a chunk behind the IHDR of a PNG.
 func withChunk(data []byte, kind string, body []byte) []byte {
-	chunk := binary.BigEndian.AppendUint32(nil, uint32(len(body)))
-	chunk = append(append(chunk, kind...), body...)
-	chunk = binary.BigEndian.AppendUint32(chunk, crc32.ChecksumIEEE(chunk[4:]))
+	chunk := pngChunk(kind, body)
 	const ihdrEnd = 8 + 8 + 13 + 4
 	return append(append(append([]byte{}, data[:ihdrEnd]...), chunk...), data[ihdrEnd:]...)
 }
@@ -264,10 +263,6 @@ func TestRefusals(t *testing.T) {
 	}
 	flipped := bytes.Clone(pngs)
 	flipped[len(flipped)/2] ^= 0xFF
-	scans := jpg[:len(jpg)-2]
-	for range 100 {
-		scans = append(bytes.Clone(scans), 0xFF, 0xDA, 0, 8, 1, 1, 0, 0, 63, 0)
-	}
 	small := decode.Limits{MaxBytes: 1 << 20}
 	eachDecoder(t, small, func(t *testing.T, d decode.Decoder) {
 		for _, tc := range []struct {
@@ -297,14 +292,13 @@ func TestRefusals(t *testing.T) {
 			{"30000×30000 PNG", withSize(pngs, 30000, 30000), decode.PNG, decode.KindTooManyPixels},
 			{"2³¹−1 PNG", withSize(pngs, 1<<31-1, 1<<31-1), decode.PNG, decode.KindTooManyPixels},
 			{"0×0 PNG", withSize(pngs, 0, 0), decode.PNG, decode.KindCorrupted},
-			{"arithmetic JPEG", bytes.Replace(jpg, []byte{0xFF, 0xC0}, []byte{0xFF, 0xC9}, 1), decode.JPEG, decode.KindUnsupported},
-			{"JPEG of 100 scans", scans, decode.JPEG, decode.KindUnsupported},
+			{"JPEG of 100 scans", manyScans(80, 48, 100, false, 1, 1, 1, 1, 1, 1), decode.JPEG, decode.KindUnsupported},
 		} {
 			t.Run(tc.name, func(t *testing.T) {
 				m, err := d.Decode(t.Context(), tc.data, tc.stated)
 				var refused *decode.Error
 				if !errors.As(err, &refused) || m != nil {
-					t.Fatalf("image %v, error %v; want a *decode.Error", m, err)
+					t.Fatalf("an image: %t, error %v; want a *decode.Error", m != nil, err)
 				}
 				if refused.Kind != tc.want {
 					t.Errorf("kind %s (%v; %v), want %s", refused.Kind, refused, refused.Err, tc.want)
@@ -321,10 +315,9 @@ func TestDecodedMemoryIsBounded(t *testing.T) {
 	t.Parallel()
 	eachDecoder(t, decode.Limits{MaxDecodedBytes: 80 * 48 * 4}, func(t *testing.T, d decode.Decoder) {
 		mustDecode(t, d, encodePNG(t, picture(80, 48)), decode.PNG)
-		_, err := d.Decode(t.Context(), encodePNG(t, converted(image.NewRGBA64(image.Rect(0, 0, 80, 48)))), decode.PNG)
-		var refused *decode.Error
-		if !errors.As(err, &refused) || refused.Kind != decode.KindTooManyPixels {
-			t.Errorf("16 bits per channel: %v, want %s", err, decode.KindTooManyPixels)
+		refused := refusal(t, d, craftedPNG(80, 48, pngRGBA, 16, true), decode.PNG)
+		if refused.Kind != decode.KindTooManyPixels || !strings.Contains(refused.Message, "16-bit, interlaced") {
+			t.Errorf("%s %q, want %s and why", refused.Kind, refused.Message, decode.KindTooManyPixels)
 		}
 	})
 }

@@ -17,8 +17,10 @@ import (
 // the calling convention of variadic functions differs on arm64, where a call made as here would pass garbage.
 type vipsLibrary struct {
 	operationNew, objectBuild, setArgument, unrefOutputs     uintptr
-	blobNew, areaUnref, blobType, imageType                  uintptr
-	valueInit, valueSetBoxed, valueGetObject, valueUnset     uintptr
+	blobNew, areaUnref, blobType, imageType, sourceType      uintptr
+	valueInit, valueSetBoxed, valueUnset                     uintptr
+	valueSetObject, valueGetObject                           uintptr
+	sourceNew, signalConnect                                 uintptr
 	setProperty, getProperty, objectRef, objectUnref, free   uintptr
 	imageWidth, imageHeight, imageBands, imageFormat         uintptr
 	imageFromMemory, regionNew, regionImage, regionPrepareTo uintptr
@@ -55,16 +57,24 @@ func loadVips(path string) (*vipsLibrary, error) {
 }
 
 func initVips(handle uintptr) (*vipsLibrary, error) {
+	version, err := purego.Dlsym(handle, "vips_version")
+	if err != nil {
+		return nil, fmt.Errorf("it is not libvips: %w", err)
+	}
+	if err := checkVersion(int(call(version, 0)), int(call(version, 1))); err != nil {
+		return nil, err
+	}
 	l := &vipsLibrary{}
-	var version, initialise, setHandler, cacheMax, concurrency uintptr
+	var initialise, setHandler, cacheMax, concurrency uintptr
 	for name, address := range map[string]*uintptr{
-		"vips_version": &version, "vips_init": &initialise, "g_log_set_default_handler": &setHandler,
+		"vips_init": &initialise, "g_log_set_default_handler": &setHandler,
 		"vips_cache_set_max": &cacheMax, "vips_concurrency_set": &concurrency,
 		"vips_operation_new": &l.operationNew, "vips_object_build": &l.objectBuild,
 		"vips_object_set_argument_from_string": &l.setArgument, "vips_object_unref_outputs": &l.unrefOutputs,
 		"vips_blob_new": &l.blobNew, "vips_area_unref": &l.areaUnref,
 		"vips_blob_get_type": &l.blobType, "vips_image_get_type": &l.imageType,
-		"g_value_init": &l.valueInit, "g_value_set_boxed": &l.valueSetBoxed,
+		"vips_source_get_type": &l.sourceType, "vips_source_custom_new": &l.sourceNew, "g_signal_connect_data": &l.signalConnect,
+		"g_value_init": &l.valueInit, "g_value_set_boxed": &l.valueSetBoxed, "g_value_set_object": &l.valueSetObject,
 		"g_value_get_object": &l.valueGetObject, "g_value_unset": &l.valueUnset,
 		"g_object_set_property": &l.setProperty, "g_object_get_property": &l.getProperty,
 		"g_object_ref": &l.objectRef, "g_object_unref": &l.objectUnref, "g_free": &l.free,
@@ -80,9 +90,6 @@ func initVips(handle uintptr) (*vipsLibrary, error) {
 		}
 		*address = at
 	}
-	if major := call(version, 0); major != 8 {
-		return nil, fmt.Errorf("it is version %d, version 8 is needed", major)
-	}
 	if call(initialise, cString("liveness")) != 0 {
 		return nil, fmt.Errorf("it does not start: %s", l.lastError())
 	}
@@ -95,6 +102,17 @@ func initVips(handle uintptr) (*vipsLibrary, error) {
 	call(concurrency, 1)
 	tuning.KeepFreedMemory()
 	return l, nil
+}
+
+// oldestMinor is that of the oldest libvips 8 that can do what is asked of it: TODO
+const oldestMinor = 13
+
+// checkVersion refuses a libvips that would fail, or answer otherwise, only once images come.
+func checkVersion(major, minor int) error {
+	if major != 8 || minor < oldestMinor {
+		return fmt.Errorf("it is version %d.%d, version 8.%d or a later 8 is needed", major, minor, oldestMinor)
+	}
+	return nil
 }
 
 // call calls a C function of integers and pointers.
