@@ -138,8 +138,13 @@ func (e *Engine) PackHash() string { return e.packHash }
 // Threshold returns the likelihood above which a face is a fake.
 func (e *Engine) Threshold() float64 { return e.threshold }
 
-// Decoder returns the name of the decoder in use.
-func (e *Engine) Decoder() string { return e.decoder.Name() }
+// Decoder returns the name of the decoder in use, and its version if it has one.
+func (e *Engine) Decoder() string {
+	if versioned, ok := e.decoder.(interface{ Version() string }); ok {
+		return e.decoder.Name() + " " + versioned.Version()
+	}
+	return e.decoder.Name()
+}
 
 // Workers returns how many checks are computed at the same time.
 func (e *Engine) Workers() int { return e.workers }

@@ -54,6 +54,7 @@ type judgedFile struct {
 	Brightness float64    `json:"face_brightness"`
 	Box        [4]float64 `json:"face_box"` // x, y, width, height in pixels
 	Faces      int        `json:"faces"`
+	Rotated    int        `json:"rotated"` // degrees clockwise by which the upright image was turned before it was judged
 	Width      int        `json:"image_width"`
 	Height     int        `json:"image_height"`
 	PackID     string     `json:"pack"`
@@ -122,7 +123,7 @@ func checkFile(ctx context.Context, engine *inference.Engine, name string) (judg
 	return judgedFile{
 		File: name, Likelihood: likelihood, Threshold: r.Threshold, Fake: fake,
 		Valid: r.ValidFace, Reasons: r.Reasons(), Brightness: r.Brightness,
-		Box: [4]float64{r.Face.X, r.Face.Y, r.Face.W, r.Face.H}, Faces: r.Faces,
+		Box: [4]float64{r.Face.X, r.Face.Y, r.Face.W, r.Face.H}, Faces: r.Faces, Rotated: r.Rotated,
 		Width: r.ImageWidth, Height: r.ImageHeight, PackID: r.PackID, PackHash: r.PackHash,
 		Millis: float64(r.Timings.Total) / float64(time.Millisecond),
 	}, nil
@@ -147,7 +148,7 @@ func (c *CheckCmd) printTable(app *App, judged []judgedFile, errs []error) error
 			fmt.Fprintf(table, "%s\t-\tnot judged\t-\t-\t-\t-\t-\t%v\n", c.Files[i], errs[i])
 			continue
 		}
-		verdict, valid, remark := "live", "yes", strings.Join(j.Reasons, "; ")
+		verdict, valid, remarks := "live", "yes", j.Reasons
 		if j.Fake {
 			verdict = "fake"
 		}
@@ -155,10 +156,13 @@ func (c *CheckCmd) printTable(app *App, judged []judgedFile, errs []error) error
 			valid = "no"
 		}
 		if j.Faces > 1 {
-			remark = strings.TrimPrefix(remark+fmt.Sprintf("; the largest of %d faces", j.Faces), "; ")
+			remarks = append(remarks, fmt.Sprintf("the largest of %d faces", j.Faces))
+		}
+		if j.Rotated > 0 {
+			remarks = append(remarks, fmt.Sprintf("turned by %d degrees", j.Rotated))
 		}
 		fmt.Fprintf(table, "%s\t%.3f\t%s\t%s\t%.1f\t%.0f,%.0f %.0f×%.0f\t%d×%d\t%.0f\t%s\n", j.File, j.Likelihood, verdict, valid,
-			j.Brightness, j.Box[0], j.Box[1], j.Box[2], j.Box[3], j.Width, j.Height, j.Millis, remark)
+			j.Brightness, j.Box[0], j.Box[1], j.Box[2], j.Box[3], j.Width, j.Height, j.Millis, strings.Join(remarks, "; "))
 	}
 	return table.Flush()
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/eventstoredb"
 	v1 "github.com/pas-ta/liveness/adapters/http/v1"
 	"github.com/pas-ta/liveness/adapters/postgres"
+	"github.com/pas-ta/liveness/inference"
 )
 
 // componentMails is what health calls the sending of mails: the reactor, and the delivery service behind it. Both are used where
@@ -35,6 +36,14 @@ func (c *core) components() []v1.Component {
 			}
 			return mails.CheckService(ctx)
 		}},
+	}
+}
+
+// decoderComponent tells which decoder judges on this node: it is there as long as the process is.
+func decoderComponent(engine *inference.Engine) v1.Component {
+	return v1.Component{
+		Name: "decoder", Probe: func(context.Context) error { return nil },
+		Version: func(context.Context) (string, error) { return engine.Decoder(), nil },
 	}
 }
 

@@ -134,6 +134,23 @@ func (d *runningDev) call(t *testing.T, method, path, key string, body io.Reader
 	return answer
 }
 
+// read decodes an answer that is not in the envelope.
+func (d *runningDev) read(t *testing.T, path string, into any) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.api+path, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if err := json.NewDecoder(response.Body).Decode(into); err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+}
+
 func (d *runningDev) check(t *testing.T, key, photo string) apiAnswer {
 	t.Helper()
 	image, err := os.ReadFile(photo)
@@ -173,6 +190,13 @@ func TestDevChecksCountsAndKeeps(t *testing.T) {
 	}
 	if !strings.Contains(dev.printed.String(), dev.demo.Primary) || !strings.Contains(dev.printed.String(), samplePhoto(t, 1)) {
 		t.Errorf("the curl line lacks key or photo:\n%s", dev.printed)
+	}
+	var health struct {
+		Components map[string]struct{ Status, Version string }
+	}
+	dev.read(t, "/v1/health", &health)
+	if decoder := health.Components["decoder"]; decoder.Status != "up" || decoder.Version == "" {
+		t.Errorf("health says of the decoder: %+v", decoder)
 	}
 	dev.stop()
 

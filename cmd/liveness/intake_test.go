@@ -106,13 +106,11 @@ func (f jpegFile) inFrontOfEXIF(b ...byte) []byte {
 
 // verdictOf is an answer of the API.
 type verdictOf struct {
-	Data struct {
-		IsFakeLikelihood float64
-		IsValidFace      bool
-		IsFakeFace       bool
-	}
+	Data  v1.Verdict
 	Error struct{ Code, Message string }
 }
+
+const bodyOfPhoto = `{"details": true, "image": %q, "image_format": "jpeg"}`
 
 // intake is a photo or a body as real senders make them, and what it must give.
 type intake struct {
@@ -132,7 +130,7 @@ func TestIntake(t *testing.T) {
 	file := takeApart(photo)
 	const same, turned = 0.02, 0.05
 	text := base64.StdEncoding.EncodeToString(photo)
-	body := fmt.Sprintf(`{"image": %q, "image_format": "jpeg"}`, text)
+	body := fmt.Sprintf(bodyOfPhoto, text)
 	all := map[string]intake{
 		"orientation-long":       {photo: file.orientation(4, 6), within: same},
 		"orientation-slong":      {photo: file.orientation(9, 6), within: same},
@@ -140,7 +138,6 @@ func TestIntake(t *testing.T) {
 		"zero-bytes-before-exif": {photo: file.inFrontOfEXIF(0, 0, 0), within: same},
 		"exif-stripped-sideways": {photo: file.without(0xE1), within: turned},
 		"exif-says-upside-down":  {photo: file.orientation(3, 8), within: turned},
-		"exif-says-mirrored":     {photo: file.orientation(3, 5), within: 0.2},
 		"exif-says-nothing":      {photo: file.orientation(3, 0), within: turned},
 		"exif-says-half-a-turn":  {photo: file.orientation(3, 3), within: turned},
 		"cut-in-the-scan":        {photo: photo[:len(photo)*3/4], refused: "invalid_image"},
@@ -172,7 +169,7 @@ func TestIntake(t *testing.T) {
 			for _, kind := range slices.Sorted(maps.Keys(all)) {
 				in := all[kind]
 				if in.photo != nil {
-					in.body = fmt.Appendf(nil, `{"image": %q, "image_format": "jpeg"}`, base64.StdEncoding.EncodeToString(in.photo))
+					in.body = fmt.Appendf(nil, bodyOfPhoto, base64.StdEncoding.EncodeToString(in.photo))
 				}
 				status, got := api.judge(t, in.body)
 				t.Logf("%-24s %-8s %d likelihood %.3f valid %v %s %s", kind, name, status, got.Data.IsFakeLikelihood, got.Data.IsValidFace, got.Error.Code, got.Error.Message)
@@ -180,9 +177,9 @@ func TestIntake(t *testing.T) {
 				case in.refused != "" && (status != http.StatusBadRequest || got.Error.Code != in.refused || !strings.Contains(got.Error.Message, in.says)):
 					t.Errorf("%s: %d %s %q, want 400 %s that says %q", kind, status, got.Error.Code, got.Error.Message, in.refused, in.says)
 				case in.refused == "" && (status != http.StatusOK || math.Abs(got.Data.IsFakeLikelihood-want.Data.IsFakeLikelihood) > in.within ||
-					got.Data.IsValidFace != want.Data.IsValidFace):
-					t.Errorf("%s: %d likelihood %.3f, valid %v, %s; want %.3f within %v, valid %v", kind, status, got.Data.IsFakeLikelihood,
-						got.Data.IsValidFace, got.Error.Message, want.Data.IsFakeLikelihood, in.within, want.Data.IsValidFace)
+					got.Data.IsValidFace != want.Data.IsValidFace || got.Data.Details.Box != want.Data.Details.Box):
+					t.Errorf("%s: %d likelihood %.3f, valid %v, %+v, %s; want %.3f within %v, valid %v, %+v", kind, status, got.Data.IsFakeLikelihood,
+						got.Data.IsValidFace, got.Data.Details, got.Error.Message, want.Data.IsFakeLikelihood, in.within, want.Data.IsValidFace, want.Data.Details)
 				}
 			}
 		})
@@ -217,4 +214,17 @@ func inUTF16(order binary.AppendByteOrder, text string) []byte {
 		out = order.AppendUint16(out, unit)
 	}
 	return out
+}
+
+// Health says which decoder judges, and in which version: the first question when two nodes seem to differ.
+func TestHealthNamesTheDecoder(t *testing.T) {
+	t.Parallel()
+	for name, decoder := range intakeDecoders(t) {
+		engine := newCheckable(t, inference.Config{Workers: 1, Decoder: decoder}).engine
+		component := decoderComponent(engine)
+		version, err := component.Version(t.Context())
+		if !strings.HasPrefix(version, name+" ") || !strings.ContainsAny(version, "0123456789") || err != nil || component.Probe(t.Context()) != nil {
+			t.Errorf("the decoder %s is named %q, %v", name, version, err)
+		}
+	}
 }

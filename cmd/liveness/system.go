@@ -165,6 +165,7 @@ type siteConfig struct {
 }
 
 func (c *core) openSite(cfg siteConfig) (*site, error) {
+	c.log.Info("photos are judged", "decoder", cfg.engine.Decoder(), "pack", cfg.engine.Pack().ID)
 	usage, keys := projections.NewUsage(c.pool), projections.NewAPIKeys(c.pool)
 	counter := counting.NewUsageCounter(c.store, usage, time.Now, c.log)
 	history := projections.NewKeyHistory(c.pool, c.vault)
@@ -176,7 +177,7 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 		Catalogue:  catalogue(),
 		Queue:      cfg.engine,
 		Failures:   failures,
-		Components: c.components(),
+		Components: append(c.components(), decoderComponent(cfg.engine)),
 		Limits: v1.Limits{
 			KeyRate: cfg.flags.KeyRate, KeyBurst: cfg.flags.KeyBurst, AddressRate: cfg.flags.AddrRate, AddressBurst: cfg.flags.AddrBurst,
 		},

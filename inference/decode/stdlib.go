@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"image"
 	"image/png"
+	"runtime"
 	"strings"
 
 	"github.com/pas-ta/liveness/inference/decode/jpeg"
@@ -27,6 +28,9 @@ func NewStdlib(limits Limits) *Stdlib {
 
 // Name returns "go".
 func (*Stdlib) Name() string { return "go" }
+
+// Version returns the version of Go, "go1.26.8" for instance.
+func (*Stdlib) Version() string { return runtime.Version() }
 
 // withoutVips ends a refusal for what only libvips can do.
 const withoutVips = " This node runs without libvips, which can show it: save the image again as an ordinary 8-bit sRGB JPEG"

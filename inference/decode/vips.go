@@ -41,6 +41,9 @@ func OpenVips(path string, limits Limits) (*Vips, error) {
 // Name returns "libvips".
 func (*Vips) Name() string { return "libvips" }
 
+// Version returns the version of the library, "8.17.3" for instance.
+func (d *Vips) Version() string { return d.library.release }
+
 // errVips is what libvips could not do with the bytes of an image.
 var errVips = errors.New("libvips")
 

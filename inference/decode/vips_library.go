@@ -25,6 +25,8 @@ type vipsLibrary struct {
 	imageWidth, imageHeight, imageBands, imageFormat         uintptr
 	imageFromMemory, regionNew, regionImage, regionPrepareTo uintptr
 	errorCopy, threadShutdown                                uintptr
+
+	release string // its version, as people name it
 }
 
 // libvips keeps its state in C globals and cannot be unloaded, so a process loads it once.
@@ -101,6 +103,7 @@ func initVips(handle uintptr) (*vipsLibrary, error) {
 	call(cacheMax, 0)
 	call(concurrency, 1)
 	tuning.KeepFreedMemory()
+	l.release = fmt.Sprintf("%d.%d.%d", call(version, 0), call(version, 1), call(version, 2))
 	return l, nil
 }
 
