@@ -30,12 +30,13 @@ type Outcome struct {
 	Side       float64   `json:"side"` // of the square of the face's area, in pixels
 	Face       Face      `json:"face"`
 	Faces      int       `json:"faces"`
+	Rotated    int       `json:"rotated,omitempty"` // by how many degrees clockwise it was turned before it was judged
 	Width      int       `json:"width"`
 	Height     int       `json:"height"`
 	Millis     Durations `json:"ms"`
 }
 
-// Face is where the judged face lies, in pixels of the upright picture.
+// Face is where the judged face lies, in pixels of the picture as it was judged.
 type Face struct {
 	X, Y, W, H float64
 }
@@ -87,7 +88,7 @@ func (p Pack) judge(ctx context.Context, data []byte) (Outcome, error) {
 	return Outcome{
 		Likelihood: r.FakeLikelihood, Scores: r.Scores, Valid: r.ValidFace, Issues: codes(r.Issues),
 		Brightness: r.Brightness, Sharpness: r.Sharpness, Side: math.Sqrt(r.Face.W * r.Face.H),
-		Face: Face(r.Face), Faces: r.Faces, Width: r.ImageWidth, Height: r.ImageHeight,
+		Face: Face(r.Face), Faces: r.Faces, Rotated: r.Rotated, Width: r.ImageWidth, Height: r.ImageHeight,
 		Millis: Durations{millis(r.Timings.Decode), millis(r.Timings.Detect), millis(r.Timings.Score), millis(r.Timings.Total)},
 	}, nil
 }

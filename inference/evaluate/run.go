@@ -42,7 +42,10 @@ const mostChanged = 2 << 20
 // Judge judges all pictures with a pack, as many at a time as it has workers. When ctx ends it returns its error; what has
 // been judged by then is in the journal. An error of a picture that is at fault is its outcome.
 func (r *Run) Judge(ctx context.Context, c Collection, pack Pack) (Judged, error) {
-	j := Judged{Pack: pack, Outcomes: make([]Outcome, len(c.Pictures)), Variants: map[string][]Outcome{}, Sampled: sample(c.Pictures, r.Stability)}
+	j := Judged{
+		Pack: pack, Outcomes: make([]Outcome, len(c.Pictures)),
+		Variants: map[string][]Outcome{}, Sampled: sample(c.Pictures, r.Stability),
+	}
 	changes := variants()
 	for _, v := range changes {
 		j.Variants[v.name] = make([]Outcome, len(j.Sampled))
@@ -108,7 +111,9 @@ func (r *Run) change(ctx context.Context, picture Picture, pack Pack, changes []
 		}
 		return nil
 	}
-	decoded := sync.OnceValues(func() (*image.RGBA, error) { return upright(ctx, decode.NewStdlib(decode.Limits{}), data, mostChanged) })
+	decoded := sync.OnceValues(func() (*image.RGBA, error) {
+		return upright(ctx, decode.NewStdlib(decode.Limits{}), data, mostChanged)
+	})
 	for _, v := range changes {
 		o, known := r.Journal.outcome(pack, digest, v.name)
 		if !known {

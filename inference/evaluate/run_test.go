@@ -3,6 +3,7 @@ package evaluate
 import (
 	"bytes"
 	"context"
+	"encoding/csv"
 	"errors"
 	"fmt"
 	"image"
@@ -328,13 +329,16 @@ func TestFigures(t *testing.T) {
 			t.Errorf("a pack differs from itself: %+v", d)
 		}
 	}
-	var csv bytes.Buffer
-	if err := WriteScores(&csv, c, []Judged{judged}); err != nil {
+	var scores bytes.Buffer
+	if err := WriteScores(&scores, c, []Judged{judged}); err != nil {
 		t.Fatal(err)
 	}
+	if lines, err := csv.NewReader(bytes.NewReader(scores.Bytes())).ReadAll(); err != nil || len(lines) != 1+len(c.Pictures) {
+		t.Errorf("%d lines, %v", len(lines), err)
+	}
 	for _, want := range []string{"200.png,live,,b,s,judged,0.78", "live refused", "100.png,fake,print,c,s,judged,0.39", "fake passed", "0.png,live,,b,s,no_face,,0.5", "broken.jpg,fake,screen,d,s,not_an_image"} {
-		if !strings.Contains(csv.String(), want) {
-			t.Errorf("the scores lack %q:\n%s", want, csv.String())
+		if !strings.Contains(scores.String(), want) {
+			t.Errorf("the scores lack %q:\n%s", want, scores.String())
 		}
 	}
 }

@@ -12,8 +12,9 @@ import (
 func WriteScores(w io.Writer, c Collection, judged []Judged) error {
 	out := csv.NewWriter(w)
 	lines := [][]string{{
-		"pack", "file", "label", "attack", "subject", "set", "outcome", "fake_likelihood", "threshold", "verdict", "error", "valid_face", "issues",
-		"face_brightness", "face_side", "sharpness", "faces", "image_width", "image_height", "ms", "scores",
+		"pack", "file", "label", "attack", "subject", "set",
+		"outcome", "fake_likelihood", "threshold", "verdict", "error", "valid_face", "issues",
+		"face_brightness", "face_side", "sharpness", "faces", "rotated", "image_width", "image_height", "ms", "scores",
 	}}
 	number := func(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 	for _, j := range judged {
@@ -24,7 +25,8 @@ func WriteScores(w io.Writer, c Collection, judged []Judged) error {
 			}
 			line := []string{j.Pack.ID, p.File, label, p.Attack, p.Subject, p.Set}
 			if !o.Judged() {
-				lines = append(lines, append(line, o.Refusal, "", number(j.Pack.Threshold), "", "", "", "", "", "", "", "", "", "", "", ""))
+				line = append(line, o.Refusal, "", number(j.Pack.Threshold))
+				lines = append(lines, append(line, make([]string, len(lines[0])-len(line))...))
 				continue
 			}
 			var scores []string
@@ -42,9 +44,11 @@ func WriteScores(w io.Writer, c Collection, judged []Judged) error {
 			default:
 				wrong = "live refused"
 			}
-			lines = append(lines, append(line, "judged", number(o.Likelihood), number(j.Pack.Threshold), verdict, wrong,
-				strconv.FormatBool(o.Valid), strings.Join(o.Issues, " "), fmt.Sprintf("%.1f", o.Brightness), fmt.Sprintf("%.0f", o.Side),
-				fmt.Sprintf("%.4f", o.Sharpness), strconv.Itoa(o.Faces), strconv.Itoa(o.Width), strconv.Itoa(o.Height),
+			lines = append(lines, append(line,
+				"judged", number(o.Likelihood), number(j.Pack.Threshold), verdict, wrong,
+				strconv.FormatBool(o.Valid), strings.Join(o.Issues, " "),
+				fmt.Sprintf("%.1f", o.Brightness), fmt.Sprintf("%.0f", o.Side), fmt.Sprintf("%.4f", o.Sharpness),
+				strconv.Itoa(o.Faces), strconv.Itoa(o.Rotated), strconv.Itoa(o.Width), strconv.Itoa(o.Height),
 				fmt.Sprintf("%.1f", o.Millis.Total), strings.Join(scores, " ")))
 		}
 	}

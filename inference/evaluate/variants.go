@@ -72,19 +72,26 @@ func variants() []variant {
 	}{{"grey", 128}, {"black", 0}, {"white", 255}} {
 		all = append(all, lossless(border.name+" border, 10 %", "border", func(m *image.RGBA) *image.RGBA { return framed(m, border.shade) }))
 	}
-	return append(all,
-		lossless("turned by 90°", "turned", func(m *image.RGBA) *image.RGBA {
-			bottom := m.Rect.Dy() - 1
-			return moved(m, image.Pt(m.Rect.Dy(), m.Rect.Dx()), func(x, y int) (int, int) { return y, bottom - x })
-		}),
-		lossless("turned by 180°", "turned", func(m *image.RGBA) *image.RGBA {
-			right, bottom := m.Rect.Dx()-1, m.Rect.Dy()-1
-			return moved(m, m.Rect.Size(), func(x, y int) (int, int) { return right - x, bottom - y })
-		}),
-		lossless("turned by 270°", "turned", func(m *image.RGBA) *image.RGBA {
-			right := m.Rect.Dx() - 1
-			return moved(m, image.Pt(m.Rect.Dy(), m.Rect.Dx()), func(x, y int) (int, int) { return right - y, x })
+	for _, degrees := range []int{90, 180, 270} {
+		all = append(all, lossless(fmt.Sprintf("turned by %d°", degrees), "turned", func(m *image.RGBA) *image.RGBA {
+			return turned(m, degrees)
 		}))
+	}
+	return all
+}
+
+// turned turns a picture clockwise by a multiple of a quarter turn.
+func turned(m *image.RGBA, degrees int) *image.RGBA {
+	right, bottom, size := m.Rect.Dx()-1, m.Rect.Dy()-1, m.Rect.Size()
+	switch degrees {
+	case 90:
+		return moved(m, image.Pt(size.Y, size.X), func(x, y int) (int, int) { return y, bottom - x })
+	case 180:
+		return moved(m, size, func(x, y int) (int, int) { return right - x, bottom - y })
+	case 270:
+		return moved(m, image.Pt(size.Y, size.X), func(x, y int) (int, int) { return right - y, x })
+	}
+	return m
 }
 
 func encodePNG(m *image.RGBA) ([]byte, error) {
@@ -150,7 +157,10 @@ func upright(ctx context.Context, decoder decode.Decoder, data []byte, most int)
 		sampler.Bilinear(img, window, strip, window.Dx(), window.Dy())
 		to := out.Pix[out.PixOffset(0, top):]
 		for i := range window.Dx() * window.Dy() {
-			to[4*i], to[4*i+1], to[4*i+2], to[4*i+3] = uint8(strip.Data[i]), uint8(strip.Data[plane+i]), uint8(strip.Data[2*plane+i]), 0xFF
+			for channel := range 3 {
+				to[4*i+channel] = uint8(strip.Data[channel*plane+i])
+			}
+			to[4*i+3] = 0xFF
 		}
 	}
 	return atMost(out, most), nil

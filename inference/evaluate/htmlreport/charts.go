@@ -97,9 +97,11 @@ func thresholdChart(p evaluate.PackFigures) template.HTML {
 	var apcer, bpcer [][2]float64
 	for i, at := range p.Curve {
 		if i > 0 { // a step where a likelihood lies
-			apcer, bpcer = append(apcer, [2]float64{at.Threshold, p.Curve[i-1].APCER}), append(bpcer, [2]float64{at.Threshold, p.Curve[i-1].BPCER})
+			apcer = append(apcer, [2]float64{at.Threshold, p.Curve[i-1].APCER})
+			bpcer = append(bpcer, [2]float64{at.Threshold, p.Curve[i-1].BPCER})
 		}
-		apcer, bpcer = append(apcer, [2]float64{at.Threshold, at.APCER}), append(bpcer, [2]float64{at.Threshold, at.BPCER})
+		apcer = append(apcer, [2]float64{at.Threshold, at.APCER})
+		bpcer = append(bpcer, [2]float64{at.Threshold, at.BPCER})
 	}
 	c.path("curve fake", apcer, "APCER: fakes that pass")
 	c.path("curve live", bpcer, "BPCER: live called fake")

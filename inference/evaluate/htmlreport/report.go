@@ -12,7 +12,6 @@ import (
 	"io"
 
 	"github.com/pas-ta/liveness/inference/evaluate"
-	"github.com/pas-ta/liveness/inference/evaluate/metrics"
 )
 
 var (
@@ -23,10 +22,12 @@ var (
 )
 
 var layout = template.Must(template.New("report").Funcs(template.FuncMap{
-	"percent": percent, "interval": interval, "counted": counted, "series": series, "heat": heat, "attackClass": func(i int) string { return fmt.Sprintf("a%d", i%5) },
-	"reading": reading, "rate": func(r metrics.Rate) metrics.Rate { return r }, "band": bandName, "points": points, "number": number,
-	"roc": rocChart, "det": detChart, "rates": ratesChart, "thresholds": thresholdChart, "histogram": histogramChart, "calibration": calibrationChart,
-	"short": func(hash string) string { return hash[:min(12, len(hash))] },
+	"percent": percent, "interval": interval, "counted": counted, "points": points, "number": number,
+	"series": series, "heat": heat, "reading": reading,
+	"roc": rocChart, "det": detChart, "rates": ratesChart,
+	"thresholds": thresholdChart, "histogram": histogramChart, "calibration": calibrationChart,
+	"attackClass": func(i int) string { return fmt.Sprintf("a%d", i%5) },
+	"short":       func(hash string) string { return hash[:min(12, len(hash))] },
 }).Parse(page))
 
 // shown is what the template gets.
@@ -77,7 +78,7 @@ func Write(ctx context.Context, w io.Writer, f evaluate.Figures) error {
 		var all []thumbnail
 		for _, mistake := range p.Worsts {
 			t := thumbnail{Mistake: mistake}
-			picture, width, height, err := evaluate.Thumbnail(ctx, mistake.Picture)
+			picture, width, height, err := evaluate.Thumbnail(ctx, mistake)
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
