@@ -35,8 +35,11 @@ func (c *console) showConsole(w http.ResponseWriter, r *http.Request) {
 
 // moduleOf returns the module that draws a screen.
 func moduleOf(screen string) string {
-	if screen == "dashboard" {
+	switch {
+	case screen == "dashboard":
 		screen = "overview"
+	case strings.HasPrefix(screenPath+screen, checkScreen):
+		screen = "check"
 	}
 	return screen + ".js"
 }

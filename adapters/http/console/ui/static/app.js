@@ -16,10 +16,15 @@ const screens = [
   { path: "/console/plan", name: "Plan", icon: "plan", screen: lazy(() => import("./plan.js"), "Plan", 8) },
   { path: "/console/activity", name: "Activity", icon: "activity", screen: lazy(() => import("./activity.js"), "Activity", 8) },
   { path: "/console/people", name: "People", icon: "people", screen: lazy(() => import("./people.js"), "People") },
+  { path: "/console/docs", name: "Documentation", icon: "docs", screen: lazy(() => import("./docs.js"), "Docs", 8) },
   { path: "/console/account", name: "Account", icon: "account", screen: lazy(() => import("./account.js"), "Account", 8) },
 ];
 
-const screenAt = (path) => screens.find((s) => s.path === path) ?? screens[0];
+// Screens of one thing each, behind another.
+const behind = [{ begins: "/console/checks/", path: "/console/usage", screen: lazy(() => import("./check.js"), "Check", 9) }];
+
+const known = (path) => screens.find((s) => s.path === path) ?? behind.find((s) => path.startsWith(s.begins));
+const screenAt = (path) => known(path) ?? screens[0];
 
 function useAddress() {
   const [path, setPath] = useState(location.pathname);
@@ -28,7 +33,7 @@ function useAddress() {
     const clicked = (event) => {
       const link = event.target.closest?.("a[href^='/console/']");
       if (!link || link.hasAttribute("download") || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey) return;
-      if (!screens.some((s) => s.path === link.pathname)) return;
+      if (!known(link.pathname)) return;
       event.preventDefault();
       if (link.pathname !== location.pathname) { history.pushState(null, "", link.pathname); moved(); }
     };

@@ -1,4 +1,4 @@
-// Calls by day as stacked bars, with the same numbers as a table for who cannot see them.
+// Stacked bars, with the same numbers as a table for who cannot see them.
 
 import { html, useEffect, useRef } from "./vendor/preact.js";
 import uPlot from "./vendor/uplot.js";
@@ -24,48 +24,49 @@ await new Promise((loaded) => {
 
 const shortCount = (n) => (n >= 1e6 ? n / 1e6 + "M" : n >= 1e3 ? n / 1e3 + "k" : String(n));
 
-function options(width, height, colour, days, tip) {
+// plotAxes are the two axes of a chart with a name for each of its places, of which those are written that there is room for.
+export function plotAxes(colour, names, written) {
   const axis = { stroke: colour("--ink-faint"), font: "12px Inter, sans-serif", ticks: { show: false }, grid: { stroke: colour("--line"), width: 1 } };
+  return [
+    { ...axis, grid: { show: false }, size: 30, splits: () => names.map((name, i) => i), values: (u, at) => at.map((i) => (written(i) ? names[i] : "")) },
+    { ...axis, size: 46, space: 36, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6], values: (u, at) => at.map(shortCount) },
+  ];
+}
+
+function options(width, height, colour, points, series, written, tip) {
   const bars = uPlot.paths.bars({ size: [0.66, 34], radius: [0.2, 0], align: 0 });
-  const series = (name) => ({ fill: colour(name), stroke: colour(name), width: 0, paths: bars, points: { show: false } });
+  const drawn = ({ fill }) => ({ fill: colour(fill), stroke: colour(fill), width: 0, paths: bars, points: { show: false } });
   return {
     width, height, padding: [12, 6, 0, 0], legend: { show: false },
     cursor: { y: false, points: { show: false }, drag: { x: false, y: false }, move: (u, left, top) => { tip(u, left); return [left, top]; } },
-    scales: { x: { time: false, range: [-0.6, days.length - 0.4] }, y: { range: (u, min, max) => [0, Math.max(4, Math.ceil(max * 1.12))] } },
-    axes: [
-      { ...axis, grid: { show: false }, size: 30, splits: () => days.map((d, i) => i), values: (u, at) => at.map((i) => (keepsLabel(i, days.length, width) ? String(i + 1) : "")) },
-      { ...axis, size: 46, space: 36, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6], values: (u, at) => at.map(shortCount) },
-    ],
-    series: [{}, series("--warn"), series("--accent")],
+    scales: { x: { time: false, range: [-0.6, points.length - 0.4] }, y: { range: (u, min, max) => [0, Math.max(4, Math.ceil(max * 1.12))] } },
+    axes: plotAxes(colour, points.map((p) => p.short), written),
+    series: [{}, ...series.map(drawn).reverse()], // the whole stack is drawn first, what is below over it
   };
 }
 
-const keepsLabel = (i, length, width) => {
-  const every = width / length > 24 ? 1 : width / length > 13 ? 2 : 5;
-  return every === 1 || i === 0 || (i + 1) % every === 0;
+// stacked adds up the values of each point up to each series.
+const stacked = (points, series) => [points.map((p, i) => i), ...series.map((s, n) => points.map((p) => p.values.slice(0, n + 1).reduce((sum, v) => sum + v, 0))).reverse()];
+
+// Of days each is named, every second, or every fifth, as there is room for; of hours every sixth or twelfth of the clock.
+const writes = {
+  day: (points, width) => {
+    const every = width / points.length > 24 ? 1 : width / points.length > 13 ? 2 : 5;
+    return (i) => every === 1 || i === 0 || (i + 1) % every === 0;
+  },
+  hour: (points, width) => (i) => parseInt(points[i].short, 10) % (width / points.length > 12 ? 6 : 12) === 0,
 };
 
-export function DayChart({ days, label }) {
-  const place = useRef();
-  const bubble = useRef();
+// usePlot keeps a picture in its place, drawn by plot for a width and colours, again whenever one of them or the data change.
+export function usePlot(place, data, plot) {
   useEffect(() => {
-    const data = [days.map((d, i) => i), days.map((d) => d.included + d.overage), days.map((d) => d.included)];
-    let plot = null;
-    const tip = (u, left) => {
-      const i = Math.round(u.posToVal(left, "x"));
-      const d = left < 0 ? null : days[i];
-      bubble.current.hidden = !d;
-      if (!d) return;
-      bubble.current.textContent = `${onDay(d.day)}: ${count(d.included + d.overage)} calls` + (d.overage ? `, ${count(d.overage)} over the limit` : "");
-      const at = u.valToPos(i, "x") + u.bbox.left / devicePixelRatio;
-      bubble.current.style.left = Math.min(Math.max(at, 90), place.current.clientWidth - 90) + "px";
-    };
+    let picture = null;
     const draw = (onPaper) => {
-      plot?.destroy();
+      picture?.destroy();
       place.current.classList.toggle("is-on-paper", onPaper);
       const width = onPaper ? paperWidth : place.current.clientWidth;
-      const drawing = options(width, width < 480 ? 190 : 240, coloursOf(place.current), days, tip);
-      plot = new uPlot(onPaper ? { ...drawing, pxRatio: 3 } : drawing, data, place.current);
+      const { options: drawing, data: values } = plot(width, width < 480 ? 190 : 240, coloursOf(place.current));
+      picture = new uPlot(onPaper ? { ...drawing, pxRatio: 3 } : drawing, values, place.current);
     };
     let drawnWidth = 0;
     let onPaper = false;
@@ -83,21 +84,50 @@ export function DayChart({ days, label }) {
     for (const scheme of schemes) scheme.addEventListener("change", drawOnScreen);
     addEventListener("beforeprint", printing);
     addEventListener("afterprint", printed);
-    document.fonts?.ready.then(() => plot && drawOnScreen());
+    document.fonts?.ready.then(() => picture && drawOnScreen());
     return () => {
       resized.disconnect();
       for (const scheme of schemes) scheme.removeEventListener("change", drawOnScreen);
       removeEventListener("beforeprint", printing);
       removeEventListener("afterprint", printed);
-      plot?.destroy();
-      plot = null;
+      picture?.destroy();
+      picture = null;
     };
-  }, [JSON.stringify(days)]);
-  const busy = days.filter((d) => d.included + d.overage > 0);
-  return html`<figure class="chart" aria-label=${label}>
-    <div class="chart-place" ref=${place} aria-hidden="true" /><div class="chart-tip" ref=${bubble} hidden aria-hidden="true" />
-    <figcaption class="legend"><span><i class="key-included" />Within the plan</span><span><i class="key-overage" />Over the limit</span></figcaption>
-    <div class="visually-hidden"><table><caption>${label}</caption><thead><tr><th scope="col">Day</th><th scope="col">Within the plan</th><th scope="col">Over the limit</th></tr></thead>
-    <tbody>${busy.map((d) => html`<tr><th scope="row">${onDay(d.day)}</th><td>${count(d.included)}</td><td>${count(d.overage)}</td></tr>`)}</tbody></table></div>
-  </figure>`;
+  }, [JSON.stringify(data)]);
 }
+
+// Chart is a picture and its legend, with its numbers in rows for who cannot see it.
+export const Chart = ({ label, place, bubble, legend, head, rows }) => html`<figure class="chart" aria-label=${label}>
+    <div class="chart-place" ref=${place} aria-hidden="true" /><div class="chart-tip" ref=${bubble} hidden aria-hidden="true" />
+    <figcaption class="legend">${legend.map((l) => html`<span key=${l.name}><i class=${l.key} />${l.name}</span>`)}</figcaption>
+    <div class="visually-hidden"><table><caption>${label}</caption><thead><tr>${head.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
+    <tbody>${rows.map(([name, ...values]) => html`<tr><th scope="row">${name}</th>${values.map((v) => html`<td>${v}</td>`)}</tr>`)}</tbody></table></div>
+  </figure>`;
+
+// BarChart draws points: each has a name, a short one for the axis, a value for each series, and a text for who points at it. They
+// are days or hours.
+export function BarChart({ points, series, label, of = "day" }) {
+  const place = useRef();
+  const bubble = useRef();
+  const tip = (u, left) => {
+    const i = Math.round(u.posToVal(left, "x"));
+    const point = left < 0 ? null : points[i];
+    bubble.current.hidden = !point;
+    if (!point) return;
+    bubble.current.textContent = point.tip;
+    const at = u.valToPos(i, "x") + u.bbox.left / devicePixelRatio;
+    bubble.current.style.left = Math.min(Math.max(at, 90), place.current.clientWidth - 90) + "px";
+  };
+  usePlot(place, [points, series], (width, height, colour) => ({
+    options: options(width, height, colour, points, series, writes[of](points, width), tip), data: stacked(points, series),
+  }));
+  const busy = points.filter((p) => p.values.some((v) => v > 0));
+  return html`<${Chart} label=${label} place=${place} bubble=${bubble} legend=${series} head=${[of === "day" ? "Day" : "Hour", ...series.map((s) => s.name)]} rows=${busy.map((p) => [p.name, ...p.values.map(count)])} />`;
+}
+
+const billing = [{ name: "Within the plan", fill: "--accent", key: "key-included" }, { name: "Over the limit", fill: "--warn", key: "key-overage" }];
+
+export const DayChart = ({ days, label }) => html`<${BarChart} series=${billing} label=${label} points=${days.map((d, i) => ({
+  name: onDay(d.day), short: String(i + 1), values: [d.included, d.overage],
+  tip: `${onDay(d.day)}: ${count(d.included + d.overage)} calls` + (d.overage ? `, ${count(d.overage)} over the limit` : ""),
+}))} />`;

@@ -1,8 +1,9 @@
 import { html, useState } from "./vendor/preact.js";
 import { command, useRead } from "./api.js";
-import { Badge, Card, Copy, Dialog, Heading, Loaded, Note, ReadOnly, Snippet, announce, useBusy, useStay } from "./ui.js";
+import { Badge, Card, Copy, Dialog, Heading, Loaded, Note, ReadOnly, announce, useBusy, useStay } from "./ui.js";
+import { FirstCall, UsageCall } from "./code.js";
+import { KeyName, LastUse, Rename, Rotation } from "./key_use.js";
 import { onDay } from "./format.js";
-import { checkCommand, usageCommand } from "./snippets.js";
 
 const names = { primary: "Primary", secondary: "Secondary" };
 const purposes = { primary: "The key your application uses.", secondary: "The stand-in while you replace the Primary key." };
@@ -10,24 +11,26 @@ const purposes = { primary: "The key your application uses.", secondary: "The st
 export function Keys({ session, onHold }) {
   const keys = useRead("keys");
   const [asking, setAsking] = useState(null);
+  const [naming, setNaming] = useState(null);
   const baseUrl = session?.baseUrl ?? location.origin;
   const ended = session?.status === "ended";
   const issued = (key) => {
     setAsking(null);
     keys.reload();
-    onHold(html`<${Issued} of=${key} baseUrl=${baseUrl} onClose=${() => { onHold(null); announce(names[key.slot] + " key replaced"); }} />`);
+    onHold(html`<${Issued} of=${key} onClose=${() => { onHold(null); announce(names[key.slot] + " key replaced"); }} />`);
   };
   return html`<${Heading} title="API keys"><p class="muted">Send one of them in the <code>X-API-Key</code> header. Keys are shown in full only when they are issued.</p><//>
     <${ReadOnly} session=${session} />
     <${Loaded} of=${keys} lines=${5}>${(data) => html`<div class="key-list">${data.keys.map((key) => html`<section class="card key" key=${key.slot} aria-label=${names[key.slot] + " key"}>
         <div><div class="figure-head"><h2>${names[key.slot]}</h2><${KeyState} of=${key} status=${session?.status} /></div>
-        <p class="muted">${ended ? "Calls with it are refused, because the subscription has ended." : purposes[key.slot]}</p></div>
+        <p class="muted">${ended ? "Calls with it are refused, because the subscription has ended." : purposes[key.slot]}</p><${KeyName} of=${key} fixed=${ended || session?.role === "reader"} onRename=${() => setNaming(key)} /></div>
         <p class="key-prefix mono" id=${"prefix-" + key.slot}>${key.prefix ? key.prefix + "…" : "no key yet"}</p>
-        <div class="key-foot"><span class="muted">${key.issuedAt ? "Issued " + onDay(key.issuedAt) : ""}</span>
+        <div class="key-foot"><span class="muted">${key.issuedAt ? "Issued " + onDay(key.issuedAt) : ""}<${LastUse} of=${key} /></span>
           ${!ended && html`<button class="button" disabled=${session?.role === "reader"} id=${"regenerate-" + key.slot} onClick=${() => setAsking(key)}>${key.prefix ? "Regenerate" : "Issue key"}<span class="visually-hidden"> ${names[key.slot]} key</span></button>`}</div>
       </section>`)}</div>
-      ${!ended && html`<${Card} title="Rotate without downtime"><ol class="todo"><li>Put the Secondary key into your application.</li><li>Regenerate the Primary key here; the leaked one is dead at once.</li><li>Put the new Primary key into your application.</li></ol><//>
-      <${Card} title="Use a key"><div class="stack"><${Snippet} id="check-command" title="Check a face" text=${checkCommand(baseUrl)} /><${Snippet} id="usage-command" title="Read this month’s usage" text=${usageCommand(baseUrl)} /></div><//>`}`}<//>
+      ${!ended && html`<${Rotation} data=${data} />
+      <${Card} title="Use a key"><div class="stack"><${FirstCall} /><${UsageCall} baseUrl=${baseUrl} /></div><//>`}`}<//>
+    ${naming && html`<${Rename} of=${naming} onClose=${() => setNaming(null)} onDone=${async () => { await keys.reload(); setNaming(null); announce(names[naming.slot] + " key named"); }} />`}
     ${asking && html`<${Confirm} of=${asking} onClose=${() => { setAsking(null); keys.reload(); }} onIssued=${issued} />`}`;
 }
 
@@ -53,10 +56,10 @@ function Confirm({ of: key, onClose, onIssued }) {
 }
 
 // Issued shows a key that nobody can be shown again, on whichever screen, until it is acknowledged.
-function Issued({ of: issued, baseUrl, onClose }) {
+function Issued({ of: issued, onClose }) {
   useStay(true);
   return html`<${Dialog} title=${`Your new ${names[issued.slot]} key`}><p><strong>It is shown only now.</strong> Copy it to a safe place before you close this.</p>
     <div class="with-button"><code class="mono secret-key" id="new-key">${issued.key}</code><${Copy} text=${issued.key} from="new-key" what="the new key" /></div>
-    <${Snippet} id="new-key-command" title="Try it" text=${usageCommand(baseUrl, issued.key)} />
+    <${FirstCall} apiKey=${issued.key} id="issued" />
     <div class="actions dialog-actions"><button class="button button-primary" id="key-saved" onClick=${onClose}>I have saved it</button></div><//>`;
 }

@@ -1,22 +1,36 @@
 import { html } from "./vendor/preact.js";
 import { useRead } from "./api.js";
 import { lazy } from "./lazy.js";
-import { Badge, Card, Heading, Loaded, Note, Snippet } from "./ui.js";
+import { Badge, Card, Heading, Loaded, Note } from "./ui.js";
 import { CheckTable } from "./checks.js";
+import { FirstCall } from "./code.js";
+import { RecentFailures } from "./failures.js";
+import { RecentTraffic } from "./traffic.js";
 import { count, daysUntil, dollars, inMonth, onDay, share } from "./format.js";
-import { checkCommand } from "./snippets.js";
 
 const refresh = 10_000;
 
 const DayChart = lazy(() => import("./chart.js"), "DayChart");
 
-export function Overview({ session }) {
+export function Overview() {
   const overview = useRead("overview", refresh);
   return html`<${Heading} title="Overview">${overview.data && html`<p class="muted">${inMonth(overview.data.month.month)}, resets ${onDay(overview.data.resetsAt)} UTC (${daysUntil(overview.data.resetsAt)})</p>`}<//>
     <${Loaded} of=${overview} lines=${9}>${(data) => html`${data.plan.status !== "scheduled" && html`<${Standing} data=${data} /><${Figures} data=${data} />`}
       ${data.everUsed ? html`<${Card} title="Calls by day" aside=${html`<a href="/console/usage">All months</a>`}><${DayChart} days=${data.days} label=${"Counted calls by day, " + inMonth(data.month.month)} /><//>
+        <${Traffic} />
         <${Card} title="Recent checks" aside=${html`<a href="/console/usage">All checks</a>`}><${CheckTable} checks=${data.recent} label="Recent checks" short /><//>`
-        : html`<${FirstRequest} baseUrl=${session?.baseUrl ?? location.origin} later=${data.plan.status === "scheduled"} />`}`}<//>`;
+        : html`<${FirstRequest} later=${data.plan.status === "scheduled"} />`}
+      <${Failed} everUsed=${data.everUsed} />`}<//>`;
+}
+
+function Traffic() {
+  const traffic = useRead("traffic", 60_000);
+  return html`<${Loaded} of=${traffic} lines=${6}>${(data) => html`<${RecentTraffic} data=${data} />`}<//>`;
+}
+
+function Failed({ everUsed }) {
+  const failures = useRead("failures", refresh);
+  return html`<${Loaded} of=${failures} lines=${3}>${(data) => html`<${RecentFailures} data=${data} everUsed=${everUsed} />`}<//>`;
 }
 
 // Standing says what needs a decision.
@@ -50,12 +64,12 @@ function Figures({ data: { month, plan, fakeShare } }) {
     </section>
     <section class="card figure" aria-label="Remaining"><h2>Remaining</h2><p class="figure-number num" id="remaining">${count(month.remaining)}</p><p class="muted">calls in the plan</p></section>
     <section class=${"card figure" + (month.overLimit ? " is-warn" : "")} aria-label="Over the limit"><h2>Over the limit</h2><p class="figure-number num" id="over-limit">${count(month.overLimit)}</p>
-      <p class="muted">${plan.overage === "stop" ? "stops at the limit" : plan.ceiling ? html`pay as you go, at most ${count(plan.ceiling)}` : "pay as you go"}</p></section>
+      <p class="muted">${plan.overage === "stop" ? "stops at the limit" : plan.ceiling ? html`pay as you go, at most ${count(plan.ceiling)}` : "pay as you go"}. <a href="/console/plan">What it will cost</a></p></section>
     <section class="card figure" aria-label="Judged fake"><h2>Judged fake</h2><p class="figure-number num">${fakeShare === null ? "–" : share(fakeShare)}</p><p class="muted">${fakeShare === null ? "no calls yet this month" : "of this month’s calls"}</p></section>
   </div>`;
 }
 
-const FirstRequest = ({ baseUrl, later }) => html`<${Card} title=${later ? "When your contract has started: your first request" : "Send your first request"}><div class="stack"><p class="muted">Put a photo of a face, named <code>face.jpg</code>, into a folder and paste this into a terminal there. The call appears on this screen seconds later.</p>
-  <${Snippet} id="first-request" title="Check a face" text=${checkCommand(baseUrl)} />
-  <p class="small">Replace <code>YOUR_API_KEY</code> by your Primary key. Not saved? <a href="/console/keys">Regenerate it</a>. The chart by day and your recent checks take this place after the first call.</p>
+const FirstRequest = ({ later }) => html`<${Card} title=${later ? "When your contract has started: your first request" : "Send your first request"}><div class="stack"><p class="muted">The call appears on this screen seconds later.</p>
+  <${FirstCall} />
+  <p class="small">Use your Primary key. Not saved? <a href="/console/keys">Regenerate it</a>, and the code is shown with the new key in it. The chart by day and your recent checks take this place after the first call. What the answer says is in the <a href="/console/docs">documentation</a>.</p>
   <p class="small">In production, send an <code>Idempotency-Key</code> header with every check, a new UUID for instance: a check whose answer was lost can then be sent again with the same key, without being counted twice.</p></div><//>`;

@@ -2,6 +2,7 @@ import { html, useState } from "./vendor/preact.js";
 import { command, useRead } from "./api.js";
 import { Badge, Card, Dialog, Heading, Loaded, Note, ReadOnly, Table, announce, useBusy } from "./ui.js";
 import { count, dollars, onDay } from "./format.js";
+import { BeyondCost, CostCard, useCost } from "./cost.js";
 import { Notifications } from "./notifications.js";
 
 const behaviours = [
@@ -14,6 +15,7 @@ const inEffect = (plan) => plan.overage === "stop" ? "stop" : plan.ceiling ? "ce
 
 export function Plan({ session }) {
   const plan = useRead("plan");
+  const cost = useCost();
   const [asking, setAsking] = useState(null);
   const fixed = (data) => data.plan.status === "ended" || session?.role === "reader";
   return html`<${Heading} title="Plan"><p class="muted">What you bought on AWS Marketplace, and what happens beyond it.</p><//>
@@ -30,9 +32,10 @@ export function Plan({ session }) {
       ${!waits(data) && html`<${Card} title="Beyond the limit"><fieldset class="choices" disabled=${fixed(data)}><legend class="visually-hidden">Over-limit behaviour</legend>
         ${behaviours.map((b) => html`<${Choice} key=${b.id} of=${b} plan=${data.plan} fixed=${fixed(data)} onChoose=${() => setAsking(b)} />`)}
         </fieldset><p class="small">You can switch at any time. The next call follows the new behaviour, on every server.</p><//>
+      <${CostCard} cost=${cost} />
       <${Notifications} plan=${data.plan} fixed=${fixed(data)} />`}
       <${Prices} plans=${data.plans} current=${data.plan.id} market=${data.market} />`}<//>
-    ${asking && html`<${Confirm} to=${asking} plan=${plan.data.plan} month=${plan.data.month} onClose=${() => setAsking(null)} onDone=${async () => { await plan.reload(); setAsking(null); announce("Over-limit behaviour: " + asking.name); }} />`}`;
+    ${asking && html`<${Confirm} to=${asking} plan=${plan.data.plan} month=${plan.data.month} cost=${cost.data} onClose=${() => setAsking(null)} onDone=${async () => { await Promise.all([plan.reload(), cost.reload()]); setAsking(null); announce("Over-limit behaviour: " + asking.name); }} />`}`;
 }
 
 // A contract that has not started has a plan that AWS does not tell yet.
@@ -52,7 +55,7 @@ function Choice({ of, plan, fixed, onChoose }) {
         ${!fixed && html` <button type="button" class="link" id="change-ceiling" onClick=${onChoose}>Change the ceiling</button>`}</span>`}</span></label>`;
 }
 
-function Confirm({ to, plan, month, onClose, onDone }) {
+function Confirm({ to, plan, month, cost, onClose, onDone }) {
   const { busy, error, run } = useBusy();
   const bounded = to.id === "ceiling";
   const [ceiling, setCeiling] = useState(String(plan.ceiling ?? Math.max(1, Math.ceil(plan.limit / 10))));
@@ -69,6 +72,7 @@ function Confirm({ to, plan, month, onClose, onDone }) {
       <input id="ceiling" type="number" inputmode="numeric" min="1" max="1000000000" step="1" required autofocus value=${ceiling} onInput=${(e) => setCeiling(e.target.value)} aria-invalid=${wrong ? "true" : undefined} aria-describedby="ceiling-error" />
       <p class="field-error" id="ceiling-error" role="alert">${wrong}</p></div>`}
     ${atOnce ? html`<${Note} kind="warn">This month’s calls are used up already: calls are refused from now on.<//>` : html`<p class="muted">${count(month.remaining)} calls remain this month${month.overLimit > 0 && html`, ${count(month.overLimit)} are over the limit`}.</p>`}
+    ${cost && to.to === "continue" && (!bounded || most > 0) && html`<${BeyondCost} cost=${cost} most=${most} />`}
     ${error && !wrong && html`<${Note} kind="bad" role="alert">${error.message}<//>`}
     <div class="actions dialog-actions"><button type="button" class="button" onClick=${onClose} disabled=${busy} autofocus=${!bounded}>Cancel</button>
       <button class=${"button " + (atOnce ? "button-danger" : "button-primary")} id="confirm-overage" disabled=${busy}>${busy ? "Working…" : to.apply}</button></div></form><//>`;

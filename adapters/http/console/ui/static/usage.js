@@ -1,9 +1,9 @@
 import { html, useState } from "./vendor/preact.js";
 import { download, useRead } from "./api.js";
 import { lazy } from "./lazy.js";
-import { useList } from "./list.js";
-import { Badge, Card, Empty, Heading, Icon, Loaded, Note, Table } from "./ui.js";
-import { CheckTable } from "./checks.js";
+import { Badge, Card, Heading, Icon, Loaded, Table } from "./ui.js";
+import { MonthFailures } from "./failures.js";
+import { FindChecks } from "./find_checks.js";
 import { count, inMonth } from "./format.js";
 
 const DayChart = lazy(() => import("./chart.js"), "DayChart");
@@ -20,7 +20,8 @@ export function Usage() {
           <td>${m.plan}</td><td class="num end">${count(m.calls)}</td><td class="num end">${count(m.included)}</td>
           <td class="num end">${m.overage ? html`<${Badge} kind="warn">${count(m.overage)}<//>` : "0"}</td><td class="num end">${count(m.reported)}</td><td class="num end">${m.credited ? html`<${Badge} kind="good">${count(m.credited)}<//>` : "0"}</td><td class="num end">${count(m.limit)}</td></tr>`)}</tbody><//><//>
       <${Month} month=${month ?? data.months[0].month} />
-      <${Checks} />`}<//>`;
+      <${Failed} month=${month ?? data.months[0].month} />
+      <${FindChecks} month=${month ?? data.months[0].month} />`}<//>`;
 }
 
 function Month({ month }) {
@@ -29,11 +30,7 @@ function Month({ month }) {
     <${DayChart} days=${data.days} label=${"Counted calls by day, " + inMonth(month)} /><//>`}<//>`;
 }
 
-function Checks() {
-  const checks = useList("checks", "checks", "behind");
-  return html`<${Card} title="Checks"><${Loaded} of=${checks} lines=${6}>${({ items, next }) => html`
-    ${items.length > 0 ? html`<${CheckTable} checks=${items} label="Checks, newest first" />`
-    : html`<${Empty} title="No calls yet"><p>Your counted calls are listed here, newest first. The <a href="/console/dashboard">overview</a> has a command for the first one.</p><//>`}
-    ${checks.moreError && html`<${Note} kind="bad" role="alert">${checks.moreError.message}<//>`}
-    ${next && html`<p class="more"><button class="button" disabled=${checks.busy} onClick=${checks.more}>${checks.busy ? "Loading…" : checks.moreError ? "Try again" : "Show older checks"}</button></p>`}`}<//><//>`;
+function Failed({ month }) {
+  const failures = useRead("failures?month=" + month);
+  return html`<${Loaded} of=${failures} lines=${5}>${(data) => html`<${MonthFailures} month=${month} data=${data} />`}<//>`;
 }

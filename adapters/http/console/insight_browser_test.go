@@ -1,0 +1,228 @@
+package console_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp/kb"
+	"github.com/google/uuid"
+
+	"github.com/pas-ta/liveness/adapters/http/console/browsertest"
+	"github.com/pas-ta/liveness/commands/counting"
+	"github.com/pas-ta/liveness/domain"
+)
+
+// measureShifts has every page add up how far what is seen moves by itself.
+const measureShifts = `window.shifted = 0; new PerformanceObserver((list) => { for (const e of list.getEntries()) if (!e.hadRecentInput) window.shifted += e.value; }).observe({ type: "layout-shift", buffered: true })`
+
+// looks looks at a screen at three widths, with axe, and fails when it is wider than the window or moved while it loaded.
+func (w *world) looks(b *browsertest.Browser, path, shown, name string) {
+	w.t.Helper()
+	b.Open(w.url + path)
+	b.Await(name+" is shown", "document.querySelector("+fmt.Sprintf("%q", shown)+") && !document.querySelector('.skeleton')")
+	if moved := b.Value("window.shifted < 0.05 ? '' : window.shifted"); moved != "" {
+		w.t.Errorf("%s moves by %s while it loads", name, moved)
+	}
+	for _, device := range []browsertest.Device{{Name: "narrow", Width: 320, Height: 700, Phone: true}, browsertest.Phone, {Name: "desk", Width: 1280, Height: 900}} {
+		b.Look(device, browsertest.Light)
+		if wider := b.Value("document.documentElement.scrollWidth - document.documentElement.clientWidth"); wider != "0" {
+			w.t.Errorf("%s is %s pixels wider than a window of %d", name, wider, device.Width)
+		}
+	}
+	b.Screen(name)
+}
+
+func TestFailuresInBrowser(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.person("dashboard")
+	b.Before(measureShifts)
+	w.looks(b, "/console/dashboard", "#first-call", "60-overview-before-anything")
+	if b.Holds("document.querySelector('.failures, #no-failures')") {
+		t.Error("who has not begun is told of failed calls")
+	}
+	now := w.clock.Now()
+	kind := func(status int, code, message string, times int) (calls []counting.FailedCall) {
+		for n := range times {
+			calls = append(calls, counting.FailedCall{
+				At: now.Add(-time.Duration(n) * time.Hour), RequestID: uuid.New(), Status: status, Code: code, Message: message, KeySlot: domain.SlotPrimary, KeyPrefix: "lc_abc12",
+			})
+		}
+		return calls
+	}
+	w.fail(kind(400, "invalid_image", "No face was detected. Show one face, from the front and not too small.", 7)...)
+	w.fail(kind(429, "quota_exceeded", `The monthly limit of the plan is reached and the over-limit setting is "stop". Switch it on the console's Plan screen or wait for the next month (UTC).`, 3)...)
+	w.fail(kind(503, "overloaded", "The service is busy. The request was not counted; try again as Retry-After says.", 1)...)
+	w.looks(b, "/console/dashboard", ".failures canvas", "61-overview-failures")
+	b.Await("the three kinds are told, the most frequent first", "[...document.querySelectorAll('.failures tbody tr td:first-child code')].map((e) => e.innerText).join() === 'invalid_image,quota_exceeded,overloaded'")
+	w.count(w.subscription(), now.Add(-time.Hour), 40)
+	w.settled()
+	w.looks(b, "/console/dashboard", "#latency", "62-overview-busy")
+	w.looks(b, "/console/usage", ".failures canvas", "63-usage-failures")
+	b.Run("document.querySelector('#newest-failures summary').focus()")
+	b.Press(kb.Enter)
+	b.Await("the newest are told one by one", "document.querySelectorAll('#newest-failures[open] tbody tr').length === 11")
+	b.Screen("64-usage-failures-one-by-one")
+}
+
+func TestFindCheckInBrowser(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.person("usage")
+	b.Before(measureShifts)
+	w.looks(b, "/console/usage", "#filter-day", "65-usage-empty")
+	w.count(w.subscription(), w.clock.Now().Add(-time.Minute), 30)
+	w.settled()
+	w.looks(b, "/console/usage", "td a[href^='/console/checks/']", "66-usage")
+	rows := func(n int) string {
+		return fmt.Sprintf("document.querySelectorAll(\"td a[href^='/console/checks/']\").length === %d && !document.querySelector('.skeleton')", n)
+	}
+	choose := func(field, value string) {
+		b.Run(fmt.Sprintf("const s = document.querySelector('#filter-%s'); s.value = %q; s.dispatchEvent(new Event('change', { bubbles: true }))", field, value))
+	}
+	choose("verdict", "fake")
+	b.Await("three were judged fake", rows(3))
+	choose("face", "unusable")
+	b.Await("none of them was unusable", "[...document.querySelectorAll('.empty h3')].some((e) => e.innerText === 'No check is like that')")
+	b.Screen("67-usage-nothing-found")
+	choose("face", "")
+	b.Await("three again", rows(3))
+	b.Click("td a[href^='/console/checks/']")
+	b.Await("the check is shown", "document.querySelector('#request-id') && !document.querySelector('.skeleton')")
+	request, path := b.Text("#request-id"), b.Value("location.pathname")
+	if !strings.HasSuffix(path, ".27") || !b.Holds("document.querySelector('#recorded').innerText.includes('modelPack')") {
+		t.Errorf("the check at %s does not show the whole event", path)
+	}
+	if !b.Holds("document.querySelector('nav [aria-current=page]').innerText.trim() === 'Usage'") {
+		t.Error("the navigation does not say where one is")
+	}
+	if mail := b.Value("decodeURIComponent(document.querySelector('#ask-support').href)"); !strings.HasPrefix(mail, "mailto:support@example.com?") || !strings.Contains(mail, request) || !strings.Contains(mail, path) {
+		t.Errorf("support is asked by %s", mail)
+	}
+	w.looks(b, path, "#request-id", "68-check")
+	b.Open(w.url + "/console/usage")
+	b.Await("all are listed", rows(25))
+	choose("verdict", "fake")
+	b.Await("three", rows(3))
+	b.Click("td a[href^='/console/checks/']")
+	b.Await("the check is shown", "document.querySelector('#request-id')")
+	b.Run("history.back()")
+	b.Await("what was looked for is kept on the way back", rows(3)+" && document.querySelector('#filter-verdict').value === 'fake'")
+	b.Click("#filter-clear")
+	b.Await("nothing is looked for", rows(25)+" && document.querySelector('#filter-verdict').value === ''")
+	b.Type("#filter-request", "no id")
+	b.Press(kb.Enter)
+	b.Await("that is no request ID", "document.querySelector('#filter-request[aria-invalid=true]') && document.querySelector('#filter-request-error').innerText.includes('X-Request-Id')")
+	b.Screen("69-usage-no-request-id")
+	b.Type("#filter-request", request)
+	b.Press(kb.Enter)
+	b.Await("the request is found", rows(25)+" || "+rows(1))
+	b.Open(w.url + "/console/checks/2026-11.9999")
+	b.Await("there is no such check", "document.querySelector('.failure')?.innerText.includes('no such check')")
+	b.Screen("69b-no-such-check")
+}
+
+func TestCostInBrowser(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.person("plan")
+	b.Before(measureShifts)
+	w.looks(b, "/console/plan", "#cost-forecast", "70-plan-before-anything")
+	if told := b.Text("#cost-forecast"); told != "cannot be told before a day of calls has passed" {
+		t.Errorf("before any call it is foretold: %s", told)
+	}
+	b.Click("#overage-ceiling")
+	b.Await("the price is told", "document.querySelector('dialog[open] #beyond-cost')?.innerText.includes('$0.25 for each call')")
+	b.Type("#ceiling", "1000")
+	b.Await("and what the ceiling comes to", "document.querySelector('#beyond-cost').innerText.includes('At most $250.00 a month')")
+	b.Screen("71-ceiling-cost")
+	b.Press(kb.Escape)
+	b.Await("the dialog is closed", "!document.querySelector('dialog[open]')")
+}
+
+func TestKeysInBrowser(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.person("keys")
+	b.Before(measureShifts)
+	w.looks(b, "/console/keys", "#rename-primary", "72-keys-unnamed")
+	b.Await("neither was used", "document.querySelector('#used-primary').innerText === 'Not used since it was issued'")
+	b.Click("#rename-primary")
+	b.Await("a name is asked for", "document.activeElement.id === 'key-name'")
+	b.Screen("73-key-name")
+	b.Press(kb.Escape)
+	b.Await("the focus is back", "!document.querySelector('dialog[open]') && document.activeElement.id === 'rename-primary'")
+	b.Press(kb.Enter)
+	b.Await("a name is asked for", "document.activeElement.id === 'key-name'")
+	b.Type("#key-name", "lc_abc12ABCDEFGHIJKLMNOPQRSTUVWX")
+	b.Press(kb.Enter)
+	b.Await("a key is no name", "document.querySelector('#key-name[aria-invalid=true]') && document.querySelector('#key-name-error').innerText.includes('This is an API key')")
+	b.Screen("74-key-name-refused")
+	b.Type("#key-name", "Production, Frankfurt")
+	b.Press(kb.Enter)
+	b.Await("it has its name", "!document.querySelector('dialog[open]') && document.querySelector('#name-primary')?.innerText === 'Production, Frankfurt'")
+	w.count(w.subscription(), w.clock.Now(), 1)
+	w.settled()
+	old := w.replaced(b)
+	w.sendReplaced(old, 12)
+	w.looks(b, "/console/keys", "#rename-primary", "75-keys")
+	b.Await("it is told that the old key is still sent", "document.querySelector('.note-warn')?.innerText.includes('12 calls refused with 401')")
+	b.Click(`nav a[href="/console/docs"]`)
+	w.looks(b, "/console/docs", "#first-call", "76-docs")
+	b.Run("document.querySelector('#first-curl').focus()")
+	b.Press(kb.ArrowRight)
+	b.Await("the next language has the focus and is shown", "document.activeElement.id === 'first-go' && document.querySelector('#first-call').innerText.includes('package main')")
+	b.Press(kb.ArrowLeft)
+	b.Press(kb.ArrowLeft)
+	b.Await("before the first comes the last", "document.activeElement.id === 'first-php' && document.querySelector('#first-call').innerText.includes('<?php')")
+	b.Screen("77-docs-php")
+	b.Open(w.url + "/console/keys")
+	b.Await("the language is remembered", "document.querySelector('#first-call')?.innerText.includes('<?php')")
+}
+
+// replaced regenerates the primary key on the screen, looks at the code that has the new one in it, and returns the one before.
+func (w *world) replaced(b *browsertest.Browser) (old string) {
+	w.t.Helper()
+	b.Await("a key is there", "document.querySelector('#regenerate-primary')")
+	issue := func() string {
+		b.Click("#regenerate-primary")
+		b.Click("#confirm-regenerate")
+		b.Await("the new key is in the code", "document.querySelector('dialog[open] #issued-call')?.innerText.includes(document.querySelector('#new-key').innerText)")
+		key := b.Text("#new-key")
+		b.Screen("74b-key-issued")
+		b.Click("#key-saved")
+		b.AwaitText("#prefix-primary", key[:8]+"…")
+		return key
+	}
+	old = issue()
+	issue()
+	return old
+}
+
+// A reader sees what an owner sees, without what would change it.
+func TestReaderInBrowser(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ada := w.browser()
+	ada.customer()
+	ada.command("keys/primary/name", map[string]string{"name": "Production"}).is(200)
+	ada.invite(ada.session("").Customer, "reader")
+	w.count(w.subscription(), w.clock.Now(), 3)
+	w.fail(noFace(w.clock.Now()))
+	w.settled()
+	b := w.chromium()
+	b.Open(w.url + "/console/login")
+	b.Type("#email", graceAddress)
+	b.Type("#password", password)
+	b.Click("button[type=submit]")
+	b.AwaitPath("/console/dashboard")
+	for path, shown := range map[string]string{"keys": "#name-primary", "plan": "#cost-so-far", "usage": ".failures tbody td", "docs": "#first-call", "checks/2026-11.1": "#request-id"} {
+		b.Open(w.url + "/console/" + path)
+		b.Await(path+" is shown", "document.querySelector("+fmt.Sprintf("%q", shown)+")")
+		if b.Holds("document.querySelector('#rename-primary')") {
+			t.Errorf("%s offers a reader what only owners may do", path)
+		}
+	}
+}
