@@ -314,20 +314,21 @@ type Activity struct {
 // NewActivity queries through pool.
 func NewActivity(pool *pgxpool.Pool) *Activity { return &Activity{pool: pool} }
 
-// List returns at most limit entries of a customer and of the login that looks at them, newest first, from before a position
-// on; 0 begins with the newest.
-func (a *Activity) List(ctx context.Context, customer, account uuid.UUID, before uint64, limit int) ([]ActivityEntry, error) {
+// List returns at most limit entries of a customer and of the login that looks at them that a filter lets through, newest first,
+// from before a position on; 0 begins with the newest.
+func (a *Activity) List(ctx context.Context, customer, account uuid.UUID, filter ActivityFilter, before uint64, limit int) ([]ActivityEntry, error) {
 	const end = 1<<63 - 1
 	if before == 0 || before > end {
 		before = end
 	}
-	const newest = " and position < $3 order by position desc limit $4)"
+	where, args := filter.where([]any{customer, account, before, limit})
+	newest := where + " and position < $3 order by position desc limit $4)"
 	rows, _ := a.pool.Query(ctx, `
 		select position, event_id, kind, actor, account_id, personal, at, detail from (
 			(select * from activity.activity where customer_id = $1 and not personal`+newest+`
 			union all
 			(select * from activity.activity where customer_id = $2 and personal`+newest+`
-		) as both_of_them order by position desc limit $4`, customer, account, before, limit)
+		) as both_of_them order by position desc limit $4`, args...)
 	entries, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (ActivityEntry, error) {
 		var e ActivityEntry
 		var by *uuid.UUID

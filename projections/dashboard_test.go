@@ -97,8 +97,10 @@ func dashboardQueries(d *dashboard) map[string]func(ctx context.Context, custome
 		"older-checks": func(ctx context.Context, c uuid.UUID) error {
 			return full(usage.Checks(ctx, c, projections.CheckFilter{}, deep, 50))
 		},
-		"activity": func(ctx context.Context, c uuid.UUID) error { return full(activity.List(ctx, c, c, 0, 50)) },
-		"keys":     func(ctx context.Context, c uuid.UUID) error { return full(keys.KeysOf(ctx, c)) },
+		"activity": func(ctx context.Context, c uuid.UUID) error {
+			return full(activity.List(ctx, c, c, projections.ActivityFilter{}, 0, 50))
+		},
+		"keys": func(ctx context.Context, c uuid.UUID) error { return full(keys.KeysOf(ctx, c)) },
 		"key": func(ctx context.Context, _ uuid.UUID) error {
 			_, _, err := keys.FindKey(ctx, dashboardCustomer(1).String())
 			return err

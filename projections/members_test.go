@@ -191,7 +191,7 @@ func TestActivityIsOfTheCustomer(t *testing.T) {
 		"her second customer":            {second.ID, ada, []string{"LoginSucceeded", "KeyIssued"}},
 		"her colleague, at the customer": {first.ID, grace, []string{"LoginFailed", "MemberJoined", "KeyIssued"}},
 	} {
-		entries, err := projections.NewActivity(pool).List(t.Context(), c.customer, c.account, 0, 10)
+		entries, err := projections.NewActivity(pool).List(t.Context(), c.customer, c.account, projections.ActivityFilter{}, 0, 10)
 		var kinds []string
 		for _, e := range entries {
 			kinds = append(kinds, e.Kind)

@@ -72,7 +72,7 @@ func TestScheduledAndReinstatedSubscriptions(t *testing.T) {
 	if row = happens(reinstate); row.Status != domain.StatusActive || row.Plan != domain.PlanStarter || !row.EndedAt.IsZero() {
 		t.Errorf("reinstated: %+v", row)
 	}
-	entries, err := projections.NewActivity(pool).List(t.Context(), c.ID, c.ID, 0, 10)
+	entries, err := projections.NewActivity(pool).List(t.Context(), c.ID, c.ID, projections.ActivityFilter{}, 0, 10)
 	if err != nil || len(entries) != 6 || entries[0].Summary() != "Subscription reinstated: API calls are served again." ||
 		entries[5].Summary() != "Bought on AWS Marketplace; the contract starts on "+startsAt.Format("2006-01-02")+"." {
 		t.Errorf("activity: %+v, %v", entries, err)

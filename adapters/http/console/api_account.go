@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -43,7 +44,11 @@ func (c *console) readActivity(r *http.Request, user visitor) (any, error) {
 			return nil, domain.Invalid("before", "before is the next of the page before.")
 		}
 	}
-	entries, err := c.Models.Activity.List(r.Context(), user.customer, user.account, before, activityPage)
+	filter, err := parseActivityFilter(r.URL.Query())
+	if err != nil {
+		return nil, err
+	}
+	entries, err := c.Models.Activity.List(r.Context(), user.customer, user.account, filter, before, activityPage)
 	if err != nil {
 		return nil, err
 	}
@@ -73,6 +78,24 @@ func (c *console) readActivity(r *http.Request, user visitor) (any, error) {
 		answer.Next = strconv.FormatUint(entries[len(entries)-1].Position, 10)
 	}
 	return answer, nil
+}
+
+// parseActivityFilter reads what is looked for; every field may be missing or empty.
+func parseActivityFilter(query url.Values) (filter projections.ActivityFilter, err error) {
+	if filter.Topic, err = projections.ParseActivityTopic(query.Get("topic")); err != nil {
+		return filter, err
+	}
+	if text := query.Get("key"); text != "" {
+		if filter.Slot, err = domain.ParseKeySlot(text); err != nil {
+			return filter, err
+		}
+	}
+	if text := query.Get("day"); text != "" {
+		if filter.Day, err = time.Parse(time.DateOnly, text); err != nil {
+			return filter, domain.Invalid("day", "Write the day as 2026-11-20.")
+		}
+	}
+	return filter, nil
 }
 
 // namesOf returns what names the person of an account, looking each up once; empty of nobody.

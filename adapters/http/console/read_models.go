@@ -61,7 +61,7 @@ type MemberQueries interface {
 
 // ActivityQueries tell what happened to a customer, and to the login that looks.
 type ActivityQueries interface {
-	List(ctx context.Context, customer, account uuid.UUID, before uint64, limit int) ([]projections.ActivityEntry, error)
+	List(ctx context.Context, customer, account uuid.UUID, filter projections.ActivityFilter, before uint64, limit int) ([]projections.ActivityEntry, error)
 }
 
 // MeteringQueries tell what became of the calls beyond the plan.
