@@ -98,6 +98,15 @@ func (h header) nativeWork() float64 {
 }
 
 func (h header) goBytes() float64 {
+	bytes := h.goSourceBytes()
+	if h.converted() {
+		bytes += 3 * h.pixels()
+	}
+	return bytes
+}
+
+// goSourceBytes is what an image takes in Go as it is decoded, before a profile is applied.
+func (h header) goSourceBytes() float64 {
 	if h.format == PNG {
 		perPixel := float64(h.channels) * max(float64(h.depth)/8, 1)
 		switch {
@@ -122,19 +131,22 @@ func (h header) goBytes() float64 {
 }
 
 func (h header) goWork() float64 {
-	if h.format == PNG {
-		work := h.pngBytes()
-		if h.interlaced {
-			work *= 2
-		}
-		return work
+	work := 0.
+	if h.converted() {
+		work = 6 * h.pixels()
 	}
-	work := h.samples()
+	if h.format == PNG {
+		if h.interlaced {
+			return work + 2*h.pngBytes()
+		}
+		return work + h.pngBytes()
+	}
+	work += h.samples()
 	switch blocks, refined := h.passes(); {
 	case h.progressive:
 		work += 1.5*h.samples() + 4*blocks + 0.16*refined
 	case !h.whole:
-		work = 64 * blocks // each scan ends in pixels
+		work += 64*blocks - h.samples() // each scan ends in pixels
 	}
 	if h.channels == 4 {
 		work += 4 * h.pixels()

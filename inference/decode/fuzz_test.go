@@ -22,7 +22,13 @@ func fuzz(f *testing.F, decoder string) {
 		jpg, pngs, jpg[:len(jpg)/2], pngs[:len(pngs)/2], withEXIF(jpg, 6), withChunk(pngs, "eXIf", tiff(8)),
 		withFrameSize(f, jpg, 30000, 30000), withSize(pngs, 30000, 30000),
 		encodePNG(f, converted(image.NewGray16(image.Rect(0, 0, 40, 36)))),
-		cmykJPEG(40, 40), progressiveJPEG(40, 40), {}, {0xFF, 0xD8, 0xFF},
+		cmykJPEG(40, 40), progressiveJPEG(40, 40), separateJPEG(40, 40), manyScans(64, 64, 20, true, 2, 2, 1, 1, 1, 1),
+		baseline(64, 64, colour(yuv, 2, 2, 1, 1, 1, 2)), baseline(64, 64, colour(ycck, 2, 2, 1, 1, 1, 1, 2, 2)),
+		jpg[:len(jpg)-2], without(f, jpg, 0xC4), changed(f, jpg, 0xC0, 1, 0, 0), insert(f, jpg, 0xC0, 0, 0, 0),
+		withProfile(f, jpg, matrixProfile("Display P3", p3Primaries, sRGBCurve())),
+		withProfile(f, cmykJPEG(40, 40), tablesProfile("CMYK", "ink")), withPNGProfile(pngs, tablesProfile("RGB ", "XYB")),
+		craftedPNG(40, 36, pngRGBA, 16, true), craftedPNG(40, 36, pngPalette, 2, true), craftedPNG(40, 36, pngGreyAlpha, 8, false),
+		{}, {0xFF, 0xD8, 0xFF},
 	}
 	for _, s := range seeds {
 		f.Add(s, true)

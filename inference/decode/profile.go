@@ -15,6 +15,9 @@ type profile struct {
 	tables bool
 	// intent is the rendering intent that the tables are for.
 	intent string
+	// curves and toXYZ say the colours without tables; curves is nil when the profile has nothing but tables.
+	curves []func(x float64) float64
+	toXYZ  matrix3
 	// visible is set when colours taken for sRGB would look different.
 	visible bool
 }
@@ -41,20 +44,22 @@ func readProfile(data []byte) *profile {
 		}
 		t[string(data[entry:entry+4])] = data[from : from+size]
 	}
-	p := &profile{space: string(data[16:20]), name: t.text("desc"), visible: true}
+	p := &profile{space: string(data[16:20]), name: t.text("desc"), intent: "relative", visible: true}
+	switch m := t.matrix(); {
+	case p.space == "GRAY":
+		p.toXYZ, p.curves = sRGBMatrix, t.curves("kTRC", "kTRC", "kTRC")
+	case p.space == "RGB " && m != nil:
+		p.toXYZ, p.curves = *m, t.curves("rTRC", "gTRC", "bTRC")
+	}
 	switch {
 	case t["A2B0"] != nil:
 		p.tables, p.intent = true, "perceptual"
 	case t["A2B1"] != nil:
-		p.tables, p.intent = true, "relative"
-	case p.space == "GRAY" && t.curve("kTRC") != nil:
-		p.visible = t.differs([3]string{"kTRC", "kTRC", "kTRC"}, sRGBMatrix)
-		p.intent = "relative"
-	case p.space == "RGB " && t.matrix() != nil && t.curve("rTRC") != nil && t.curve("gTRC") != nil && t.curve("bTRC") != nil:
-		p.visible = t.differs([3]string{"rTRC", "gTRC", "bTRC"}, *t.matrix())
-		p.intent = "relative"
-	default:
+		p.tables = true
+	case p.curves == nil:
 		return nil
+	default:
+		p.visible = p.differs()
 	}
 	return p
 }
@@ -131,6 +136,18 @@ func (t iccTags) matrix() *matrix3 {
 // fixed reads an s15Fixed16Number.
 func fixed(data []byte) float64 { return float64(int32(binary.BigEndian.Uint32(data))) / (1 << 16) }
 
+// curves returns the curves of three channels, nil when one of them cannot be read.
+func (t iccTags) curves(tags ...string) (all []func(x float64) float64) {
+	for _, tag := range tags {
+		f := t.curve(tag)
+		if f == nil {
+			return nil
+		}
+		all = append(all, f)
+	}
+	return all
+}
+
 // curve returns what makes encoded values linear, nil when it cannot be read.
 func (t iccTags) curve(tag string) func(x float64) float64 {
 	data := t[tag]
@@ -198,17 +215,13 @@ var probes = [][3]float64{
 const visibleSteps = 4
 
 // differs reports whether one of the probes is another colour in sRGB.
-func (t iccTags) differs(curves [3]string, toXYZ matrix3) bool {
-	var linear [3]func(float64) float64
-	for i, tag := range curves {
-		linear[i] = t.curve(tag)
-	}
+func (p *profile) differs() bool {
 	for _, probe := range probes {
 		var v [3]float64
 		for i := range v {
-			v[i] = linear[i](probe[i] / 255)
+			v[i] = p.curves[i](probe[i] / 255)
 		}
-		for i, got := range sRGBInverse.times(toXYZ.times(v)) {
+		for i, got := range sRGBInverse.times(p.toXYZ.times(v)) {
 			if !(math.Abs(255*encodeSRGB(got)-probe[i]) < visibleSteps) {
 				return true
 			}

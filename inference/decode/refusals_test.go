@@ -132,7 +132,11 @@ func TestOnlyWithLibvips(t *testing.T) {
 		"a third of the chroma":      {baseline(96, 96, colour(yuv, 3, 1, 1, 1, 1, 1)), "chroma sampled 3x1,1x1,1x1"},
 		"CMYK with fine cyan":        {baseline(96, 64, colour(cmyk, 2, 2, 1, 1, 1, 1, 1, 1), 0), "CMYK, sampled 2x2,1x1,1x1,1x1"},
 		"XYB":                        {withProfile(t, baseline(64, 64, colour([][4]int{blue, green, red}, 1, 1, 1, 1, 1, 1), 0), tablesProfile("RGB ", "XYB_Per")), "XYB"},
-		"CMYK profile":               {withProfile(t, baseline(64, 64, colour([][4]int{blue, green, red, full}, 1, 1, 1, 1, 1, 1, 1, 1), 0), tablesProfile("CMYK", "Coated")), "CMYK"},
+		"damaged tables": {
+			withProfile(t, baseline(64, 64, colour(yuv, 1, 1, 1, 1, 1, 1)), iccProfile("RGB ", "desc", iccText("x"), "A2B0", "mft2\x00\x00\x00\x00\x03\x03\x02\x00")),
+			`profile "x"`,
+		},
+		"CMYK profile": {withProfile(t, baseline(64, 64, colour([][4]int{blue, green, red, full}, 1, 1, 1, 1, 1, 1, 1, 1), 0), tablesProfile("CMYK", "Coated")), "CMYK"},
 	} {
 		eachDecoder(t, decode.Limits{}, func(t *testing.T, d decode.Decoder) {
 			t.Run(name, func(t *testing.T) {

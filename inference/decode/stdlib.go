@@ -71,16 +71,23 @@ func (d *Stdlib) Decode(ctx context.Context, data []byte, stated Format) (img *p
 	if err != nil {
 		return nil, h.stdlibError(err)
 	}
-	img, err = pixels.FromImage(src, h.orientation, leave)
+	orientation := h.orientation
+	if h.converted() {
+		orientation = 1 // it is turned when its colours are right
+	}
+	img, err = pixels.FromImage(src, orientation, leave)
 	if err != nil {
 		return nil, refuse(KindUnsupported, err, "The image uses a colour layout that is not known."+withoutVips)
+	}
+	if h.converted() {
+		return h.profile.apply(ctx, img, h.orientation, leave)
 	}
 	return img, nil
 }
 
 // checkStdlib refuses what the pure Go decoders cannot show.
 func (h header) checkStdlib() error {
-	if h.converted() && h.profile.tables {
+	if h.converted() && h.profile.curves == nil {
 		name := "the profile \"" + h.profile.name + "\""
 		switch {
 		case strings.Contains(h.profile.name, "XYB"):

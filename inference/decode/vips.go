@@ -156,12 +156,11 @@ func (l *vipsLibrary) open(ctx context.Context, data []byte, h header) (_ *vipsI
 	inSRGB, err := l.run("icc_transform", input{"in", l.imageType, l.valueSetObject, image.pointer}, [][2]string{
 		{"output_profile", "srgb"}, {"embedded", "true"}, {"intent", h.profile.intent}, {"depth", "8"},
 	})
-	if err != nil {
-		return image, err
+	if err == nil {
+		call(l.objectUnref, image.pointer) // the other one holds it
+		image.pointer = inSRGB
 	}
-	call(l.objectUnref, image.pointer) // the other one holds it
-	image.pointer = inSRGB
-	return image, nil
+	return image, nil // a profile that cannot be applied is as good as none
 }
 
 // input is the property that an operation works on.

@@ -3,6 +3,7 @@
 package decode
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -67,10 +68,10 @@ func initVips(handle uintptr) (*vipsLibrary, error) {
 		return nil, err
 	}
 	l := &vipsLibrary{}
-	var initialise, setHandler, cacheMax, concurrency uintptr
+	var initialise, setHandler, cacheMax, concurrency, profiles uintptr
 	for name, address := range map[string]*uintptr{
 		"vips_init": &initialise, "g_log_set_default_handler": &setHandler,
-		"vips_cache_set_max": &cacheMax, "vips_concurrency_set": &concurrency,
+		"vips_cache_set_max": &cacheMax, "vips_concurrency_set": &concurrency, "vips_icc_present": &profiles,
 		"vips_operation_new": &l.operationNew, "vips_object_build": &l.objectBuild,
 		"vips_object_set_argument_from_string": &l.setArgument, "vips_object_unref_outputs": &l.unrefOutputs,
 		"vips_blob_new": &l.blobNew, "vips_area_unref": &l.areaUnref,
@@ -95,6 +96,9 @@ func initVips(handle uintptr) (*vipsLibrary, error) {
 	if call(initialise, cString("liveness")) != 0 {
 		return nil, fmt.Errorf("it does not start: %s", l.lastError())
 	}
+	if call(profiles) == 0 {
+		return nil, errors.New("it is built without Little CMS, which applies colour profiles")
+	}
 	// GLib prints warnings about damaged images to standard error, where the
 	// log of the program is. What matters of them comes back as an error.
 	call(setHandler, purego.NewCallback(func(_, _, _, _ uintptr) uintptr { return 0 }), 0)
@@ -107,8 +111,9 @@ func initVips(handle uintptr) (*vipsLibrary, error) {
 	return l, nil
 }
 
-// oldestMinor is that of the oldest libvips 8 that can do what is asked of it: TODO
-const oldestMinor = 13
+// oldestMinor is that of the oldest libvips 8 that the tests were run with, Debian 12's. Older ones lack what is asked of
+// them, or answer otherwise: fail_on came with 8.12, sources that are read through callbacks with 8.9.
+const oldestMinor = 14
 
 // checkVersion refuses a libvips that would fail, or answer otherwise, only once images come.
 func checkVersion(major, minor int) error {
