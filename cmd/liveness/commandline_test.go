@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/pas-ta/liveness/domain"
 )
 
 func runLine(args ...string) (status int, out, errOut string) {
@@ -50,6 +52,28 @@ func TestLimitsOfEnding(t *testing.T) {
 			"--secret-file", secret, "--public-url", "https://liveness.example.com", "--mail-from", "no-reply@example.com", flag+"="+value)
 		if status != 1 || !strings.Contains(errOut, flag) {
 			t.Errorf("%s %s: %d, %s", flag, value, status, errOut)
+		}
+	}
+}
+
+func TestPricesOverTheLimit(t *testing.T) {
+	t.Parallel()
+	prices, err := SiteFlags{Prices: " starter=0.25, enterprise=0.06,"}.prices()
+	if err != nil || len(prices) != 2 || prices[domain.PlanStarter] != 250_000 || prices[domain.PlanEnterprise] != 60_000 {
+		t.Errorf("prices are %v, %v", prices, err)
+	}
+	if prices, err := (SiteFlags{}).prices(); len(prices) != 0 || err != nil {
+		t.Errorf("without any they are %v, %v", prices, err)
+	}
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte(strings.Repeat("s", 32)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for value, says := range map[string]string{"gold=1": "the plans are starter", "starter": "0.25", "starter=cheap": "0.25", "starter=0": "0.25"} {
+		status, _, errOut := runLine("serve", "--eventstore", "esdb://127.0.0.1:1?tls=false", "--postgres", "postgres://127.0.0.1:1/none",
+			"--secret-file", secret, "--public-url", "https://liveness.example.com", "--over-limit-prices="+value)
+		if status != 1 || !strings.Contains(errOut, "--over-limit-prices") || !strings.Contains(errOut, says) {
+			t.Errorf("%s: %d, %s", value, status, errOut)
 		}
 	}
 }

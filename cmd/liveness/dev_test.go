@@ -247,6 +247,20 @@ func (d *runningDev) erasePersonalData(t *testing.T) {
 			t.Errorf("erasing %s: %v", person, err)
 		}
 	}
+	pool, err := erase.connect(t.Context(), app)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	failed := func() (calls int) {
+		if err := pool.QueryRow(t.Context(), "select coalesce(sum(calls), 0) from failed_calls where customer_id = $1", *customer).Scan(&calls); err != nil {
+			t.Error(err)
+		}
+		return calls
+	}
+	if n := failed(); n != 1 { // before the restart
+		t.Errorf("%d failed calls are known, want 1", n)
+	}
 	for range 2 { // an interrupted erasure is repeated
 		if err := erase.Run(t.Context(), app); err != nil {
 			t.Fatal(err)
@@ -254,6 +268,9 @@ func (d *runningDev) erasePersonalData(t *testing.T) {
 	}
 	if !strings.Contains(out.String(), "is erased") {
 		t.Errorf("erasing prints %q", out.String())
+	}
+	if n := failed(); n != 0 {
+		t.Errorf("%d failed calls are known after the erasure", n)
 	}
 	if answer := d.check(t, d.demo.Primary, samplePhoto(t, 1)); answer.Status != http.StatusOK {
 		t.Errorf("a check after the erasure: %+v", answer)

@@ -44,6 +44,9 @@ func (c *ServeCmd) Run(ctx context.Context, app *App) error {
 	if err := c.TransportFlags.check(publicURL, c.EventStore, c.Postgres); err != nil {
 		return err
 	}
+	if _, err := c.prices(); err != nil {
+		return err
+	}
 	settings, err := c.load(ctx)
 	if err != nil {
 		return err
