@@ -107,6 +107,7 @@ func parseCheckFilter(query url.Values) (projections.CheckFilter, error) {
 type oneCheckAnswer struct {
 	Event      domain.CheckCompleted `json:"event"`
 	Recorded   json.RawMessage       `json:"recorded"` // the event as it stands in the log
+	Issues     []issueAnswer         `json:"issues"`   // why the face was not usable, as far as it was kept
 	PlanName   string                `json:"planName"`
 	RequestID  uuid.UUID             `json:"requestId"`
 	EventID    uuid.UUID             `json:"eventId"`
@@ -115,6 +116,20 @@ type oneCheckAnswer struct {
 	Revision   uint64                `json:"revision"`
 	Position   uint64                `json:"position"`
 	RecordedAt time.Time             `json:"recordedAt"`
+}
+
+// issueAnswer is a reason why a face is not usable.
+type issueAnswer struct {
+	Code    domain.Issue `json:"code"`
+	Message string       `json:"message"`
+}
+
+func issuesOf(issues []domain.Issue) []issueAnswer {
+	answers := make([]issueAnswer, len(issues))
+	for i, issue := range issues {
+		answers[i] = issueAnswer{issue, issue.Message()}
+	}
+	return answers
 }
 
 // readCheck reads a counted call from the log itself: the ordinal is its place in the month's stream.
@@ -141,7 +156,7 @@ func (c *console) readCheck(r *http.Request, user visitor) (any, error) {
 	}
 	text, err := json.Marshal(event)
 	return oneCheckAnswer{
-		Event: event, Recorded: text, PlanName: c.planName(event.Plan), RequestID: recorded.Meta.CorrelationID, EventID: recorded.ID,
+		Event: event, Recorded: text, Issues: issuesOf(event.Judgement.Issues.List()), PlanName: c.planName(event.Plan), RequestID: recorded.Meta.CorrelationID, EventID: recorded.ID,
 		Actor: recorded.Meta.Actor, Stream: recorded.Stream, Revision: recorded.Revision, Position: recorded.Position, RecordedAt: recorded.RecordedAt,
 	}, err
 }

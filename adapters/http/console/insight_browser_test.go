@@ -102,6 +102,8 @@ func TestFindCheckInBrowser(t *testing.T) {
 		t.Errorf("support is asked by %s", mail)
 	}
 	w.looks(b, path, "#request-id", "68-check")
+	b.Open(w.url + strings.Replace(path, ".27", ".21", 1))
+	b.Await("it is said why the face is not usable", "document.querySelector('#issue-too_dark')?.innerText.includes('Find more light')")
 	b.Open(w.url + "/console/usage")
 	b.Await("all are listed", rows(25))
 	choose("verdict", "fake")
@@ -127,19 +129,43 @@ func TestFindCheckInBrowser(t *testing.T) {
 func TestCostInBrowser(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	b := w.person("plan")
+	started := w.clock.Now() // noon of the twentieth
+	w.browser().customer()
+	b := w.chromium()
+	w.logIn(b)
 	b.Before(measureShifts)
+	at := func(passed time.Duration) { w.clock.advance(started.Add(passed).Sub(w.clock.Now())) }
+	at(time.Hour)
 	w.looks(b, "/console/plan", "#cost-forecast", "70-plan-before-anything")
 	if told := b.Text("#cost-forecast"); told != "cannot be told before a day of calls has passed" {
 		t.Errorf("before any call it is foretold: %s", told)
 	}
+	w.count(w.subscription(), w.clock.Now(), 1_100)
+	at(5 * 24 * time.Hour)
+	w.settled()
+	w.credit(w.subscription(), domain.MonthOf(w.clock.Now()), 40)
+	w.settled()
+	w.looks(b, "/console/plan", "#cost .num strong", "71-plan-cost")
+	for selector, told := range map[string]string{
+		"#cost-so-far":   "100 calls, 40 credited: $15.00",
+		"#cost-forecast": "about 2,310 calls at today’s pace, 1,310 over the limit: about $317.50",
+	} {
+		if said := b.Text(selector); said != told {
+			t.Errorf("%s says %q, want %q", selector, said, told)
+		}
+	}
 	b.Click("#overage-ceiling")
-	b.Await("the price is told", "document.querySelector('dialog[open] #beyond-cost')?.innerText.includes('$0.25 for each call')")
+	b.Await("what it leads to is told", "document.querySelector('dialog[open] #beyond-cost')?.innerText.includes('about 100 calls')") // a tenth of the plan
 	b.Type("#ceiling", "1000")
-	b.Await("and what the ceiling comes to", "document.querySelector('#beyond-cost').innerText.includes('At most $250.00 a month')")
-	b.Screen("71-ceiling-cost")
+	b.Await("and what a ceiling comes to", "document.querySelector('#beyond-cost').innerText.includes('about 1,000 calls lie over the limit by 30 Nov 2026: about $240.00') && document.querySelector('#beyond-cost').innerText.includes('At most $250.00 a month')")
+	b.Screen("72-ceiling-cost")
+	b.Click("#confirm-overage")
+	b.Await("the card follows", "!document.querySelector('dialog[open]') && document.querySelector('#cost-forecast').innerText.includes('1,000 over the limit: about $240.00')")
+	b.Click("#overage-continue")
+	b.Await("without a ceiling it is more", "document.querySelector('dialog[open] #beyond-cost')?.innerText.includes('about 1,310 calls lie over the limit by 30 Nov 2026: about $317.50')")
+	b.Screen("72b-continue-cost")
 	b.Press(kb.Escape)
-	b.Await("the dialog is closed", "!document.querySelector('dialog[open]')")
+	b.Await("the focus is back", "!document.querySelector('dialog[open]') && document.activeElement.id === 'overage-continue'")
 }
 
 func TestKeysInBrowser(t *testing.T) {

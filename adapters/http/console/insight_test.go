@@ -163,6 +163,12 @@ func TestFindCheck(t *testing.T) {
 		one.Recorded["requestDigest"] != nil || one.Recorded["checkId"] != one.Event.CheckID.String() {
 		t.Errorf("the fifth check is %+v", one)
 	}
+	var fourth struct {
+		Issues []struct{ Code, Message string }
+	}
+	if b.read("checks/2026-11.4", &fourth); len(fourth.Issues) != 2 || fourth.Issues[0].Code != "too_dark" || fourth.Issues[0].Message != domain.IssueTooDark.Message() {
+		t.Errorf("the fourth is not usable because of %+v", fourth.Issues)
+	}
 	for _, number := range []string{"2026-11.31", "2026-11.0", "2026-10.1", "2026-11.999999999999999999"} {
 		b.get("/console/api/checks/" + number).is(404).code("no_such_check")
 	}

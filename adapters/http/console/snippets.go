@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
+
+	"github.com/pas-ta/liveness/domain"
 )
 
 //go:embed ui/snippets
@@ -53,12 +55,13 @@ func (c *console) snippets(key string) ([]snippet, error) {
 }
 
 type snippetsAnswer struct {
-	Placeholder string    `json:"placeholder"` // what stands for the key
-	Snippets    []snippet `json:"snippets"`
+	Placeholder string        `json:"placeholder"` // what stands for the key
+	Snippets    []snippet     `json:"snippets"`
+	Issues      []issueAnswer `json:"issues"` // that an answer with details may hold, for the documentation
 }
 
 // readSnippets gives the first calls. The key in them is put in where it is shown: it is known there only.
 func (c *console) readSnippets(_ *http.Request, _ uuid.UUID) (any, error) {
 	list, err := c.snippets("")
-	return snippetsAnswer{snippetKey, list}, err
+	return snippetsAnswer{snippetKey, list, issuesOf(domain.KnownIssues())}, err
 }

@@ -207,11 +207,15 @@ func (w *world) count(subscription uuid.UUID, at time.Time, calls int) {
 		if n%11 == 4 {
 			likelihood = 0.62 + float64((n*53)%370)/1000
 		}
+		valid, issues := n%17 != 3, domain.Issues("")
+		if !valid {
+			issues = domain.NewIssues(domain.IssueTooDark, domain.IssueBlurred)
+		}
 		event, err := usage.Count(domain.Subscription{
 			ID: s.ID, CustomerID: s.CustomerID, Status: s.Status, Plan: s.Plan, Limit: s.Limit, Overage: domain.OverageContinue,
 		}, 0, domain.Check{
 			ID: uuid.New(), KeySlot: domain.SlotPrimary, At: at,
-			Judgement: domain.Judgement{FakeLikelihood: likelihood, FakeFace: likelihood > 0.15, ValidFace: n%17 != 3, Brightness: 118 + float64(n%60), Threshold: 0.15, LatencyMS: 84 + n%70},
+			Judgement: domain.Judgement{FakeLikelihood: likelihood, FakeFace: likelihood > 0.15, ValidFace: valid, Issues: issues, Faces: 2, Brightness: 118 + float64(n%60), Threshold: 0.15, LatencyMS: 84 + n%70},
 		})
 		must(w.t, err)
 		events = append(events, commands.Proposed{ID: uuid.New(), Event: event, Meta: domain.Metadata{Actor: domain.ActorAPIClient, OccurredAt: at}})

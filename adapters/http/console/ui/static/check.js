@@ -26,6 +26,8 @@ export function Check({ session }) {
         <div><dt>Check ID</dt><dd><${Id} id="check-id" text=${e.checkId} what="the check ID" /></dd></div>
         <div><dt>Fake likelihood</dt><dd class="num">${likelihood(j.fakeLikelihood)}, fake above ${j.threshold}</dd></div>
         <div><dt>Face</dt><dd>${j.validFace ? "Valid" : "Not usable"}, brightness ${j.brightness.toFixed(1)}</dd></div>
+        ${data.issues.length > 0 && html`<div><dt>Why it is not usable</dt><dd>${data.issues.map((i) => html`<p key=${i.code} id=${"issue-" + i.code}>${i.message} <code class="muted">${i.code}</code></p>`)}</dd></div>`}
+        ${j.faces > 0 && html`<div><dt>Faces found</dt><dd class="num">${count(j.faces)}${j.faces > 1 && ", the largest is judged"}${j.rotated > 0 && html`; the photo was turned by ${j.rotated}°`}</dd></div>`}
         <div><dt>Latency</dt><dd class="num">${count(j.latencyMs)} ms in the service</dd></div>
         <div><dt>Key</dt><dd>${e.keySlot === "secondary" ? "Secondary" : "Primary"}</dd></div>
         <div><dt>Billing</dt><dd>${e.billing === "overage" ? html`<${Badge} kind="warn">Over limit<//>` : "Included in the plan"}</dd></div>
