@@ -16,6 +16,10 @@ const (
 	IssueTooBright      Issue = "too_bright"
 	IssueBlurred        Issue = "blurred"
 	IssueNotFrontal     Issue = "not_frontal"
+	IssueNotUpright     Issue = "not_upright"
+	IssueNoColour       Issue = "no_colour"
+	IssueBordered       Issue = "bordered"
+	IssueInset          Issue = "picture_in_picture"
 )
 
 // advice says of each code what is wrong and what the person before the camera should do.
@@ -28,6 +32,10 @@ var advice = map[Issue]string{
 	IssueTooBright:      "The face is too bright. Turn away from the light.",
 	IssueBlurred:        "The face is blurred. Hold still, and wipe the lens.",
 	IssueNotFrontal:     "The face is turned away. Look straight into the camera.",
+	IssueNotUpright:     "The face does not stand upright. Hold head and camera straight.",
+	IssueNoColour:       "The photo is greyscale or of a single hue. Take it in colour, without a filter.",
+	IssueBordered:       "The photo has a border. Send it as the camera took it.",
+	IssueInset:          "The face is in a picture within the photo. Take a photo of the person.",
 }
 
 // Message says what is wrong and what the person before the camera should do. A code that this program does not know, from

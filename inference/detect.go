@@ -11,6 +11,8 @@ import (
 type detector interface {
 	// detect returns the faces after non-maximum suppression, best first. The slice is valid until the next call.
 	detect(img *pixels.Image, sampler *pixels.Sampler) ([]face, error)
+	// scene returns the image that was looked at last, until the next one.
+	scene() scene
 	models() []*model
 }
 

@@ -20,9 +20,14 @@ const (
 	TooBright      IssueCode = "too_bright"
 	Blurred        IssueCode = "blurred"
 	NotFrontal     IssueCode = "not_frontal"
+	NotUpright     IssueCode = "not_upright"
+	NoColour       IssueCode = "no_colour"
+	Bordered       IssueCode = "bordered"
+	Inset          IssueCode = "picture_in_picture"
 )
 
 // IssueCodes returns all codes.
 func IssueCodes() []IssueCode {
-	return []IssueCode{FaceTooSmall, FaceTooClose, FaceCutOff, FaceIncomplete, TooDark, TooBright, Blurred, NotFrontal}
+	return []IssueCode{FaceTooSmall, FaceTooClose, FaceCutOff, FaceIncomplete, TooDark, TooBright, Blurred, NotFrontal,
+		NotUpright, NoColour, Bordered, Inset}
 }

@@ -50,23 +50,27 @@ func TestScorersDoNotDisturbEachOther(t *testing.T) {
 func TestMirroredScorerSeesTheMirrorImage(t *testing.T) {
 	t.Parallel()
 	p := openPack(t, sharedDir(t, "models"))
-	straight, mirrored := p, p
-	straight.Scorers, mirrored.Scorers = slices.Clone(p.Scorers), slices.Clone(p.Scorers)
-	for i := range mirrored.Scorers {
-		mirrored.Scorers[i].Mirrored = true
+	straight, turned := p, p
+	straight.Scorers, turned.Scorers = slices.Clone(p.Scorers), slices.Clone(p.Scorers)
+	for i := range turned.Scorers {
+		turned.Scorers[i].Mirrored = true
 	}
 	photo := facePhoto(t)
-	flipped := image.NewNRGBA(photo.Rect)
-	for y := range photo.Rect.Dy() {
-		for x := range photo.Rect.Dx() {
-			flipped.SetNRGBA(photo.Rect.Dx()-1-x, y, photo.NRGBAAt(x, y))
-		}
-	}
-	want := checkPNG(t, openEngine(t, inference.Config{Pack: straight}), flipped).Scores
-	got := checkPNG(t, openEngine(t, inference.Config{Pack: mirrored}), photo).Scores
+	want := checkPNG(t, openEngine(t, inference.Config{Pack: straight}), mirrored(photo)).Scores
+	got := checkPNG(t, openEngine(t, inference.Config{Pack: turned}), photo).Scores
 	for i := range want {
 		if math.Abs(got[i]-want[i]) > 0.02 { // the detector draws another box in a mirror
 			t.Errorf("scorer %d: %.4f, and %.4f of the mirror image", i, got[i], want[i])
 		}
 	}
+}
+
+func mirrored(m *image.NRGBA) *image.NRGBA {
+	out := image.NewNRGBA(m.Rect)
+	for y := range m.Rect.Dy() {
+		for x := range m.Rect.Dx() {
+			out.SetNRGBA(m.Rect.Dx()-1-x, y, m.NRGBAAt(x, y))
+		}
+	}
+	return out
 }

@@ -32,6 +32,11 @@ func newUltraLight(onnx []byte, spec pack.Detector, threads int) (*ultraLight, e
 
 func (d *ultraLight) models() []*model { return []*model{d.model} }
 
+func (d *ultraLight) scene() scene {
+	in := d.model.input
+	return scene{tensor: in, width: in.Width, height: in.Height}
+}
+
 func (d *ultraLight) detect(img *pixels.Image, sampler *pixels.Sampler) ([]face, error) {
 	in := d.model.input
 	sampler.Bilinear(img, img.Bounds(), in, in.Width, in.Height)

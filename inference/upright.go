@@ -68,6 +68,7 @@ func (w *worker) look(img *pixels.Image, turned int) (sighting, error) {
 	if turned != 0 {
 		seen.view = img.Turned(turned)
 	}
+	w.looked = turned
 	faces, err := w.detector.detect(seen.view, &w.sampler)
 	if err != nil {
 		return sighting{}, fmt.Errorf("detect faces: %w", err)
@@ -108,4 +109,16 @@ func (l *landmarker) markAndDoubt(f *face, img *pixels.Image, sampler *pixels.Sa
 		return math.Hypot((a.X-b.X)/float64(window.Dx()), (a.Y-b.Y)/float64(window.Dy())) / 3
 	}
 	return (shift(f.marks.leftEye, mirrored.leftEye) + shift(f.marks.rightEye, mirrored.rightEye) + shift(f.marks.nose, mirrored.nose)) / sureShift, nil
+}
+
+// upright reports whether the face of a sighting stands upright, as far as the pack can tell: by the order of eyes and nose,
+// and where a model of its own finds them, which always finds an order, by how much it doubts it.
+func (w *worker) upright(s sighting) bool {
+	return (!s.face.hasMarks || s.face.marks.inOrder()) && (w.landmarker == nil || s.doubt <= likely)
+}
+
+// inOrder reports whether the left eye is the one on the left, and the nose on the lower side of the line between the eyes.
+func (m landmarks) inOrder() bool {
+	across, down := m.rightEye.X-m.leftEye.X, m.rightEye.Y-m.leftEye.Y
+	return across > 0 && across*(m.nose.Y-m.leftEye.Y) > down*(m.nose.X-m.leftEye.X)
 }

@@ -3,6 +3,7 @@ package inference
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/pas-ta/liveness/inference/pack"
 )
@@ -14,7 +15,15 @@ type measured struct {
 	width, height int // of the image
 	brightness    float64
 	sharpness     float64
+	upright       bool
+	scene         scene
+	// sceneTurned is true when the scene lies in another turn than the face.
+	sceneTurned bool
 }
+
+// manyHues is a variety of colours, in steps of 255, that no picture of a single hue has: those of a strong hue that JPEG has
+// blurred come to 4.
+const manyHues = 4
 
 // invalidIssues lists why the face cannot be relied on; none means that it is valid.
 func invalidIssues(m measured, rules pack.ValidFace) []Issue {
@@ -51,6 +60,29 @@ func invalidIssues(m measured, rules pack.ValidFace) []Issue {
 		if turn := turned(m.face.marks); turn > rules.MaxTurn {
 			found(NotFrontal, "the face is not frontal: turned by %.2f, at most %.2f is accepted; look straight into the camera",
 				turn, rules.MaxTurn)
+		}
+	}
+	if rules.Upright && !m.upright {
+		found(NotUpright, "the face does not stand upright, however the photo is turned; hold head and camera straight")
+	}
+	return append(issues, sceneIssues(m, rules)...)
+}
+
+// sceneIssues lists what is wrong with the photo as a whole.
+func sceneIssues(m measured, rules pack.ValidFace) (issues []Issue) {
+	found := func(code IssueCode, message string) { issues = append(issues, Issue{code, message}) }
+	if rules.MinColour > 0 || rules.MinHues > 0 {
+		if variety, share := m.scene.colours(); variety < rules.MinColour || variety < manyHues && share < rules.MinHues {
+			found(NoColour, "the photo is greyscale or of a single hue; take it in colour, without a filter")
+		}
+	}
+	if rules.MaxBorder > 0 && slices.Max(m.scene.borders()) > rules.MaxBorder {
+		found(Bordered, "the photo has a uniform border; send it as the camera took it")
+	}
+	if rules.MaxFrame > 0 && !m.sceneTurned {
+		w, h, b := float64(m.width), float64(m.height), m.face.box
+		if m.scene.framed(b.X/w, b.Y/h, (b.X+b.W)/w, (b.Y+b.H)/h) > rules.MaxFrame {
+			found(Inset, "the face is in a picture within the photo; take a photo of the person")
 		}
 	}
 	return issues

@@ -19,6 +19,7 @@ type worker struct {
 	scorers    scorers
 	sampler    pixels.Sampler
 	tile       pixels.Tile
+	looked     int // degrees clockwise by which the image was turned when the detector last saw it
 }
 
 func newWorker(p pack.Pack, decoder decode.Decoder, threads int) (*worker, error) {
@@ -102,6 +103,7 @@ func (w *worker) check(ctx context.Context, data []byte, format decode.Format, r
 	r.Issues = invalidIssues(measured{
 		face: judged, square: square, width: r.ImageWidth, height: r.ImageHeight,
 		brightness: r.Brightness, sharpness: r.Sharpness,
+		upright: w.upright(seen), scene: w.detector.scene(), sceneTurned: seen.turned != w.looked,
 	}, rules)
 	r.ValidFace = len(r.Issues) == 0
 	end := time.Now()

@@ -40,6 +40,10 @@ func newYuNet(onnx []byte, spec pack.Detector, threads int) (*yuNet, error) {
 
 func (d *yuNet) models() []*model { return []*model{d.model} }
 
+func (d *yuNet) scene() scene {
+	return scene{tensor: d.model.input, width: d.usedWidth, height: d.usedHeight}
+}
+
 func (d *yuNet) detect(img *pixels.Image, sampler *pixels.Sampler) ([]face, error) {
 	in := d.model.input
 	scale := min(float64(in.Width)/float64(img.Width()), float64(in.Height)/float64(img.Height()))

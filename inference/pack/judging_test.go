@@ -14,7 +14,7 @@ import (
 // ensemble is a manifest of three looks: two models, one of them at two crops.
 func ensemble(t *testing.T) pack.Manifest {
 	t.Helper()
-	m := builtin(t)["yunet-minifasnet-1"]
+	m := builtin(t)["yunet-minifasnet-2"]
 	m.ID = "mine"
 	wide := m.Scorers[0]
 	wide.CropScale = 4

@@ -141,6 +141,19 @@ type ValidFace struct {
 	// eye distances, or half the sine of the tilt of the eye line, whichever is larger. 0 means that the pack has no
 	// landmarks to tell by.
 	MaxTurn float64 `json:"max_turn"`
+
+	// The limits below are optional: without one its rule is not applied.
+
+	// Upright is true when a face that stands upright in no turn of the photo is not valid.
+	Upright bool `json:"upright,omitempty"`
+	// MinColour is the least variety of colours that the brightness does not settle, in steps of 255, and MinHues the least
+	// part that it is of all colour: below it the photo is of a single hue.
+	MinColour float64 `json:"min_colour,omitempty"`
+	MinHues   float64 `json:"min_hues,omitempty"`
+	// MaxBorder is the width of a uniform border, in sides of the photo, from which it is one.
+	MaxBorder float64 `json:"max_border,omitempty"`
+	// MaxFrame is how much of a straight frame around the face may be an edge, 0 to 1.
+	MaxFrame float64 `json:"max_frame,omitempty"`
 }
 
 // Hash returns the SHA-256 of the text of the manifest in lower-case hex. The manifest holds the hashes of the files,

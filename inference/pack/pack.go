@@ -17,12 +17,13 @@ import (
 )
 
 // DefaultID is the id of the pack that is used when nothing else is configured.
-const DefaultID = "faceplugin-0.0.1"
+const DefaultID = "faceplugin-0.0.1-2"
 
 //go:embed manifests/*.json
 var builtin embed.FS
 
-// Builtin returns the manifests that come with the program, those with most files first.
+// Builtin returns the manifests that come with the program, those with most files first. What older programs had lies in
+// manifests/retired: events name those packs by id and hash, and as pack.json such a manifest judges as it did then.
 func Builtin() ([]Manifest, error) {
 	entries, err := fs.Glob(builtin, "manifests/*.json")
 	if err != nil {
