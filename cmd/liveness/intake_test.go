@@ -104,6 +104,44 @@ func (f jpegFile) inFrontOfEXIF(b ...byte) []byte {
 	return f.withEXIF(func(exif []byte) []byte { return append(b, exif...) })
 }
 
+// wideQuantisers writes quantisation tables with 16 bits for each value.
+func wideQuantisers(segment []byte) []byte {
+	if segment[1] != 0xDB {
+		return segment
+	}
+	body := []byte{}
+	for tables := segment[4:]; len(tables) >= 65; tables = tables[65:] {
+		body = append(body, 0x10|tables[0])
+		for _, quantiser := range tables[1:65] {
+			body = append(body, 0, quantiser)
+		}
+	}
+	return append(binary.BigEndian.AppendUint16([]byte{0xFF, 0xDB}, uint16(len(body)+2)), body...)
+}
+
+// withoutHeight writes 0 for the height into the frame header.
+func withoutHeight(segment []byte) []byte {
+	if segment[1] != 0xC0 {
+		return segment
+	}
+	edited := bytes.Clone(segment)
+	edited[5], edited[6] = 0, 0
+	return edited
+}
+
+// withDNL says the height in a segment behind the scan.
+func withDNL(f jpegFile) []byte {
+	var height []byte
+	edited := f.with(func(segment []byte) []byte {
+		if segment[1] == 0xC0 {
+			height = segment[5:7]
+		}
+		return withoutHeight(segment)
+	})
+	end := len(edited) - 2
+	return slices.Concat(edited[:end], []byte{0xFF, 0xDC, 0, 4}, height, edited[end:])
+}
+
 // verdictOf is an answer of the API.
 type verdictOf struct {
 	Data  v1.Verdict
@@ -140,7 +178,16 @@ func TestIntake(t *testing.T) {
 		"exif-says-upside-down":  {photo: file.orientation(3, 8), within: turned},
 		"exif-says-nothing":      {photo: file.orientation(3, 0), within: turned},
 		"exif-says-half-a-turn":  {photo: file.orientation(3, 3), within: turned},
-		"cut-in-the-scan":        {photo: photo[:len(photo)*3/4], refused: "invalid_image"},
+		"no-end-of-image":        {photo: photo[:len(photo)-2], within: same},
+		"no-huffman-tables":      {photo: file.without(0xC4), within: same},
+		"quantisers-of-16-bits":  {photo: file.with(wideQuantisers), within: same},
+		"height-behind-the-scan": {photo: withDNL(file), within: same},
+		"height-nowhere":         {photo: file.with(withoutHeight), refused: "invalid_image", says: "height"},
+		"HEIC":                   {photo: []byte("\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic\x00\x00\x00\x08mdat"), refused: "invalid_image", says: "HEIC"},
+		"WebP":                   {photo: []byte("RIFF\x24\x00\x00\x00WEBPVP8 \x18\x00\x00\x00\x30\x01\x00\x9d\x01\x2a"), refused: "invalid_image", says: "WEBP"},
+		"JPEG-in-TIFF":           {photo: slices.Concat([]byte("II*\x00\x08\x00\x00\x00"), photo), refused: "invalid_image", says: "TIFF"},
+		"iOS-optimised-PNG":      {body: fmt.Appendf(nil, strings.Replace(bodyOfPhoto, "jpeg", "png", 1), base64.StdEncoding.EncodeToString([]byte("\x89PNG\r\n\x1a\n\x00\x00\x00\x04CgBI\x50\x00\x20\x06\x2c\xb8\x77\x66\x00\x00\x00\x0dIHDR"))), refused: "invalid_image", says: "iOS-optimised PNG"},
+		"cut-in-the-scan":        {photo: photo[:len(photo)*3/4], refused: "invalid_image", says: "truncated"},
 		"trailing-bytes":         {photo: slices.Concat(photo, make([]byte, 4096), []byte("MotionPhoto_Data")), within: same},
 		"body-plain":             {body: []byte(body), within: same},
 		"body-utf8-bom":          {body: []byte("\ufeff" + body), within: same},
