@@ -166,6 +166,7 @@ type siteConfig struct {
 
 func (c *core) openSite(cfg siteConfig) (*site, error) {
 	c.log.Info("photos are judged", "decoder", cfg.engine.Decoder(), "pack", cfg.engine.Pack().ID)
+	judging := judge.New(cfg.engine)
 	usage, keys := projections.NewUsage(c.pool), projections.NewAPIKeys(c.pool)
 	counter := counting.NewUsageCounter(c.store, usage, time.Now, c.log)
 	history := projections.NewKeyHistory(c.pool, c.vault)
@@ -173,7 +174,7 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 	api, err := v1.New(v1.Config{
 		Version:    apiVersion,
 		Keys:       counting.NewKeyAuthenticator(keys, c.secret, time.Now),
-		Checks:     counting.NewLivenessChecker(counter, judge.New(cfg.engine), c.secret, time.Now),
+		Checks:     counting.NewLivenessChecker(counter, judging, c.secret, time.Now),
 		Catalogue:  catalogue(),
 		Queue:      cfg.engine,
 		Failures:   failures,
@@ -207,7 +208,7 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 			Failures: postgres.NewFailedCallQueries(c.pool), KeyNames: history, Traffic: projections.NewTraffic(c.pool),
 		},
 		Sessions: pgxstore.NewWithCleanupInterval(c.pool, 10*time.Minute),
-		Attempts: console.NewPostgresAttempts(c.pool), Generations: console.NewPostgresSessionGenerations(c.pool),
+		Attempts: console.NewPostgresAttempts(c.pool), Generations: console.NewPostgresSessionGenerations(c.pool), Judge: judging,
 		OverLimitPrices: prices,
 		AssetsDir:       cfg.assetsDir, PublicURL: cfg.publicURL, Secret: c.secret,
 		SupportMail: cfg.flags.Support, MarketplaceURL: cfg.listingURL, TrustedProxies: cfg.flags.Proxies, Now: time.Now, Log: c.log,

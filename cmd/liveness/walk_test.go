@@ -40,6 +40,16 @@ func TestBuyerWalksFromMarketplaceToDashboard(t *testing.T) {
 			return answer.Status
 		},
 	})
+	// A photo that is tried on the console is judged by the real models, and not counted.
+	counted := dev.call(t, http.MethodGet, "/v1/usage", dev.demo.Primary, nil).Data.Calls
+	browser.Open(dev.api + "/console/try")
+	browser.Await("the screen is there", "document.querySelector('#photo')")
+	browser.Choose("#photo", samplePhoto(t, 1))
+	browser.Await("the photo is judged live", "document.querySelector('#tried-likelihood')?.innerText.startsWith('0.00')")
+	browser.Screen("63-tried-for-real")
+	if now := dev.call(t, http.MethodGet, "/v1/usage", dev.demo.Primary, nil).Data.Calls; now != counted {
+		t.Errorf("%d calls are counted of a photo that was tried", now-counted)
+	}
 }
 
 // One person with two subscriptions, and a colleague, over the product as dev runs it.

@@ -38,6 +38,8 @@ var errTooMuchText = &domain.Error{Kind: domain.KindTooLarge, Code: "too_large",
 var words = problem.Words{
 	domain.ErrInvalidRequest.Code:       "The request is not valid.",
 	domain.ErrSubscriptionInactive.Code: "The subscription is not active. Check it on AWS Marketplace under Manage subscriptions.",
+	domain.ErrImageTooLarge.Code:        "The photo is larger than 10 MB. Choose a smaller one.",
+	domain.ErrOverloaded.Code:           "The service is busy. Please try again in a few seconds.",
 	domain.ErrUnavailable.Code:          "This cannot be done at the moment. Nothing is lost; please try again in a few seconds.",
 	problem.CodeInternal:                "Something went wrong on our side. Nothing you entered was wrong; please try again in a moment.",
 	problem.CodeClientClosedRequest:     "The request was cancelled.",

@@ -23,8 +23,10 @@ import (
 	"github.com/alexedwards/scs/v2"
 	"github.com/gorilla/mux"
 
+	"github.com/pas-ta/liveness/adapters/http/v1/checkbody"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/accounts"
+	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
 )
@@ -40,9 +42,10 @@ type Config struct {
 	Sessions      scs.Store // where sessions are kept, shared by all nodes
 	Attempts      AttemptLimiter
 	Generations   SessionGenerations
-	AssetsDir     string   // directory of the third-party browser files
-	PublicURL     *url.URL // address that customers see; https except on one machine
-	Secret        []byte   // at least 32 bytes; names of whose attempts are counted are keyed with it
+	Judge         counting.Judge // of photos that are tried on the console
+	AssetsDir     string         // directory of the third-party browser files
+	PublicURL     *url.URL       // address that customers see; https except on one machine
+	Secret        []byte         // at least 32 bytes; names of whose attempts are counted are keyed with it
 
 	OverLimitPrices map[domain.PlanID]domain.CallPrice // optional: of a call beyond a plan, as the listing has them
 
@@ -60,6 +63,7 @@ type console struct {
 	sessions  *scs.SessionManager
 	templates map[string]*template.Template
 	static    *static
+	photos    *checkbody.Reader
 	hashing   chan struct{} // bounds how many passwords are hashed at once: each takes 19 MiB
 }
 
@@ -82,7 +86,7 @@ func New(cfg Config) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("parse the console's pages: %w", err)
 	}
-	c := &console{Config: cfg, static: static, templates: templates, hashing: make(chan struct{}, maxHashing)}
+	c := &console{Config: cfg, static: static, templates: templates, photos: newPhotoReader(), hashing: make(chan struct{}, maxHashing)}
 	c.sessions = c.newSessionManager()
 	protection, err := crossOriginProtection(cfg.PublicURL, http.HandlerFunc(c.crossOriginRefused))
 	if err != nil {
@@ -96,7 +100,7 @@ func (cfg Config) check() error {
 	for name, absent := range map[string]bool{
 		"Accounts": cfg.Accounts == nil, "Subscriptions": cfg.Subscriptions.Store == nil, "Registration": cfg.Registration == nil, "Barrier": cfg.Barrier == nil,
 		"Catalogue": len(cfg.Catalogue.Plans()) == 0, "Models": !cfg.Models.complete(), "Sessions": cfg.Sessions == nil,
-		"Attempts": cfg.Attempts == nil, "Generations": cfg.Generations == nil, "AssetsDir": cfg.AssetsDir == "", "Now": cfg.Now == nil, "Log": cfg.Log == nil,
+		"Attempts": cfg.Attempts == nil, "Generations": cfg.Generations == nil, "Judge": cfg.Judge == nil, "AssetsDir": cfg.AssetsDir == "", "Now": cfg.Now == nil, "Log": cfg.Log == nil,
 		"PublicURL": cfg.PublicURL == nil || cfg.PublicURL.Host == "",
 	} {
 		if absent {

@@ -12,7 +12,7 @@ import (
 const screenPath = "/console/"
 
 // screens are the console's pages after login; ui/static/app.js draws them.
-var screens = []string{"dashboard", "keys", "usage", "plan", "activity", "people", "docs", "account"}
+var screens = []string{"dashboard", "keys", "usage", "try", "plan", "activity", "people", "docs", "account"}
 
 // checkScreen is where the screens of single checks are: its number follows, as 2026-11.1234.
 const checkScreen = "/console/checks/"
@@ -30,6 +30,7 @@ func (c *console) showConsole(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	screen := strings.TrimPrefix(r.URL.Path, screenPath)
+	w.Header().Set("Permissions-Policy", cameraPolicy)
 	c.render(w, r, http.StatusOK, "console", page{Title: "Console", Modules: c.static.modules("app.js", moduleOf(screen))})
 }
 

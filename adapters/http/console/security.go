@@ -14,6 +14,13 @@ import (
 const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; " +
 	"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
+// Pages may use none of the visitor's devices. The console's own document may use the camera, where a photo can be tried; the
+// browser still asks the person.
+const (
+	noDevicesPolicy = "camera=(), geolocation=(), microphone=()"
+	cameraPolicy    = "camera=(self), geolocation=(), microphone=()"
+)
+
 func (c *console) secureHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -22,7 +29,7 @@ func (c *console) secureHeaders(next http.Handler) http.Handler {
 		// Links in mails carry secrets in their address, which must not reach another site. "no-referrer" would do so
 		// too, but makes browsers send forms with "Origin: null", which the check for forged forms then refuses.
 		h.Set("Referrer-Policy", "same-origin")
-		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+		h.Set("Permissions-Policy", noDevicesPolicy)
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		if c.secure() {
@@ -58,7 +65,9 @@ func noStore(next http.Handler) http.Handler {
 
 func (c *console) limitBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		if r.URL.Path != tryPath { // a photo has its own limit, that of the API
+			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		}
 		next.ServeHTTP(w, r)
 	})
 }

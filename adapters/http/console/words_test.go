@@ -18,6 +18,8 @@ func TestWordsOfTheConsole(t *testing.T) {
 	}{
 		{domain.ErrInvalidRequest, "The request is not valid."},
 		{domain.ErrSubscriptionInactive, "The subscription is not active. Check it on AWS Marketplace under Manage subscriptions."},
+		{domain.ErrImageTooLarge, "The photo is larger than 10 MB. Choose a smaller one."},
+		{domain.ErrOverloaded, "The service is busy. Please try again in a few seconds."},
 		{domain.ErrUnavailable.Because(errors.New("down")), "This cannot be done at the moment. Nothing is lost; please try again in a few seconds."},
 		{context.DeadlineExceeded, "This cannot be done at the moment. Nothing is lost; please try again in a few seconds."},
 		{domain.ErrUnavailable.Saying("Press Regenerate again."), "Press Regenerate again."},

@@ -48,12 +48,25 @@ type world struct {
 	mails    *mailbox
 	states   *postgres.MailStates
 	pool     *pgxpool.Pool
+	judge    *stubbornJudge
+}
+
+// stubbornJudge says the same of every photo, or fails.
+type stubbornJudge struct {
+	says  domain.Judgement
+	fails error
+	asked int
+}
+
+func (j *stubbornJudge) Judge(context.Context, []byte, string) (domain.Judgement, error) {
+	j.asked++
+	return j.says, j.fails
 }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	clock := newClock(time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC))
-	w := &world{t: t, clock: clock, store: newFollowedStore(clock.Now), pool: database(t), market: newMarketplace()}
+	w := &world{t: t, clock: clock, store: newFollowedStore(clock.Now), pool: database(t), market: newMarketplace(), judge: &stubbornJudge{}}
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	vault, err := postgres.NewVault(w.pool, []byte(testSecret))
 	must(t, err)
@@ -94,7 +107,7 @@ func newWorld(t testing.TB) *world {
 			Failures: postgres.NewFailedCallQueries(w.pool), KeyNames: projections.NewKeyHistory(w.pool, vault), Traffic: projections.NewTraffic(w.pool),
 		},
 		Sessions: pgxstore.NewWithCleanupInterval(w.pool, 0), Attempts: console.NewPostgresAttempts(w.pool),
-		Generations: console.NewPostgresSessionGenerations(w.pool), AssetsDir: assets, PublicURL: public,
+		Generations: console.NewPostgresSessionGenerations(w.pool), Judge: w.judge, AssetsDir: assets, PublicURL: public,
 		Secret: []byte(testSecret), SupportMail: "support@example.com", MarketplaceURL: "https://aws.amazon.com/marketplace/", Now: clock.Now, Log: log,
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 	})

@@ -56,6 +56,8 @@ func Open(t testing.TB, config Config, hosts ...string) *Browser {
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(config.Chromium),
 		chromedp.NoSandbox, // the test may run as root, where Chromium has no sandbox; it opens pages of ours only
 		chromedp.Flag("force-color-profile", "srgb"), chromedp.Flag("hide-scrollbars", true),
+		// A camera with a test pattern, which the person allows.
+		chromedp.Flag("use-fake-device-for-media-stream", true), chromedp.Flag("use-fake-ui-for-media-stream", true),
 	)
 	allocator, endAllocator := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...)
 	ctx, endTab := chromedp.NewContext(allocator)
@@ -213,6 +215,12 @@ func (b *Browser) Print(name string) []byte {
 		}
 	}
 	return pdf
+}
+
+// Choose puts a file into a field for files.
+func (b *Browser) Choose(selector, file string) {
+	b.t.Helper()
+	step(b, "choose "+file, chromedp.SetUploadFiles(chromedp.CSS(selector), []string{file}))
 }
 
 // Text returns the text of what a selector names.

@@ -162,7 +162,7 @@ func Tour(b *Browser, prefix string) {
 	b.t.Helper()
 	for _, screen := range []struct{ path, name, shown string }{
 		{"dashboard", "overview", "#calls"}, {"keys", "keys", "#regenerate-primary"}, {"usage", "usage", ".chart canvas"},
-		{"plan", "plan", "#overage-stop"}, {"activity", "activity", ".timeline li"}, {"people", "people", ".people li"}, {"account", "account", "#new-password"},
+		{"try", "try", "#photo"}, {"plan", "plan", "#overage-stop"}, {"activity", "activity", ".timeline li"}, {"people", "people", ".people li"}, {"account", "account", "#new-password"},
 	} {
 		b.Click(`nav a[href="/console/` + screen.path + `"]`)
 		b.Await("the screen "+screen.name+" is shown", "document.querySelector('"+screen.shown+"') !== null && !document.querySelector('.skeleton, .toast')")

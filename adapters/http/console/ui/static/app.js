@@ -13,6 +13,7 @@ const screens = [
   { path: "/console/dashboard", name: "Overview", icon: "overview", screen: lazy(() => import("./overview.js"), "Overview", 9) },
   { path: "/console/keys", name: "API keys", icon: "keys", screen: lazy(() => import("./keys.js"), "Keys") },
   { path: "/console/usage", name: "Usage", icon: "usage", screen: lazy(() => import("./usage.js"), "Usage", 8) },
+  { path: "/console/try", name: "Try it", icon: "try", screen: lazy(() => import("./try.js"), "Try") },
   { path: "/console/plan", name: "Plan", icon: "plan", screen: lazy(() => import("./plan.js"), "Plan", 8) },
   { path: "/console/activity", name: "Activity", icon: "activity", screen: lazy(() => import("./activity.js"), "Activity", 8) },
   { path: "/console/people", name: "People", icon: "people", screen: lazy(() => import("./people.js"), "People") },
