@@ -57,7 +57,8 @@ func codes(f evaluate.Figures) []string {
 
 // reading says in a sentence or two what the rates of a pack mean.
 func reading(p evaluate.PackFigures) string {
-	text := fmt.Sprintf("Of %d live pictures %d are called fake; of %d fakes %d pass as live", p.BPCER.Of, p.BPCER.Count, p.APCER.Of, p.APCER.Count)
+	text := fmt.Sprintf("Of %d live pictures %d are called fake; of %d fakes %d pass as live",
+		p.BPCER.Of, p.BPCER.Count, p.APCER.Of, p.APCER.Count)
 	if len(p.Attacks) > 1 && p.Worst.APCER.Count > 0 {
 		text += fmt.Sprintf(", most easily those of the type %s (%s)", p.Worst.Name, counted(p.Worst.APCER))
 	}
@@ -71,12 +72,13 @@ const fewPictures, fewOfAttack, fewSubjects = 300, 100, 50
 func cautions(f evaluate.Figures) []string {
 	var all []string
 	if n := min(f.Live, f.Fake); n < fewPictures {
-		all = append(all, fmt.Sprintf("The collection is small: %d live pictures and %d fakes. With %d pictures without an error, the true rate may still be %.1f %%.",
-			f.Live, f.Fake, n, 300/float64(n)))
+		all = append(all, fmt.Sprintf("The collection is small: %d live pictures and %d fakes. "+
+			"With %d pictures without an error, the true rate may still be %.1f %%.", f.Live, f.Fake, n, 300/float64(n)))
 	}
 	switch {
 	case f.Subjects == 0:
-		all = append(all, "No picture names its subject. Pictures of one person resemble one another; if there are several of each, the intervals are too narrow.")
+		all = append(all, "No picture names its subject. Pictures of one person resemble one another; "+
+			"if there are several of each, the intervals are too narrow.")
 	case f.Subjects < fewSubjects:
 		all = append(all, fmt.Sprintf("Only %d people are shown. Errors come in people: the intervals take account of it, and are wide.", f.Subjects))
 	}
