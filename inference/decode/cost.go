@@ -2,7 +2,8 @@ package decode
 
 // costs estimates from its header what decoding an image takes with one decoder: bytes of memory at the peak, and work.
 // The prices below are measured (BenchmarkCost), each in the unit of its decoder: what a pixel (libvips) or a sample (Go)
-// of a baseline JPEG takes.
+// of a baseline JPEG takes. A profile of primaries and curves has no price: half of all telephones write one into ordinary
+// photos of any size.
 type costs struct {
 	bytes, work func(h header) float64
 	// mostBytes and mostWork are, for each of the most pixels that are admitted, what an ordinary photo of that size costs:
@@ -13,8 +14,9 @@ type costs struct {
 var (
 	// Three bytes are a pixel of RGB. The work includes reading 10 MB of coded data.
 	nativeCosts = costs{bytes: header.nativeBytes, work: header.nativeWork, mostBytes: 3, mostWork: 1.25}
-	// Four bytes are a pixel of a PNG, and a little more than one of a JPEG with full chroma, whose three samples are the work.
-	goCosts = costs{bytes: header.goBytes, work: header.goWork, mostBytes: 4, mostWork: 3}
+	// A byte and a half are a pixel of a JPEG with the usual chroma, and three one whose profile has been applied. The three
+	// samples of one with full chroma are the work.
+	goCosts = costs{bytes: header.goBytes, work: header.goWork, mostBytes: 4.5, mostWork: 3}
 )
 
 // exceeds reports whether an image would cost more than the limits allow.
@@ -86,11 +88,9 @@ func (h header) nativeWork() float64 {
 	}
 	switch {
 	case h.converted() && h.channels == 4 && h.format == JPEG:
-		work += 6 * h.pixels()
+		work += 4 * h.pixels()
 	case h.converted() && h.profile.tables:
 		work += 3 * h.pixels()
-	case h.converted():
-		work += 2 * h.pixels()
 	case h.channels == 4 && h.format == JPEG:
 		work += h.pixels()
 	}
@@ -131,17 +131,13 @@ func (h header) goSourceBytes() float64 {
 }
 
 func (h header) goWork() float64 {
-	work := 0.
-	if h.converted() {
-		work = 6 * h.pixels()
-	}
 	if h.format == PNG {
 		if h.interlaced {
-			return work + 2*h.pngBytes()
+			return 2 * h.pngBytes()
 		}
-		return work + h.pngBytes()
+		return h.pngBytes()
 	}
-	work += h.samples()
+	work := h.samples()
 	switch blocks, refined := h.passes(); {
 	case h.progressive:
 		work += 1.5*h.samples() + 4*blocks + 0.16*refined

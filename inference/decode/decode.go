@@ -44,8 +44,8 @@ type Limits struct {
 	// MinSide is the shortest side in pixels that is worth detecting a face in. Default 32.
 	MinSide int
 	// MaxDecodedBytes bounds the memory that decoding needs, in bytes, estimated from the header: 16-bit, interlaced and
-	// progressive files need a multiple of what their pixel count suggests. Default 4 × MaxPixels; an ordinary photo of
-	// MaxPixels bounds it too, and the time that decoding takes.
+	// progressive files need a multiple of what their pixel count suggests. Default 4.5 × MaxPixels; an ordinary photo
+	// of MaxPixels bounds it too, and the time that decoding takes.
 	MaxDecodedBytes int
 	// MaxScans is the largest number of scans of a JPEG. Encoders write about 10. Default 64.
 	MaxScans int
@@ -61,7 +61,7 @@ func (l Limits) WithDefaults() Limits {
 	set(&l.MaxBytes, 10<<20)
 	set(&l.MaxPixels, 50<<20)
 	set(&l.MinSide, 32)
-	set(&l.MaxDecodedBytes, 4*l.MaxPixels)
+	set(&l.MaxDecodedBytes, 9*l.MaxPixels/2)
 	set(&l.MaxScans, 64)
 	return l
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/pas-ta/liveness/inference/pixels"
 )
@@ -131,7 +132,7 @@ var (
 
 // reader reads the parts of the file, and ends it with what is given, until ctx is done.
 func (h header) reader(ctx context.Context, end []byte) io.Reader {
-	r := &partsReader{ctx: ctx, parts: append(h.parts[:len(h.parts):len(h.parts)], end)}
+	r := &partsReader{ctx: ctx, parts: append(slices.Clip(h.parts), end)}
 	if h.format == JPEG && !h.whole {
 		total := 0
 		for _, p := range h.parts {

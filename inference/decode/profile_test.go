@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/pas-ta/liveness/inference/decode"
@@ -31,7 +32,7 @@ func iccProfile(space string, tags ...string) []byte {
 			elements = append(elements, 0)
 		}
 	}
-	profile = append(append(profile, table...), elements...)
+	profile = slices.Concat(profile, table, elements)
 	binary.BigEndian.PutUint32(profile, uint32(len(profile)))
 	return profile
 }
@@ -97,7 +98,7 @@ var swapped = [3][3]float64{sRGBPrimaries[2], sRGBPrimaries[1], sRGBPrimaries[0]
 // tablesProfile goes through tables (lut16): curves, a grid of two points a channel, and none. It exchanges red and blue.
 // Light is added, and ink takes light away, so that a grid that is interpolated between its corners is exact.
 func tablesProfile(space, name string) []byte {
-	n := map[string]int{"RGB ": 3, "CMYK": 4}[space]
+	n := len(strings.TrimSpace(space))
 	lut := append([]byte("mft2\x00\x00\x00\x00"), byte(n), 3, 2, 0)
 	for i := range 9 {
 		v := uint32(0)
