@@ -57,11 +57,11 @@ func TestNothingIsWiderThanTheNarrowestWindow(t *testing.T) {
 		b.Open(w.url + "/console/" + screen)
 		b.Await("the screen is shown", "document.querySelector('main h1')")
 		fits(screen)
-		b.Screen("81-narrow-" + screen)
-		b.Look(browsertest.Narrow, browsertest.Light)
+		b.Shoot("81-narrow-"+screen, browsertest.Narrow)
 	}
 	b.Click(".menu-button")
 	fits("the menu")
+	b.Shoot("81-narrow-menu", browsertest.Narrow)
 	b.Open(w.url + "/console/plan")
 	b.Click("#overage-stop")
 	fits("a dialog")
@@ -155,7 +155,7 @@ func TestForcedColoursLoseNothing(t *testing.T) {
 			t.Errorf("not so: %s", what)
 		}
 	}
-	b.Screen("82-forced-colours")
+	b.Shoot("82-forced-colours", browsertest.Laptop)
 }
 
 // TestUsageIsPrinted whole, in light colours, without what cannot be used on paper.

@@ -134,7 +134,7 @@ func TestScreensLoadTheirOwnModules(t *testing.T) {
 		b.Open(w.url + "/console/" + screen)
 		b.Await("the screen is shown", "document.querySelector('main h1') && !document.querySelector('.skeleton')")
 		loaded := loadedModules(b)
-		charts := screen == "dashboard" || screen == "usage"
+		charts := b.Holds("document.querySelector('.chart')")
 		if charts {
 			b.Await("the chart is there", "document.querySelector('.chart canvas')")
 			loaded = loadedModules(b)

@@ -365,6 +365,12 @@ func (b *Browser) inspect(seen string) {
 	}
 }
 
+// Shoot takes a screenshot of the page as it is, which is looked at on a device, when screenshots are wanted.
+func (b *Browser) Shoot(name string, device Device) {
+	b.t.Helper()
+	b.shoot(name+".png", device)
+}
+
 // shoot takes a screenshot of the whole page: the window is made as high as the page for it, because a browser that is
 // asked for more than its window lays the rest out anew in the middle of the picture.
 func (b *Browser) shoot(name string, device Device) {

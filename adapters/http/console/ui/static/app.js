@@ -81,7 +81,7 @@ function Frame() {
       <button class="button button-quiet menu-button" aria-expanded=${String(open)} aria-controls="navigation" onClick=${() => setOpen(!open)}>
         <${Icon} name=${open ? "close" : "menu"} />Menu</button>
     </header>
-    <div class=${"side" + (open ? " is-open" : "")} id="navigation"><div class="side-content">
+    <aside class=${"side" + (open ? " is-open" : "")} id="navigation" aria-label="Navigation and login"><div class="side-content">
       <a class="brand side-brand" href="/console/dashboard"><span class="mark" aria-hidden="true" /><span>Liveness Detection API</span></a>
       ${who && who.customers.length > 1 && html`<${Switcher} customers=${who.customers} shown=${who.customer} onChoose=${choose} />`}
       <nav aria-label="Console"><ul>${screens.map((s) => html`<li key=${s.path}><a href=${s.path} aria-current=${s.path === screenAt(path).path ? "page" : undefined}><${Icon} name=${s.icon} />${s.name}</a></li>`)}</ul></nav>
@@ -89,7 +89,7 @@ function Frame() {
         ${who && html`<div class="who-text"><strong>${who.company || `${who.firstName} ${who.lastName}`}</strong><span>${who.email}</span>${who.role === "reader" && html`<${Badge}>Reader<//>`}</div>`}
         <form method="post" action="/console/logout"><button class="button button-quiet button-small" type="submit"><${Icon} name="out" />Log out</button></form>
       </div>
-    </div></div>
+    </div></aside>
     <main id="main" tabindex="-1"><div class="content">
       ${who?.mailProblem && html`<p class="note note-bad">Our newest mail to <strong>${who.email}</strong> did not arrive. ${who.mailProblem} <a href="/console/account">Correct the address</a></p>`}
       ${who?.status === "ended" && html`<p class="note note-bad">This subscription has ended. API calls are refused; your usage stays readable here. ${who.market ? html`<a href=${who.market}>Subscribe again</a>` : "Subscribe again"} on AWS Marketplace to go on.</p>`}

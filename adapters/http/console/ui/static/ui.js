@@ -109,8 +109,8 @@ export function Table({ label, short, children }) {
     place.addEventListener("scroll", look, { passive: true });
     return () => { resized.disconnect(); place.removeEventListener("scroll", look); };
   }, []);
-  return html`<div class="table-place" data-hidden=${hidden}><div class=${"table-scroll" + (short ? " is-short" : "")} ref=${ref} tabindex="0" role="region" aria-label=${label}><table class="table">${children}</table></div></div>
-    ${hidden && html`<p class="small table-hint">Scroll sideways for more columns.</p>`}`;
+  return html`${hidden && html`<p class="small table-hint">Scroll sideways for more columns.</p>`}
+    <div class="table-place" data-hidden=${hidden}><div class=${"table-scroll" + (short ? " is-short" : "")} ref=${ref} tabindex="0" role="group" aria-label=${label}><table class="table">${children}</table></div></div>`;
 }
 
 // useBusy runs one command at a time and keeps its failure.
