@@ -120,7 +120,7 @@ func TestFindCheckInBrowser(t *testing.T) {
 	b.Screen("69-usage-no-request-id")
 	b.Type("#filter-request", request)
 	b.Press(kb.Enter)
-	b.Await("the request is found", rows(25)+" || "+rows(1))
+	b.Await("the request is found", rows(1))
 	b.Open(w.url + "/console/checks/2026-11.9999")
 	b.Await("there is no such check", "document.querySelector('.failure')?.innerText.includes('no such check')")
 	b.Screen("69b-no-such-check")

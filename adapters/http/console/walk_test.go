@@ -218,7 +218,7 @@ func (w *world) count(subscription uuid.UUID, at time.Time, calls int) {
 			Judgement: domain.Judgement{FakeLikelihood: likelihood, FakeFace: likelihood > 0.15, ValidFace: valid, Issues: issues, Faces: 2, Brightness: 118 + float64(n%60), Threshold: 0.15, LatencyMS: 84 + n%70},
 		})
 		must(w.t, err)
-		events = append(events, commands.Proposed{ID: uuid.New(), Event: event, Meta: domain.Metadata{Actor: domain.ActorAPIClient, OccurredAt: at}})
+		events = append(events, commands.Proposed{ID: uuid.New(), Event: event, Meta: domain.Metadata{CorrelationID: uuid.New(), Actor: domain.ActorAPIClient, OccurredAt: at}})
 		usage = usage.Fold(event)
 		at = at.Add(7 * time.Second)
 	}
