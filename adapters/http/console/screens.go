@@ -9,6 +9,7 @@ import (
 	"github.com/pas-ta/liveness/commands/accounts"
 )
 
+// screenPath is what the address of every screen begins with.
 const screenPath = "/console/"
 
 // screens are the console's pages after login; ui/static/app.js draws them.
