@@ -53,7 +53,7 @@ func NewIssues(codes ...Issue) Issues {
 // List returns the codes.
 func (i Issues) List() []Issue {
 	var codes []Issue
-	for _, code := range strings.Fields(string(i)) {
+	for code := range strings.FieldsSeq(string(i)) {
 		codes = append(codes, Issue(code))
 	}
 	return codes

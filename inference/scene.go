@@ -79,7 +79,7 @@ func (s scene) colours() (variety, share float64) {
 func (s scene) borders() []float64 {
 	w, h := s.width, s.height
 	return []float64{
-		band(w, h, func(depth, along int) rgb { return s.at(depth, along) }),
+		band(w, h, s.at),
 		band(h, w, func(depth, along int) rgb { return s.at(along, depth) }),
 		band(w, h, func(depth, along int) rgb { return s.at(w-1-depth, along) }),
 		band(h, w, func(depth, along int) rgb { return s.at(along, h-1-depth) }),

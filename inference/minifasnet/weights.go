@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/nlpodyssey/gopickle/pickle"
@@ -154,7 +155,7 @@ func (rebuild) Call(args ...any) (any, error) {
 		return nil, fmt.Errorf("a tensor of %T at %v, of shape %v and strides %v", args[0], args[1], args[2], args[3])
 	}
 	size := 1
-	for i := len(shape) - 1; i >= 0; i-- {
+	for i := range slices.Backward(shape) {
 		if strides[i] != size && shape[i] != 1 || shape[i] < 1 {
 			return nil, fmt.Errorf("a tensor of shape %v with strides %v", shape, strides)
 		}

@@ -40,8 +40,6 @@ func mustParse(t *testing.T, m pack.Manifest) pack.Manifest {
 	return m
 }
 
-func weight(w float64) *float64 { return &w }
-
 func TestLikelihood(t *testing.T) {
 	t.Parallel()
 	live := []float64{0.9, 0.5, 0.2}
@@ -54,10 +52,10 @@ func TestLikelihood(t *testing.T) {
 	}{
 		"mean":       {func(*pack.Manifest) {}, live, 1 - (0.9+0.5+0.2)/3},
 		"named mean": {func(m *pack.Manifest) { m.Fusion = pack.Mean }, live, 1 - (0.9+0.5+0.2)/3},
-		"weights":    {func(m *pack.Manifest) { m.Scorers[0].Weight = weight(2) }, live, 1 - (2*0.9+0.5+0.2)/4},
+		"weights":    {func(m *pack.Manifest) { m.Scorers[0].Weight = new(float64(2)) }, live, 1 - (2*0.9+0.5+0.2)/4},
 		"logit mean": {func(m *pack.Manifest) { m.Fusion = pack.LogitMean }, live, 1 - sigmoid((logit(0.9)+logit(0.5)+logit(0.2))/3)},
 		"weighted logit mean": {
-			func(m *pack.Manifest) { m.Fusion, m.Scorers[2].Weight = pack.LogitMean, weight(0.5) }, live,
+			func(m *pack.Manifest) { m.Fusion, m.Scorers[2].Weight = pack.LogitMean, new(0.5) }, live,
 			1 - sigmoid((logit(0.9)+logit(0.5)+logit(0.2)/2)/2.5),
 		},
 		// A scorer that is certain does not outvote all others for ever.
@@ -109,8 +107,8 @@ func TestJudgingChangesTheID(t *testing.T) {
 		"a second crop":      func(*pack.Manifest) {},
 		"another crop":       func(m *pack.Manifest) { m.Scorers[2].CropScale = 1.5 },
 		"mirrored":           func(m *pack.Manifest) { m.Scorers[2].Mirrored = true },
-		"a weight":           func(m *pack.Manifest) { m.Scorers[2].Weight = weight(0.5) },
-		"another weight":     func(m *pack.Manifest) { m.Scorers[2].Weight = weight(0.25) },
+		"a weight":           func(m *pack.Manifest) { m.Scorers[2].Weight = new(0.5) },
+		"another weight":     func(m *pack.Manifest) { m.Scorers[2].Weight = new(0.25) },
 		"logit mean":         func(m *pack.Manifest) { m.Fusion = pack.LogitMean },
 		"a calibration":      func(m *pack.Manifest) { m.Calibration = pack.Calibration{{0, 0}, {0.3, 0.15}, {1, 1}} },
 		"another":            func(m *pack.Manifest) { m.Calibration = pack.Calibration{{0, 0}, {0.31, 0.15}, {1, 1}} },
@@ -143,7 +141,7 @@ func TestJudgingChangesTheID(t *testing.T) {
 	one, other := ensemble(t), ensemble(t)
 	other.Fusion = pack.Mean
 	for i := range other.Scorers {
-		other.Scorers[i].Weight = weight(1)
+		other.Scorers[i].Weight = new(float64(1))
 	}
 	if a, b := mustParse(t, one).ID, mustParse(t, other).ID; a != b {
 		t.Errorf("the defaults written out: %s, not %s", b, a)
@@ -157,9 +155,9 @@ func TestParseRefusesJudgingThatMeansNothing(t *testing.T) {
 		want   string
 	}{
 		"unknown fusion":        {func(m *pack.Manifest) { m.Fusion = "median" }, `use "mean"`},
-		"weight of zero":        {func(m *pack.Manifest) { m.Scorers[0].Weight = weight(0) }, "leave the scorer out"},
-		"negative weight":       {func(m *pack.Manifest) { m.Scorers[0].Weight = weight(-1) }, "leave the scorer out"},
-		"immense weight":        {func(m *pack.Manifest) { m.Scorers[0].Weight = weight(1001) }, "up to 1000"},
+		"weight of zero":        {func(m *pack.Manifest) { m.Scorers[0].Weight = new(float64(0)) }, "leave the scorer out"},
+		"negative weight":       {func(m *pack.Manifest) { m.Scorers[0].Weight = new(float64(-1)) }, "leave the scorer out"},
+		"immense weight":        {func(m *pack.Manifest) { m.Scorers[0].Weight = new(float64(1001)) }, "up to 1000"},
 		"one point":             {func(m *pack.Manifest) { m.Calibration = pack.Calibration{{0, 0}} }, "the last [1, 1]"},
 		"not from the start":    {func(m *pack.Manifest) { m.Calibration = pack.Calibration{{0.1, 0}, {1, 1}} }, "the first point is [0, 0]"},
 		"raised at the start":   {func(m *pack.Manifest) { m.Calibration = pack.Calibration{{0, 0.1}, {1, 1}} }, "the first point is [0, 0]"},
@@ -180,7 +178,7 @@ func TestParseRefusesJudgingThatMeansNothing(t *testing.T) {
 		}
 	}
 	m := ensemble(t)
-	m.Scorers[0].Weight = weight(1000)
+	m.Scorers[0].Weight = new(float64(1000))
 	mustParse(t, m)
 }
 

@@ -17,7 +17,7 @@ import (
 // measureShifts has every page add up how far what is seen moves by itself.
 const measureShifts = `window.shifted = 0; new PerformanceObserver((list) => { for (const e of list.getEntries()) if (!e.hadRecentInput) window.shifted += e.value; }).observe({ type: "layout-shift", buffered: true })`
 
-// looks looks at a screen at three widths, with axe, and fails when it is wider than the window or moved while it loaded.
+// looks opens a screen at three widths, with axe, and fails when it is wider than the window or moved while it loaded.
 func (w *world) looks(b *browsertest.Browser, path, shown, name string) {
 	w.t.Helper()
 	b.Open(w.url + path)

@@ -13,6 +13,7 @@ type Failures interface {
 // noFailures forgets them.
 type noFailures struct{}
 
+// Note does nothing.
 func (noFailures) Note(counting.FailedCall, string) {}
 
 // noteFailure lets the customer know of an answer that was no result. Who is known by no key has no screen to look at.

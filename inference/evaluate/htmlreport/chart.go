@@ -108,10 +108,11 @@ func share(v float64) string { return strings.TrimSuffix(fmt.Sprintf("%.1f", 100
 
 func plain(v float64) string { return fmt.Sprintf("%.1f", v) }
 
-func steps(from, to, by float64) []float64 {
+// steps returns the numbers from 0 to to, by apart.
+func steps(to, by float64) []float64 {
 	var all []float64
-	for i := 0; from+float64(i)*by <= to+1e-9; i++ {
-		all = append(all, math.Round((from+float64(i)*by)*1e6)/1e6)
+	for i := 0; float64(i)*by <= to+1e-9; i++ {
+		all = append(all, math.Round(float64(i)*by*1e6)/1e6)
 	}
 	return all
 }

@@ -18,7 +18,7 @@ func series(i int) string { return fmt.Sprintf("s%d", i%6) }
 // rocChart draws how many fakes are detected at each share of live people called fake.
 func rocChart(packs []evaluate.PackFigures) template.HTML {
 	c := newChart(460, 400, "ROC curves: fakes detected over live people called fake", unit, unit)
-	c.axes("BPCER, %: live called fake", "1 − APCER, %: fakes detected", steps(0, 1, .2), steps(0, 1, .2), share, share)
+	c.axes("BPCER, %: live called fake", "1 − APCER, %: fakes detected", steps(1, .2), steps(1, .2), share, share)
 	c.path("guide", [][2]float64{{0, 0}, {1, 1}}, "chance")
 	for i, p := range packs {
 		points := [][2]float64{}
@@ -70,7 +70,7 @@ func ratesChart(f evaluate.Figures) template.HTML {
 	block := lineHeight*float64(len(f.Packs)) + 12
 	c := newChart(940, 54+block*float64(len(rows)), "Error rates with 95 % intervals, by type of attack", unit, unit)
 	c.left, c.top = 190, 4
-	c.axes("error rate, %, with 95 % interval", "", steps(0, 1, .1), nil, share, share)
+	c.axes("error rate, %, with 95 % interval", "", steps(1, .1), nil, share, share)
 	for i, r := range rows {
 		y := c.top + block*float64(i)
 		c.text("label end", c.left-12, y+block/2+4, r.name)
@@ -93,7 +93,7 @@ func ratesChart(f evaluate.Figures) template.HTML {
 // thresholdChart draws both error rates over the threshold.
 func thresholdChart(p evaluate.PackFigures) template.HTML {
 	c := newChart(460, 300, "APCER and BPCER over the threshold", unit, unit)
-	c.axes("threshold", "error rate, %", steps(0, 1, .1), steps(0, 1, .2), plain, share)
+	c.axes("threshold", "error rate, %", steps(1, .1), steps(1, .2), plain, share)
 	var apcer, bpcer [][2]float64
 	for i, at := range p.Curve {
 		if i > 0 { // a step where a likelihood lies
@@ -133,11 +133,11 @@ func histogramChart(p evaluate.PackFigures) template.HTML {
 		by = .25
 	}
 	c := newChart(460, 300, "Distribution of likelihoods: live up, fakes down", unit, axis{-tallest, tallest, linear})
-	ticks := steps(0, tallest, by)
+	ticks := steps(tallest, by)
 	for _, v := range ticks[1:] {
 		ticks = append(ticks, -v)
 	}
-	c.axes("likelihood of a fake", "fakes, %  ·  live, %", steps(0, 1, .1), ticks, plain, func(v float64) string { return share(max(v, -v)) })
+	c.axes("likelihood of a fake", "fakes, %  ·  live, %", steps(1, .1), ticks, plain, func(v float64) string { return share(max(v, -v)) })
 	width := (c.px(1) - c.px(0)) / float64(len(p.Histogram.Live))
 	for i, n := range p.Histogram.Live {
 		x, from := c.px(0)+width*float64(i)+.5, float64(i)/float64(len(p.Histogram.Live))
@@ -161,7 +161,7 @@ func histogramChart(p evaluate.PackFigures) template.HTML {
 // calibrationChart draws the share of fakes among the pictures of about the same likelihood.
 func calibrationChart(p evaluate.PackFigures) template.HTML {
 	c := newChart(460, 300, "Calibration: share of fakes over likelihood", unit, unit)
-	c.axes("likelihood of a fake", "share of fakes, %", steps(0, 1, .1), steps(0, 1, .2), plain, share)
+	c.axes("likelihood of a fake", "share of fakes, %", steps(1, .1), steps(1, .2), plain, share)
 	c.path("guide", [][2]float64{{0, 0}, {1, 1}}, "perfectly calibrated")
 	for _, bin := range p.Calibration.Bins {
 		c.dot("mark s0", c.px(bin.Mean), c.py(bin.Fakes), 3+9*bin.Weight,

@@ -3,6 +3,7 @@ package htmlreport_test
 import (
 	"bytes"
 	"encoding/xml"
+	"errors"
 	"io"
 	"math"
 	"strings"
@@ -74,7 +75,7 @@ func TestChartsAreWellFormed(t *testing.T) {
 		chart, _, _ = strings.Cut("<svg "+chart, "</svg>")
 		decoder := xml.NewDecoder(strings.NewReader(chart + "</svg>"))
 		for {
-			if _, err := decoder.Token(); err == io.EOF {
+			if _, err := decoder.Token(); errors.Is(err, io.EOF) {
 				break
 			} else if err != nil {
 				t.Fatalf("%v in %s", err, chart)

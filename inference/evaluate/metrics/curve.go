@@ -63,7 +63,8 @@ func (r Ranking) Curve(into Curve, weights []float64) Curve {
 			live += r.weight(weights, i)
 		}
 	}
-	curve := append(into[:0], Point{Threshold: r.scores[0].Likelihood / 2, BPCER: 1})
+	curve := into[:0]
+	curve = append(curve, Point{Threshold: r.scores[0].Likelihood / 2, BPCER: 1})
 	var liveBelow, fakeBelow float64
 	for i, s := range r.scores {
 		if s.Fake {
