@@ -15,7 +15,12 @@ import (
 func TestDecodersGiveTheSamePixels(t *testing.T) {
 	t.Parallel()
 	cache := parts.New(parts.Options{})
-	photos := map[string][]byte{"made by Go": encodeJPEG(t, picture(83, 51))}
+	photos := map[string][]byte{
+		"made by Go": encodeJPEG(t, picture(83, 51)),
+		"CMYK":       cmykJPEG(80, 48),
+		"YCCK":       baseline(80, 48, colour(ycck, 1, 1, 1, 1, 1, 1, 1, 1), 2),
+		"YCCK 4:2:0": baseline(96, 64, colour(ycck, 2, 2, 1, 1, 1, 1, 2, 2), 2),
+	}
 	for number, name := range []string{"sample 1", "sample 2", "sample 3", "sample 4", "sample 5", "sample 6"} {
 		path, err := cache.SamplePhoto(t.Context(), number+1)
 		if err != nil {

@@ -194,6 +194,28 @@ func (m *Image) Turned(degrees int) *Image {
 	return &view
 }
 
+// RGBA returns the colours of a planar image as libjpeg gives them, opaque.
+func RGBA(src *image.YCbCr) (*image.RGBA, error) {
+	m, err := fromYCbCr(src, 1, nil)
+	if err != nil {
+		return nil, err
+	}
+	out := image.NewRGBA(m.Bounds())
+	across := make([]chromaTap, m.width)
+	for x := range across {
+		across[x] = m.x.chroma(x)
+	}
+	for y := range m.height {
+		down, row := m.yy.chroma(y), out.Pix[y*out.Stride:]
+		for x := range across {
+			pixel := row[4*x : 4*x+4]
+			pixel[0], pixel[1], pixel[2] = m.colour(uint32(m.yy.at(y)+m.x.at(x)), &down, &across[x])
+			pixel[3] = 0xFF
+		}
+	}
+	return out, nil
+}
+
 // fromPaletted looks the colours up once: the palette indices themselves cannot be interpolated.
 func fromPaletted(src *image.Paletted, o Orientation, release func()) (*Image, error) {
 	var table [256][4]byte

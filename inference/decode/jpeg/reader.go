@@ -6,15 +6,16 @@
 // libvips sees the same pixels, bit for bit, as one with it: a difference of one grey level in a pixel of fifty moves the
 // box of a face, and with it a verdict near the threshold.
 //
-// Changed are idct.go, which is new, what it replaces, and the names of errors, which are those of image/jpeg. Take over what
+// Changed are idct.go, which is new, what it replaces, the colours of YCCK, and the names of errors, which are those of image/jpeg. Take over what
 // Go mends in reader.go, scan.go and huffman.go as it is.
 package jpeg
 
 import (
 	"image"
-	"image/draw"
 	"image/jpeg"
 	"io"
+
+	"github.com/pas-ta/liveness/inference/pixels"
 )
 
 // The errors are those of image/jpeg.
@@ -688,8 +689,10 @@ func (d *decoder) applyBlack() (image.Image, error) {
 		// out the 'Adobe inversion' described in the applyBlack doc comment
 		// above, so in practice, only the fourth channel (black) is inverted.
 		bounds := d.img3.Bounds()
-		img := image.NewRGBA(bounds)
-		draw.Draw(img, bounds, d.img3, bounds.Min, draw.Src)
+		img, err := pixels.RGBA(d.img3)
+		if err != nil {
+			return nil, err
+		}
 		for iBase, y := 0, bounds.Min.Y; y < bounds.Max.Y; iBase, y = iBase+img.Stride, y+1 {
 			for i, x := iBase+3, bounds.Min.X; x < bounds.Max.X; i, x = i+4, x+1 {
 				img.Pix[i] = 255 - d.blackPix[(y-bounds.Min.Y)*d.blackStride+(x-bounds.Min.X)]
