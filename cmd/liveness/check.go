@@ -179,6 +179,8 @@ func outcome(judged []judgedFile, errs []error) error {
 		}
 	}
 	switch {
+	case fakes > 0 && unjudged > 0:
+		return &ExitError{Code: exitFake, Err: fmt.Errorf("%d of %d files show a fake, %d could not be judged", fakes, len(judged), unjudged)}
 	case fakes > 0:
 		return &ExitError{Code: exitFake, Err: fmt.Errorf("%d of %d files show a fake", fakes, len(judged))}
 	case unjudged > 0:
