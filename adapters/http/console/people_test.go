@@ -208,6 +208,9 @@ func TestEveryWriteIsTriedAsAReader(t *testing.T) {
 	must(t, err)
 	routes := regexp.MustCompile(`[^n]api\(http\.MethodPost, "([^"]+)"`).FindAllStringSubmatch(string(source), -1)
 	for _, route := range routes {
+		if route[1] == "try" {
+			continue // changes nothing; readers may
+		}
 		pattern := regexp.MustCompile("^" + regexp.MustCompile(`\{[^}]+\}`).ReplaceAllString(route[1], "[^/]+") + "$")
 		if !slices.ContainsFunc(slices.Collect(maps.Keys(writes("account"))), pattern.MatchString) {
 			t.Errorf("%s is not tried", route[1])

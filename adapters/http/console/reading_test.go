@@ -88,9 +88,10 @@ func TestScreensThatSayTheyKeepTrying(t *testing.T) {
 		b.Run("window.answering = window.away; document.dispatchEvent(new Event('visibilitychange'))")
 		b.Await(screen+" says that it keeps trying", "document.querySelector('.retry')?.innerText.includes('The console keeps trying.')")
 		b.Run("window.pauses = []")
-		b.Await("it keeps trying", "window.pauses.length > 1")
-		if longest := b.Value("Math.max(...window.pauses) <= 2000"); longest != "true" {
-			t.Errorf("%s waits %s ms", screen, b.Value("Math.max(...window.pauses)"))
+		// What still came in may be read again at its usual interval, of ten seconds and more.
+		b.Await("it keeps trying", "window.pauses.filter((p) => p < 10000).length > 1")
+		if longest := b.Value("Math.max(...window.pauses.filter((p) => p < 10000)) <= 2000"); longest != "true" {
+			t.Errorf("%s waits %s ms", screen, b.Value("window.pauses.join()"))
 		}
 		b.Run("window.answering = null")
 		b.Await("it is back", "!document.querySelector('.retry')")
