@@ -87,7 +87,7 @@ func tellPack(app *App, engine *inference.Engine) {
 		app.Log.Info("model pack", "pack", engine.Pack().ID, "hash", engine.PackHash())
 		return
 	}
-	app.Log.Info("model pack: the default; the one that `liveness pack build` makes errs about half as often (docs/models.md)",
+	app.Log.Info("model pack: the default; the one that `liveness pack build` makes erred half as often in an independent evaluation (docs/models.md)",
 		"pack", engine.Pack().ID, "hash", engine.PackHash())
 }
 
