@@ -13,7 +13,6 @@ import (
 	"testing"
 
 	"github.com/pas-ta/liveness/adapters/http/console/browsertest"
-	"github.com/pas-ta/liveness/adapters/parts"
 	"github.com/pas-ta/liveness/inference/evaluate"
 )
 
@@ -149,18 +148,7 @@ func TestEvaluateRefuses(t *testing.T) {
 // The report as a person sees it: in a browser, on a laptop and a phone, by day and by night.
 func TestEvaluationReportInBrowser(t *testing.T) {
 	t.Parallel()
-	cache := parts.New(parts.Options{})
-	chromium, err := cache.Chromium(t.Context())
-	if err != nil {
-		if os.Getenv("CI") == "" {
-			t.Skipf("no Chromium on this machine: %v", err)
-		}
-		t.Fatal(err)
-	}
-	axe, err := cache.AxeCore(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	chromium, axe := browserParts(t)
 	cmd := EvaluateCmd{Packs: []string{"default"}, Pictures: labelled(t), Out: t.TempDir(), Stability: 2, Gallery: 4}
 	if err := cmd.Run(t.Context(), testApp(&bytes.Buffer{})); err != nil {
 		t.Fatal(err)

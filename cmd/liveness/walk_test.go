@@ -14,18 +14,7 @@ import (
 // password, keys, login, dashboard, a check that changes the overview, Regenerate, the over-limit switch.
 func TestBuyerWalksFromMarketplaceToDashboard(t *testing.T) {
 	t.Parallel()
-	cache := parts.New(parts.Options{})
-	chromium, err := cache.Chromium(t.Context())
-	if err != nil {
-		if os.Getenv("CI") == "" {
-			t.Skipf("no Chromium on this machine: %v", err)
-		}
-		t.Fatal(err)
-	}
-	axe, err := cache.AxeCore(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	chromium, axe := browserParts(t)
 	dev := startDev(t, filepath.Join(t.TempDir(), "data"))
 	browser := browsertest.Open(t, browsertest.Config{Chromium: chromium, Axe: axe, Shots: os.Getenv("LIVENESS_SCREENSHOTS")}, dev.api, dev.aws)
 	browsertest.Walk(browser, browsertest.Site{
@@ -55,13 +44,7 @@ func TestBuyerWalksFromMarketplaceToDashboard(t *testing.T) {
 // One person with two subscriptions, and a colleague, over the product as dev runs it.
 func TestPeopleShareCustomers(t *testing.T) {
 	t.Parallel()
-	chromium, err := parts.New(parts.Options{}).Chromium(t.Context())
-	if err != nil {
-		if os.Getenv("CI") == "" {
-			t.Skipf("no Chromium on this machine: %v", err)
-		}
-		t.Fatal(err)
-	}
+	chromium, _ := browserParts(t)
 	dev := startDev(t, filepath.Join(t.TempDir(), "data"))
 	browser := browsertest.Open(t, browsertest.Config{Chromium: chromium}, dev.api, dev.aws)
 	browsertest.WalkPeople(browser, browsertest.Site{
@@ -70,4 +53,21 @@ func TestPeopleShareCustomers(t *testing.T) {
 		MailedLink: browsertest.MailedLinkAt(browser, dev.aws),
 		Check:      func(key string) int { return dev.check(t, key, samplePhoto(t, 1)).Status },
 	})
+}
+
+// browserParts returns the paths of a browser and of axe. A machine without a browser may skip what needs one, CI may not.
+func browserParts(t *testing.T) (chromium, axe string) {
+	t.Helper()
+	cache := parts.New(parts.Options{})
+	chromium, err := cache.Chromium(t.Context())
+	if err != nil {
+		if os.Getenv("CI") == "" {
+			t.Skipf("no Chromium on this machine: %v", err)
+		}
+		t.Fatal(err)
+	}
+	if axe, err = cache.AxeCore(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return chromium, axe
 }
