@@ -14,15 +14,18 @@ import (
 	"github.com/pas-ta/liveness/domain"
 )
 
-// measureShifts has every page add up how far what is seen moves by itself.
-const measureShifts = `window.shifted = 0; new PerformanceObserver((list) => { for (const e of list.getEntries()) if (!e.hadRecentInput) window.shifted += e.value; }).observe({ type: "layout-shift", buffered: true })`
+// measureShifts has every page add up how far what is seen moves by itself, and note what did.
+const measureShifts = `window.shifted = 0; window.movers = []; new PerformanceObserver((list) => { for (const e of list.getEntries()) if (!e.hadRecentInput) {
+	window.shifted += e.value;
+	for (const { node, previousRect: p, currentRect: c } of e.sources) window.movers.push(` + "`${node?.outerHTML?.slice(0, 200)} from ${p.y}+${p.height} to ${c.y}+${c.height}`" + `);
+} }).observe({ type: "layout-shift", buffered: true })`
 
 // looks opens a screen at three widths, with axe, and fails when it is wider than the window or moved while it loaded.
 func (w *world) looks(b *browsertest.Browser, path, shown, name string) {
 	w.t.Helper()
 	b.Open(w.url + path)
 	b.Await(name+" is shown", "document.querySelector("+fmt.Sprintf("%q", shown)+") && !document.querySelector('.skeleton')")
-	if moved := b.Value("window.shifted < 0.05 ? '' : window.shifted"); moved != "" {
+	if moved := b.Value("window.shifted < 0.05 ? '' : [window.shifted, ...window.movers].join('\\n')"); moved != "" {
 		w.t.Errorf("%s moves by %s while it loads", name, moved)
 	}
 	for _, device := range []browsertest.Device{{Name: "narrow", Width: 320, Height: 700, Phone: true}, browsertest.Phone, {Name: "desk", Width: 1280, Height: 900}} {

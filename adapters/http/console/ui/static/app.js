@@ -86,7 +86,7 @@ function Frame() {
       ${who && who.customers.length > 1 && html`<${Switcher} customers=${who.customers} shown=${who.customer} onChoose=${choose} />`}
       <nav aria-label="Console"><ul>${screens.map((s) => html`<li key=${s.path}><a href=${s.path} aria-current=${s.path === screenAt(path).path ? "page" : undefined}><${Icon} name=${s.icon} />${s.name}</a></li>`)}</ul></nav>
       <div class="who">
-        ${who && html`<div class="who-text"><strong>${who.company || `${who.firstName} ${who.lastName}`}</strong><span>${who.email}</span>${who.role === "reader" && html`<${Badge}>Reader<//>`}</div>`}
+        <div class="who-text"><strong>${who ? who.company || `${who.firstName} ${who.lastName}` : "\u00a0"}</strong><span>${who?.email ?? "\u00a0"}</span>${who?.role === "reader" && html`<${Badge}>Reader<//>`}</div>
         <form method="post" action="/console/logout"><button class="button button-quiet button-small" type="submit"><${Icon} name="out" />Log out</button></form>
       </div>
     </div></aside>

@@ -2,11 +2,11 @@
 
 import { html } from "./vendor/preact.js";
 import { useRead } from "./api.js";
-import { lazy } from "./lazy.js";
+import { lazyChart } from "./lazy.js";
 import { Card, Loaded } from "./ui.js";
 import { count, dollars, dollarsAndCents, onDay, price } from "./format.js";
 
-const ForecastChart = lazy(() => import("./forecast_chart.js"), "ForecastChart");
+const ForecastChart = lazyChart(() => import("./forecast_chart.js"), "ForecastChart");
 
 const refresh = 60_000;
 

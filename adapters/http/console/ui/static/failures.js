@@ -1,11 +1,11 @@
 // Calls that were not answered with a result: how many, why, and the newest one by one.
 
 import { html } from "./vendor/preact.js";
-import { lazy } from "./lazy.js";
+import { lazyChart } from "./lazy.js";
 import { Badge, Card, Copy, Empty, Table } from "./ui.js";
 import { atHour, atTime, count, inMonth, onDay, onShortDay } from "./format.js";
 
-const BarChart = lazy(() => import("./chart.js"), "BarChart");
+const BarChart = lazyChart(() => import("./chart.js"), "BarChart");
 
 const series = [{ name: "Refused (4xx)", fill: "--bad", key: "key-refused" }, { name: "Our fault (5xx)", fill: "--warn", key: "key-fault" }];
 

@@ -58,8 +58,8 @@ function Confirm({ of: key, onClose, onIssued }) {
 // Issued shows a key that nobody can be shown again, on whichever screen, until it is acknowledged.
 function Issued({ of: issued, onClose }) {
   useStay(true);
-  return html`<${Dialog} title=${`Your new ${names[issued.slot]} key`}><p><strong>It is shown only now.</strong> Copy it to a safe place before you close this.</p>
+  return html`<${Dialog} className="dialog-still" title=${`Your new ${names[issued.slot]} key`}><p><strong>It is shown only now.</strong> Copy it to a safe place before you close this.</p>
     <div class="with-button"><code class="mono secret-key" id="new-key">${issued.key}</code><${Copy} text=${issued.key} from="new-key" what="the new key" /></div>
-    <${FirstCall} apiKey=${issued.key} id="issued" />
+    <div class="dialog-rest" tabindex="0" role="group" aria-label="Code with the new key"><${FirstCall} apiKey=${issued.key} id="issued" /></div>
     <div class="actions dialog-actions"><button class="button button-primary" id="key-saved" onClick=${onClose}>I have saved it</button></div><//>`;
 }

@@ -15,3 +15,12 @@ export function lazy(load, name, lines = 6) {
     return html`<${Loaded} of=${{ ...state, reload: fetch }} lines=${lines}>${(Part) => html`<${Part} ...${props} />`}<//>`;
   };
 }
+
+// ChartRoom is as high as a chart before there is one, so that nothing moves when it comes.
+export const ChartRoom = ({ children }) => html`<div class="chart-room">${children}</div>`;
+
+// lazyChart is lazy for a chart, which has its room from the start.
+export function lazyChart(load, name) {
+  const Chart = lazy(load, name);
+  return (props) => html`<${ChartRoom}><${Chart} ...${props} /><//>`;
+}

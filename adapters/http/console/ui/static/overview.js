@@ -1,6 +1,6 @@
 import { html } from "./vendor/preact.js";
 import { useRead } from "./api.js";
-import { lazy } from "./lazy.js";
+import { lazyChart } from "./lazy.js";
 import { Badge, Card, Heading, Loaded, Note } from "./ui.js";
 import { CheckTable } from "./checks.js";
 import { FirstCall } from "./code.js";
@@ -10,7 +10,7 @@ import { count, daysUntil, dollars, inMonth, onDay, share } from "./format.js";
 
 const refresh = 10_000;
 
-const DayChart = lazy(() => import("./chart.js"), "DayChart");
+const DayChart = lazyChart(() => import("./chart.js"), "DayChart");
 
 export function Overview() {
   const overview = useRead("overview", refresh);

@@ -1,11 +1,11 @@
 // Counted calls of the last 48 hours, by key, and how long they took.
 
 import { html } from "./vendor/preact.js";
-import { lazy } from "./lazy.js";
+import { lazyChart } from "./lazy.js";
 import { Card } from "./ui.js";
 import { atHour, count, onShortDay } from "./format.js";
 
-const BarChart = lazy(() => import("./chart.js"), "BarChart");
+const BarChart = lazyChart(() => import("./chart.js"), "BarChart");
 
 const series = [{ name: "Primary key", fill: "--accent", key: "key-primary" }, { name: "Secondary key", fill: "--warn", key: "key-secondary" }];
 

@@ -60,7 +60,7 @@ export function Loaded({ of, lines = 4, children }) {
 
 // Dialog is a modal dialog for as long as it is drawn. Escape closes it unless onClose is missing; browsers close one at a repeated
 // Escape whatever the page says, and then it is opened again. What opened it gets the focus back.
-export function Dialog({ title, onClose, children }) {
+export function Dialog({ title, onClose, className = "", children }) {
   const ref = useRef();
   useLayoutEffect(() => {
     const dialog = ref.current;
@@ -73,7 +73,7 @@ export function Dialog({ title, onClose, children }) {
     if (!ref.current || ref.current.open) return;
     if (onClose) onClose(); else ref.current.showModal();
   };
-  return html`<dialog ref=${ref} class="dialog" aria-labelledby="dialog-title" closedby=${onClose ? "closerequest" : "none"} onCancel=${cancel} onClose=${closed}><h2 id="dialog-title">${title}</h2>${children}</dialog>`;
+  return html`<dialog ref=${ref} class=${"dialog " + className} aria-labelledby="dialog-title" closedby=${onClose ? "closerequest" : "none"} onCancel=${cancel} onClose=${closed}><h2 id="dialog-title">${title}</h2>${children}</dialog>`;
 }
 
 // focusAgain gives the focus to what had it, or to the screen's title when that is gone.

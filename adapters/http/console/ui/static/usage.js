@@ -1,12 +1,12 @@
-import { html, useState } from "./vendor/preact.js";
+import { html, useRef, useState } from "./vendor/preact.js";
 import { download, useRead } from "./api.js";
-import { lazy } from "./lazy.js";
+import { ChartRoom, lazyChart } from "./lazy.js";
 import { Badge, Card, Heading, Icon, Loaded, Table } from "./ui.js";
 import { MonthFailures } from "./failures.js";
 import { FindChecks } from "./find_checks.js";
 import { count, inMonth } from "./format.js";
 
-const DayChart = lazy(() => import("./chart.js"), "DayChart");
+const DayChart = lazyChart(() => import("./chart.js"), "DayChart");
 
 export function Usage() {
   const usage = useRead("usage");
@@ -19,18 +19,18 @@ export function Usage() {
           <th scope="row"><button class="link" aria-pressed=${String(m.month === (month ?? data.months[0].month))} onClick=${() => setMonth(m.month)}>${inMonth(m.month)}</button></th>
           <td>${m.plan}</td><td class="num end">${count(m.calls)}</td><td class="num end">${count(m.included)}</td>
           <td class="num end">${m.overage ? html`<${Badge} kind="warn">${count(m.overage)}<//>` : "0"}</td><td class="num end">${count(m.reported)}</td><td class="num end">${m.credited ? html`<${Badge} kind="good">${count(m.credited)}<//>` : "0"}</td><td class="num end">${count(m.limit)}</td></tr>`)}</tbody><//><//>
-      <${Month} month=${month ?? data.months[0].month} />
-      <${Failed} month=${month ?? data.months[0].month} />
-      <${FindChecks} month=${month ?? data.months[0].month} />`}<//>`;
+      <${MonthParts} month=${month ?? data.months[0].month} />`}<//>`;
 }
 
-function Month({ month }) {
+// MonthParts are a month's days, its failed calls, and below them every check: how much room the calls take is known when they are
+// there, and nothing may be pushed away that somebody reads.
+function MonthParts({ month }) {
   const days = useRead("usage/" + month);
-  return html`<${Loaded} of=${days} lines=${6}>${(data) => html`<${Card} title=${inMonth(month) + " by day"} aside=${html`<a class="button button-small" href=${download(`usage/${month}.csv`)} download><${Icon} name="download" />CSV<span class="visually-hidden"> of ${inMonth(month)} by day</span></a>`}>
-    <${DayChart} days=${data.days} label=${"Counted calls by day, " + inMonth(month)} /><//>`}<//>`;
-}
-
-function Failed({ month }) {
   const failures = useRead("failures?month=" + month);
-  return html`<${Loaded} of=${failures} lines=${5}>${(data) => html`<${MonthFailures} month=${month} data=${data} />`}<//>`;
+  const settled = useRef(false);
+  settled.current ||= Boolean(failures.data || failures.error);
+  return html`<div class="parts"><${Card} title=${inMonth(month) + " by day"} aside=${html`<a class="button button-small" href=${download(`usage/${month}.csv`)} download><${Icon} name="download" />CSV<span class="visually-hidden"> of ${inMonth(month)} by day</span></a>`}>
+      <${ChartRoom}><${Loaded} of=${days} lines=${6}>${(data) => html`<${DayChart} days=${data.days} label=${"Counted calls by day, " + inMonth(month)} />`}<//><//><//>
+    <${Loaded} of=${failures} lines=${5}>${(data) => html`<${MonthFailures} month=${month} data=${data} />`}<//>
+    ${settled.current && html`<${FindChecks} month=${month} />`}</div>`;
 }
