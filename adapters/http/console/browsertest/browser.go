@@ -53,19 +53,16 @@ func Open(t testing.TB, config Config, hosts ...string) *Browser {
 		}
 		b.axe = string(source)
 	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(config.Chromium),
-		chromedp.NoSandbox, // the test may run as root, where Chromium has no sandbox; it opens pages of ours only
-		chromedp.Flag("force-color-profile", "srgb"), chromedp.Flag("hide-scrollbars", true),
-		// A camera with a test pattern, which the person allows.
-		chromedp.Flag("use-fake-device-for-media-stream", true), chromedp.Flag("use-fake-ui-for-media-stream", true),
-	)
-	allocator, endAllocator := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...)
-	ctx, endTab := chromedp.NewContext(allocator)
-	t.Cleanup(func() { endTab(); endAllocator() })
+	browser, leave, err := chromium.enter(context.WithoutCancel(t.Context()), config.Chromium)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, endTab := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
+	t.Cleanup(func() { endTab(); leave() })
 	b.ctx = ctx
-	// The context of the first call is the browser's life, so this one has no limit.
+	// The context of the first call is the tab's life, so this one has no limit.
 	if err := chromedp.Listen(ctx, func(event any) { b.watch(event, hosts) }); err != nil {
-		t.Fatalf("start Chromium: %v", err)
+		t.Fatalf("open a tab: %v", err)
 	}
 	b.Look(Laptop, Light)
 	return b
