@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/accounts"
@@ -38,20 +39,22 @@ func TestWhatGoesWellIsNotLogged(t *testing.T) {
 // What is done although a read model is behind, or an address stays claimed, is in the log and fails nobody.
 func TestWhatIsLeftBehindIsLogged(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t)
-	f.barrier.Err = errors.New("behind")
-	f.store.Inject(func(op memorystore.Operation) memorystore.Fault {
-		if strings.HasPrefix(op.Stream, "mailaddress-") && len(op.Events) > 0 && op.Events[0].Event.EventType() == "MailAddressReleased" {
-			return memorystore.UnavailableBefore
+	synctest.Test(t, func(t *testing.T) { // what cannot be released is tried for seconds
+		f := newFixture(t)
+		f.barrier.Err = errors.New("behind")
+		f.store.Inject(func(op memorystore.Operation) memorystore.Fault {
+			if strings.HasPrefix(op.Stream, "mailaddress-") && len(op.Events) > 0 && op.Events[0].Event.EventType() == "MailAddressReleased" {
+				return memorystore.UnavailableBefore
+			}
+			return memorystore.None
+		})
+		f.lives()
+		for _, want := range []string{
+			"keys are shown before every node knows them", "a person is told before every screen knows", "address stays claimed until another account asks for it",
+		} {
+			if !strings.Contains(f.log.String(), want) {
+				t.Errorf("the log does not say %q:\n%s", want, f.log)
+			}
 		}
-		return memorystore.None
 	})
-	f.lives()
-	for _, want := range []string{
-		"keys are shown before every node knows them", "a person is told before every screen knows", "address stays claimed until another account asks for it",
-	} {
-		if !strings.Contains(f.log.String(), want) {
-			t.Errorf("the log does not say %q:\n%s", want, f.log)
-		}
-	}
 }
