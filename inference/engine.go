@@ -47,6 +47,17 @@ type Config struct {
 	Decoder decode.Decoder
 	// Limits are those of the default decoder.
 	Limits decode.Limits
+	// Start makes a worker that judges elsewhere; LibraryPath, Threads, Decoder and Limits are its own affair then. Without it
+	// workers judge in this process.
+	Start func(context.Context) (Worker, error)
+}
+
+// start makes a worker.
+func (cfg Config) start(ctx context.Context) (Worker, error) {
+	if cfg.Start != nil {
+		return cfg.Start(ctx)
+	}
+	return OpenWorker(cfg.LibraryPath, cfg.Pack, cfg.Decoder, cfg.Threads)
 }
 
 // QueuePerWorker is the default length of the queue for each worker: about what one judges within the default deadline.
@@ -59,15 +70,15 @@ type Engine struct {
 	packHash  string
 	threshold float64
 	deadline  time.Duration
-	decoder   decode.Decoder
+	decoder   string
 	places    chan struct{} // one element for each admitted check
-	idle      chan *worker
+	idle      chan Worker
 	workers   int
 	closing   chan struct{}
 	close     func() error
 }
 
-// Open loads the library, verifies and loads the pack and makes the workers. The caller closes the engine.
+// Open makes the workers. The caller closes the engine.
 func Open(ctx context.Context, cfg Config) (*Engine, error) {
 	if cfg.Workers <= 0 {
 		cfg.Workers = tuning.Processors()
@@ -90,41 +101,34 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 	if cfg.Decoder == nil {
 		cfg.Decoder = decode.NewStdlib(cfg.Limits)
 	}
-	release, err := acquireRuntime(cfg.LibraryPath)
-	if err != nil {
-		return nil, err
-	}
 	e := &Engine{
 		pack:      cfg.Pack,
 		packHash:  cfg.Pack.Hash(),
 		threshold: cfg.Threshold,
 		deadline:  cfg.Deadline,
-		decoder:   cfg.Decoder,
 		places:    make(chan struct{}, cfg.Workers+max(cfg.Queue, 0)),
-		idle:      make(chan *worker, cfg.Workers),
+		idle:      make(chan Worker, cfg.Workers),
 		closing:   make(chan struct{}),
 	}
 	e.close = sync.OnceValue(func() error {
 		close(e.closing)
 		for range e.workers {
-			(<-e.idle).close() // waits for the checks that are being computed
+			(<-e.idle).Close() // waits for the checks that are being computed
 		}
-		tuning.ReserveProcessors(-e.workers)
-		release()
 		return nil
 	})
 	for range cfg.Workers {
 		err := ctx.Err()
-		var w *worker
+		var w Worker
 		if err == nil {
-			w, err = newWorker(cfg.Pack, cfg.Decoder, cfg.Threads)
+			w, err = cfg.start(ctx)
 		}
 		if err != nil {
 			return nil, errors.Join(err, e.Close())
 		}
 		e.idle <- w
 		e.workers++
-		tuning.ReserveProcessors(1)
+		e.decoder = w.Decoder()
 	}
 	return e, nil
 }
@@ -139,12 +143,7 @@ func (e *Engine) PackHash() string { return e.packHash }
 func (e *Engine) Threshold() float64 { return e.threshold }
 
 // Decoder returns the name of the decoder in use, and its version if it has one.
-func (e *Engine) Decoder() string {
-	if versioned, ok := e.decoder.(interface{ Version() string }); ok {
-		return e.decoder.Name() + " " + versioned.Version()
-	}
-	return e.decoder.Name()
-}
+func (e *Engine) Decoder() string { return e.decoder }
 
 // Workers returns how many checks are computed at the same time.
 func (e *Engine) Workers() int { return e.workers }
@@ -171,7 +170,7 @@ func (e *Engine) Check(ctx context.Context, data []byte, format decode.Format) (
 	}
 	wait := time.Since(start)
 	defer func() { e.idle <- w }()
-	r, err := w.check(ctx, data, format, e.pack.ValidFace)
+	r, err := w.Check(ctx, data, format)
 	if err != nil {
 		return Result{}, err
 	}
@@ -182,7 +181,7 @@ func (e *Engine) Check(ctx context.Context, data []byte, format decode.Format) (
 }
 
 // take waits for a free worker.
-func (e *Engine) take(ctx context.Context) (*worker, error) {
+func (e *Engine) take(ctx context.Context) (Worker, error) {
 	select {
 	case <-e.closing: // looked at alone first: Close needs all workers
 		return nil, ErrClosed

@@ -65,7 +65,7 @@ func BareRuns(library string, p pack.Pack, photo []byte) (runs []func() error, c
 		release()
 		return nil, nil, err
 	}
-	if _, err := w.check(context.Background(), photo, decode.JPEG, p.ValidFace); err != nil {
+	if _, err := w.Check(context.Background(), photo, decode.JPEG); err != nil {
 		return nil, nil, err
 	}
 	for _, m := range w.models() {
@@ -99,6 +99,6 @@ func DetectorRuns(library string, p pack.Pack, decoder decode.Decoder, photo []b
 	defer w.close()
 	counted := &countedDetector{detector: w.detector}
 	w.detector = counted
-	_, err = w.check(context.Background(), photo, format, p.ValidFace)
+	_, err = w.Check(context.Background(), photo, format)
 	return counted.runs, err
 }

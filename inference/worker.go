@@ -8,10 +8,39 @@ import (
 	"github.com/pas-ta/liveness/inference/decode"
 	"github.com/pas-ta/liveness/inference/pack"
 	"github.com/pas-ta/liveness/inference/pixels"
+	"github.com/pas-ta/liveness/inference/tuning"
 )
+
+// Worker judges one image at a time.
+type Worker interface {
+	// Check returns everything of the result that depends on the image; see Engine.Check for its errors.
+	Check(ctx context.Context, data []byte, format decode.Format) (Result, error)
+	// Decoder returns the name of the decoder, and its version if it has one.
+	Decoder() string
+	// Close frees what the worker holds. No check is under way.
+	Close()
+}
+
+// OpenWorker loads the library, verifies and loads the pack, and makes a worker that judges in this process. The caller
+// closes it.
+func OpenWorker(library string, p pack.Pack, decoder decode.Decoder, threads int) (Worker, error) {
+	release, err := acquireRuntime(library)
+	if err != nil {
+		return nil, err
+	}
+	w, err := newWorker(p, decoder, threads)
+	if err != nil {
+		release()
+		return nil, err
+	}
+	w.release = release
+	tuning.ReserveProcessors(1)
+	return w, nil
+}
 
 // worker holds the sessions, tensors and scratch of one check at a time.
 type worker struct {
+	release    func() // gives the library back
 	manifest   pack.Manifest
 	decoder    decode.Decoder
 	detector   detector
@@ -55,14 +84,29 @@ func (w *worker) models() []*model {
 	return append(all, w.scorers.models...)
 }
 
+// Decoder implements Worker.
+func (w *worker) Decoder() string {
+	if versioned, ok := w.decoder.(interface{ Version() string }); ok {
+		return w.decoder.Name() + " " + versioned.Version()
+	}
+	return w.decoder.Name()
+}
+
+// Close implements Worker.
+func (w *worker) Close() {
+	w.close()
+	w.release()
+	tuning.ReserveProcessors(-1)
+}
+
 func (w *worker) close() {
 	for _, m := range w.models() {
 		m.close()
 	}
 }
 
-// check fills in everything of the result that depends on the image.
-func (w *worker) check(ctx context.Context, data []byte, format decode.Format, rules pack.ValidFace) (r Result, err error) {
+// Check implements Worker.
+func (w *worker) Check(ctx context.Context, data []byte, format decode.Format) (r Result, err error) {
 	start := time.Now()
 	img, err := w.decoder.Decode(ctx, data, format)
 	if err != nil {
@@ -104,7 +148,7 @@ func (w *worker) check(ctx context.Context, data []byte, format decode.Format, r
 		face: judged, square: square, width: r.ImageWidth, height: r.ImageHeight,
 		brightness: r.Brightness, sharpness: r.Sharpness,
 		upright: w.upright(seen), scene: w.detector.scene(), sceneTurned: seen.turned != w.looked,
-	}, rules)
+	}, w.manifest.ValidFace)
 	r.ValidFace = len(r.Issues) == 0
 	end := time.Now()
 	r.Timings = Timings{
