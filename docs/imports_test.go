@@ -17,7 +17,8 @@ import (
 //
 // No adapter knows another, and no capability below commands another; cmd joins them. Tests reach for what is real: an
 // adapter's may use other adapters, those of projections Postgres, those of inference the fetched models. Those of domain
-// and commands stay as pure as what they test.
+// and commands stay as pure as what they test. What several packages of tests share is a package whose name ends in "test":
+// it may import what tests may, and only tests and its like may import it.
 
 const module = "github.com/pas-ta/liveness/"
 
@@ -132,6 +133,8 @@ func TestImportRuleObjects(t *testing.T) {
 		{"adapters/judge", "inference/decode", false, false},
 		{"adapters/postgres", "adapters/localpostgres/pgtest", true, false},
 		{"adapters/localpostgres/pgtest", "adapters/parts", false, false},
+		{"adapters/http/console/consoletest", "adapters/postgres", false, false},
+		{"adapters/http/console/browsertest/walks", "adapters/http/console/consoletest", true, false},
 		{"projections/engine", "adapters/postgres", true, false},
 		{"inference", "adapters/parts", true, false},
 		{"cmd/liveness", "adapters/aws/notifications", false, false},
@@ -149,6 +152,8 @@ func TestImportRuleObjects(t *testing.T) {
 		{"domain", "inference", false, true},
 		{"commands", "inference/pixels", true, true},
 		{"adapters/node", "adapters/node/nodetest", false, true},
+		{"adapters/http/console", "adapters/http/console/consoletest", false, true},
+		{"cmd/liveness", "adapters/http/console/browsertest", false, true},
 		{"commands/accounts", "commands", false, false},
 		{"commands/accounts", "commands/subscriptions", true, false},
 		{"commands/accounts", "commands/subscriptions", false, true},

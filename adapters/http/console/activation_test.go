@@ -9,62 +9,63 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pas-ta/liveness/adapters/http/console/consoletest"
 	"github.com/pas-ta/liveness/domain"
 )
 
 func TestLinksThatDoNotWork(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	b := w.browser()
-	b.register("starter", 1)
-	link := w.mailedLink(mailAddress, "Verify")
-	token := tokenOf(t, link)
+	w := consoletest.New(t)
+	b := w.Client()
+	b.Register("starter", 1)
+	link := w.MailedLink(consoletest.MailAddress, "Verify")
+	token := consoletest.TokenOf(t, link)
 	raw, err := base64.RawURLEncoding.DecodeString(token)
-	must(t, err)
+	consoletest.Must(t, err)
 	for i := range raw {
 		tampered := append([]byte(nil), raw...)
 		tampered[i] ^= 1
 		text := base64.RawURLEncoding.EncodeToString(tampered)
 		if i%8 == 0 {
-			b.get("/console/activate?token="+text).is(400).says("not valid", "Copy the whole address")
+			b.Get("/console/activate?token="+text).Is(400).Says("not valid", "Copy the whole address")
 		}
-		b.post("/console/activate", "token", text, "password", password).is(400)
+		b.Post("/console/activate", "token", text, "password", consoletest.Password).Is(400)
 	}
 	for _, text := range []string{"", "x", token[:20], token + "A", token + "\x00", "'; drop table--", strings.Repeat("A", 5000)} {
-		b.get("/console/activate?token=" + url.QueryEscape(text)).is(400).says("not valid")
+		b.Get("/console/activate?token=" + url.QueryEscape(text)).Is(400).Says("not valid")
 	}
-	b.get("/console/password/reset?token=" + token).is(400).says("does not work any more") // made for another purpose
+	b.Get("/console/password/reset?token=" + token).Is(400).Says("does not work any more") // made for another purpose
 }
 
 func TestExpiredLinkIsRenewed(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.browser().register("starter", 1)
-	link := w.mailedLink(mailAddress, "Verify")
-	w.clock.advance(domain.VerificationValidity)
-	b := w.browser() // another device: no session
-	b.get(link).is(400).says("has expired", "Send me a new link")
-	b.post("/console/activate", "token", tokenOf(t, link), "password", password).is(400).says("has expired")
-	b.post("/console/activate/renew", "token", tokenOf(t, link)).is(200).at("/console/check-mail").says("A new mail is on its way")
-	b.activate()
-	b.post("/console/activate/renew", "token", tokenOf(t, link)).says("already active")
-	b.post("/console/activate/renew", "token", "nonsense").is(400).says("not valid")
+	w := consoletest.New(t)
+	w.Client().Register("starter", 1)
+	link := w.MailedLink(consoletest.MailAddress, "Verify")
+	w.Clock.Advance(domain.VerificationValidity)
+	b := w.Client() // another device: no session
+	b.Get(link).Is(400).Says("has expired", "Send me a new link")
+	b.Post("/console/activate", "token", consoletest.TokenOf(t, link), "password", consoletest.Password).Is(400).Says("has expired")
+	b.Post("/console/activate/renew", "token", consoletest.TokenOf(t, link)).Is(200).At("/console/check-mail").Says("A new mail is on its way")
+	b.Activate()
+	b.Post("/console/activate/renew", "token", consoletest.TokenOf(t, link)).Says("already active")
+	b.Post("/console/activate/renew", "token", "nonsense").Is(400).Says("not valid")
 }
 
 func TestLinkWorksOnce(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	b := w.browser()
-	b.register("starter", 1)
-	link := w.mailedLink(mailAddress, "Verify")
+	w := consoletest.New(t)
+	b := w.Client()
+	b.Register("starter", 1)
+	link := w.MailedLink(consoletest.MailAddress, "Verify")
 	for range 3 {
-		b.get(link).is(200) // opening it uses nothing up
+		b.Get(link).Is(200) // opening it uses nothing up
 	}
 	var shown atomic.Int32
 	var tabs sync.WaitGroup
 	for range 3 {
 		tabs.Go(func() {
-			if a := b.post("/console/activate", "token", tokenOf(t, link), "password", password); strings.Contains(a.body, `id="key-primary"`) {
+			if a := b.Post("/console/activate", "token", consoletest.TokenOf(t, link), "password", consoletest.Password); strings.Contains(a.Body, `id="key-primary"`) {
 				shown.Add(1)
 			}
 		})
@@ -73,18 +74,18 @@ func TestLinkWorksOnce(t *testing.T) {
 	if shown.Load() != 1 {
 		t.Errorf("%d pages show keys", shown.Load())
 	}
-	b.get(link).is(409).says("already used", "Log in", "Regenerate")
-	if page := b.post("/console/activate", "token", tokenOf(t, link), "password", password).is(409); shownKey.MatchString(page.body) {
+	b.Get(link).Is(409).Says("already used", "Log in", "Regenerate")
+	if page := b.Post("/console/activate", "token", consoletest.TokenOf(t, link), "password", consoletest.Password).Is(409); consoletest.ShownKey.MatchString(page.Body) {
 		t.Error("a replayed activation shows keys")
 	}
 }
 
 func TestPasswordRules(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	b := w.browser()
-	b.register("starter", 1)
-	token := tokenOf(t, w.mailedLink(mailAddress, "Verify"))
+	w := consoletest.New(t)
+	b := w.Client()
+	b.Register("starter", 1)
+	token := consoletest.TokenOf(t, w.MailedLink(consoletest.MailAddress, "Verify"))
 	for password, lacks := range map[string]string{
 		"":                                "at least 8 characters",
 		"Aa1!aaa":                         "at least 8 characters",
@@ -95,26 +96,26 @@ func TestPasswordRules(t *testing.T) {
 		"Correct horse 1":                 "a symbol",
 		"Aa1!" + strings.Repeat("x", 300): "longer than 256",
 	} {
-		page := b.post("/console/activate", "token", token, "password", password).is(400).says(lacks)
-		if password != "" && strings.Contains(page.body, password) {
+		page := b.Post("/console/activate", "token", token, "password", password).Is(400).Says(lacks)
+		if password != "" && strings.Contains(page.Body, password) {
 			t.Errorf("the page gives the password %q back", password)
 		}
 	}
-	b.post("/console/activate", "token", token, "password", "Pässwörd-1").is(200).says("Primary key")
+	b.Post("/console/activate", "token", token, "password", "Pässwörd-1").Is(200).Says("Primary key")
 }
 
 func TestActivationIsConfirmedByMail(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	b := w.browser()
-	b.register("starter", 1)
-	b.activate()
-	if mail, ok := w.newestMail(mailAddress, "is active"); !ok || strings.Contains(mail.Text, "lc_") {
+	w := consoletest.New(t)
+	b := w.Client()
+	b.Register("starter", 1)
+	b.Activate()
+	if mail, ok := w.NewestMail(consoletest.MailAddress, "is active"); !ok || strings.Contains(mail.Text, "lc_") {
 		t.Errorf("confirmation: %v\n%s", ok, mail.Text)
 	}
-	w.clock.advance(48 * time.Hour)
-	w.mails.read, w.mails.mails = 0, nil // the handler starts over at the beginning of the log
-	if mail, again := w.newestMail(mailAddress, ""); again {
+	w.Clock.Advance(48 * time.Hour)
+	w.Mails.StartOver()
+	if mail, again := w.NewestMail(consoletest.MailAddress, ""); again {
 		t.Errorf("reading the log again mails about the past: %s", mail.Subject)
 	}
 }

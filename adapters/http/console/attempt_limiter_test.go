@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/pas-ta/liveness/adapters/http/console"
+	"github.com/pas-ta/liveness/adapters/http/console/consoletest"
 )
 
 func TestWaitsDouble(t *testing.T) {
@@ -25,12 +26,12 @@ func TestWaitsDouble(t *testing.T) {
 
 func TestLimiterCountsAttempts(t *testing.T) {
 	t.Parallel()
-	limiter := console.NewPostgresAttempts(database(t))
+	limiter := console.NewPostgresAttempts(consoletest.Database(t))
 	ctx := t.Context()
 	take := func(subject string, limit console.AttemptLimit) time.Duration {
 		t.Helper()
 		wait, err := limiter.Take(ctx, subject, limit)
-		must(t, err)
+		consoletest.Must(t, err)
 		return wait
 	}
 	strict := console.AttemptLimit{Free: 2, Base: time.Hour, Max: 4 * time.Hour, Window: 8 * time.Hour}
@@ -42,11 +43,11 @@ func TestLimiterCountsAttempts(t *testing.T) {
 	if wait := take("another", strict); wait != 0 {
 		t.Errorf("somebody else waits %v", wait)
 	}
-	must(t, limiter.Refund(ctx, "one"))
+	consoletest.Must(t, limiter.Refund(ctx, "one"))
 	if wait := take("one", strict); wait != 0 {
 		t.Errorf("an attempt given back still waits %v", wait)
 	}
-	must(t, limiter.Reset(ctx, "one"))
+	consoletest.Must(t, limiter.Reset(ctx, "one"))
 	for range 2 {
 		if wait := take("one", strict); wait != 0 {
 			t.Errorf("forgotten attempts still wait %v", wait)
@@ -70,7 +71,7 @@ func TestLimiterCountsAttempts(t *testing.T) {
 
 func TestLimiterOnManyNodes(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := consoletest.Database(t)
 	limit := console.AttemptLimit{Free: 3, Base: time.Hour, Max: time.Hour, Window: 2 * time.Hour}
 	var let atomic.Int32
 	var nodes sync.WaitGroup

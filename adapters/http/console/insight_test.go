@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"encoding/csv"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -13,40 +12,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
-	"github.com/pas-ta/liveness/adapters/postgres"
+	"github.com/pas-ta/liveness/adapters/http/console/consoletest"
 	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/domain"
-	"github.com/pas-ta/liveness/projections"
 )
-
-// fail has calls of the world's customer fail, as the API notes them.
-func (w *world) fail(calls ...counting.FailedCall) {
-	w.t.Helper()
-	failures := postgres.NewFailedCalls(w.pool, projections.NewKeyHistory(w.pool, nil), []byte(testSecret), slog.New(slog.DiscardHandler))
-	for _, call := range calls {
-		call.CustomerID = domain.CustomerIDForSubscription(w.subscription())
-		if call.RequestID == uuid.Nil {
-			call.RequestID = uuid.New()
-		}
-		failures.Note(call, "")
-	}
-	failures.Close()
-}
-
-// sendReplaced sends calls with a key that is not known, as the API notes them.
-func (w *world) sendReplaced(key string, calls int) {
-	w.t.Helper()
-	w.settled()
-	failures := postgres.NewFailedCalls(w.pool, projections.NewKeyHistory(w.pool, nil), []byte(testSecret), slog.New(slog.DiscardHandler))
-	for range calls {
-		failures.Note(counting.FailedCall{At: w.clock.Now(), RequestID: uuid.New(), Status: 401, Code: "invalid_api_key", Message: "The API key is not valid."}, key)
-	}
-	failures.Close()
-}
-
-func noFace(at time.Time) counting.FailedCall {
-	return counting.FailedCall{At: at, Status: 400, Code: "invalid_image", Message: "No face was detected.", KeySlot: domain.SlotPrimary, KeyPrefix: "lc_abc12"}
-}
 
 type failuresRead struct {
 	Points []struct {
@@ -67,21 +36,21 @@ type failuresRead struct {
 
 func TestFailures(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	b := w.browser()
-	keys := b.customer()
-	now := w.clock.Now()
+	w := consoletest.New(t)
+	b := w.Client()
+	keys := b.Customer()
+	now := w.Clock.Now()
 	var got failuresRead
-	b.read("failures", &got)
+	b.Read("failures", &got)
 	if got.Calls != 0 || len(got.Points) != 48 || len(got.Kinds) != 0 {
 		t.Errorf("before any failed: %+v", got)
 	}
 	busy := counting.FailedCall{At: now.Add(-47 * time.Hour), Status: 503, Code: "overloaded", Message: "busy", KeySlot: domain.SlotSecondary, KeyPrefix: "lc_xyz89"}
-	w.fail(noFace(now), noFace(now.Add(-time.Hour)), busy, noFace(now.Add(-48*time.Hour)))
-	b.command("keys/primary/regenerate", map[string]string{"replaces": keys["primary"][:8]}).is(200)
-	w.sendReplaced(keys["primary"], 3)
-	w.sendReplaced("lc_never12ABCDEFGHIJKLMNOPQRSTUV", 5)
-	b.read("failures", &got)
+	w.Fail(consoletest.NoFace(now), consoletest.NoFace(now.Add(-time.Hour)), busy, consoletest.NoFace(now.Add(-48*time.Hour)))
+	b.Command("keys/primary/regenerate", map[string]string{"replaces": keys["primary"][:8]}).Is(200)
+	w.SendReplaced(keys["primary"], 3)
+	w.SendReplaced("lc_never12ABCDEFGHIJKLMNOPQRSTUV", 5)
+	b.Read("failures", &got)
 	if got.Calls != 6 || len(got.Kinds) != 3 || got.Kinds[0].Status != 401 || got.Kinds[0].Calls != 3 || got.Kinds[0].KeyPrefix != keys["primary"][:8] {
 		t.Errorf("the last hours: %+v", got)
 	}
@@ -92,7 +61,7 @@ func TestFailures(t *testing.T) {
 	if len(got.Newest) != 0 {
 		t.Error("the overview gets calls one by one that it does not show")
 	}
-	b.read("failures?month=2026-11", &got)
+	b.Read("failures?month=2026-11", &got)
 	if got.Calls != 7 || len(got.Points) != 30 || got.Points[19].Refused != 5 || len(got.Newest) != 7 || got.Since != "2026-08-22" {
 		t.Errorf("the month: %+v", got)
 	}
@@ -101,20 +70,20 @@ func TestFailures(t *testing.T) {
 			t.Errorf("one of the newest is %+v", call)
 		}
 	}
-	b.read("failures?month=2026-10", &got)
+	b.Read("failures?month=2026-10", &got)
 	if got.Calls != 0 || len(got.Points) != 31 {
 		t.Errorf("the month before: %+v", got)
 	}
-	b.get("/console/api/failures?month=2026-13").is(400).code("invalid_request")
+	b.Get("/console/api/failures?month=2026-13").Is(400).Code("invalid_request")
 }
 
 func TestFindCheck(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	b := w.browser()
-	b.customer()
-	w.count(w.subscription(), w.clock.Now(), 30)
-	w.settled()
+	w := consoletest.New(t)
+	b := w.Client()
+	b.Customer()
+	w.Count(w.Subscription(), w.Clock.Now(), 30)
+	w.Settled()
 	type list struct {
 		Checks []struct {
 			Ordinal   int64
@@ -142,13 +111,13 @@ func TestFindCheck(t *testing.T) {
 		"verdict=live&behind=2026-11.5":                                       {4, 3, 2, 1},
 	} {
 		var got list
-		b.read("checks?"+query, &got)
+		b.Read("checks?"+query, &got)
 		if diff := cmp.Diff(want, ordinals(got)); diff != "" || got.Checks == nil {
 			t.Errorf("%s: %s", query, diff)
 		}
 	}
 	for _, query := range []string{"verdict=maybe", "face=no", "key=tertiary", "billing=free", "day=20.11.2026", "request=17"} {
-		b.get("/console/api/checks?" + query).is(400).code("invalid_request").says("")
+		b.Get("/console/api/checks?" + query).Is(400).Code("invalid_request").Says("")
 	}
 
 	var one struct {
@@ -158,48 +127,48 @@ func TestFindCheck(t *testing.T) {
 		Revision                    uint64
 		RecordedAt                  time.Time
 	}
-	b.read("checks/2026-11.5", &one)
-	if one.Event.Ordinal != 5 || one.Revision != 4 || one.PlanName != "Starter" || one.Event.SubscriptionID != w.subscription() || one.RecordedAt.IsZero() ||
+	b.Read("checks/2026-11.5", &one)
+	if one.Event.Ordinal != 5 || one.Revision != 4 || one.PlanName != "Starter" || one.Event.SubscriptionID != w.Subscription() || one.RecordedAt.IsZero() ||
 		one.Recorded["requestDigest"] != nil || one.Recorded["checkId"] != one.Event.CheckID.String() {
 		t.Errorf("the fifth check is %+v", one)
 	}
 	var fourth struct {
 		Issues []struct{ Code, Message string }
 	}
-	if b.read("checks/2026-11.4", &fourth); len(fourth.Issues) != 2 || fourth.Issues[0].Code != "too_dark" || fourth.Issues[0].Message != domain.IssueTooDark.Message() {
+	if b.Read("checks/2026-11.4", &fourth); len(fourth.Issues) != 2 || fourth.Issues[0].Code != "too_dark" || fourth.Issues[0].Message != domain.IssueTooDark.Message() {
 		t.Errorf("the fourth is not usable because of %+v", fourth.Issues)
 	}
 	for _, number := range []string{"2026-11.31", "2026-11.0", "2026-10.1", "2026-11.999999999999999999"} {
-		b.get("/console/api/checks/" + number).is(404).code("no_such_check")
+		b.Get("/console/api/checks/" + number).Is(404).Code("no_such_check")
 	}
-	b.get("/console/api/checks/2026-11.x").is(404)
-	b.get("/console/checks/2026-11.5").is(200)
-	other := w.browser()
-	other.get("/console/checks/2026-11.5").is(200).at("/console/login")
-	if a := other.post("/console/login?next=/console/checks/2026-11.5", "email", mailAddress, "password", password); a.path != "/console/checks/2026-11.5" && a.path != "/console/dashboard" {
-		t.Errorf("after login the browser is at %s", a.path)
+	b.Get("/console/api/checks/2026-11.x").Is(404)
+	b.Get("/console/checks/2026-11.5").Is(200)
+	other := w.Client()
+	other.Get("/console/checks/2026-11.5").Is(200).At("/console/login")
+	if a := other.Post("/console/login?next=/console/checks/2026-11.5", "email", consoletest.MailAddress, "password", consoletest.Password); a.Path != "/console/checks/2026-11.5" && a.Path != "/console/dashboard" {
+		t.Errorf("after login the browser is at %s", a.Path)
 	}
 }
 
 // Another customer's checks are not found, whatever is known of them.
 func TestChecksOfAnotherCustomer(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	b := w.browser()
-	b.customer()
-	w.count(w.subscription(), w.clock.Now(), 3)
-	w.settled()
-	stranger := w.browser()
-	token, _ := w.market.sell("starter", 1)
-	stranger.post("/marketplace/register", "x-amzn-marketplace-token", token).is(200)
-	stranger.post("/console/onboarding", person("email", "grace@example.com")...).is(200)
-	link := w.mailedLink("grace@example.com", "Verify")
-	stranger.post("/console/activate", "token", link[strings.Index(link, "token=")+len("token="):], "password", password).is(200)
-	stranger.post("/console/login", "email", "grace@example.com", "password", password).is(200).at("/console/dashboard")
-	w.settled()
-	stranger.get("/console/api/checks/2026-11.1").is(404).code("no_such_check")
-	stranger.get("/console/api/checks/2026-11.1?customer=" + domain.CustomerIDForSubscription(w.subscription()).String()).is(403)
-	if rows := strings.Count(stranger.get("/console/api/checks/2026-11.csv").is(200).body, "\n"); rows != 1 {
+	w := consoletest.New(t)
+	b := w.Client()
+	b.Customer()
+	w.Count(w.Subscription(), w.Clock.Now(), 3)
+	w.Settled()
+	stranger := w.Client()
+	token, _ := w.Market.Sell("starter", 1)
+	stranger.Post("/marketplace/register", "x-amzn-marketplace-token", token).Is(200)
+	stranger.Post("/console/onboarding", consoletest.OnboardingForm("email", "grace@example.com")...).Is(200)
+	link := w.MailedLink("grace@example.com", "Verify")
+	stranger.Post("/console/activate", "token", link[strings.Index(link, "token=")+len("token="):], "password", consoletest.Password).Is(200)
+	stranger.Post("/console/login", "email", "grace@example.com", "password", consoletest.Password).Is(200).At("/console/dashboard")
+	w.Settled()
+	stranger.Get("/console/api/checks/2026-11.1").Is(404).Code("no_such_check")
+	stranger.Get("/console/api/checks/2026-11.1?customer=" + domain.CustomerIDForSubscription(w.Subscription()).String()).Is(403)
+	if rows := strings.Count(stranger.Get("/console/api/checks/2026-11.csv").Is(200).Body, "\n"); rows != 1 {
 		t.Errorf("the export has %d lines, want the heading", rows)
 	}
 }
@@ -207,17 +176,17 @@ func TestChecksOfAnotherCustomer(t *testing.T) {
 // The export holds every check of the month in its order, and more than is read at once.
 func TestExportOfChecks(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	b := w.browser()
-	b.customer()
+	w := consoletest.New(t)
+	b := w.Client()
+	b.Customer()
 	const calls = 2_003
-	w.count(w.subscription(), w.clock.Now().Add(-5*time.Hour), calls)
-	w.settled()
-	a := b.get("/console/api/checks/2026-11.csv").is(200)
-	if got := a.header.Get("Content-Disposition"); got != `attachment; filename="liveness-checks-2026-11.csv"` {
+	w.Count(w.Subscription(), w.Clock.Now().Add(-5*time.Hour), calls)
+	w.Settled()
+	a := b.Get("/console/api/checks/2026-11.csv").Is(200)
+	if got := a.Header.Get("Content-Disposition"); got != `attachment; filename="liveness-checks-2026-11.csv"` {
 		t.Errorf("the browser saves it as %q", got)
 	}
-	rows, err := csv.NewReader(bufio.NewReader(strings.NewReader(a.body))).ReadAll()
+	rows, err := csv.NewReader(bufio.NewReader(strings.NewReader(a.Body))).ReadAll()
 	if err != nil || len(rows) != calls+1 {
 		t.Fatalf("%d rows, %v", len(rows), err)
 	}
@@ -229,8 +198,8 @@ func TestExportOfChecks(t *testing.T) {
 	if row := rows[calls]; row[4] != "primary" || row[5] != "overage" || rows[1][5] != "included" || rows[1][6] != "false" || rows[5][6] != "true" {
 		t.Errorf("the rows are %v … %v", rows[1], row)
 	}
-	b.get("/console/api/checks/2026-13.csv").is(400)
-	b.send(http.MethodHead, "/console/api/checks/2026-11.csv", "", "").is(200)
+	b.Get("/console/api/checks/2026-13.csv").Is(400)
+	b.Send(http.MethodHead, "/console/api/checks/2026-11.csv", "", "").Is(200)
 }
 
 type costRead struct {
@@ -244,24 +213,24 @@ type costRead struct {
 
 func TestCost(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	b := w.browser()
-	b.customer() // on the twentieth at noon
+	w := consoletest.New(t)
+	b := w.Client()
+	b.Customer() // on the twentieth at noon
 	var cost costRead
-	b.read("cost", &cost)
+	b.Read("cost", &cost)
 	if cost.Forecast != nil || cost.Overage != 0 || cost.AmountUSD == nil || *cost.AmountUSD != 0 || *cost.CallUSD != 0.25 || *cost.PlanUSD != 180 || len(cost.Days) != 30 || cost.Begun != 19.5 {
 		t.Errorf("at first: %+v", cost)
 	}
-	w.count(w.subscription(), w.clock.Now(), 1_100)
-	w.clock.advance(3 * 24 * time.Hour) // of ten and a half
-	w.settled()
-	b.read("cost", &cost)
+	w.Count(w.Subscription(), w.Clock.Now(), 1_100)
+	w.Clock.Advance(3 * 24 * time.Hour) // of ten and a half
+	w.Settled()
+	b.Read("cost", &cost)
 	if cost.Forecast == nil || *cost.Forecast != 3_850 || cost.Overage != 100 || *cost.AmountUSD != 25 || cost.Passed != 22.5 {
 		t.Errorf("with calls beyond the plan: %+v", cost)
 	}
-	w.credit(w.subscription(), domain.MonthOf(w.clock.Now()), 40)
-	w.settled()
-	b.read("cost", &cost)
+	w.Credit(w.Subscription(), domain.MonthOf(w.Clock.Now()), 40)
+	w.Settled()
+	b.Read("cost", &cost)
 	if cost.Credited != 40 || *cost.AmountUSD != 15 || cost.Overage != 100 {
 		t.Errorf("with 40 of them credited: %+v", cost)
 	}
@@ -281,50 +250,50 @@ type keysRead struct {
 
 func TestKeyNamesAndUse(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	b := w.browser()
-	keys := b.customer()
-	w.settled()
+	w := consoletest.New(t)
+	b := w.Client()
+	keys := b.Customer()
+	w.Settled()
 	var got keysRead
-	b.read("keys", &got)
+	b.Read("keys", &got)
 	if len(got.Keys) != 2 || got.Keys[0].UsedAt != nil || got.Keys[0].Name != "" || len(got.Replaced) != 0 {
 		t.Errorf("at first: %+v", got)
 	}
 	var named struct{ Position string }
-	b.command("keys/primary/name", map[string]string{"name": " production "}).is(200).decode(&named)
-	b.command("keys/tertiary/name", map[string]string{"name": "x"}).is(400).code("invalid_request")
-	b.command("keys/primary/name", map[string]string{"name": keys["primary"]}).is(400).code("invalid_request")
-	b.command("keys/primary/name", map[string]int{"name": 7}).is(400).code("invalid_request")
-	w.clock.advance(time.Hour)
-	used := w.clock.Now()
-	w.count(w.subscription(), used, 1)
-	w.settled()
-	b.read("keys?after="+named.Position, &got)
+	b.Command("keys/primary/name", map[string]string{"name": " production "}).Is(200).Decode(&named)
+	b.Command("keys/tertiary/name", map[string]string{"name": "x"}).Is(400).Code("invalid_request")
+	b.Command("keys/primary/name", map[string]string{"name": keys["primary"]}).Is(400).Code("invalid_request")
+	b.Command("keys/primary/name", map[string]int{"name": 7}).Is(400).Code("invalid_request")
+	w.Clock.Advance(time.Hour)
+	used := w.Clock.Now()
+	w.Count(w.Subscription(), used, 1)
+	w.Settled()
+	b.Read("keys?after="+named.Position, &got)
 	if got.Keys[0].Name != "production" || got.Keys[0].UsedAt == nil || !got.Keys[0].UsedAt.Equal(used) || got.Keys[1].UsedAt != nil || !got.Keys[1].UseKnown {
 		t.Errorf("named and used: %+v", got.Keys)
 	}
-	w.clock.advance(time.Hour)
-	refused := noFace(w.clock.Now())
+	w.Clock.Advance(time.Hour)
+	refused := consoletest.NoFace(w.Clock.Now())
 	refused.KeySlot, refused.KeyPrefix = domain.SlotSecondary, keys["secondary"][:8]
-	w.fail(refused)
-	b.command("keys/primary/regenerate", map[string]string{"replaces": keys["primary"][:8]}).is(200)
-	w.sendReplaced(keys["primary"], 2)
-	b.read("keys", &got)
+	w.Fail(refused)
+	b.Command("keys/primary/regenerate", map[string]string{"replaces": keys["primary"][:8]}).Is(200)
+	w.SendReplaced(keys["primary"], 2)
+	b.Read("keys", &got)
 	if got.Keys[0].UsedAt != nil || got.Keys[0].Name != "production" {
 		t.Errorf("the replaced key's use is the new one's, or its name is lost: %+v", got.Keys[0])
 	}
-	if got.Keys[1].UsedAt == nil || !got.Keys[1].UsedAt.Equal(w.clock.Now()) {
+	if got.Keys[1].UsedAt == nil || !got.Keys[1].UsedAt.Equal(w.Clock.Now()) {
 		t.Errorf("a call that failed is no use: %+v", got.Keys[1])
 	}
 	if len(got.Replaced) != 1 || got.Replaced[0].Prefix != keys["primary"][:8] || got.Replaced[0].Calls != 2 {
 		t.Errorf("the replaced key is still sent: %+v", got.Replaced)
 	}
-	w.clock.advance(49 * time.Hour)
-	b.read("keys", &got)
+	w.Clock.Advance(49 * time.Hour)
+	b.Read("keys", &got)
 	if len(got.Replaced) != 0 {
 		t.Errorf("it was sent two days ago: %+v", got.Replaced)
 	}
-	for _, recorded := range w.all() {
+	for _, recorded := range w.All() {
 		if e, ok := recorded.Event.(domain.KeyNamed); ok && strings.Contains(string(e.Name), "production") {
 			t.Error("the name stands in the log in the clear")
 		}
@@ -334,22 +303,22 @@ func TestKeyNamesAndUse(t *testing.T) {
 // A reader sees all of it, and names no key.
 func TestReaderLooksBack(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	owner := w.browser()
-	owner.customer()
-	w.count(w.subscription(), w.clock.Now(), 2)
-	reader, _ := owner.invite(owner.session("").Customer, "reader")
+	w := consoletest.New(t)
+	owner := w.Client()
+	owner.Customer()
+	w.Count(w.Subscription(), w.Clock.Now(), 2)
+	reader, _ := owner.Invite(owner.Session("").Customer, "reader")
 	for _, path := range []string{"failures", "failures?month=2026-11", "traffic", "cost", "keys", "checks?verdict=live", "checks/2026-11.1", "checks/2026-11.csv", "snippets"} {
-		reader.get("/console/api/" + path).is(200)
+		reader.Get("/console/api/" + path).Is(200)
 	}
-	reader.command("keys/primary/name", map[string]string{"name": "mine"}).is(403)
+	reader.Command("keys/primary/name", map[string]string{"name": "mine"}).Is(403)
 }
 
 func TestTraffic(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	b := w.browser()
-	b.customer()
+	w := consoletest.New(t)
+	b := w.Client()
+	b.Customer()
 	type traffic struct {
 		Points []struct {
 			At                 time.Time
@@ -360,26 +329,18 @@ func TestTraffic(t *testing.T) {
 		Latency *struct{ P50, P95 int64 }
 	}
 	var got traffic
-	b.read("traffic", &got)
+	b.Read("traffic", &got)
 	if len(got.Points) != 48 || got.Calls != 0 || got.Latency != nil {
 		t.Errorf("without calls: %d points, %+v", len(got.Points), got.Latency)
 	}
-	w.count(w.subscription(), w.clock.Now().Add(-3*time.Hour), 20)
-	w.count(w.subscription(), w.clock.Now(), 5)
-	w.settled()
-	b.read("traffic", &got)
+	w.Count(w.Subscription(), w.Clock.Now().Add(-3*time.Hour), 20)
+	w.Count(w.Subscription(), w.Clock.Now(), 5)
+	w.Settled()
+	b.Read("traffic", &got)
 	if got.Calls != 25 || got.Points[44].Primary != 20 || got.Points[47].Primary != 5 || got.Points[47].Secondary != 0 || got.Points[46].Latency != nil {
 		t.Errorf("with calls: %+v", got)
 	}
 	if l := got.Latency; l == nil || l.P50 < 84 || l.P50 > 110 || l.P95 < l.P50 {
 		t.Errorf("they took %+v", l)
 	}
-}
-
-// all returns the log.
-func (w *world) all() []domain.Recorded {
-	w.t.Helper()
-	all, err := w.store.All()
-	must(w.t, err)
-	return all
 }

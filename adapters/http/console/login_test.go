@@ -9,42 +9,32 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pas-ta/liveness/adapters/http/console/consoletest"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/domain"
 )
 
-func (b *browser) sessionCookie() string {
-	site, err := url.Parse(b.w.url)
-	must(b.w.t, err)
-	for _, cookie := range b.client.Jar.Cookies(site) {
-		if strings.Contains(cookie.Name, "session") {
-			return cookie.Value
-		}
-	}
-	return ""
-}
-
 func TestSessionCookie(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	b := w.browser()
-	b.register("starter", 1)
-	b.activate()
-	before := b.sessionCookie()
-	b.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	answer := b.post("/console/login", "email", mailAddress, "password", password).is(303)
-	cookie := answer.header.Get("Set-Cookie")
+	w := consoletest.New(t)
+	b := w.Client()
+	b.Register("starter", 1)
+	b.Activate()
+	before := b.SessionCookie()
+	b.HTTP.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	answer := b.Post("/console/login", "email", consoletest.MailAddress, "password", consoletest.Password).Is(303)
+	cookie := answer.Header.Get("Set-Cookie")
 	for _, attribute := range []string{"HttpOnly", "SameSite=Lax", "Path=/"} {
 		if !strings.Contains(cookie, attribute) {
 			t.Errorf("the cookie %q lacks %s", cookie, attribute)
 		}
 	}
-	if before == "" || b.sessionCookie() == before {
+	if before == "" || b.SessionCookie() == before {
 		t.Error("login keeps the token of the session before it")
 	}
 	var inClear bool
-	must(t, w.pool.QueryRow(t.Context(), "select exists (select from sessions where token = $1)", b.sessionCookie()).Scan(&inClear))
+	consoletest.Must(t, w.Pool.QueryRow(t.Context(), "select exists (select from sessions where token = $1)", b.SessionCookie()).Scan(&inClear))
 	if inClear {
 		t.Error("the database holds the token of a session in the clear")
 	}
@@ -54,46 +44,46 @@ var seconds = regexp.MustCompile(`in \d+ seconds?`)
 
 func TestLoginTellsNothingOfAccounts(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.browser().customer()
-	known, unknown := w.browser(), w.browser()
-	known.address, unknown.address = "192.0.2.10", "192.0.2.11"
+	w := consoletest.New(t)
+	w.Client().Customer()
+	known, unknown := w.Client(), w.Client()
+	known.Address, unknown.Address = "192.0.2.10", "192.0.2.11"
 	for n := range 8 {
-		a := known.post("/console/login", "email", mailAddress, "password", "Wrong-password-1")
-		b := unknown.post("/console/login", "email", "nobody@example.com", "password", "Wrong-password-1")
-		if a.status != b.status || seconds.ReplaceAllString(a.text(), "") != seconds.ReplaceAllString(b.text(), "") {
-			t.Fatalf("attempt %d: a known address is answered %d %q, an unknown one %d %q", n, a.status, a.text(), b.status, b.text())
+		a := known.Post("/console/login", "email", consoletest.MailAddress, "password", "Wrong-password-1")
+		b := unknown.Post("/console/login", "email", "nobody@example.com", "password", "Wrong-password-1")
+		if a.Status != b.Status || seconds.ReplaceAllString(a.Text(), "") != seconds.ReplaceAllString(b.Text(), "") {
+			t.Fatalf("attempt %d: a known address is answered %d %q, an unknown one %d %q", n, a.Status, a.Text(), b.Status, b.Text())
 		}
 	}
-	known.post("/console/password/forgot", "email", mailAddress).is(200).says("If ada@example.com belongs to an account")
-	unknown.post("/console/password/forgot", "email", "nobody@example.com").is(200).says("If nobody@example.com belongs to an account")
-	unknown.post("/console/password/forgot", "email", "").is(400).says("Enter the mail address")
+	known.Post("/console/password/forgot", "email", consoletest.MailAddress).Is(200).Says("If ada@example.com belongs to an account")
+	unknown.Post("/console/password/forgot", "email", "nobody@example.com").Is(200).Says("If nobody@example.com belongs to an account")
+	unknown.Post("/console/password/forgot", "email", "").Is(400).Says("Enter the mail address")
 }
 
 func TestLockOut(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.browser().customer()
-	guesser := w.browser()
+	w := consoletest.New(t)
+	w.Client().Customer()
+	guesser := w.Client()
 	for range 5 {
-		guesser.post("/console/login", "email", mailAddress, "password", "Wrong-password-1").is(401).says("not right")
+		guesser.Post("/console/login", "email", consoletest.MailAddress, "password", "Wrong-password-1").Is(401).Says("not right")
 	}
-	guesser.post("/console/login", "email", "ADA@example.com ", "password", password).is(429).says("Try again in")
-	elsewhere := w.browser()
-	elsewhere.address = "192.0.2.99"
-	elsewhere.post("/console/login", "email", mailAddress, "password", password).is(429)
-	guesser.post("/console/login", "email", "someone@example.com", "password", "Wrong-password-1").is(401)
+	guesser.Post("/console/login", "email", "ADA@example.com ", "password", consoletest.Password).Is(429).Says("Try again in")
+	elsewhere := w.Client()
+	elsewhere.Address = "192.0.2.99"
+	elsewhere.Post("/console/login", "email", consoletest.MailAddress, "password", consoletest.Password).Is(429)
+	guesser.Post("/console/login", "email", "someone@example.com", "password", "Wrong-password-1").Is(401)
 }
 
 func TestAttemptsAtOnceAreCounted(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.browser().customer()
+	w := consoletest.New(t)
+	w.Client().Customer()
 	var guesses sync.WaitGroup
 	statuses := make(chan int, 20)
 	for range 20 {
 		guesses.Go(func() {
-			statuses <- w.browser().post("/console/login", "email", mailAddress, "password", "Wrong-password-1").status
+			statuses <- w.Client().Post("/console/login", "email", consoletest.MailAddress, "password", "Wrong-password-1").Status
 		})
 	}
 	guesses.Wait()
@@ -111,81 +101,83 @@ func TestAttemptsAtOnceAreCounted(t *testing.T) {
 
 func TestLoginGoesOnlyToTheConsole(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	b := w.browser()
-	b.register("starter", 1)
-	b.activate()
+	w := consoletest.New(t)
+	b := w.Client()
+	b.Register("starter", 1)
+	b.Activate()
 	for next, path := range map[string]string{
 		"/console/plan": "/console/plan", "https://evil.example/console/x": "/console/dashboard", "//evil.example/console/": "/console/dashboard",
 		`/\evil.example`: "/console/dashboard", "/console/../../x": "/console/dashboard", "javascript:alert(1)": "/console/dashboard", "": "/console/dashboard",
 	} {
-		b.post("/console/login", "email", mailAddress, "password", password, "next", next).is(200).at(path)
-		b.post("/console/logout").is(200).at("/console/login").says("You are logged out")
+		b.Post("/console/login", "email", consoletest.MailAddress, "password", consoletest.Password, "next", next).Is(200).At(path)
+		b.Post("/console/logout").Is(200).At("/console/login").Says("You are logged out")
 	}
-	b.get("/console/keys").is(200).at("/console/login")
+	b.Get("/console/keys").Is(200).At("/console/login")
 }
 
 func TestNewPasswordClosesOtherSessions(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	here, there := w.browser(), w.browser()
-	here.customer()
-	there.logIn()
+	w := consoletest.New(t)
+	here, there := w.Client(), w.Client()
+	here.Customer()
+	there.LogIn()
 	const changed = "Changed-password-2"
-	here.command("account/password", map[string]string{"currentPassword": "Wrong-password-1", "password": changed}).is(400).code("wrong_password")
-	here.command("account/password", map[string]string{"currentPassword": password, "password": "weak"}).is(400).says("password needs")
-	there.get("/console/api/session").is(200)
-	here.command("account/password", map[string]string{"currentPassword": password, "password": changed}).is(200)
-	here.get("/console/api/session").is(200)
-	there.get("/console/api/session").is(401).code("login_required")
-	there.get("/console/dashboard").at("/console/login")
-	there.post("/console/login", "email", mailAddress, "password", password).is(401)
-	there.command("login", map[string]string{"email": mailAddress, "password": changed}).is(200)
-	there.get("/console/api/session").is(200)
+	here.Command("account/password", map[string]string{"currentPassword": "Wrong-password-1", "password": changed}).Is(400).Code("wrong_password")
+	here.Command("account/password", map[string]string{"currentPassword": consoletest.Password, "password": "weak"}).Is(400).Says("password needs")
+	there.Get("/console/api/session").Is(200)
+	here.Command("account/password", map[string]string{"currentPassword": consoletest.Password, "password": changed}).Is(200)
+	here.Get("/console/api/session").Is(200)
+	there.Get("/console/api/session").Is(401).Code("login_required")
+	there.Get("/console/dashboard").At("/console/login")
+	there.Post("/console/login", "email", consoletest.MailAddress, "password", consoletest.Password).Is(401)
+	there.Command("login", map[string]string{"email": consoletest.MailAddress, "password": changed}).Is(200)
+	there.Get("/console/api/session").Is(200)
 
-	here.command("account/sign-out-others", struct{}{}).is(200)
-	here.get("/console/api/session").is(200)
-	there.get("/console/api/session").is(401)
-	if _, ok := w.newestMail(mailAddress, "password was changed"); !ok {
+	here.Command("account/sign-out-others", struct{}{}).Is(200)
+	here.Get("/console/api/session").Is(200)
+	there.Get("/console/api/session").Is(401)
+	if _, ok := w.NewestMail(consoletest.MailAddress, "password was changed"); !ok {
 		t.Error("the owner is not told of the new password")
 	}
 }
 
 func TestPasswordReset(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	loggedIn := w.browser()
-	loggedIn.customer()
-	b := w.browser()
-	b.post("/console/password/forgot", "email", " ADA@example.com").is(200)
-	link := w.mailedLink(mailAddress, "Reset")
-	b.get(link).is(200).says("Choose a new password")
-	b.post("/console/password/reset", "token", tokenOf(t, link), "password", "weak").is(400).says("password needs")
-	loggedIn.get("/console/api/session").is(200)
-	b.post("/console/password/reset", "token", tokenOf(t, link), "password", "Reset-password-3").is(200).at("/console/login").says("all sessions are signed out")
-	loggedIn.get("/console/api/session").is(401)
-	b.get(link).is(400).says("does not work any more", "Ask for a new link")
-	b.post("/console/password/reset", "token", tokenOf(t, link), "password", "Again-password-4").is(400)
-	b.post("/console/login", "email", mailAddress, "password", "Reset-password-3").is(200).at("/console/dashboard")
+	w := consoletest.New(t)
+	loggedIn := w.Client()
+	loggedIn.Customer()
+	b := w.Client()
+	b.Post("/console/password/forgot", "email", " ADA@example.com").Is(200)
+	link := w.MailedLink(consoletest.MailAddress, "Reset")
+	b.Get(link).Is(200).Says("Choose a new password")
+	b.Post("/console/password/reset", "token", consoletest.TokenOf(t, link), "password", "weak").Is(400).Says("password needs")
+	loggedIn.Get("/console/api/session").Is(200)
+	b.Post("/console/password/reset", "token", consoletest.TokenOf(t, link), "password", "Reset-password-3").Is(200).At("/console/login").Says("all sessions are signed out")
+	loggedIn.Get("/console/api/session").Is(401)
+	b.Get(link).Is(400).Says("does not work any more", "Ask for a new link")
+	b.Post("/console/password/reset", "token", consoletest.TokenOf(t, link), "password", "Again-password-4").Is(400)
+	b.Post("/console/login", "email", consoletest.MailAddress, "password", "Reset-password-3").Is(200).At("/console/dashboard")
 
-	b.post("/console/password/forgot", "email", mailAddress).is(200)
-	link = w.mailedLink(mailAddress, "Reset")
-	w.clock.advance(domain.PasswordResetValidity)
-	b.get(link).is(400).says("has expired")
+	b.Post("/console/password/forgot", "email", consoletest.MailAddress).Is(200)
+	link = w.MailedLink(consoletest.MailAddress, "Reset")
+	w.Clock.Advance(domain.PasswordResetValidity)
+	b.Get(link).Is(400).Says("has expired")
 }
 
 func TestResetMailsAreLimitedInSilence(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.browser().customer()
-	b := w.browser()
+	w := consoletest.New(t)
+	w.Client().Customer()
+	b := w.Client()
 	var asked sync.WaitGroup
 	for range 10 {
-		asked.Go(func() { b.post("/console/password/forgot", "email", mailAddress).is(200).says("is on its way") })
+		asked.Go(func() {
+			b.Post("/console/password/forgot", "email", consoletest.MailAddress).Is(200).Says("is on its way")
+		})
 	}
 	asked.Wait()
-	all, err := w.store.All()
-	must(t, err)
+	all, err := w.Store.All()
+	consoletest.Must(t, err)
 	requests := 0
 	for _, recorded := range all {
 		if _, ok := recorded.Event.(domain.PasswordResetRequested); ok {
@@ -199,48 +191,48 @@ func TestResetMailsAreLimitedInSilence(t *testing.T) {
 
 func TestErasedAccountIsLoggedOut(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	b := w.browser()
-	b.customer()
+	w := consoletest.New(t)
+	b := w.Client()
+	b.Customer()
 	var account struct{ CustomerID string }
-	b.read("account", &account)
-	all, err := w.store.All()
-	must(t, err)
+	b.Read("account", &account)
+	all, err := w.Store.All()
+	consoletest.Must(t, err)
 	for _, recorded := range all {
 		if e, ok := recorded.Event.(domain.AccountActivated); ok {
-			must(t, w.accounts.ErasePersonalData(t.Context(), accounts.ErasePersonalData{By: commands.NewOrigin(domain.ActorOperator), CustomerID: e.CustomerID}))
+			consoletest.Must(t, w.Accounts.ErasePersonalData(t.Context(), accounts.ErasePersonalData{By: commands.NewOrigin(domain.ActorOperator), CustomerID: e.CustomerID}))
 		}
 	}
-	b.get("/console/api/session").is(401).code("login_required")
-	b.post("/console/login", "email", mailAddress, "password", password).is(401)
+	b.Get("/console/api/session").Is(401).Code("login_required")
+	b.Post("/console/login", "email", consoletest.MailAddress, "password", consoletest.Password).Is(401)
 }
 
 func TestEndedSession(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	b := w.browser()
-	b.customer()
-	_, err := w.pool.Exec(t.Context(), "update sessions set expiry = $1", time.Now().Add(-time.Second))
-	must(t, err)
-	b.get("/console/api/overview").is(401).code("login_required")
-	b.get("/console/keys").at("/console/login")
-	b.command("keys/primary/regenerate", map[string]string{"replaces": ""}).is(401).code("login_required")
+	w := consoletest.New(t)
+	b := w.Client()
+	b.Customer()
+	_, err := w.Pool.Exec(t.Context(), "update sessions set expiry = $1", time.Now().Add(-time.Second))
+	consoletest.Must(t, err)
+	b.Get("/console/api/overview").Is(401).Code("login_required")
+	b.Get("/console/keys").At("/console/login")
+	b.Command("keys/primary/regenerate", map[string]string{"replaces": ""}).Is(401).Code("login_required")
 }
 
 func TestReadsUnderWayDoNotBringALogoutBack(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	b := w.browser()
-	b.customer()
+	w := consoletest.New(t)
+	b := w.Client()
+	b.Customer()
 	var reads sync.WaitGroup
 	for range 20 {
-		reads.Go(func() { b.get("/console/api/overview") })
+		reads.Go(func() { b.Get("/console/api/overview") })
 	}
-	b.post("/console/logout").is(200).at("/console/login")
+	b.Post("/console/logout").Is(200).At("/console/login")
 	reads.Wait()
-	b.get("/console/api/overview").is(401)
+	b.Get("/console/api/overview").Is(401)
 	var sessions int
-	must(t, w.pool.QueryRow(t.Context(), "select count(*) from sessions where position('customer' in encode(data, 'escape')) > 0").Scan(&sessions))
+	consoletest.Must(t, w.Pool.QueryRow(t.Context(), "select count(*) from sessions where position('customer' in encode(data, 'escape')) > 0").Scan(&sessions))
 	if sessions != 0 {
 		t.Errorf("%d sessions of the customer are left", sessions)
 	}
@@ -249,26 +241,26 @@ func TestReadsUnderWayDoNotBringALogoutBack(t *testing.T) {
 // Somebody whose mails do not arrive is told on every screen, until one does or the address is another.
 func TestWhoseMailsDoNotArrive(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	b := w.browser()
-	b.customer()
+	w := consoletest.New(t)
+	b := w.Client()
+	b.Customer()
 	problem := func() string {
 		var session struct{ MailProblem string }
-		b.read("session", &session)
+		b.Read("session", &session)
 		return session.MailProblem
 	}
 	if got := problem(); got != "" {
 		t.Errorf("says %q", got)
 	}
-	w.mails.refuse(&accounts.UndeliverableError{Cause: accounts.CauseFull, Answer: "552 5.2.2"})
-	b.post("/console/password/forgot", "email", mailAddress).is(200)
-	w.newestMail("", "")
+	w.Mails.Refuse(&accounts.UndeliverableError{Cause: accounts.CauseFull, Answer: "552 5.2.2"})
+	b.Post("/console/password/forgot", "email", consoletest.MailAddress).Is(200)
+	w.NewestMail("", "")
 	if got := problem(); got != "Your mail server refused it: the mailbox is full (552 5.2.2)." {
 		t.Errorf("says %q", got)
 	}
-	w.mails.refuse(nil)
-	b.post("/console/password/forgot", "email", mailAddress).is(200)
-	w.newestMail("", "")
+	w.Mails.Refuse(nil)
+	b.Post("/console/password/forgot", "email", consoletest.MailAddress).Is(200)
+	w.NewestMail("", "")
 	if got := problem(); got != "" {
 		t.Errorf("says %q", got)
 	}
@@ -278,17 +270,15 @@ func TestWhoseMailsDoNotArrive(t *testing.T) {
 // told of.
 func TestLoginFromAnUnknownDevice(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	first := w.browser()
-	first.customer()
+	w := consoletest.New(t)
+	first := w.Client()
+	first.Customer()
 	told := func(want int) {
 		t.Helper()
-		w.newestMail("", "")
-		w.mails.mu.Lock()
-		defer w.mails.mu.Unlock()
+		w.NewestMail("", "")
 		n := 0
-		for _, mail := range w.mails.mails {
-			if mail.Kind == accounts.MailKindNewDevice && mail.To == mailAddress {
+		for _, mail := range w.Mails.Sent() {
+			if mail.Kind == accounts.MailKindNewDevice && mail.To == consoletest.MailAddress {
 				n++
 			}
 		}
@@ -297,25 +287,25 @@ func TestLoginFromAnUnknownDevice(t *testing.T) {
 		}
 	}
 	told(0)
-	first.post("/console/logout").is(200)
-	first.logIn()
+	first.Post("/console/logout").Is(200)
+	first.LogIn()
 	told(0)
-	second := w.browser()
-	second.post("/console/login", "email", mailAddress, "password", "Wrong-password-1").is(401)
+	second := w.Client()
+	second.Post("/console/login", "email", consoletest.MailAddress, "password", "Wrong-password-1").Is(401)
 	told(0)
-	second.logIn()
+	second.LogIn()
 	told(1)
-	second.post("/console/logout").is(200)
-	second.logIn()
+	second.Post("/console/logout").Is(200)
+	second.LogIn()
 	told(1)
-	forged := w.browser()
-	at, err := url.Parse(w.url)
-	must(t, err)
-	forged.client.Jar.SetCookies(at, []*http.Cookie{{Name: "liveness_device", Value: strings.Repeat("x", 4000), Path: "/"}})
-	forged.logIn()
+	forged := w.Client()
+	at, err := url.Parse(w.URL)
+	consoletest.Must(t, err)
+	forged.HTTP.Jar.SetCookies(at, []*http.Cookie{{Name: "liveness_device", Value: strings.Repeat("x", 4000), Path: "/"}})
+	forged.LogIn()
 	told(2)
 	var activity struct{ Entries []struct{ Summary string } }
-	second.read("activity", &activity)
+	second.Read("activity", &activity)
 	n := 0
 	for _, entry := range activity.Entries {
 		if entry.Summary == "First login from this browser." {
@@ -325,11 +315,11 @@ func TestLoginFromAnUnknownDevice(t *testing.T) {
 	if n != 3 {
 		t.Errorf("the activity names %d browsers: %+v", n, activity)
 	}
-	all, err := w.store.All()
-	must(t, err)
+	all, err := w.Store.All()
+	consoletest.Must(t, err)
 	for _, recorded := range all {
 		if e, ok := recorded.Event.(domain.DeviceFirstUsed); ok {
-			for _, cookie := range second.client.Jar.Cookies(at) {
+			for _, cookie := range second.HTTP.Jar.Cookies(at) {
 				if strings.Contains(e.Device, cookie.Value) {
 					t.Error("the log holds what a browser is known by")
 				}

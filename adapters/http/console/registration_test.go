@@ -11,23 +11,19 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/pas-ta/liveness/adapters/http/console/consoletest"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
 )
 
-const tokenField = "x-amzn-marketplace-token"
-
 func TestRefusedRegistrationsSayWhatToDo(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	foreign, _ := w.market.sell("starter", 1)
-	identity := w.market.buyers[foreign]
-	identity.ProductCode = "another-product"
-	w.market.buyers[foreign] = identity
-	unknown, _ := w.market.sell("platinum", 1)
-	without, bought := w.market.sell("starter", 1)
-	w.market.bought[bought.LicenseARN] = nil
+	w := consoletest.New(t)
+	foreign := w.Market.SellAnother("another-product")
+	unknown, _ := w.Market.Sell("platinum", 1)
+	without, bought := w.Market.Sell("starter", 1)
+	w.Market.Entitle(bought)
 
 	for _, c := range []struct {
 		name, token string
@@ -42,93 +38,93 @@ func TestRefusedRegistrationsSayWhatToDo(t *testing.T) {
 		{"unknown plan", unknown, 400, []string{"We do not know the plan", "contact support", "support@example.com"}},
 		{"no contract", without, 403, []string{"not confirmed your contract yet", "Try again"}},
 	} {
-		w.browser().post("/marketplace/register", tokenField, c.token).is(c.status).says(c.says...)
+		w.Client().Post("/marketplace/register", consoletest.TokenField, c.token).Is(c.status).Says(c.says...)
 		t.Log(c.name)
 	}
-	w.browser().get("/marketplace/register").is(400).says("Registration starts on AWS Marketplace")
+	w.Client().Get("/marketplace/register").Is(400).Says("Registration starts on AWS Marketplace")
 }
 
 func TestAWSDownKeepsTheToken(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	token, _ := w.market.sell("starter", 1)
-	w.market.fail(errors.New("connection refused"))
-	b := w.browser()
-	page := b.post("/marketplace/register", tokenField, token).is(503).says("AWS Marketplace does not answer", "Your purchase is safe", "Try again")
-	if !strings.Contains(page.body, `value="`+token+`"`) {
+	w := consoletest.New(t)
+	token, _ := w.Market.Sell("starter", 1)
+	w.Market.Fail(errors.New("connection refused"))
+	b := w.Client()
+	page := b.Post("/marketplace/register", consoletest.TokenField, token).Is(503).Says("AWS Marketplace does not answer", "Your purchase is safe", "Try again")
+	if !strings.Contains(page.Body, `value="`+token+`"`) {
 		t.Error("the page cannot send the registration again")
 	}
-	if page.header.Get("Retry-After") == "" {
+	if page.Header.Get("Retry-After") == "" {
 		t.Error("no Retry-After")
 	}
-	w.market.fail(nil)
-	b.post("/marketplace/register", tokenField, token).is(200).at("/console/onboarding")
+	w.Market.Fail(nil)
+	b.Post("/marketplace/register", consoletest.TokenField, token).Is(200).At("/console/onboarding")
 }
 
 func TestReturningBuyers(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	token, identity := w.market.sell("enterprise", 250_000)
-	b := w.browser()
+	w := consoletest.New(t)
+	token, identity := w.Market.Sell("enterprise", 250_000)
+	b := w.Client()
 	for range 3 {
-		b.post("/marketplace/register", tokenField, token).is(200).at("/console/onboarding").says("Enterprise, 250,000 calls a month")
+		b.Post("/marketplace/register", consoletest.TokenField, token).Is(200).At("/console/onboarding").Says("Enterprise, 250,000 calls a month")
 	}
-	started, err := w.store.Read(t.Context(), domain.SubscriptionStream(domain.SubscriptionIDForLicence(identity.LicenseARN)), 0, 10)
-	must(t, err)
+	started, err := w.Store.Read(t.Context(), domain.SubscriptionStream(domain.SubscriptionIDForLicence(identity.LicenseARN)), 0, 10)
+	consoletest.Must(t, err)
 	if len(started) != 1 {
 		t.Errorf("three registrations left %d events", len(started))
 	}
-	b.post("/console/onboarding", person()...).at("/console/check-mail")
-	w.browser().post("/marketplace/register", tokenField, token).is(200).at("/console/check-mail").says("entered your details before", "Send the mail again")
-	b.activate()
-	w.browser().post("/marketplace/register", tokenField, token).is(200).at("/console/login").says("already has an account")
+	b.Post("/console/onboarding", consoletest.OnboardingForm()...).At("/console/check-mail")
+	w.Client().Post("/marketplace/register", consoletest.TokenField, token).Is(200).At("/console/check-mail").Says("entered your details before", "Send the mail again")
+	b.Activate()
+	w.Client().Post("/marketplace/register", consoletest.TokenField, token).Is(200).At("/console/login").Says("already has an account")
 
-	_, err = w.subscriptions().SwitchOverage(t.Context(), subscriptions.SwitchOverage{By: commands.NewOrigin("test"), SubscriptionID: started[0].Event.(domain.SubscriptionStarted).SubscriptionID, To: domain.OverageStop})
-	must(t, err)
+	_, err = w.Subscriptions().SwitchOverage(t.Context(), subscriptions.SwitchOverage{By: commands.NewOrigin("test"), SubscriptionID: started[0].Event.(domain.SubscriptionStarted).SubscriptionID, To: domain.OverageStop})
+	consoletest.Must(t, err)
 }
 
 func TestTokenStaysOutOfCookiesAndPages(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	token, _ := w.market.sell("starter", 1)
-	b := w.browser()
-	page := b.post("/marketplace/register", tokenField, token).is(200)
-	site, err := url.Parse(w.url)
-	must(t, err)
-	for _, cookie := range b.client.Jar.Cookies(site) {
+	w := consoletest.New(t)
+	token, _ := w.Market.Sell("starter", 1)
+	b := w.Client()
+	page := b.Post("/marketplace/register", consoletest.TokenField, token).Is(200)
+	site, err := url.Parse(w.URL)
+	consoletest.Must(t, err)
+	for _, cookie := range b.HTTP.Jar.Cookies(site) {
 		if strings.Contains(cookie.Value, token) {
 			t.Error("a cookie holds the token")
 		}
 	}
-	if strings.Contains(page.body, token) {
+	if strings.Contains(page.Body, token) {
 		t.Error("the onboarding screen holds the token")
 	}
 }
 
 func TestOnlyMarketplaceMayPostFromAnotherSite(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	token, _ := w.market.sell("starter", 1)
-	b := w.browser()
-	b.origin = "https://aws.amazon.com"
-	b.post("/marketplace/register", tokenField, token).is(200).at("/console/onboarding")
+	w := consoletest.New(t)
+	token, _ := w.Market.Sell("starter", 1)
+	b := w.Client()
+	b.Origin = "https://aws.amazon.com"
+	b.Post("/marketplace/register", consoletest.TokenField, token).Is(200).At("/console/onboarding")
 	for _, path := range []string{"/console/onboarding", "/console/login", "/console/logout", "/console/activate", "/console/password/forgot", "/console/check-mail/resend"} {
-		b.post(path, person()...).is(403).says("came from another website")
+		b.Post(path, consoletest.OnboardingForm()...).Is(403).Says("came from another website")
 	}
-	b.command("plan/overage", map[string]string{"to": "stop"}).is(403).code("cross_origin")
+	b.Command("plan/overage", map[string]string{"to": "stop"}).Is(403).Code("cross_origin")
 }
 
 func TestGuessedTokensAreSlowedDown(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	guesser := w.browser()
+	w := consoletest.New(t)
+	guesser := w.Client()
 	for n := range 100 {
-		if a := guesser.post("/marketplace/register", tokenField, fmt.Sprint("guess-", n)); a.status == http.StatusTooManyRequests {
-			a.says("Please wait a moment", "Try again in")
-			token, _ := w.market.sell("starter", 1)
-			buyer := w.browser()
-			buyer.address = "192.0.2.77"
-			buyer.post("/marketplace/register", tokenField, token).is(200)
+		if a := guesser.Post("/marketplace/register", consoletest.TokenField, fmt.Sprint("guess-", n)); a.Status == http.StatusTooManyRequests {
+			a.Says("Please wait a moment", "Try again in")
+			token, _ := w.Market.Sell("starter", 1)
+			buyer := w.Client()
+			buyer.Address = "192.0.2.77"
+			buyer.Post("/marketplace/register", consoletest.TokenField, token).Is(200)
 			return
 		}
 	}
@@ -138,41 +134,38 @@ func TestGuessedTokensAreSlowedDown(t *testing.T) {
 // A buyer whose contract starts later is told when, and sets the account up before: nothing is to be clicked again.
 func TestBuyerOfALaterContract(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	token, identity := w.market.sell("starter", 1)
-	contract := w.market.bought[identity.LicenseARN]
-	w.market.bought[identity.LicenseARN] = nil
-	startsAt := w.clock.Now().AddDate(0, 0, 11)
-	_, err := w.store.Append(t.Context(), domain.NotificationStream(identity.AWSAccountID), commands.NoStream, []commands.Proposed{{
+	w := consoletest.New(t)
+	token, identity := w.Market.Sell("starter", 1)
+	w.Market.Entitle(identity)
+	startsAt := w.Clock.Now().AddDate(0, 0, 11)
+	_, err := w.Store.Append(t.Context(), domain.NotificationStream(identity.AWSAccountID), commands.NoStream, []commands.Proposed{{
 		ID: uuid.New(), Event: domain.MarketplaceNotified{
 			NotificationID: "n-1", Type: "Purchase Agreement Created", AgreementID: "agmt-1", AWSAccountID: identity.AWSAccountID, StartsAt: startsAt,
 		},
 	}})
-	must(t, err)
-	b := w.browser()
-	page := b.post("/marketplace/register", tokenField, token).is(200).at("/console/onboarding").
-		says("Contract starts", "1 December 2026", "you need not come back here")
-	if strings.Contains(page.text(), "calls a month") {
-		t.Errorf("a plan is shown that AWS does not tell yet:\n%s", page.text())
+	consoletest.Must(t, err)
+	b := w.Client()
+	page := b.Post("/marketplace/register", consoletest.TokenField, token).Is(200).At("/console/onboarding").
+		Says("Contract starts", "1 December 2026", "you need not come back here")
+	if strings.Contains(page.Text(), "calls a month") {
+		t.Errorf("a plan is shown that AWS does not tell yet:\n%s", page.Text())
 	}
-	b.post("/console/onboarding", person()...).at("/console/check-mail")
-	b.activate()
-	b.logIn()
+	b.Post("/console/onboarding", consoletest.OnboardingForm()...).At("/console/check-mail")
+	b.Activate()
+	b.LogIn()
 	var session struct {
 		Status   string
 		StartsAt *time.Time
 	}
-	if b.read("session", &session); session.Status != "scheduled" || session.StartsAt == nil || !session.StartsAt.Equal(startsAt) {
+	if b.Read("session", &session); session.Status != "scheduled" || session.StartsAt == nil || !session.StartsAt.Equal(startsAt) {
 		t.Errorf("the session says %+v", session)
 	}
-	b.command("plan/overage", map[string]string{"to": "stop"}).is(403).code("subscription_inactive")
-	w.market.mu.Lock()
-	w.market.bought[identity.LicenseARN] = contract
-	w.market.mu.Unlock()
-	w.clock.advance(11 * 24 * time.Hour)
-	w.browser().post("/marketplace/register", tokenField, token).is(200).at("/console/login")
-	w.settled()
-	if b.read("session", &session); session.Status != "active" {
+	b.Command("plan/overage", map[string]string{"to": "stop"}).Is(403).Code("subscription_inactive")
+	w.Market.Entitle(identity, domain.ContractEntitlement{Dimension: "starter", Quantity: 1})
+	w.Clock.Advance(11 * 24 * time.Hour)
+	w.Client().Post("/marketplace/register", consoletest.TokenField, token).Is(200).At("/console/login")
+	w.Settled()
+	if b.Read("session", &session); session.Status != "active" {
 		t.Errorf("the session says %+v", session)
 	}
 }

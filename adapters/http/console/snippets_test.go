@@ -14,19 +14,21 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/pas-ta/liveness/adapters/http/console/consoletest"
 )
 
 // The first call in every language is what the API takes, as it stands on the screen: it is run, where there is what runs it.
 func TestSnippetsRun(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	b := w.browser()
-	b.customer()
+	w := consoletest.New(t)
+	b := w.Client()
+	b.Customer()
 	var answer struct {
 		Placeholder string
 		Snippets    []struct{ ID, Name, How, Text string }
 	}
-	b.read("snippets", &answer)
+	b.Read("snippets", &answer)
 	if len(answer.Snippets) != 5 {
 		t.Fatalf("there are %d snippets", len(answer.Snippets))
 	}
@@ -41,7 +43,7 @@ func TestSnippetsRun(t *testing.T) {
 		if snippet.ID != "curl" && !strings.Contains(snippet.How, file) {
 			t.Errorf("%s: %q does not name %s", snippet.Name, snippet.How, file)
 		}
-		if strings.Count(snippet.Text, answer.Placeholder) != 1 || !strings.Contains(snippet.Text, w.url+"/v1/check/liveness") {
+		if strings.Count(snippet.Text, answer.Placeholder) != 1 || !strings.Contains(snippet.Text, w.URL+"/v1/check/liveness") {
 			t.Errorf("%s has no place for a key, or not this address:\n%s", snippet.Name, snippet.Text)
 		}
 		t.Run(snippet.Name, func(t *testing.T) {
@@ -73,7 +75,7 @@ func TestSnippetsRun(t *testing.T) {
 			}))
 			defer api.Close()
 			dir := t.TempDir()
-			text := strings.NewReplacer(w.url, api.URL, answer.Placeholder, key).Replace(snippet.Text)
+			text := strings.NewReplacer(w.URL, api.URL, answer.Placeholder, key).Replace(snippet.Text)
 			for name, content := range map[string]string{file: text, "face.jpg": string(photo)} {
 				if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 					t.Fatal(err)

@@ -1,4 +1,4 @@
-package console_test
+package screens_test
 
 import (
 	"os"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/pas-ta/liveness/adapters/http/console/browsertest"
+	"github.com/pas-ta/liveness/adapters/http/console/consoletest"
 	"github.com/pas-ta/liveness/adapters/parts"
 )
 
@@ -21,21 +22,21 @@ func TestFirefox(t *testing.T) {
 		t.Skip("Firefox is not installed")
 	}
 	axe, err := parts.New(parts.Options{Progress: t.Output()}).AxeCore(t.Context())
-	must(t, err)
-	w := newWorld(t)
-	w.clock.advance(time.Since(w.clock.Now()))
-	w.browser().customer()
-	w.used(1203)
+	consoletest.Must(t, err)
+	w := consoletest.New(t)
+	w.Clock.Advance(time.Since(w.Clock.Now()))
+	w.Client().Customer()
+	w.Used(1203)
 	f := browsertest.OpenFirefox(t, program, browsertest.Config{Axe: axe, Shots: os.Getenv("LIVENESS_SCREENSHOTS")})
 	f.Resize(1280, 900)
-	f.Open(w.url + "/console/login")
+	f.Open(w.URL + "/console/login")
 	f.Screen("90-login")
-	f.Type("#email", mailAddress)
-	f.Type("#password", password)
+	f.Type("#email", consoletest.MailAddress)
+	f.Type("#password", consoletest.Password)
 	f.Click("button[type=submit]")
 	f.Await("the overview is shown", "document.querySelector('#calls')")
-	for _, screen := range screenNames {
-		f.Open(w.url + "/console/" + screen)
+	for _, screen := range consoletest.ScreenNames {
+		f.Open(w.URL + "/console/" + screen)
 		f.Await("the screen is shown", "document.querySelector('main h1') && !document.querySelector('.skeleton')")
 		if screen == "dashboard" || screen == "usage" {
 			f.Await("the chart is there", "document.querySelector('.chart canvas')")
@@ -45,18 +46,18 @@ func TestFirefox(t *testing.T) {
 		}
 		f.Screen("91-" + screen)
 	}
-	f.Open(w.url + "/console/plan")
+	f.Open(w.URL + "/console/plan")
 	f.Click("#overage-stop")
 	f.Screen("92-plan-confirm")
 	f.Escape()
 	f.Await("the focus is back", "!document.querySelector('dialog') && document.activeElement.matches('#overage-stop')")
-	f.Open(w.url + "/console/people")
+	f.Open(w.URL + "/console/people")
 	f.Click("[data-manage]")
 	f.Screen("93-people-manage")
-	f.Open(w.url + "/console/account")
+	f.Open(w.URL + "/console/account")
 	f.Click("#sign-out-others")
 	f.Screen("94-account-confirm")
-	f.Open(w.url + "/console/keys")
+	f.Open(w.URL + "/console/keys")
 	f.Click("#regenerate-primary")
 	f.Screen("95-keys-confirm")
 	f.Click("#confirm-regenerate")
@@ -68,8 +69,8 @@ func TestFirefox(t *testing.T) {
 	f.Screen("96-keys-new")
 	f.Click("#key-saved")
 	f.Await("the focus is back", "!document.querySelector('dialog') && document.activeElement.matches('#regenerate-primary')")
-	_, err = w.pool.Exec(t.Context(), "delete from sessions")
-	must(t, err)
+	_, err = w.Pool.Exec(t.Context(), "delete from sessions")
+	consoletest.Must(t, err)
 	f.Click(`nav a[href="/console/plan"]`)
 	f.Await("a login is asked for", "document.querySelector('#again-password')")
 	for range 5 {
@@ -78,6 +79,6 @@ func TestFirefox(t *testing.T) {
 	f.Await("it stays", "document.querySelector('dialog')?.matches(':modal')")
 	f.Screen("97-session-ended")
 	f.Resize(500, 800)
-	f.Open(w.url + "/console/login")
+	f.Open(w.URL + "/console/login")
 	f.Screen("98-login-narrow")
 }

@@ -1,18 +1,57 @@
-package console_test
+package consoletest
 
 import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/memorystore"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections/engine"
 )
 
+// Log is the event store in memory, with the log that projections follow.
+type Log struct {
+	*memorystore.Store
+
+	mu    sync.Mutex
+	grown chan struct{} // closed when events are appended
+}
+
+func newLog(now func() time.Time) *Log {
+	return &Log{Store: memorystore.New(now), grown: make(chan struct{})}
+}
+
+// Append implements commands.EventStore.
+func (s *Log) Append(ctx context.Context, stream string, expected int64, events []commands.Proposed) (commands.Appended, error) {
+	appended, err := s.Store.Append(ctx, stream, expected, events)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.grown)
+	s.grown = make(chan struct{})
+	return appended, err
+}
+
+func (s *Log) growth() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.grown
+}
+
+// All returns the log.
+func (w *World) All() []domain.Recorded {
+	w.t.Helper()
+	all, err := w.Store.All()
+	Must(w.t, err)
+	return all
+}
+
 // Head implements engine.Source.
-func (s *followedStore) Head(context.Context) (uint64, error) {
+func (s *Log) Head(context.Context) (uint64, error) {
 	all, err := s.All()
 	if err != nil || len(all) == 0 {
 		return 0, err
@@ -21,13 +60,13 @@ func (s *followedStore) Head(context.Context) (uint64, error) {
 }
 
 // ReadStream implements engine.Source.
-func (s *followedStore) ReadStream(_ context.Context, stream string) ([]domain.Recorded, error) {
+func (s *Log) ReadStream(_ context.Context, stream string) ([]domain.Recorded, error) {
 	all, err := s.All()
 	return slices.DeleteFunc(slices.Clone(all), func(r domain.Recorded) bool { return r.Stream != stream }), err
 }
 
 // Subscriber implements engine.Source.
-func (s *followedStore) Subscriber(_ string, eventTypes []string, from func(context.Context) (engine.Place, error)) message.Subscriber {
+func (s *Log) Subscriber(_ string, eventTypes []string, from func(context.Context) (engine.Place, error)) message.Subscriber {
 	wanted := map[string]bool{}
 	for _, t := range eventTypes {
 		wanted[t] = true
@@ -36,7 +75,7 @@ func (s *followedStore) Subscriber(_ string, eventTypes []string, from func(cont
 }
 
 type follower struct {
-	store  *followedStore
+	store  *Log
 	wanted map[string]bool
 	from   func(context.Context) (engine.Place, error)
 	work   sync.WaitGroup

@@ -1,4 +1,4 @@
-package console_test
+package walks_test
 
 import (
 	"testing"
@@ -6,6 +6,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/pas-ta/liveness/adapters/http/console/browsertest"
+	"github.com/pas-ta/liveness/adapters/http/console/consoletest"
 )
 
 // insist presses Escape again and again: browsers close a dialog at the second one, whatever the page says to the first.
@@ -21,8 +22,8 @@ const dialogOpen = "document.querySelector('dialog')?.matches(':modal')"
 // TestIssuedKeyStaysUntilItIsAcknowledged: the old key is dead by then, and nobody can be shown the new one again.
 func TestIssuedKeyStaysUntilItIsAcknowledged(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	b := w.person("dashboard")
+	w := consoletest.New(t)
+	b := w.Person("dashboard")
 	b.Click(`nav a[href="/console/keys"]`)
 	b.Click("#regenerate-primary")
 	b.Click("#confirm-regenerate")
@@ -44,8 +45,8 @@ func TestIssuedKeyStaysUntilItIsAcknowledged(t *testing.T) {
 // TestBusyDialogStays: a command that is under way is not left for a screen that does not know of it.
 func TestBusyDialogStays(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	b := w.person("keys")
+	w := consoletest.New(t)
+	b := w.Person("keys")
 	b.Run(`const ask = window.fetch; window.fetch = (...a) => String(a[0]).includes("regenerate") ? new Promise((answer) => { window.release = () => answer(ask(...a)); }) : ask(...a)`)
 	b.Click("#regenerate-secondary")
 	b.Click("#confirm-regenerate")
@@ -60,8 +61,8 @@ func TestBusyDialogStays(t *testing.T) {
 // TestKeyWhoseAnswerWasLost is issued anew: the screen says what may have happened and leads to the key as it is now.
 func TestKeyWhoseAnswerWasLost(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	b := w.person("keys")
+	w := consoletest.New(t)
+	b := w.Person("keys")
 	before := b.Text("#prefix-primary")
 	b.Run(`const ask = window.fetch; window.fetch = async (...a) => { const answer = await ask(...a); if (String(a[0]).includes("regenerate") && !window.lost) { window.lost = true; throw new TypeError("lost"); } return answer; }`)
 	b.Click("#regenerate-primary")
@@ -79,15 +80,15 @@ func TestKeyWhoseAnswerWasLost(t *testing.T) {
 // TestLoginOverTheScreenStays: without it every screen would wait for ever.
 func TestLoginOverTheScreenStays(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	b := w.person("dashboard")
-	_, err := w.pool.Exec(t.Context(), "delete from sessions")
-	must(t, err)
+	w := consoletest.New(t)
+	b := w.Person("dashboard")
+	_, err := w.Pool.Exec(t.Context(), "delete from sessions")
+	consoletest.Must(t, err)
 	b.Click(`nav a[href="/console/plan"]`)
 	b.Await("a login is asked for", dialogOpen+" && document.querySelector('#again-password')")
 	insist(b)
 	b.Await("it is still asked for", dialogOpen+" && document.querySelector('#again-password')")
-	b.Type("#again-password", password)
+	b.Type("#again-password", consoletest.Password)
 	b.Click("#again-password-submit")
 	b.Await("the screen goes on", "!document.querySelector('dialog') && document.querySelector('#overage-stop')")
 }
@@ -95,8 +96,8 @@ func TestLoginOverTheScreenStays(t *testing.T) {
 // TestFocusReturnsToWhatOpenedADialog also after Escape, which closes a dialog that may be closed.
 func TestFocusReturnsToWhatOpenedADialog(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	b := w.person("keys")
+	w := consoletest.New(t)
+	b := w.Person("keys")
 	for _, dialog := range []struct{ screen, opener, focused string }{
 		{"keys", "#regenerate-primary", "#regenerate-primary"}, {"plan", "#overage-stop", "#overage-stop"}, {"plan", "#overage-ceiling", "#overage-ceiling"},
 		{"people", "[data-manage]", "[data-manage]"}, {"account", "#sign-out-others", "#sign-out-others"},

@@ -1,4 +1,4 @@
-package console_test
+package screens_test
 
 import (
 	"bytes"
@@ -7,41 +7,17 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp/kb"
-	"github.com/google/uuid"
 
 	"github.com/pas-ta/liveness/adapters/http/console/browsertest"
-	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/adapters/http/console/consoletest"
 )
-
-var screenNames = []string{"dashboard", "keys", "usage", "plan", "activity", "people", "account"}
-
-// bought returns the first subscription that was bought.
-func (w *world) bought() uuid.UUID {
-	w.t.Helper()
-	all, err := w.store.All()
-	must(w.t, err)
-	for _, recorded := range all {
-		if started, ok := recorded.Event.(domain.SubscriptionStarted); ok {
-			return started.SubscriptionID
-		}
-	}
-	w.t.Fatal("nobody has subscribed")
-	return uuid.Nil
-}
-
-// used gives the customer of a person some calls, so that charts and tables have something to show.
-func (w *world) used(calls int) {
-	w.t.Helper()
-	w.count(w.bought(), w.clock.Now(), calls)
-	w.settled()
-}
 
 // TestNothingIsWiderThanTheNarrowestWindow also with the menu unfolded, with dialogs, and before login.
 func TestNothingIsWiderThanTheNarrowestWindow(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	b := w.person("dashboard")
-	w.used(1203)
+	w := consoletest.New(t)
+	b := w.Person("dashboard")
+	w.Used(1203)
 	b.Look(browsertest.Narrow, browsertest.Light)
 	fits := func(what string) {
 		t.Helper()
@@ -53,8 +29,8 @@ func TestNothingIsWiderThanTheNarrowestWindow(t *testing.T) {
 			t.Errorf("%s scrolls sideways by %s pixels", what, over)
 		}
 	}
-	for _, screen := range screenNames {
-		b.Open(w.url + "/console/" + screen)
+	for _, screen := range consoletest.ScreenNames {
+		b.Open(w.URL + "/console/" + screen)
 		b.Await("the screen is shown", "document.querySelector('main h1')")
 		fits(screen)
 		b.Shoot("81-narrow-"+screen, browsertest.Narrow)
@@ -62,10 +38,10 @@ func TestNothingIsWiderThanTheNarrowestWindow(t *testing.T) {
 	b.Click(".menu-button")
 	fits("the menu")
 	b.Shoot("81-narrow-menu", browsertest.Narrow)
-	b.Open(w.url + "/console/plan")
+	b.Open(w.URL + "/console/plan")
 	b.Click("#overage-stop")
 	fits("a dialog")
-	b.Open(w.url + "/console/keys")
+	b.Open(w.URL + "/console/keys")
 	b.Click("#regenerate-primary")
 	b.Click("#confirm-regenerate")
 	b.Await("the key is shown", "document.querySelector('#new-key')")
@@ -74,7 +50,7 @@ func TestNothingIsWiderThanTheNarrowestWindow(t *testing.T) {
 	b.Run("fetch('/console/logout', { method: 'POST' }).then(() => { location = '/console/login' })")
 	b.AwaitPath("/console/login")
 	for _, path := range []string{"/console/login", "/console/password/forgot", "/marketplace/register", "/console/nowhere"} {
-		b.Open(w.url + path)
+		b.Open(w.URL + path)
 		fits(path)
 	}
 }
@@ -82,10 +58,10 @@ func TestNothingIsWiderThanTheNarrowestWindow(t *testing.T) {
 // TestTablesHintAtColumnsThatAreCutOff until the last is seen.
 func TestTablesHintAtColumnsThatAreCutOff(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	b := w.person("dashboard")
-	w.used(3)
-	b.Open(w.url + "/console/usage")
+	w := consoletest.New(t)
+	b := w.Person("dashboard")
+	w.Used(3)
+	b.Open(w.URL + "/console/usage")
 	b.Await("nothing is cut off on a laptop", "document.querySelector('.table-place') && !document.querySelector('.table-hint')")
 	b.Look(browsertest.Phone, browsertest.Light)
 	b.Await("more is to the right", "document.querySelector('.table-place').dataset.hidden.trim() === 'right' && document.querySelector('.table-hint')")
@@ -107,12 +83,12 @@ const contrast = `((selector, property) => {
 // TestBordersOfFieldsCanBeSeen at 3:1, in both schemes; one that is wrong is seen to be while it has the focus.
 func TestBordersOfFieldsCanBeSeen(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	b := w.person("account")
+	w := consoletest.New(t)
+	b := w.Person("account")
 	for _, scheme := range []browsertest.Scheme{browsertest.Light, browsertest.Dark} {
 		b.Look(browsertest.Laptop, scheme)
 		for screen, selector := range map[string]string{"account": "input:not(.visually-hidden)", "plan": ".choice:not(.is-chosen), input[type=number]:enabled", "people": "input[type=email], .choice:not(.is-chosen)"} {
-			b.Open(w.url + "/console/" + screen)
+			b.Open(w.URL + "/console/" + screen)
 			b.Await("the fields are there", fmt.Sprintf("!document.querySelector('.skeleton') && document.querySelector(%q)", selector))
 			if !b.Holds(fmt.Sprintf("%s(%q, 'borderTopColor') >= 3", contrast, selector)) {
 				t.Errorf("%s, %s: the borders have a contrast of %s", screen, scheme, b.Value(fmt.Sprintf("%s(%q, 'borderTopColor')", contrast, selector)))
@@ -120,9 +96,9 @@ func TestBordersOfFieldsCanBeSeen(t *testing.T) {
 		}
 	}
 	b.Look(browsertest.Laptop, browsertest.Light)
-	b.Open(w.url + "/console/login")
+	b.Open(w.URL + "/console/login")
 	b.AwaitPath("/console/dashboard")
-	b.Open(w.url + "/console/people")
+	b.Open(w.URL + "/console/people")
 	b.Type("#invite-email", "nobody")
 	b.Click("#invite")
 	b.Await("the field is marked", "document.querySelector('#invite-email[aria-invalid]')")
@@ -136,10 +112,10 @@ func TestBordersOfFieldsCanBeSeen(t *testing.T) {
 // TestForcedColoursLoseNothing: what a colour alone says is said in the colours of a person's system too.
 func TestForcedColoursLoseNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	b := w.person("dashboard")
-	w.used(1203)
-	b.Open(w.url + "/console/dashboard")
+	w := consoletest.New(t)
+	b := w.Person("dashboard")
+	w.Used(1203)
+	b.Open(w.URL + "/console/dashboard")
 	b.Await("the chart is there", "document.querySelector('.chart canvas')")
 	b.Prefer("", map[string]string{"forced-colors": "active"})
 	ground := "getComputedStyle(document.body).backgroundColor"
@@ -161,10 +137,10 @@ func TestForcedColoursLoseNothing(t *testing.T) {
 // TestUsageIsPrinted whole, in light colours, without what cannot be used on paper.
 func TestUsageIsPrinted(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	b := w.person("dashboard")
-	w.used(1203)
-	b.Open(w.url + "/console/usage")
+	w := consoletest.New(t)
+	b := w.Person("dashboard")
+	w.Used(1203)
+	b.Open(w.URL + "/console/usage")
 	b.Look(browsertest.Laptop, browsertest.Dark)
 	b.Await("the chart is there", "document.querySelector('.chart canvas') && !document.querySelector('.skeleton')")
 	pdf := b.Print("83-usage")
@@ -193,15 +169,15 @@ func TestUsageIsPrinted(t *testing.T) {
 // TestMenuOfAPhone folds at Escape and gives the focus back; a long company name leaves "Log out" its line.
 func TestMenuOfAPhone(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	b := w.chromium()
-	token, _ := w.market.sell("starter", 1)
-	visitor := w.browser()
-	visitor.post("/marketplace/register", "x-amzn-marketplace-token", token).is(200)
-	visitor.post("/console/onboarding", person("company", strings.Repeat("Analytical Engines and Difference Machines ", 2))...).is(200).at("/console/check-mail")
-	visitor.activate()
-	visitor.logIn()
-	w.logIn(b)
+	w := consoletest.New(t)
+	b := w.Chromium()
+	token, _ := w.Market.Sell("starter", 1)
+	visitor := w.Client()
+	visitor.Post("/marketplace/register", "x-amzn-marketplace-token", token).Is(200)
+	visitor.Post("/console/onboarding", consoletest.OnboardingForm("company", strings.Repeat("Analytical Engines and Difference Machines ", 2))...).Is(200).At("/console/check-mail")
+	visitor.Activate()
+	visitor.LogIn()
+	w.LogIn(b)
 	b.Look(browsertest.Phone, browsertest.Light)
 	b.Click(".menu-button")
 	b.Await("it is unfolded", "document.querySelector('nav').checkVisibility() && document.querySelector('.who-text')")

@@ -1,4 +1,4 @@
-package console_test
+package screens_test
 
 import (
 	"net/http"
@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/pas-ta/liveness/adapters/http/console/browsertest"
+	"github.com/pas-ta/liveness/adapters/http/console/consoletest"
 	"github.com/pas-ta/liveness/adapters/parts"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/accounts"
@@ -18,9 +19,9 @@ import (
 )
 
 // everyMail makes the mail of each event that calls for one, by a name of its own.
-func (w *world) everyMail(customer, subscription uuid.UUID) map[string]accounts.Mail {
-	w.t.Helper()
-	now := w.clock.Now()
+func everyMail(t *testing.T, w *consoletest.World, customer, subscription uuid.UUID) map[string]accounts.Mail {
+	t.Helper()
+	now := w.Clock.Now()
 	threshold := func(percent, counted int64, overage domain.OveragePolicy, ceiling int64) domain.Event {
 		return domain.UsageThresholdReached{
 			SubscriptionID: subscription, CustomerID: customer, Month: domain.MonthOf(now), Percent: percent, Counted: counted,
@@ -52,18 +53,15 @@ func (w *world) everyMail(customer, subscription uuid.UUID) map[string]accounts.
 		"usage-100-stop":          threshold(100, 1000, domain.OverageStop, 0),
 		"usage-150-ceiling":       threshold(150, 1507, domain.OverageContinue, 2000),
 	} {
-		w.mails.mu.Lock()
-		w.mails.mails = nil
-		w.mails.mu.Unlock()
-		must(w.t, w.mails.handler.HandleRecorded(w.t.Context(), domain.Recorded{ID: uuid.New(), Event: event, Meta: domain.Metadata{OccurredAt: now}}))
-		if len(w.mails.mails) != 1 {
-			w.t.Fatalf("%s: %d mails", name, len(w.mails.mails))
+		called := w.MailsOf(event)
+		if len(called) != 1 {
+			t.Fatalf("%s: %d mails", name, len(called))
 		}
-		mails[name], shown[event.EventType()] = w.mails.mails[0], true
+		mails[name], shown[event.EventType()] = called[0], true
 	}
 	for _, eventType := range append(accounts.MailEvents(), accounts.NoticeEvents()...) {
 		if !shown[eventType] {
-			w.t.Errorf("nobody has looked at the mail of %s: add it here", eventType)
+			t.Errorf("nobody has looked at the mail of %s: add it here", eventType)
 		}
 	}
 	return mails
@@ -80,31 +78,31 @@ func TestEveryMailIsReadable(t *testing.T) {
 		}
 		t.Fatal(err)
 	}
-	w := newWorld(t)
-	b := w.browser()
-	b.register("starter", 1)
-	verification, _ := w.newestMail(mailAddress, "Verify")
-	b.activate()
-	b.post("/console/password/forgot", "email", mailAddress).is(200)
-	reset, _ := w.newestMail(mailAddress, "Reset")
-	subscription := w.subscription()
-	mails := w.everyMail(domain.CustomerIDForSubscription(subscription), subscription)
+	w := consoletest.New(t)
+	b := w.Client()
+	b.Register("starter", 1)
+	verification, _ := w.NewestMail(consoletest.MailAddress, "Verify")
+	b.Activate()
+	b.Post("/console/password/forgot", "email", consoletest.MailAddress).Is(200)
+	reset, _ := w.NewestMail(consoletest.MailAddress, "Reset")
+	subscription := w.Subscription()
+	mails := everyMail(t, w, domain.CustomerIDForSubscription(subscription), subscription)
 	mails["verification"], mails["password-reset"] = verification, reset
-	b.logIn()
-	b.command("people/invite", map[string]any{"email": "eve@example.com", "role": "reader"}).is(200)
-	b.command("account/email", map[string]any{"email": "ada@example.net", "currentPassword": password}).is(200)
+	b.LogIn()
+	b.Command("people/invite", map[string]any{"email": "eve@example.com", "role": "reader"}).Is(200)
+	b.Command("account/email", map[string]any{"email": "ada@example.net", "currentPassword": consoletest.Password}).Is(200)
 	var ok bool
-	if mails["invitation"], ok = w.newestMail("eve@example.com", ""); !ok {
+	if mails["invitation"], ok = w.NewestMail("eve@example.com", ""); !ok {
 		t.Fatal("no invitation")
 	}
-	if mails["email-change"], ok = w.newestMail("ada@example.net", ""); !ok {
+	if mails["email-change"], ok = w.NewestMail("ada@example.net", ""); !ok {
 		t.Fatal("no mail to the new address")
 	}
-	_, err = w.accounts.ChangeEmail(t.Context(), accounts.ChangeEmail{
-		By: commands.NewOrigin(domain.ActorUser), Token: tokenOf(t, w.mailedLink("ada@example.net", "")),
+	_, err = w.Accounts.ChangeEmail(t.Context(), accounts.ChangeEmail{
+		By: commands.NewOrigin(domain.ActorUser), Token: consoletest.TokenOf(t, w.MailedLink("ada@example.net", "")),
 	})
-	must(t, err)
-	if mails["email-changed"], ok = w.newestMail(mailAddress, "changed"); !ok {
+	consoletest.Must(t, err)
+	if mails["email-changed"], ok = w.NewestMail(consoletest.MailAddress, "changed"); !ok {
 		t.Fatal("no mail to the former address")
 	}
 
@@ -144,6 +142,6 @@ func checkText(t *testing.T, name string, mail accounts.Mail) {
 		t.Errorf("%s is called %q, %q, and has %d characters", name, mail.Kind, mail.Subject, len(mail.Text))
 	}
 	if dir := os.Getenv("LIVENESS_SCREENSHOTS"); dir != "" {
-		must(t, os.WriteFile(dir+"/mail-"+name+".txt", []byte("Subject: "+mail.Subject+"\n\n"+mail.Text), 0o600))
+		consoletest.Must(t, os.WriteFile(dir+"/mail-"+name+".txt", []byte("Subject: "+mail.Subject+"\n\n"+mail.Text), 0o600))
 	}
 }

@@ -1,4 +1,4 @@
-package console_test
+package screens_test
 
 import (
 	"fmt"
@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/pas-ta/liveness/adapters/http/console/browsertest"
+	"github.com/pas-ta/liveness/adapters/http/console/consoletest"
 	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/domain"
 )
@@ -21,17 +22,17 @@ const measureShifts = `window.shifted = 0; window.movers = []; new PerformanceOb
 } }).observe({ type: "layout-shift", buffered: true })`
 
 // looks opens a screen at three widths, with axe, and fails when it is wider than the window or moved while it loaded.
-func (w *world) looks(b *browsertest.Browser, path, shown, name string) {
-	w.t.Helper()
-	b.Open(w.url + path)
+func looks(t *testing.T, w *consoletest.World, b *browsertest.Browser, path, shown, name string) {
+	t.Helper()
+	b.Open(w.URL + path)
 	b.Await(name+" is shown", "document.querySelector("+fmt.Sprintf("%q", shown)+") && !document.querySelector('.skeleton')")
 	if moved := b.Value("window.shifted < 0.05 ? '' : [window.shifted, ...window.movers].join('\\n')"); moved != "" {
-		w.t.Errorf("%s moves by %s while it loads", name, moved)
+		t.Errorf("%s moves by %s while it loads", name, moved)
 	}
 	for _, device := range []browsertest.Device{{Name: "narrow", Width: 320, Height: 700, Phone: true}, browsertest.Phone, {Name: "desk", Width: 1280, Height: 900}} {
 		b.Look(device, browsertest.Light)
 		if wider := b.Value("document.documentElement.scrollWidth - document.documentElement.clientWidth"); wider != "0" {
-			w.t.Errorf("%s is %s pixels wider than a window of %d", name, wider, device.Width)
+			t.Errorf("%s is %s pixels wider than a window of %d", name, wider, device.Width)
 		}
 	}
 	b.Screen(name)
@@ -39,14 +40,14 @@ func (w *world) looks(b *browsertest.Browser, path, shown, name string) {
 
 func TestFailuresInBrowser(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	b := w.person("dashboard")
+	w := consoletest.New(t)
+	b := w.Person("dashboard")
 	b.Before(measureShifts)
-	w.looks(b, "/console/dashboard", "#first-call", "60-overview-before-anything")
+	looks(t, w, b, "/console/dashboard", "#first-call", "60-overview-before-anything")
 	if b.Holds("document.querySelector('.failures, #no-failures')") {
 		t.Error("who has not begun is told of failed calls")
 	}
-	now := w.clock.Now()
+	now := w.Clock.Now()
 	kind := func(status int, code, message string, times int) (calls []counting.FailedCall) {
 		for n := range times {
 			calls = append(calls, counting.FailedCall{
@@ -55,15 +56,15 @@ func TestFailuresInBrowser(t *testing.T) {
 		}
 		return calls
 	}
-	w.fail(kind(400, "invalid_image", "No face was detected. Show one face, from the front and not too small.", 7)...)
-	w.fail(kind(429, "quota_exceeded", `The monthly limit of the plan is reached and the over-limit setting is "stop". Switch it on the console's Plan screen or wait for the next month (UTC).`, 3)...)
-	w.fail(kind(503, "overloaded", "The service is busy. The request was not counted; try again as Retry-After says.", 1)...)
-	w.looks(b, "/console/dashboard", ".failures canvas", "61-overview-failures")
+	w.Fail(kind(400, "invalid_image", "No face was detected. Show one face, from the front and not too small.", 7)...)
+	w.Fail(kind(429, "quota_exceeded", `The monthly limit of the plan is reached and the over-limit setting is "stop". Switch it on the console's Plan screen or wait for the next month (UTC).`, 3)...)
+	w.Fail(kind(503, "overloaded", "The service is busy. The request was not counted; try again as Retry-After says.", 1)...)
+	looks(t, w, b, "/console/dashboard", ".failures canvas", "61-overview-failures")
 	b.Await("the three kinds are told, the most frequent first", "[...document.querySelectorAll('.failures tbody tr td:first-child code')].map((e) => e.innerText).join() === 'invalid_image,quota_exceeded,overloaded'")
-	w.count(w.subscription(), now.Add(-time.Hour), 40)
-	w.settled()
-	w.looks(b, "/console/dashboard", "#latency", "62-overview-busy")
-	w.looks(b, "/console/usage", ".failures canvas", "63-usage-failures")
+	w.Count(w.Subscription(), now.Add(-time.Hour), 40)
+	w.Settled()
+	looks(t, w, b, "/console/dashboard", "#latency", "62-overview-busy")
+	looks(t, w, b, "/console/usage", ".failures canvas", "63-usage-failures")
 	b.Run("document.querySelector('#newest-failures summary').focus()")
 	b.Press(kb.Enter)
 	b.Await("the newest are told one by one", "document.querySelectorAll('#newest-failures[open] tbody tr').length === 11")
@@ -72,13 +73,13 @@ func TestFailuresInBrowser(t *testing.T) {
 
 func TestFindCheckInBrowser(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	b := w.person("usage")
+	w := consoletest.New(t)
+	b := w.Person("usage")
 	b.Before(measureShifts)
-	w.looks(b, "/console/usage", "#filter-day", "65-usage-empty")
-	w.count(w.subscription(), w.clock.Now().Add(-time.Minute), 30)
-	w.settled()
-	w.looks(b, "/console/usage", "td a[href^='/console/checks/']", "66-usage")
+	looks(t, w, b, "/console/usage", "#filter-day", "65-usage-empty")
+	w.Count(w.Subscription(), w.Clock.Now().Add(-time.Minute), 30)
+	w.Settled()
+	looks(t, w, b, "/console/usage", "td a[href^='/console/checks/']", "66-usage")
 	rows := func(n int) string {
 		return fmt.Sprintf("document.querySelectorAll(\"td a[href^='/console/checks/']\").length === %d && !document.querySelector('.skeleton')", n)
 	}
@@ -104,10 +105,10 @@ func TestFindCheckInBrowser(t *testing.T) {
 	if mail := b.Value("decodeURIComponent(document.querySelector('#ask-support').href)"); !strings.HasPrefix(mail, "mailto:support@example.com?") || !strings.Contains(mail, request) || !strings.Contains(mail, path) {
 		t.Errorf("support is asked by %s", mail)
 	}
-	w.looks(b, path, "#request-id", "68-check")
-	b.Open(w.url + strings.Replace(path, ".27", ".21", 1))
+	looks(t, w, b, path, "#request-id", "68-check")
+	b.Open(w.URL + strings.Replace(path, ".27", ".21", 1))
 	b.Await("it is said why the face is not usable", "document.querySelector('#issue-too_dark')?.innerText.includes('Find more light')")
-	b.Open(w.url + "/console/usage")
+	b.Open(w.URL + "/console/usage")
 	b.Await("all are listed", rows(25))
 	choose("verdict", "fake")
 	b.Await("three", rows(3))
@@ -124,31 +125,31 @@ func TestFindCheckInBrowser(t *testing.T) {
 	b.Type("#filter-request", request)
 	b.Press(kb.Enter)
 	b.Await("the request is found", rows(1))
-	b.Open(w.url + "/console/checks/2026-11.9999")
+	b.Open(w.URL + "/console/checks/2026-11.9999")
 	b.Await("there is no such check", "document.querySelector('.failure')?.innerText.includes('no such check')")
 	b.Screen("69b-no-such-check")
 }
 
 func TestCostInBrowser(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	started := w.clock.Now() // noon of the twentieth
-	w.browser().customer()
-	b := w.chromium()
-	w.logIn(b)
+	w := consoletest.New(t)
+	started := w.Clock.Now() // noon of the twentieth
+	w.Client().Customer()
+	b := w.Chromium()
+	w.LogIn(b)
 	b.Before(measureShifts)
-	at := func(passed time.Duration) { w.clock.advance(started.Add(passed).Sub(w.clock.Now())) }
+	at := func(passed time.Duration) { w.Clock.Advance(started.Add(passed).Sub(w.Clock.Now())) }
 	at(time.Hour)
-	w.looks(b, "/console/plan", "#cost-forecast", "70-plan-before-anything")
+	looks(t, w, b, "/console/plan", "#cost-forecast", "70-plan-before-anything")
 	if told := b.Text("#cost-forecast"); told != "cannot be told before a day of calls has passed" {
 		t.Errorf("before any call it is foretold: %s", told)
 	}
-	w.count(w.subscription(), w.clock.Now(), 1_100)
+	w.Count(w.Subscription(), w.Clock.Now(), 1_100)
 	at(5 * 24 * time.Hour)
-	w.settled()
-	w.credit(w.subscription(), domain.MonthOf(w.clock.Now()), 40)
-	w.settled()
-	w.looks(b, "/console/plan", "#cost .num strong", "71-plan-cost")
+	w.Settled()
+	w.Credit(w.Subscription(), domain.MonthOf(w.Clock.Now()), 40)
+	w.Settled()
+	looks(t, w, b, "/console/plan", "#cost .num strong", "71-plan-cost")
 	for selector, told := range map[string]string{
 		"#cost-so-far":   "100 calls, 40 credited: $15.00",
 		"#cost-forecast": "about 2,310 calls at today’s pace, 1,310 over the limit: about $317.50",
@@ -173,10 +174,10 @@ func TestCostInBrowser(t *testing.T) {
 
 func TestKeysInBrowser(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	b := w.person("keys")
+	w := consoletest.New(t)
+	b := w.Person("keys")
 	b.Before(measureShifts)
-	w.looks(b, "/console/keys", "#rename-primary", "72-keys-unnamed")
+	looks(t, w, b, "/console/keys", "#rename-primary", "72-keys-unnamed")
 	b.Await("neither was used", "document.querySelector('#used-primary').innerText === 'Not used since it was issued'")
 	b.Click("#rename-primary")
 	b.Await("a name is asked for", "document.activeElement.id === 'key-name'")
@@ -192,14 +193,14 @@ func TestKeysInBrowser(t *testing.T) {
 	b.Type("#key-name", "Production, Frankfurt")
 	b.Press(kb.Enter)
 	b.Await("it has its name", "!document.querySelector('dialog[open]') && document.querySelector('#name-primary')?.innerText === 'Production, Frankfurt'")
-	w.count(w.subscription(), w.clock.Now(), 1)
-	w.settled()
-	old := w.replaced(b)
-	w.sendReplaced(old, 12)
-	w.looks(b, "/console/keys", "#rename-primary", "75-keys")
+	w.Count(w.Subscription(), w.Clock.Now(), 1)
+	w.Settled()
+	old := replaced(b)
+	w.SendReplaced(old, 12)
+	looks(t, w, b, "/console/keys", "#rename-primary", "75-keys")
 	b.Await("it is told that the old key is still sent", "document.querySelector('.note-warn')?.innerText.includes('12 calls refused with 401')")
 	b.Click(`nav a[href="/console/docs"]`)
-	w.looks(b, "/console/docs", "#first-call", "76-docs")
+	looks(t, w, b, "/console/docs", "#first-call", "76-docs")
 	b.Run("document.querySelector('#first-curl').focus()")
 	b.Press(kb.ArrowRight)
 	b.Await("the next language has the focus and is shown", "document.activeElement.id === 'first-go' && document.querySelector('#first-call').innerText.includes('package main')")
@@ -207,13 +208,12 @@ func TestKeysInBrowser(t *testing.T) {
 	b.Press(kb.ArrowLeft)
 	b.Await("before the first comes the last", "document.activeElement.id === 'first-php' && document.querySelector('#first-call').innerText.includes('<?php')")
 	b.Screen("77-docs-php")
-	b.Open(w.url + "/console/keys")
+	b.Open(w.URL + "/console/keys")
 	b.Await("the language is remembered", "document.querySelector('#first-call')?.innerText.includes('<?php')")
 }
 
 // replaced regenerates the primary key on the screen, looks at the code that has the new one in it, and returns the one before.
-func (w *world) replaced(b *browsertest.Browser) (old string) {
-	w.t.Helper()
+func replaced(b *browsertest.Browser) (old string) {
 	b.Await("a key is there", "document.querySelector('#regenerate-primary')")
 	issue := func() string {
 		b.Click("#regenerate-primary")
@@ -233,22 +233,22 @@ func (w *world) replaced(b *browsertest.Browser) (old string) {
 // A reader sees what an owner sees, without what would change it.
 func TestReaderInBrowser(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	ada := w.browser()
-	ada.customer()
-	ada.command("keys/primary/name", map[string]string{"name": "Production"}).is(200)
-	ada.invite(ada.session("").Customer, "reader")
-	w.count(w.subscription(), w.clock.Now(), 3)
-	w.fail(noFace(w.clock.Now()))
-	w.settled()
-	b := w.chromium()
-	b.Open(w.url + "/console/login")
-	b.Type("#email", graceAddress)
-	b.Type("#password", password)
+	w := consoletest.New(t)
+	ada := w.Client()
+	ada.Customer()
+	ada.Command("keys/primary/name", map[string]string{"name": "Production"}).Is(200)
+	ada.Invite(ada.Session("").Customer, "reader")
+	w.Count(w.Subscription(), w.Clock.Now(), 3)
+	w.Fail(consoletest.NoFace(w.Clock.Now()))
+	w.Settled()
+	b := w.Chromium()
+	b.Open(w.URL + "/console/login")
+	b.Type("#email", consoletest.GraceAddress)
+	b.Type("#password", consoletest.Password)
 	b.Click("button[type=submit]")
 	b.AwaitPath("/console/dashboard")
 	for path, shown := range map[string]string{"keys": "#name-primary", "plan": "#cost-so-far", "usage": ".failures tbody td", "docs": "#first-call", "checks/2026-11.1": "#request-id"} {
-		b.Open(w.url + "/console/" + path)
+		b.Open(w.URL + "/console/" + path)
 		b.Await(path+" is shown", "document.querySelector("+fmt.Sprintf("%q", shown)+")")
 		if b.Holds("document.querySelector('#rename-primary')") {
 			t.Errorf("%s offers a reader what only owners may do", path)

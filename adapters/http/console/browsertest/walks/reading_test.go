@@ -1,4 +1,4 @@
-package console_test
+package walks_test
 
 import (
 	"slices"
@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/pas-ta/liveness/adapters/http/console/browsertest"
+	"github.com/pas-ta/liveness/adapters/http/console/consoletest"
 )
 
 // hurried makes a page's time pass fifty times as fast, notes what it asks for, and lets a test answer in the server's place.
@@ -39,10 +40,10 @@ const atRest = "due.size === 0 && window.inFlight === 0"
 // TestScreenThatStaysBehindStopsAsking: a read model that does not come says so on the screen, and the person decides.
 func TestScreenThatStaysBehindStopsAsking(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	b := w.person("plan")
+	w := consoletest.New(t)
+	b := w.Person("plan")
 	b.Before(hurried)
-	b.Open(w.url + "/console/plan")
+	b.Open(w.URL + "/console/plan")
 	b.Await("the plan is shown", "document.querySelector('#overage-stop') && document.querySelector('#warn-percent')")
 	b.Run("window.answering = window.behind; window.asked = []; document.dispatchEvent(new Event('visibilitychange'))")
 	b.Await("it says what is missing", "document.querySelector('main')?.innerText.includes('Your last change is not shown here yet.')")
@@ -60,10 +61,10 @@ func TestScreenThatStaysBehindStopsAsking(t *testing.T) {
 // TestIdleTabStopsAsking, and goes on when somebody is back.
 func TestIdleTabStopsAsking(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	b := w.person("dashboard")
+	w := consoletest.New(t)
+	b := w.Person("dashboard")
 	b.Before(hurried)
-	b.Open(w.url + "/console/dashboard")
+	b.Open(w.URL + "/console/dashboard")
 	b.Await("the overview is read again and again", "timesAsked('overview') > 3")
 	b.Run("window.passed = 6 * 60000")
 	b.Await("nothing is asked any more", atRest)
@@ -79,11 +80,11 @@ func TestIdleTabStopsAsking(t *testing.T) {
 // TestScreensThatSayTheyKeepTrying do so within two seconds of the server being back, lists too.
 func TestScreensThatSayTheyKeepTrying(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	b := w.person("dashboard")
+	w := consoletest.New(t)
+	b := w.Person("dashboard")
 	b.Before(hurried)
-	for _, screen := range screenNames {
-		b.Open(w.url + "/console/" + screen)
+	for _, screen := range consoletest.ScreenNames {
+		b.Open(w.URL + "/console/" + screen)
 		b.Await("the screen is shown", "document.querySelector('main h1') && !document.querySelector('.skeleton')")
 		b.Run("window.answering = window.away; document.dispatchEvent(new Event('visibilitychange'))")
 		b.Await(screen+" says that it keeps trying", "document.querySelector('.retry')?.innerText.includes('The console keeps trying.')")
@@ -109,10 +110,10 @@ func TestScreensThatSayTheyKeepTrying(t *testing.T) {
 // TestOtherTabsFollow what is changed in one.
 func TestOtherTabsFollow(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	b := w.person("plan")
+	w := consoletest.New(t)
+	b := w.Person("plan")
 	other := b.Tab()
-	other.Open(w.url + "/console/plan")
+	other.Open(w.URL + "/console/plan")
 	other.Await("the plan is shown", "document.querySelector('.choice.is-chosen #overage-continue')")
 	b.Click("#overage-stop")
 	b.Click("#confirm-overage")
@@ -127,12 +128,12 @@ func loadedModules(b *browsertest.Browser) []string {
 // TestScreensLoadTheirOwnModules, and the chart only where there is one. What each screen weighs when nothing is cached is printed.
 func TestScreensLoadTheirOwnModules(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	b := w.person("keys")
-	w.used(3)
+	w := consoletest.New(t)
+	b := w.Person("keys")
+	w.Used(3)
 	own := map[string]string{"dashboard": "overview.js", "keys": "keys.js", "usage": "usage.js", "plan": "plan.js", "activity": "activity.js", "people": "people.js", "account": "account.js"}
-	for _, screen := range screenNames {
-		b.Open(w.url + "/console/" + screen)
+	for _, screen := range consoletest.ScreenNames {
+		b.Open(w.URL + "/console/" + screen)
 		b.Await("the screen is shown", "document.querySelector('main h1') && !document.querySelector('.skeleton')")
 		loaded := loadedModules(b)
 		charts := b.Holds("document.querySelector('.chart')")
@@ -152,35 +153,5 @@ func TestScreensLoadTheirOwnModules(t *testing.T) {
 		}
 		t.Logf("%s: %s", screen, b.Value(`(() => { const all = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")];
 			return all.length + " requests, " + Math.round(all.reduce((sum, e) => sum + e.encodedBodySize, 0) / 1000) + " kB" })()`))
-	}
-}
-
-// TestScreenTellsItsModulesFirst, so that a browser need not find them one behind the other.
-func TestScreenTellsItsModulesFirst(t *testing.T) {
-	t.Parallel()
-	b := newWorld(t).browser()
-	b.customer()
-	page := b.get("/console/usage").is(200).body
-	for _, module := range []string{"app.js", "api.js", "vendor/preact.js", "usage.js", "checks.js"} {
-		if !strings.Contains(page, "/"+module+`">`) {
-			t.Errorf("the page does not tell of %s", module)
-		}
-	}
-	for _, module := range []string{"keys.js", "chart.js", "vendor/uplot.js"} {
-		if strings.Contains(page, "/"+module+`">`) {
-			t.Errorf("the page tells of %s", module)
-		}
-	}
-}
-
-// TestFilesAreMinified, those that people wrote and the one that comes as it was written.
-func TestFilesAreMinified(t *testing.T) {
-	t.Parallel()
-	b := newWorld(t).browser()
-	for _, name := range []string{"app.js", "api.js", "chart.js", "vendor/uplot.js", "base.css", "console.css"} {
-		text := b.get("/console/static/any/" + name).is(200).body
-		if strings.Contains(text, "/* ") || strings.Contains(text, "// ") || strings.Contains(text, "\nimport ") || strings.Contains(text, ";\n") {
-			t.Errorf("%s is not minified:\n%.400s", name, text)
-		}
 	}
 }

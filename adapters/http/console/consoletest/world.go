@@ -1,0 +1,171 @@
+// Package consoletest is the world that tests of the console stand in, and the client that they use it with: Client without scripts,
+// World.Chromium a real browser. The tests of a real browser are in the folders below browsertest.
+package consoletest
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/alexedwards/scs/pgxstore"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/pas-ta/liveness/adapters/http/console"
+	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
+	"github.com/pas-ta/liveness/adapters/parts"
+	"github.com/pas-ta/liveness/adapters/postgres"
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/accounts"
+	"github.com/pas-ta/liveness/commands/commandstest"
+	"github.com/pas-ta/liveness/commands/subscriptions"
+	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/projections"
+	"github.com/pas-ta/liveness/projections/engine"
+)
+
+// Secret is the server's.
+const Secret = "a secret of at least 32 bytes, for tests"
+
+// World is the console over the real commands, the real read models and a real Postgres. The event store is in memory;
+// AWS Marketplace and the mail service are at the other end of a port.
+type World struct {
+	t        testing.TB
+	URL      string
+	Clock    *commandstest.Clock
+	Store    *Log
+	Accounts *accounts.Commands
+	Market   *Marketplace
+	Mails    *Mailbox
+	States   *postgres.MailStates
+	Pool     *pgxpool.Pool
+	Judge    *Judge
+}
+
+// Judge says the same of every photo, or fails.
+type Judge struct {
+	Says  domain.Judgement
+	Fails error
+	Asked int
+}
+
+// Judge implements counting.Judge.
+func (j *Judge) Judge(context.Context, []byte, string) (domain.Judgement, error) {
+	j.Asked++
+	return j.Says, j.Fails
+}
+
+// New starts a world that ends with the test.
+func New(t testing.TB) *World {
+	t.Helper()
+	clock := commandstest.NewClock(time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC))
+	w := &World{t: t, Clock: clock, Store: newLog(clock.Now), Pool: Database(t), Market: newMarketplace(), Judge: &Judge{}}
+	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	vault, err := postgres.NewVault(w.Pool, []byte(Secret))
+	Must(t, err)
+	barrier := engine.NewBarrier(w.Pool, 20*time.Second)
+	w.Accounts, err = accounts.New(accounts.Config{
+		Executor: commands.Executor{Store: w.Store, Now: clock.Now}, Vault: vault, Barrier: barrier, Secret: []byte(Secret), Log: log,
+	})
+	Must(t, err)
+	models, err := engine.New(engine.Config{
+		Pool: w.Pool, Source: w.Store, Projections: projections.All(), Log: log, Barrier: barrier,
+		LeaseRetry: 20 * time.Millisecond, FaultPause: 20 * time.Millisecond,
+	})
+	Must(t, err)
+	w.run(models.Run)
+
+	w.Mails = &Mailbox{}
+	w.States = postgres.NewMailStates(w.Pool, w.Mails, log)
+
+	var handler atomic.Pointer[http.Handler]
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { (*handler.Load()).ServeHTTP(rw, r) }))
+	t.Cleanup(server.Close)
+	w.URL = server.URL
+	public, err := url.Parse(server.URL)
+	Must(t, err)
+	assets, err := parts.New(parts.Options{}).ConsoleAssets(t.Context())
+	Must(t, err)
+	site, err := console.New(console.Config{
+		Accounts: w.Accounts, Subscriptions: w.Subscriptions(),
+		Registration: &subscriptions.Registration{
+			Commands: w.Subscriptions(), Catalogue: domain.DefaultCatalogue(), Marketplace: w.Market, ProductCode: productCode,
+		},
+		Mails:           w.States,
+		OverLimitPrices: map[domain.PlanID]domain.CallPrice{domain.PlanStarter: 250_000},
+		Barrier:         barrier, Catalogue: domain.DefaultCatalogue(),
+		Models: console.ReadModels{
+			Usage: projections.NewUsage(w.Pool), Keys: projections.NewAPIKeys(w.Pool), Subscriptions: projections.NewSubscriptions(w.Pool),
+			Accounts: projections.NewAccounts(w.Pool, vault), Activity: projections.NewActivity(w.Pool), Members: projections.NewMembers(w.Pool, vault), Metering: projections.NewMetering(w.Pool),
+			Failures: postgres.NewFailedCallQueries(w.Pool), KeyNames: projections.NewKeyHistory(w.Pool, vault), Traffic: projections.NewTraffic(w.Pool),
+		},
+		Sessions: pgxstore.NewWithCleanupInterval(w.Pool, 0), Attempts: console.NewPostgresAttempts(w.Pool),
+		Generations: console.NewPostgresSessionGenerations(w.Pool), Judge: w.Judge, AssetsDir: assets, PublicURL: public,
+		Secret: []byte(Secret), SupportMail: "support@example.com", MarketplaceURL: "https://aws.amazon.com/marketplace/", Now: clock.Now, Log: log,
+		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+	})
+	Must(t, err)
+	handler.Store(&site)
+	w.Mails.handler, err = accounts.NewMails(w.Accounts, w.States, public, "support@example.com")
+	Must(t, err)
+	return w
+}
+
+// Subscriptions returns the commands on subscriptions.
+func (w *World) Subscriptions() subscriptions.Commands {
+	return subscriptions.Commands{Executor: w.Accounts.Executor}
+}
+
+// Settled waits until all read models show everything.
+func (w *World) Settled() {
+	w.t.Helper()
+	head, err := w.Store.Head(w.t.Context())
+	Must(w.t, err)
+	for _, p := range projections.All() {
+		Must(w.t, engine.NewBarrier(w.Pool, 20*time.Second).WaitFor(w.t.Context(), p.Name, head))
+	}
+}
+
+// run keeps work going until the test ends.
+func (w *World) run(work func(context.Context) error) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(w.t.Context()))
+	done := make(chan error, 1)
+	go func() { done <- work(ctx) }()
+	w.t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
+			w.t.Errorf("background work: %v", err)
+		}
+	})
+}
+
+// Database returns an empty database with the tables of today.
+func Database(t testing.TB) *pgxpool.Pool {
+	t.Helper()
+	address := pgtest.Clone(t, "migrated", func(ctx context.Context, address string) error {
+		pool, err := postgres.Connect(ctx, address)
+		if err != nil {
+			return err
+		}
+		defer pool.Close()
+		return postgres.Migrate(ctx, pool)
+	})
+	pool, err := postgres.Connect(t.Context(), address)
+	Must(t, err)
+	t.Cleanup(pool.Close)
+	return pool
+}
+
+// Must fails the test for an error.
+func Must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
