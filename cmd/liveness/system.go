@@ -216,15 +216,18 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &site{handler: routes(api, screens), counter: counter, failures: failures}, nil
+	return &site{handler: routes(cfg.publicURL, api, screens), counter: counter, failures: failures}, nil
 }
 
 // routes parts the site between the API and the screens. Addresses are taken as they are: http.ServeMux would answer one
 // with a doubled slash by a redirect, in HTML, that turns a POST of some clients into a GET.
-func routes(api, screens http.Handler) http.Handler {
+func routes(public *url.URL, api, screens http.Handler) http.Handler {
 	router := mux.NewRouter().SkipClean(true)
 	router.MatcherFunc(func(r *http.Request, _ *mux.RouteMatch) bool { return console.Serves(r) }).Handler(screens)
 	router.PathPrefix("/").Handler(api) // everything else is not found, in the API's words
+	if public.Scheme == "https" {
+		return server.StrictTransport(router)
+	}
 	return router
 }
 

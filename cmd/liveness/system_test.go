@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -15,7 +16,7 @@ func TestAddressesAreTakenAsTheyAre(t *testing.T) {
 	says := func(name string) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, name) })
 	}
-	site := routes(says("api"), says("screens"))
+	site := routes(&url.URL{Scheme: "http", Host: "127.0.0.1"}, says("api"), says("screens"))
 	for address, want := range map[string]string{
 		"POST /v1/check/liveness": "api", "POST /v1//check/liveness": "api", "GET /v1": "api", "GET /v1/../v1/usage": "api",
 		"GET /consoles": "api", "POST /": "api", "GET //example.com": "api", "GET /favicon.ico": "api",
@@ -30,6 +31,26 @@ func TestAddressesAreTakenAsTheyAre(t *testing.T) {
 		site.ServeHTTP(answer, r)
 		if answer.Code != http.StatusOK || answer.Body.String() != want {
 			t.Errorf("%s: %d %q, want %q", address, answer.Code, answer.Body, want)
+		}
+	}
+}
+
+// Every answer of a site that is reached by https says so to browsers, the API's and refusals too; that of no other does.
+func TestStrictTransportIsSaidEverywhere(t *testing.T) {
+	t.Parallel()
+	answers := func(status int) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })
+	}
+	for scheme, want := range map[string]string{"https": "max-age=31536000; includeSubDomains", "http": ""} {
+		for _, status := range []int{http.StatusOK, http.StatusSeeOther, http.StatusNotFound, http.StatusServiceUnavailable} {
+			site := routes(&url.URL{Scheme: scheme, Host: "liveness.example.com"}, answers(status), answers(status))
+			for _, address := range []string{"/v1/check/liveness", "/v1/usage", "/v1/health", "/v1/nothing", "/elsewhere", "/", "/console/login", "/marketplace/register"} {
+				answer := httptest.NewRecorder()
+				site.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, address, nil))
+				if got := answer.Header().Get("Strict-Transport-Security"); got != want {
+					t.Errorf("%s over %s, answered %d: %q, want %q", address, scheme, status, got, want)
+				}
+			}
 		}
 	}
 }

@@ -32,9 +32,6 @@ func (c *console) secureHeaders(next http.Handler) http.Handler {
 		h.Set("Permissions-Policy", noDevicesPolicy)
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		if c.secure() {
-			h.Set("Strict-Transport-Security", "max-age=31536000")
-		}
 		next.ServeHTTP(w, r)
 	})
 }
