@@ -137,6 +137,7 @@ func (PasswordResetRequested) EventType() string { return "PasswordResetRequeste
 func (PersonalDataErased) EventType() string { return "PersonalDataErased" }
 
 func registerAccountEvents(r *Registry) {
+	registerSecondFactorEvents(r)
 	register[EmailChangeRequested](r, CategoryAccount)
 	register[EmailChanged](r, CategoryAccount)
 	register[AccountRegistered](r, CategoryAccount)
@@ -177,10 +178,12 @@ type Account struct {
 	ResetID             uuid.UUID // of the newest reset link, Nil when none is open
 	ResetExpires        time.Time
 	Change              EmailChange // the newest that is asked for, zero when none is open
+	SecondFactor        SecondFactor
 }
 
 // Fold returns the state after one more event.
 func (a Account) Fold(event Event) Account {
+	a.SecondFactor = a.SecondFactor.fold(event)
 	switch e := event.(type) {
 	case AccountRegistered:
 		a = Account{CustomerID: e.CustomerID, SubscriptionID: e.SubscriptionID, Person: e.Person}.withAddress(e.MailHash)

@@ -70,6 +70,10 @@ func examples() map[string]domain.Event {
 		domain.OwnershipPassedOn{CustomerID: id(2), From: id(2), To: id(9), PassedOnAt: noon},
 		domain.MemberRemoved{CustomerID: id(2), AccountID: id(9), RemovedAt: noon},
 		domain.CustomerErased{CustomerID: id(2), ErasedAt: noon},
+		domain.SecondFactorAdded{CustomerID: id(2), Factor: "sealed factor", Codes: 10, AddedAt: noon},
+		domain.RecoveryCodesReplaced{CustomerID: id(2), Factor: "sealed again", Codes: 10, ReplacedAt: noon},
+		domain.RecoveryCodeUsed{CustomerID: id(2), Code: 3, UsedAt: noon},
+		domain.SecondFactorRemoved{CustomerID: id(2), RemovedAt: noon},
 		domain.LoginSucceeded{CustomerID: id(2), At: noon},
 		domain.LoginFailed{CustomerID: id(2), At: noon},
 		domain.MailAddressClaimed{CustomerID: id(2), ClaimedAt: noon},
@@ -142,7 +146,9 @@ func withOptions() map[string]domain.Event {
 	detailed.Judgement.Faces, detailed.Judgement.Rotated = 2, 270
 	detailed.Judgement.Box = domain.FaceBox{X: -3, Y: 12, Width: 186, Height: 266}
 	detailed.Judgement.Issues = domain.NewIssues(domain.IssueTooDark, domain.IssueBlurred)
-	return map[string]domain.Event{"CheckCompleted.v1.details.json": detailed}
+	wrongCode := examples()["LoginFailed"].(domain.LoginFailed)
+	wrongCode.WrongCode = true
+	return map[string]domain.Event{"CheckCompleted.v1.details.json": detailed, "LoginFailed.v1.code.json": wrongCode}
 }
 
 func TestOptionalFieldsAreTheirGoldenFile(t *testing.T) {

@@ -18,9 +18,10 @@ type LoginSucceeded struct {
 	At         time.Time `json:"at"`
 }
 
-// LoginFailed says that somebody tried to log in with a wrong password.
+// LoginFailed says that somebody tried to log in with a wrong password, or with the password and a wrong code.
 type LoginFailed struct {
 	CustomerID uuid.UUID `json:"customerId"`
+	WrongCode  bool      `json:"wrongCode,omitempty"`
 	At         time.Time `json:"at"`
 }
 

@@ -44,6 +44,7 @@ func ActivityProjection() engine.Projection {
 			domain.RegistrationAttached{}, domain.EmailChangeRequested{}, domain.EmailChanged{},
 			domain.MemberInvited{}, domain.InvitationWithdrawn{}, domain.MemberJoined{}, domain.MemberRoleChanged{},
 			domain.OwnershipPassedOn{}, domain.MemberRemoved{}, domain.CustomerErased{},
+			domain.SecondFactorAdded{}, domain.RecoveryCodesReplaced{}, domain.RecoveryCodeUsed{}, domain.SecondFactorRemoved{},
 		),
 		Apply: applyEach(addActivity),
 	}
@@ -167,12 +168,26 @@ func addActivity(s *statements, r domain.Recorded) {
 	case domain.LoginSucceeded:
 		toLogin(e.CustomerID, e.At, ActivityDetail{})
 	case domain.LoginFailed:
-		toLogin(e.CustomerID, e.At, ActivityDetail{})
+		detail := ActivityDetail{}
+		if e.WrongCode {
+			detail.Reason = wrongCode
+		}
+		toLogin(e.CustomerID, e.At, detail)
+	case domain.SecondFactorAdded:
+		toLogin(e.CustomerID, e.AddedAt, ActivityDetail{})
+	case domain.RecoveryCodesReplaced:
+		toLogin(e.CustomerID, e.ReplacedAt, ActivityDetail{})
+	case domain.RecoveryCodeUsed:
+		toLogin(e.CustomerID, e.UsedAt, ActivityDetail{})
+	case domain.SecondFactorRemoved:
+		toLogin(e.CustomerID, e.RemovedAt, ActivityDetail{})
 	}
 }
 
-// nameRemoved is the reason of a KeyNamed that took a name away.
-const nameRemoved = "removed"
+const (
+	nameRemoved = "removed"    // the reason of a KeyNamed that took a name away
+	wrongCode   = "wrong code" // the reason of a LoginFailed whose password was right
+)
 
 // ActivityEntry is one thing that happened.
 type ActivityEntry struct {
@@ -301,7 +316,18 @@ func (a ActivityEntry) Summary() string {
 	case "LoginSucceeded":
 		return "Logged in."
 	case "LoginFailed":
+		if d.Reason == wrongCode {
+			return "Login failed: the password was right, the code was not."
+		}
 		return "Login failed: wrong password."
+	case "SecondFactorAdded":
+		return "Two-step login switched on."
+	case "SecondFactorRemoved":
+		return "Two-step login switched off."
+	case "RecoveryCodesReplaced":
+		return "New recovery codes made; those before no longer work."
+	case "RecoveryCodeUsed":
+		return "A recovery code was used."
 	}
 	return a.Kind
 }

@@ -35,6 +35,7 @@ var topics = map[ActivityTopic][]string{
 	TopicLogin: types(
 		domain.LoginSucceeded{}, domain.LoginFailed{}, domain.DeviceFirstUsed{}, domain.PasswordSet{}, domain.PasswordResetRequested{},
 		domain.EmailChangeRequested{}, domain.EmailChanged{},
+		domain.SecondFactorAdded{}, domain.RecoveryCodesReplaced{}, domain.RecoveryCodeUsed{}, domain.SecondFactorRemoved{},
 	),
 }
 

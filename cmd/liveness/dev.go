@@ -27,12 +27,13 @@ import (
 
 // DevCmd runs the whole product on one machine.
 type DevCmd struct {
-	EngineFlags `embed:""`
-	Addr        string `help:"Address of the API and the console." default:"127.0.0.1:8080" env:"LIVENESS_ADDR"`
-	AWSAddr     string `name:"aws-addr" help:"Address of the AWS simulator: Marketplace page, mailbox, and AWS's protocols." default:"127.0.0.1:8081"`
-	NodeAddr    string `help:"Address of the event store node, for EventStoreDB clients." default:"127.0.0.1:2113"`
-	NodeLike    string `help:"Version line of EventStoreDB that the node behaves like, 23.10 or 24; nothing for the node as it is. For tests." default:"" env:"LIVENESS_NODE_LIKE"`
-	Data        string `help:"Directory of all data; it survives restarts. Remove it to begin anew." default:"./data" type:"path" env:"LIVENESS_DATA"`
+	EngineFlags  `embed:""`
+	SessionFlags `embed:""`
+	Addr         string `help:"Address of the API and the console." default:"127.0.0.1:8080" env:"LIVENESS_ADDR"`
+	AWSAddr      string `name:"aws-addr" help:"Address of the AWS simulator: Marketplace page, mailbox, and AWS's protocols." default:"127.0.0.1:8081"`
+	NodeAddr     string `help:"Address of the event store node, for EventStoreDB clients." default:"127.0.0.1:2113"`
+	NodeLike     string `help:"Version line of EventStoreDB that the node behaves like, 23.10 or 24; nothing for the node as it is. For tests." default:"" env:"LIVENESS_NODE_LIKE"`
+	Data         string `help:"Directory of all data; it survives restarts. Remove it to begin anew." default:"./data" type:"path" env:"LIVENESS_DATA"`
 }
 
 // Help is shown below the options.
@@ -200,7 +201,7 @@ func (c *DevCmd) serve(ctx context.Context, app *App, m *machine, siteListener, 
 		return err
 	}
 
-	flags := SiteFlags{Addr: c.Addr, Support: "support@example.com", KeyRate: 1000, KeyBurst: 1000, AddrRate: 1000, AddrBurst: 1000, Prices: devPrices}
+	flags := SiteFlags{SessionFlags: c.SessionFlags, Addr: c.Addr, Support: "support@example.com", KeyRate: 1000, KeyBurst: 1000, AddrRate: 1000, AddrBurst: 1000, Prices: devPrices}
 	publicURL, err := flags.publicURL()
 	if err != nil {
 		return err

@@ -81,7 +81,7 @@ func (c *EraseCmd) Run(ctx context.Context, app *App) error {
 	}
 	barrier := engine.NewBarrier(pool, barrierTimeout)
 	e := eraser{
-		by: commands.NewOrigin(domain.ActorOperator), sessions: console.NewPostgresSessionGenerations(pool),
+		by: commands.NewOrigin(domain.ActorOperator), sessions: console.NewPostgresLogins(pool, console.LoginLimits{}),
 		members: projections.NewMembers(pool, vault), logins: projections.NewAccounts(pool, vault), failures: postgres.NewFailedCallQueries(pool),
 	}
 	if e.accounts, err = accounts.New(accounts.Config{
@@ -120,7 +120,7 @@ type eraser struct {
 	accounts *accounts.Commands
 	members  *projections.Members
 	logins   *projections.Accounts
-	sessions *console.PostgresSessionGenerations
+	sessions *console.PostgresLogins
 	failures *postgres.FailedCallQueries
 }
 
@@ -203,7 +203,7 @@ func (e eraser) login(ctx context.Context, person string) (domain.Account, error
 
 func (e eraser) endSessions(ctx context.Context, logins ...uuid.UUID) error {
 	for _, account := range logins {
-		if _, err := e.sessions.Raise(ctx, account); err != nil {
+		if err := e.sessions.EndAll(ctx, account, uuid.Nil); err != nil {
 			return fmt.Errorf("the data is erased, but open sessions could not be ended; repeat the command: %w", err)
 		}
 	}

@@ -50,6 +50,8 @@ func (f SecretFlags) secret() ([]byte, error) {
 
 // SiteFlags say how customers reach this service.
 type SiteFlags struct {
+	SessionFlags `embed:""`
+
 	Addr      string         `help:"Address to listen on, for the API and the console." default:"127.0.0.1:8080" env:"LIVENESS_ADDR"`
 	PublicURL string         `help:"Address that customers see; links in mails begin with it. Without it http:// and --addr." env:"LIVENESS_PUBLIC_URL" placeholder:"URL"`
 	Support   string         `help:"Mail address that pages and mails name for questions." env:"LIVENESS_SUPPORT_MAIL" placeholder:"MAIL"`
@@ -92,6 +94,12 @@ func (f SiteFlags) prices() (map[domain.PlanID]domain.CallPrice, error) {
 		prices[plan.ID] = price
 	}
 	return prices, nil
+}
+
+// SessionFlags say how long people stay logged in to the console.
+type SessionFlags struct {
+	SessionIdle     time.Duration `help:"A session of the console ends when it is not used for so long." default:"30m" env:"LIVENESS_SESSION_IDLE"`
+	SessionLifetime time.Duration `help:"A session of the console ends so long after its login, used or not." default:"12h" env:"LIVENESS_SESSION_LIFETIME"`
 }
 
 // AWSFlags say how AWS is reached. Credentials come from where every AWS program takes them.

@@ -195,6 +195,7 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
+	logins := console.LoginLimits{Idle: cfg.flags.SessionIdle, Lifetime: cfg.flags.SessionLifetime}
 	screens, err := console.New(console.Config{
 		Accounts:      c.accounts,
 		Subscriptions: subscriptions.Commands{Executor: c.executor()},
@@ -208,7 +209,8 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 			Failures: postgres.NewFailedCallQueries(c.pool), KeyNames: history, Traffic: projections.NewTraffic(c.pool),
 		},
 		Sessions: pgxstore.NewWithCleanupInterval(c.pool, 10*time.Minute),
-		Attempts: console.NewPostgresAttempts(c.pool), Generations: console.NewPostgresSessionGenerations(c.pool), Judge: judging,
+		Attempts: console.NewPostgresAttempts(c.pool), Judge: judging,
+		Logins: console.NewPostgresLogins(c.pool, logins), LoginLimits: logins,
 		OverLimitPrices: prices,
 		AssetsDir:       cfg.assetsDir, PublicURL: cfg.publicURL, Secret: c.secret,
 		SupportMail: cfg.flags.Support, MarketplaceURL: cfg.listingURL, TrustedProxies: cfg.flags.Proxies, Now: time.Now, Log: c.log,

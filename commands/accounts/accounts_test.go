@@ -124,8 +124,11 @@ func (f *fixture) activate(token, password string) (accounts.Activation, error) 
 }
 
 func (f *fixture) logIn(mail, password string) error {
-	_, err := f.LogIn(f.t.Context(), accounts.LogIn{By: commands.NewOrigin(domain.ActorUser), Email: mail, Password: password})
-	return err
+	user, err := f.LogIn(f.t.Context(), accounts.LogIn{By: commands.NewOrigin(domain.ActorUser), Email: mail, Password: password})
+	if err != nil {
+		return err
+	}
+	return f.ConfirmLogin(f.t.Context(), accounts.ConfirmLogin{By: commands.NewOrigin(domain.ActorUser), User: user})
 }
 
 // activated registers and activates ada.

@@ -77,8 +77,14 @@ func (c *Commands) checkAttached(ctx context.Context, v Verification, registrati
 
 // emailOf returns the address that a login goes by.
 func (c *Commands) emailOf(ctx context.Context, account domain.Account) (string, error) {
+	person, err := c.personOf(ctx, account)
+	return person.Email, err
+}
+
+// personOf returns whose an account is.
+func (c *Commands) personOf(ctx context.Context, account domain.Account) (Person, error) {
 	person, err := DecryptPerson(ctx, c.vault, account.CustomerID, account.Person)
-	return person.Email, commands.Unavailable(err)
+	return person, commands.Unavailable(err)
 }
 
 // ActivateAccount runs the command. The address is claimed first: should another account own it by now, nothing has
@@ -89,13 +95,17 @@ func (c *Commands) ActivateAccount(ctx context.Context, cmd ActivateAccount) (Ac
 		return Activation{}, err
 	}
 	customer := link.CustomerID
-	password, err := c.encryptPassword(ctx, customer, cmd.Password)
+	account, err := c.Account(ctx, customer)
 	if err != nil {
 		return Activation{}, err
 	}
-	account, _, err := commands.Load[domain.Account](ctx, c.Store, domain.AccountStream(customer))
+	person, err := c.personOf(ctx, account)
 	if err != nil {
-		return Activation{}, commands.Unavailable(err)
+		return Activation{}, err
+	}
+	password, err := c.encryptPassword(ctx, customer, person, cmd.Password)
+	if err != nil {
+		return Activation{}, err
 	}
 	if err := c.claimAddress(ctx, cmd.By, account.MailHash, customer); err != nil {
 		return Activation{}, err

@@ -93,7 +93,13 @@ func everyCommand(f *fixture) map[string]func(context.Context) error {
 			_, err := f.LogIn(ctx, accounts.LogIn{By: byUser(), Email: ada.Email, Password: goodPassword})
 			return err
 		},
-		"ConfirmLogin": func(ctx context.Context) error { return f.ConfirmLogin(ctx, accounts.LoggedIn{AccountID: customer}) },
+		"ConfirmLogin": func(ctx context.Context) error {
+			return f.ConfirmLogin(ctx, accounts.ConfirmLogin{By: byUser(), User: accounts.LoggedIn{AccountID: customer}})
+		},
+		"KnowsDevice": func(ctx context.Context) error {
+			_, err := f.KnowsDevice(ctx, ada.Email, "device")
+			return err
+		},
 		"ChangePassword": func(ctx context.Context) error {
 			return f.ChangePassword(ctx, accounts.ChangePassword{By: byUser(), CustomerID: customer, Current: goodPassword, New: "Difference-1822"})
 		},
@@ -178,9 +184,7 @@ func TestCommandsThatLoseEveryRace(t *testing.T) {
 		}
 		return memorystore.None
 	})
-	if err := run["LogIn"](t.Context()); err != nil {
-		t.Errorf("a login that is not noted: %v", err)
-	}
+	wantError(t, "a login that is not noted", f.logIn(ada.Email, goodPassword), nil)
 }
 
 var errVault = errors.New("no vault")
@@ -291,14 +295,14 @@ func TestConfirmLogin(t *testing.T) {
 	if err != nil || user.AccountID != f.bought.CustomerID {
 		t.Fatalf("%+v, %v", user, err)
 	}
-	wantError(t, "at once", f.ConfirmLogin(t.Context(), user), nil)
+	wantError(t, "at once", f.ConfirmLogin(t.Context(), accounts.ConfirmLogin{By: byUser(), User: user}), nil)
 	wantError(t, "changing", everyCommand(f)["ChangePassword"](t.Context()), nil)
-	wantError(t, "after another password", f.ConfirmLogin(t.Context(), user), accounts.ErrLoginFailed)
+	wantError(t, "after another password", f.ConfirmLogin(t.Context(), accounts.ConfirmLogin{By: byUser(), User: user}), accounts.ErrLoginFailed)
 	if user, err = f.LogIn(t.Context(), accounts.LogIn{By: byUser(), Email: ada.Email, Password: "Difference-1822"}); err != nil {
 		t.Fatal(err)
 	}
 	wantError(t, "erasing", everyCommand(f)["ErasePersonalData"](t.Context()), nil)
-	wantError(t, "after the erasure", f.ConfirmLogin(t.Context(), user), accounts.ErrLoginFailed)
+	wantError(t, "after the erasure", f.ConfirmLogin(t.Context(), accounts.ConfirmLogin{By: byUser(), User: user}), accounts.ErrLoginFailed)
 }
 
 // A password may ask for a bounded amount of work, and nobody can tell from the time whether an address is known.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"slices"
 
 	"github.com/alexedwards/argon2id"
 	"github.com/google/uuid"
@@ -21,13 +22,13 @@ type LogIn struct {
 	By       commands.Origin
 	Email    string
 	Password string
-	Device   string // what the browser keeps to be known by; "" of one that keeps nothing
 }
 
-// LoggedIn is who logged in.
+// LoggedIn is whose password was right. Who has a second factor is to give a code yet.
 type LoggedIn struct {
-	AccountID uuid.UUID
-	password  domain.Ciphertext // the hash that matched
+	AccountID    uuid.UUID
+	SecondFactor bool
+	Password     domain.Ciphertext // the hash that matched; the log holds it too
 }
 
 // LogIn runs the command. Whether the address is known can be told neither from the answer nor from the time it takes.
@@ -50,23 +51,44 @@ func (c *Commands) LogIn(ctx context.Context, cmd LogIn) (LoggedIn, error) {
 		c.recordLogin(ctx, cmd.By, account.CustomerID, domain.LoginFailed{CustomerID: account.CustomerID, At: c.Now().UTC()})
 		return LoggedIn{}, ErrLoginFailed
 	}
-	c.recordLogin(ctx, cmd.By, account.CustomerID, domain.LoginSucceeded{CustomerID: account.CustomerID, At: c.Now().UTC()})
-	c.recordDevice(ctx, cmd.By, account.CustomerID, cmd.Device)
-	return LoggedIn{AccountID: account.CustomerID, password: account.PasswordHash}, nil
+	return LoggedIn{AccountID: account.CustomerID, SecondFactor: account.SecondFactor.On(), Password: account.PasswordHash}, nil
 }
 
-// ConfirmLogin returns whether a login still stands: ErrLoginFailed when the password was replaced or the account closed
+// ConfirmLogin lets somebody in whose password, and code where one is needed, were right.
+type ConfirmLogin struct {
+	By     commands.Origin
+	User   LoggedIn
+	Device string // what the browser keeps to be known by; "" of one that keeps nothing
+}
+
+// ConfirmLogin runs the command: ErrLoginFailed when the password was replaced, a second factor added or the account closed
 // since. Asked after the session has its place in the order of things, it leaves no gap in which an old password begins a
-// session that closing all sessions misses.
-func (c *Commands) ConfirmLogin(ctx context.Context, user LoggedIn) error {
-	account, err := c.Account(ctx, user.AccountID)
+// session that ending all sessions misses.
+func (c *Commands) ConfirmLogin(ctx context.Context, cmd ConfirmLogin) error {
+	account, err := c.Account(ctx, cmd.User.AccountID)
 	if err != nil {
 		return err
 	}
-	if !account.Active || account.PasswordHash != user.password {
+	if !account.Active || account.PasswordHash != cmd.User.Password || account.SecondFactor.On() && !cmd.User.SecondFactor {
 		return ErrLoginFailed
 	}
+	c.recordLogin(ctx, cmd.By, account.CustomerID, domain.LoginSucceeded{CustomerID: account.CustomerID, At: c.Now().UTC()})
+	c.recordDevice(ctx, cmd.By, account.CustomerID, cmd.Device)
 	return nil
+}
+
+// KnowsDevice returns whether the owner of an address has logged in from a device before.
+func (c *Commands) KnowsDevice(ctx context.Context, email, device string) (bool, error) {
+	account, err := c.AccountOfMail(ctx, email)
+	if err != nil {
+		return false, err
+	}
+	devices, err := commands.Read[domain.Devices](ctx, c.Store, domain.DevicesStream(account.CustomerID))
+	return device != "" && slices.Contains(devices.Known, c.deviceHash(account.CustomerID, device)), err
+}
+
+func (c *Commands) deviceHash(account uuid.UUID, device string) string {
+	return hex.EncodeToString(c.secret.MAC("login-device", append(account[:], device...))[:16])
 }
 
 // recordLogin notes a login. It never fails one: the note is for the activity screen.
@@ -81,7 +103,7 @@ func (c *Commands) recordDevice(ctx context.Context, by commands.Origin, account
 	if device == "" {
 		return
 	}
-	hash := hex.EncodeToString(c.secret.MAC("login-device", append(account[:], device...))[:16])
+	hash := c.deviceHash(account, device)
 	if _, err := commands.Execute(ctx, c.Executor, by, domain.DevicesStream(account), func(d domain.Devices) ([]domain.Event, error) {
 		return d.Use(account, hash, c.Now()), nil
 	}); err != nil {

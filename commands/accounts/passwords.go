@@ -24,9 +24,13 @@ func passwordForms(password string) []string {
 	return slices.DeleteFunc(forms, func(form string) bool { return len(form) > domain.MaxPasswordLength })
 }
 
-func (c *Commands) encryptPassword(ctx context.Context, customer uuid.UUID, password string) (domain.Ciphertext, error) {
+// encryptPassword returns the hash of a new password, sealed, or why a person may not have it.
+func (c *Commands) encryptPassword(ctx context.Context, customer uuid.UUID, person Person, password string) (domain.Ciphertext, error) {
 	password = norm.NFC.String(password)
 	if err := domain.CheckPassword(password); err != nil {
+		return "", err
+	}
+	if err := checkCommonPassword(password, person); err != nil {
 		return "", err
 	}
 	hash, err := argon2id.CreateHash(password, &passwordCost)
@@ -58,11 +62,12 @@ func (c *Commands) passwordMatches(ctx context.Context, customer uuid.UUID, ciph
 	return false, nil
 }
 
-// setPassword encrypts a new password and lets decide accept it.
+// setPassword encrypts a new password of a person and lets decide accept it.
 func (c *Commands) setPassword(
-	ctx context.Context, by commands.Origin, customer uuid.UUID, password string, decide func(domain.Account, domain.Ciphertext) ([]domain.Event, error),
+	ctx context.Context, by commands.Origin, customer uuid.UUID, person Person, password string,
+	decide func(domain.Account, domain.Ciphertext) ([]domain.Event, error),
 ) error {
-	ciphertext, err := c.encryptPassword(ctx, customer, password)
+	ciphertext, err := c.encryptPassword(ctx, customer, person, password)
 	if err != nil {
 		return err
 	}

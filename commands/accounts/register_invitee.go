@@ -30,7 +30,7 @@ func (c *Commands) RegisterInvitee(ctx context.Context, cmd RegisterInvitee) (uu
 		return uuid.Nil, err
 	}
 	account := invitation.ID
-	password, err := c.encryptPassword(ctx, account, cmd.Password)
+	password, err := c.encryptPassword(ctx, account, person, cmd.Password)
 	if err != nil {
 		return uuid.Nil, err
 	}

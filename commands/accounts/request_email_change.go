@@ -25,18 +25,11 @@ func (c *Commands) RequestEmailChange(ctx context.Context, cmd RequestEmailChang
 	if problem := mailProblem(email); problem != "" {
 		return 0, domain.Invalid("email", "%s", problem)
 	}
-	account, err := c.Account(ctx, cmd.AccountID)
-	if err != nil {
+	if _, err := c.CheckPassword(ctx, cmd.AccountID, cmd.Password); err != nil {
 		return 0, err
 	}
-	matches, err := c.passwordMatches(ctx, cmd.AccountID, account.PasswordHash, cmd.Password)
-	if err != nil {
-		return 0, commands.Unavailable(err)
-	}
-	if !matches {
-		return 0, ErrWrongPassword
-	}
 	change := domain.EmailChange{ID: domain.DerivedID(cmd.By.CommandID, "email-change"), MailHash: mailHash(c.secret, email)}
+	var err error
 	if change.Address, err = c.vault.Encrypt(ctx, cmd.AccountID, []byte(email)); err != nil {
 		return 0, commands.Unavailable(fmt.Errorf("encrypt a mail address: %w", err))
 	}

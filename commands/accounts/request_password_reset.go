@@ -2,6 +2,8 @@ package accounts
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
@@ -13,7 +15,11 @@ type RequestPasswordReset struct {
 	Email string
 }
 
-// RequestPasswordReset runs the command. It succeeds whether or not the address is known.
+// ErrNotRequested says that a reset for an address that is known could not be written down. Whoever asks must not be told.
+var ErrNotRequested = errors.New("the reset is not requested")
+
+// RequestPasswordReset runs the command. It succeeds whether or not the address is known, and fails with ErrNotRequested only
+// when it is.
 func (c *Commands) RequestPasswordReset(ctx context.Context, cmd RequestPasswordReset) error {
 	account, err := c.AccountOfMail(ctx, cmd.Email)
 	if err != nil || !account.Active {
@@ -23,5 +29,8 @@ func (c *Commands) RequestPasswordReset(ctx context.Context, cmd RequestPassword
 	_, err = commands.Execute(ctx, c.Executor, cmd.By, domain.AccountStream(account.CustomerID), func(s domain.Account) ([]domain.Event, error) {
 		return s.RequestPasswordReset(reset, c.Now()), nil
 	})
-	return err
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrNotRequested, err)
+	}
+	return nil
 }

@@ -29,13 +29,27 @@ func (c *Commands) CheckResetLink(ctx context.Context, token string) (Link, erro
 	return link, account.CheckReset(link.RequestID, c.Now())
 }
 
-// ResetPassword runs the command and returns the customer, whose sessions are to be closed.
-func (c *Commands) ResetPassword(ctx context.Context, cmd ResetPassword) (uuid.UUID, error) {
+// PasswordReset is whose password was set anew.
+type PasswordReset struct {
+	AccountID uuid.UUID
+	Email     string
+}
+
+// ResetPassword runs the command and returns whose sessions are to be ended, and who may try again to log in.
+func (c *Commands) ResetPassword(ctx context.Context, cmd ResetPassword) (PasswordReset, error) {
 	link, err := c.CheckResetLink(ctx, cmd.Token)
 	if err != nil {
-		return uuid.Nil, err
+		return PasswordReset{}, err
 	}
-	return link.CustomerID, c.setPassword(ctx, cmd.By, link.CustomerID, cmd.Password,
+	account, err := c.Account(ctx, link.CustomerID)
+	if err != nil {
+		return PasswordReset{}, err
+	}
+	person, err := c.personOf(ctx, account)
+	if err != nil {
+		return PasswordReset{}, err
+	}
+	return PasswordReset{AccountID: link.CustomerID, Email: person.Email}, c.setPassword(ctx, cmd.By, link.CustomerID, person, cmd.Password,
 		func(s domain.Account, ciphertext domain.Ciphertext) ([]domain.Event, error) {
 			return s.ResetPassword(link.RequestID, ciphertext, c.Now())
 		})

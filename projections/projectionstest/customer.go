@@ -107,7 +107,7 @@ func Life(tb testing.TB) (*memorylog.Log, *Customer) {
 		domain.AccountActivated{CustomerID: c.ID, SubscriptionID: c.Subscription, ActivatedAt: at},
 	)
 	log.Append(domain.APIKeysStream(c.ID), c.Issued(domain.SlotPrimary, "a"), c.Issued(domain.SlotSecondary, "b"))
-	log.Append(domain.LoginsStream(c.ID), domain.LoginFailed{CustomerID: c.ID, At: at}, domain.LoginSucceeded{CustomerID: c.ID, At: at})
+	log.Append(domain.LoginsStream(c.ID), domain.LoginFailed{CustomerID: c.ID, At: at}, domain.LoginFailed{CustomerID: c.ID, WrongCode: true, At: at}, domain.LoginSucceeded{CustomerID: c.ID, At: at})
 	log.Append(c.UsageStream(at), c.Checks(at, PlanLimit+5)...)
 	log.Append(domain.DevicesStream(c.ID), domain.DeviceFirstUsed{AccountID: c.ID, Device: "hash", First: true, At: at})
 	log.Append(domain.NotificationSettingsStream(c.ID),
@@ -148,6 +148,10 @@ func Life(tb testing.TB) (*memorylog.Log, *Customer) {
 		domain.EmailChanged{CustomerID: c.ID, Person: "v1.changed", Former: "v1.corrected", MailHash: "new", ChangedAt: at},
 		domain.PasswordResetRequested{CustomerID: c.ID, ResetID: uuid.New(), ExpiresAt: at.Add(time.Hour), RequestedAt: at},
 		domain.PasswordSet{CustomerID: c.ID, PasswordHash: "v1.secret", Cause: domain.PasswordReset, SetAt: at},
+		domain.SecondFactorAdded{CustomerID: c.ID, Factor: "v1.factor", Codes: 10, AddedAt: at},
+		domain.RecoveryCodesReplaced{CustomerID: c.ID, Factor: "v1.other", Codes: 10, ReplacedAt: at},
+		domain.RecoveryCodeUsed{CustomerID: c.ID, UsedAt: at},
+		domain.SecondFactorRemoved{CustomerID: c.ID, RemovedAt: at},
 		domain.PersonalDataErased{CustomerID: c.ID, ErasedAt: at},
 	)
 	c.metered(log)

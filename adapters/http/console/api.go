@@ -47,7 +47,7 @@ func (c *console) routeAPI(s *mux.Router) {
 	api(http.MethodGet, "overview", c.readOverview, usage, subscriptions)
 	api(http.MethodGet, "keys", c.readKeys, keys, projections.KeyHistoryProjection().Name)
 	api(http.MethodPost, "keys/{slot}/name", c.renameKey)
-	api(http.MethodPost, "keys/{slot}/regenerate", c.regenerateKey)
+	api(http.MethodPost, "keys/{slot}/regenerate", c.confirmed(c.regenerateKey))
 	api(http.MethodGet, "usage", c.readUsage, usage)
 	api(http.MethodGet, "usage/{month:[0-9]{4}-[0-9]{2}}", c.readMonth, usage)
 	api(http.MethodGet, "checks", c.readChecks, usage)
@@ -57,20 +57,27 @@ func (c *console) routeAPI(s *mux.Router) {
 	api(http.MethodGet, "failures", c.readFailures)
 	api(http.MethodPost, "try", c.tryPhoto)
 	api(http.MethodGet, "plan", c.readPlan, subscriptions, usage)
-	api(http.MethodPost, "plan/overage", c.switchOverage)
+	api(http.MethodPost, "plan/overage", c.confirmed(c.switchOverage))
 	api(http.MethodGet, "notifications", c.readNotifications)
 	api(http.MethodPost, "notifications", c.changeNotifications)
 	api(http.MethodGet, "activity", c.readActivity, activity, accounts)
 	api(http.MethodGet, "people", c.readPeople, accounts)
-	api(http.MethodPost, "people/invite", c.inviteMember)
-	api(http.MethodPost, "people/{account}/role", c.changeMemberRole)
-	api(http.MethodPost, "people/{account}/pass-on", c.passOwnershipOn)
-	api(http.MethodPost, "people/{account}/remove", c.removeMember)
+	api(http.MethodPost, "people/invite", c.confirmed(c.inviteMember))
+	api(http.MethodPost, "people/{account}/role", c.confirmed(c.changeMemberRole))
+	api(http.MethodPost, "people/{account}/pass-on", c.confirmed(c.passOwnershipOn))
+	api(http.MethodPost, "people/{account}/remove", c.confirmed(c.removeMember))
 	api(http.MethodPost, "invitations/{invitation}/withdraw", c.withdrawInvitation)
 	login(http.MethodGet, "account", c.readAccount, accounts)
 	login(http.MethodPost, "account/password", c.changePassword)
 	login(http.MethodPost, "account/email", c.requestEmailChange)
+	login(http.MethodPost, "account/confirm", c.confirmPassword)
+	login(http.MethodGet, "account/sessions", c.readSessions)
+	login(http.MethodPost, "account/sessions/{session}/end", c.endSession)
 	login(http.MethodPost, "account/sign-out-others", c.signOutOthers)
+	login(http.MethodPost, "account/second-factor/prepare", c.prepareSecondFactor)
+	login(http.MethodPost, "account/second-factor/add", c.addSecondFactor)
+	login(http.MethodPost, "account/second-factor/remove", c.removeSecondFactor)
+	login(http.MethodPost, "account/second-factor/recovery-codes", c.replaceRecoveryCodes)
 	s.HandleFunc(apiPath+"usage.csv", c.downloadMonths).Methods(http.MethodGet, http.MethodHead)
 	s.HandleFunc(apiPath+"usage/{month:[0-9]{4}-[0-9]{2}}.csv", c.downloadMonth).Methods(http.MethodGet, http.MethodHead)
 	s.HandleFunc(apiPath+"checks/{month:[0-9]{4}-[0-9]{2}}.csv", c.downloadChecks).Methods(http.MethodGet, http.MethodHead)
@@ -165,10 +172,11 @@ func (c *console) logInAgain(w http.ResponseWriter, r *http.Request) {
 	var body struct {
 		Email    string `json:"email"`
 		Password string `json:"password"`
+		Code     string `json:"code"`
 	}
 	err := readJSON(r, &body)
 	if err == nil {
-		err = c.authenticate(r, body.Email, body.Password)
+		err = c.authenticate(r, body.Email, body.Password, body.Code)
 	}
 	if err != nil {
 		c.fail(w, r, err)

@@ -131,6 +131,9 @@ type accountAnswer struct {
 	CustomerID    *uuid.UUID  `json:"customerId"` // null of a login without any customer, as what is below
 	Role          domain.Role `json:"role"`
 	Plan          *planAnswer `json:"plan"`
+
+	SecondFactorSince *time.Time `json:"secondFactorSince"` // null while the password is enough
+	RecoveryCodesLeft int        `json:"recoveryCodesLeft"`
 }
 
 // readAccount tells who the user is, and who the customer is that they look at.
@@ -147,6 +150,11 @@ func (c *console) readAccount(r *http.Request, account uuid.UUID) (any, error) {
 		FirstName: p.FirstName, LastName: p.LastName, Email: p.Email,
 		ActivatedAt: unlessZero(login.ActivatedAt), PasswordSetAt: unlessZero(login.PasswordSetAt),
 	}
+	current, err := c.Accounts.Account(r.Context(), account)
+	if err != nil {
+		return nil, err
+	}
+	answer.SecondFactorSince, answer.RecoveryCodesLeft = unlessZero(current.SecondFactor.Since), current.SecondFactor.CodesLeft()
 	if c.Now().Before(login.NewEmailExpiresAt) {
 		answer.NewEmail = login.NewEmail
 	}
@@ -188,7 +196,7 @@ func (c *console) changePassword(r *http.Request, account uuid.UUID) (any, error
 	if err != nil {
 		return nil, err
 	}
-	return c.signOutOthers(r, account)
+	return struct{}{}, c.endOtherLogins(r, account)
 }
 
 // withPassword runs a command that the user's password is asked for. Wrong ones are counted.
@@ -227,13 +235,4 @@ func (c *console) requestEmailChange(r *http.Request, account uuid.UUID) (any, e
 		return nil, err
 	}
 	return done{position}, nil
-}
-
-// signOutOthers closes all sessions of the user but this one.
-func (c *console) signOutOthers(r *http.Request, account uuid.UUID) (any, error) {
-	generation, err := c.closeSessions(r.Context(), account)
-	if err != nil {
-		return nil, err
-	}
-	return struct{}{}, c.keepSession(r, generation)
 }

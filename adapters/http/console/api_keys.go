@@ -130,10 +130,16 @@ func (c *console) regenerateKey(r *http.Request, user visitor) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := c.countAttempt(r.Context(), regenerationOfCustomer, user.customer.String()); err != nil {
+		return nil, err
+	}
 	key, err := c.Accounts.RegenerateKey(r.Context(), accounts.RegenerateKey{
 		By: user.by(), CustomerID: user.customer, SubscriptionID: user.subscription, Slot: slot, Replaces: body.Replaces,
 	})
 	if err != nil {
+		if domain.KindOf(err) != domain.KindUnavailable { // refused: nothing was replaced
+			c.refundAttempt(r.Context(), regenerationOfCustomer, user.customer.String())
+		}
 		return nil, err
 	}
 	return regeneratedAnswer{done{key.Position}, slot, key.Reveal(), key.Prefix}, nil

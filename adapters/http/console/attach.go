@@ -3,6 +3,7 @@ package console
 import (
 	"errors"
 	"net/http"
+	"net/url"
 
 	"github.com/google/uuid"
 
@@ -31,7 +32,7 @@ func (c *console) asLogin(r *http.Request, account uuid.UUID, email, password st
 	if c.isLoggedInAs(r, account) {
 		return nil
 	}
-	return c.authenticate(r, email, password)
+	return c.authenticate(r, email, password, "")
 }
 
 func (c *console) attachPage(r *http.Request, token string, link accounts.Verification) (page, error) {
@@ -70,7 +71,12 @@ func (c *console) attachRegistration(w http.ResponseWriter, r *http.Request) {
 		c.refuseLink(w, r, link.Link, token, err)
 		return
 	}
-	if err := c.asLogin(r, link.AccountID, link.Email, values["password"]); err != nil {
+	err = c.asLogin(r, link.AccountID, link.Email, values["password"])
+	if errors.Is(err, errCodeNeeded) {
+		c.awaitCode(w, r, accounts.ActivationPath+"?"+url.Values{"token": {token}}.Encode())
+		return
+	}
+	if err != nil {
 		p, pageErr := c.attachPage(r, token, link)
 		if pageErr != nil {
 			c.fail(w, r, pageErr)

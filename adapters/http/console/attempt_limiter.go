@@ -52,7 +52,11 @@ func (l AttemptLimit) Wait(n int) time.Duration {
 // may be that of a whole company, and an owner invites a whole team.
 func limitOf(what string) AttemptLimit {
 	switch what {
-	case loginOfAccount, passwordOfAccount:
+	case useOfCode: // longer than the code is valid
+		return AttemptLimit{Free: 1, Base: 5 * time.Minute, Max: 5 * time.Minute, Window: time.Hour}
+	case regenerationOfCustomer:
+		return AttemptLimit{Free: 10, Base: time.Minute, Max: 15 * time.Minute, Window: time.Hour}
+	case loginOfAccount, loginOnDevice, codeOfAccount, codeOnDevice, passwordOfAccount:
 		return AttemptLimit{Free: 5, Base: 30 * time.Second, Max: 15 * time.Minute, Window: time.Hour}
 	case mailToAccount:
 		return AttemptLimit{Free: 5, Base: time.Minute, Max: time.Hour, Window: 2 * time.Hour}
@@ -63,13 +67,18 @@ func limitOf(what string) AttemptLimit {
 // What attempts are counted of.
 const (
 	loginOfAccount    = "login-account"
+	loginOnDevice     = "login-device" // of an account, in a browser that its owner has logged in from
+	codeOfAccount     = "code-account"
+	codeOnDevice      = "code-device"
+	useOfCode         = "code"
 	passwordOfAccount = "password-account"
 	mailToAccount     = "mail-account"
 	loginFromAddress  = "login-address"
 	mailFromAddress   = "mail-address"
 	tokenFromAddress  = "token-address"
 
-	invitationOfCustomer = "invitation-customer"
+	invitationOfCustomer   = "invitation-customer"
+	regenerationOfCustomer = "regeneration-customer"
 )
 
 // subject names somebody whose attempts are counted. A keyed hash, because mail addresses and IP addresses are personal data.
@@ -91,6 +100,37 @@ func (c *console) countAttempt(ctx context.Context, what, who string) error {
 		return errTooManyAttempts.Saying("Too many attempts. Try again in %s.", inWords(wait)).After(wait)
 	}
 	return nil
+}
+
+// attempt is what an attempt is counted of.
+type attempt struct{ what, who string }
+
+// countAttempts counts an attempt of several subjects; who is refused for the second was counted of the first.
+func (c *console) countAttempts(ctx context.Context, of []attempt) error {
+	for _, a := range of {
+		if err := c.countAttempt(ctx, a.what, a.who); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// forgiveAttempts forgets attempts after a success: all of an account or device, the one of an address, which may be that of
+// many people.
+func (c *console) forgiveAttempts(ctx context.Context, of []attempt) {
+	for _, a := range of {
+		if a.what == loginFromAddress {
+			c.refundAttempt(ctx, a.what, a.who)
+		} else {
+			c.resetAttempts(ctx, a.what, a.who)
+		}
+	}
+}
+
+func (c *console) refundAttempts(ctx context.Context, of []attempt) {
+	for _, a := range of {
+		c.refundAttempt(ctx, a.what, a.who)
+	}
 }
 
 // refundAttempt uncounts an attempt. It never fails a request: too much is counted then, at worst.

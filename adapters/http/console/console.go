@@ -41,7 +41,8 @@ type Config struct {
 	Models        ReadModels
 	Sessions      scs.Store // where sessions are kept, shared by all nodes
 	Attempts      AttemptLimiter
-	Generations   SessionGenerations
+	Logins        Logins
+	LoginLimits   LoginLimits    // as Logins has them
 	Judge         counting.Judge // of photos that are tried on the console
 	AssetsDir     string         // directory of the third-party browser files
 	PublicURL     *url.URL       // address that customers see; https except on one machine
@@ -100,7 +101,7 @@ func (cfg Config) check() error {
 	for name, absent := range map[string]bool{
 		"Accounts": cfg.Accounts == nil, "Subscriptions": cfg.Subscriptions.Store == nil, "Registration": cfg.Registration == nil, "Barrier": cfg.Barrier == nil,
 		"Catalogue": len(cfg.Catalogue.Plans()) == 0, "Models": !cfg.Models.complete(), "Sessions": cfg.Sessions == nil,
-		"Attempts": cfg.Attempts == nil, "Generations": cfg.Generations == nil, "Judge": cfg.Judge == nil, "AssetsDir": cfg.AssetsDir == "", "Now": cfg.Now == nil, "Log": cfg.Log == nil,
+		"Attempts": cfg.Attempts == nil, "Logins": cfg.Logins == nil, "LoginLimits": cfg.LoginLimits.Idle <= 0 || cfg.LoginLimits.Lifetime <= 0, "Judge": cfg.Judge == nil, "AssetsDir": cfg.AssetsDir == "", "Now": cfg.Now == nil, "Log": cfg.Log == nil,
 		"PublicURL": cfg.PublicURL == nil || cfg.PublicURL.Host == "",
 	} {
 		if absent {
@@ -140,6 +141,8 @@ func (c *console) routes() http.Handler {
 	page(http.MethodPost, accounts.EmailChangePath, c.changeEmail)
 	page(http.MethodGet, accounts.LoginPath, c.showLogin)
 	page(http.MethodPost, accounts.LoginPath, c.logIn)
+	page(http.MethodGet, loginCodePath, c.showLoginCode)
+	page(http.MethodPost, loginCodePath, c.enterLoginCode)
 	page(http.MethodPost, logoutPath, c.logOut)
 	page(http.MethodGet, accounts.ForgotPath, c.showForgot)
 	page(http.MethodPost, accounts.ForgotPath, c.requestReset)

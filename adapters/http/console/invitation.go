@@ -56,6 +56,9 @@ func (c *console) acceptInvitation(w http.ResponseWriter, r *http.Request) {
 	}
 	switch p := problemOf(err); {
 	case err == nil:
+	case errors.Is(err, errCodeNeeded):
+		c.awaitCode(w, r, accounts.InvitationPath+"?"+url.Values{"token": {token}}.Encode())
+		return
 	case errors.Is(err, domain.ErrMailAddressTaken): // since the page was shown: it now asks for the password of that login
 		http.Redirect(w, r, accounts.InvitationPath+"?"+url.Values{"token": {token}}.Encode(), http.StatusSeeOther)
 		return
@@ -93,7 +96,7 @@ func (c *console) joinAnew(r *http.Request, token string, open accounts.OpenInvi
 	if err != nil {
 		return err
 	}
-	return c.authenticate(r, open.Email, values["password"])
+	return c.authenticate(r, open.Email, values["password"], "")
 }
 
 // refuseInvitation says what a person does with an invitation that does not work.

@@ -11,6 +11,9 @@ import (
 	"github.com/pas-ta/liveness/domain"
 )
 
+// fromLogout marks a login page that somebody was sent to who has logged out. A notice would make a session for whoever asks.
+const fromLogout = "logout"
+
 func loginPage(values map[string]string) page {
 	return page{Title: "Log in", Form: form{Values: values}}
 }
@@ -21,8 +24,11 @@ func (c *console) showLogin(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p := loginPage(map[string]string{"next": r.URL.Query().Get("next"), "email": c.sessions.GetString(r.Context(), sessionMailedTo)})
-	if r.URL.Query().Get("from") == fromMarketplace {
+	switch r.URL.Query().Get("from") {
+	case fromMarketplace:
 		p.Notice = "Your subscription already has an account. Log in with its mail address."
+	case fromLogout:
+		p.Notice = "You are logged out."
 	}
 	c.render(w, r, http.StatusOK, "login", p)
 }
@@ -33,65 +39,99 @@ func (c *console) logIn(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, err)
 		return
 	}
-	err = c.authenticate(r, values["email"], values["password"])
-	if err != nil {
+	next := localPath(values["next"])
+	err = c.authenticate(r, values["email"], values["password"], "")
+	switch {
+	case errors.Is(err, errCodeNeeded):
+		c.awaitCode(w, r, next)
+	case err != nil:
 		delete(values, "password")
 		c.refuse(w, r, "login", loginPage(values), err)
-		return
+	default:
+		http.Redirect(w, r, next, http.StatusSeeOther)
 	}
-	http.Redirect(w, r, localPath(values["next"]), http.StatusSeeOther)
 }
 
 // loginRefusalTime is how long a refused login takes at least, so that noting the failure of an account that exists takes
 // no longer than finding none.
 const loginRefusalTime = 250 * time.Millisecond
 
-// authenticate logs a person in and begins the session. Attempts are counted the same whether or not the address is
-// known, before the password is looked at; a success forgets those of the account.
-func (c *console) authenticate(r *http.Request, email, password string) error {
-	ctx := r.Context()
+// authenticate logs a person in and begins the session; errCodeNeeded when that waits for a code of their second factor.
+func (c *console) authenticate(r *http.Request, email, password, code string) error {
 	refusal := time.Now().Add(loginRefusalTime)
-	account, address := accounts.NormaliseMail(email), c.clientAddress(r)
-	if err := c.countAttempt(ctx, loginFromAddress, address); err != nil {
+	err := c.tryLogin(r, email, password, code)
+	if err != nil && !errors.Is(err, errCodeNeeded) {
+		noSoonerThan(r.Context(), refusal)
+	}
+	return err
+}
+
+// tryLogin counts the attempt before the password is looked at, the same whether or not the address is known.
+func (c *console) tryLogin(r *http.Request, email, password, code string) error {
+	ctx := r.Context()
+	known, err := c.Accounts.KnowsDevice(ctx, email, device(r))
+	if err != nil {
 		return err
 	}
-	if err := c.countAttempt(ctx, loginOfAccount, account); err != nil {
+	attempts := c.loginAttempts(r, email, known)
+	if err := c.countAttempts(ctx, attempts); err != nil {
 		return err
 	}
 	var user accounts.LoggedIn
-	err := c.hash(ctx, func() (err error) {
-		user, err = c.Accounts.LogIn(ctx, accounts.LogIn{By: by(domain.ActorUser), Email: email, Password: password, Device: device(r)})
+	err = c.hash(ctx, func() (err error) {
+		user, err = c.Accounts.LogIn(ctx, accounts.LogIn{By: by(domain.ActorUser), Email: email, Password: password})
 		return err
 	})
 	if err != nil {
 		if !errors.Is(err, accounts.ErrLoginFailed) { // not the person's fault, so it says nothing about the password
-			c.refundAttempt(ctx, loginOfAccount, account)
+			c.refundAttempts(ctx, attempts)
+		}
+		return err
+	}
+	waiting := waitingLogin{user: user, email: email, known: known, attempts: attempts}
+	if user.SecondFactor && code == "" {
+		return c.keepWaiting(r, waiting)
+	}
+	return c.completeLogin(r, waiting, code)
+}
+
+// completeLogin begins the session of somebody whose password was right, once their code is right too where one is needed.
+func (c *console) completeLogin(r *http.Request, login waitingLogin, code string) error {
+	if login.user.SecondFactor {
+		if err := c.checkCode(r, login.user.AccountID, login.known, code); err != nil {
 			return err
 		}
-		noSoonerThan(ctx, refusal)
+	}
+	if err := c.beginSession(r, login.user); err != nil {
 		return err
 	}
-	generation, err := c.Generations.Current(ctx, user.AccountID)
-	if err != nil {
-		return domain.ErrUnavailable.Because(err)
+	c.forgiveAttempts(r.Context(), login.attempts)
+	return nil
+}
+
+// loginAttempts are what an attempt at a login is counted of. A browser that the owner of an account has logged in from is
+// counted by itself, so that strangers who guess cannot lock the owner out of it.
+func (c *console) loginAttempts(r *http.Request, email string, known bool) []attempt {
+	account := accounts.NormaliseMail(email)
+	if known {
+		return []attempt{{loginOnDevice, account + "\x00" + device(r)}}
 	}
-	// A password that is replaced between its check and here must not leave a session behind: either the replacement is
-	// seen now, or it raises the generation after the one just read.
-	if err := c.Accounts.ConfirmLogin(ctx, user); err != nil {
-		return err
-	}
-	c.refundAttempt(ctx, loginFromAddress, address)
-	c.resetAttempts(ctx, loginOfAccount, account)
-	return c.beginSession(r, user, generation)
+	return []attempt{{loginFromAddress, c.clientAddress(r)}, {loginOfAccount, account}}
 }
 
 func (c *console) logOut(w http.ResponseWriter, r *http.Request) {
-	if err := c.sessions.Destroy(r.Context()); err != nil {
+	ctx := r.Context()
+	if account, err := c.login(r); err == nil {
+		if err := c.Logins.End(ctx, account, c.sessionID(r, sessionLogin)); err != nil {
+			c.fail(w, r, domain.ErrUnavailable.Because(err))
+			return
+		}
+	}
+	if err := c.sessions.Destroy(ctx); err != nil {
 		c.fail(w, r, domain.ErrUnavailable.Because(err))
 		return
 	}
-	c.notice(r, "You are logged out.")
-	http.Redirect(w, r, accounts.LoginPath, http.StatusSeeOther)
+	http.Redirect(w, r, accounts.LoginPath+"?from="+fromLogout, http.StatusSeeOther)
 }
 
 // hash runs a command that hashes a password, when there is room for one more.

@@ -133,7 +133,9 @@ func TestNewPasswordClosesOtherSessions(t *testing.T) {
 	there.Command("login", map[string]string{"email": consoletest.MailAddress, "password": changed}).Is(200)
 	there.Get("/console/api/session").Is(200)
 
-	here.Command("account/sign-out-others", struct{}{}).Is(200)
+	here.Command("account/sign-out-others", struct{}{}).Is(400).Code("wrong_password")
+	there.Get("/console/api/session").Is(200)
+	here.Command("account/sign-out-others", map[string]string{"currentPassword": changed}).Is(200)
 	here.Get("/console/api/session").Is(200)
 	there.Get("/console/api/session").Is(401)
 	if _, ok := w.NewestMail(consoletest.MailAddress, "password was changed"); !ok {

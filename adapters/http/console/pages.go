@@ -24,6 +24,7 @@ const (
 	resendPath     = "/console/check-mail/resend"
 	renewLinkPath  = "/console/activate/renew"
 	attachPath     = "/console/activate/attach"
+	loginCodePath  = "/console/login/code"
 	logoutPath     = "/console/logout"
 	dashboardPath  = "/console/dashboard"
 )

@@ -54,9 +54,12 @@ func (c *console) requestReset(w http.ResponseWriter, r *http.Request) {
 	} else if !errors.Is(limited, errTooManyAttempts) {
 		err = limited
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, accounts.ErrNotRequested) {
 		c.refuse(w, r, "forgot", p, err)
 		return
+	}
+	if err != nil { // only of a known address, so the answer must not tell; the page says to ask again when no mail comes
+		c.Log.ErrorContext(ctx, "a password reset cannot be requested", "error", err)
 	}
 	noSoonerThan(ctx, answer)
 	c.render(w, r, http.StatusOK, "forgot_sent", page{Title: "Check your mail", Data: values["email"]})
@@ -77,9 +80,9 @@ func (c *console) reset(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, err)
 		return
 	}
-	var customer uuid.UUID
+	var done accounts.PasswordReset
 	err = c.hash(r.Context(), func() (err error) {
-		customer, err = c.Accounts.ResetPassword(r.Context(), accounts.ResetPassword{By: by(domain.ActorUser), Token: values["token"], Password: values["password"]})
+		done, err = c.Accounts.ResetPassword(r.Context(), accounts.ResetPassword{By: by(domain.ActorUser), Token: values["token"], Password: values["password"]})
 		return err
 	})
 	switch p := problemOf(err); {
@@ -91,12 +94,20 @@ func (c *console) reset(w http.ResponseWriter, r *http.Request) {
 		c.refuseResetLink(w, r, err)
 		return
 	}
-	if _, err := c.closeSessions(r.Context(), customer); err != nil {
+	c.liftLockOut(r, done)
+	if err := c.Logins.EndAll(r.Context(), done.AccountID, uuid.Nil); err != nil {
 		c.fail(w, r, domain.ErrUnavailable.Saying("Your password is changed, but sessions on other devices could not be closed. Log in and choose \"Sign out other sessions\" on the account screen.").Because(err))
 		return
 	}
 	c.notice(r, "Your password is changed and all sessions are signed out. Log in with the new password.")
 	http.Redirect(w, r, accounts.LoginPath, http.StatusSeeOther)
+}
+
+// liftLockOut lets somebody log in who has just proved that their mail is theirs, whatever was guessed before. Wrong codes of a
+// second factor stay counted: the mail says nothing about them.
+func (c *console) liftLockOut(r *http.Request, done accounts.PasswordReset) {
+	c.forgiveAttempts(r.Context(), append(c.loginAttempts(r, done.Email, true), attempt{loginOfAccount, accounts.NormaliseMail(done.Email)},
+		attempt{passwordOfAccount, done.AccountID.String()}))
 }
 
 // refuseResetLink returns what a person does with a reset link that does not work.

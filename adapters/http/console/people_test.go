@@ -172,7 +172,7 @@ func TestReadersSeeEverythingAndChangeNothing(t *testing.T) {
 		t.Errorf("a reader has written %v", after[len(all):])
 	}
 	// Her own login is hers.
-	grace.Command("account/sign-out-others", struct{}{}).Is(200)
+	grace.Command("account/sign-out-others", map[string]string{"currentPassword": consoletest.Password}).Is(200)
 	grace.Get("/console/api/account").Is(200)
 	if kinds := grace.Activity(customer); slices.Contains(kinds, "PasswordSet") == false || !slices.Contains(kinds, "MemberJoined") {
 		t.Errorf("her activity: %v", kinds)

@@ -2,8 +2,8 @@ package console
 
 import (
 	"context"
+	"errors"
 	"net/http"
-	"time"
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/google/uuid"
@@ -12,16 +12,12 @@ import (
 	"github.com/pas-ta/liveness/domain"
 )
 
-// sessionLifetime is how long a session lives: a working day. It does not depend on when the session was last used, for
-// noting that would write the session on every request, and one that is under way during a logout would bring it back.
-const sessionLifetime = 12 * time.Hour
-
-// What a session holds. A buyer's session has a subscription to onboard; a user's has an account. Neither holds the
-// registration token, and none of it ever comes from a form but the customer, which is checked whenever it is used.
+// What a session holds. A buyer's session has a subscription to onboard; a user's names their login, which is kept apart:
+// noting its use in the session would let a request that is under way during a logout bring it back. None of it ever comes
+// from a form but the customer, which is checked whenever it is used.
 const (
-	sessionAccount    = "account"
+	sessionLogin      = "login"
 	sessionCustomer   = "customer" // that the user has chosen last
-	sessionGeneration = "generation"
 	sessionOnboarding = "onboarding"
 	sessionMailedTo   = "mailed-to"
 	sessionNotice     = "notice" // shown once, on the next page
@@ -30,7 +26,7 @@ const (
 func (c *console) newSessionManager() *scs.SessionManager {
 	m := scs.New()
 	m.Store = c.Sessions
-	m.Lifetime = sessionLifetime
+	m.Lifetime = c.LoginLimits.Lifetime
 	m.HashTokenInStore = true // who reads the database cannot take a session over
 	m.Cookie.Name = "liveness_session"
 	m.Cookie.HttpOnly = true
@@ -47,19 +43,18 @@ func (c *console) newSessionManager() *scs.SessionManager {
 
 var errLoggedOut = &domain.Error{Kind: domain.KindUnauthenticated, Code: "login_required", Message: "Your session has ended. Log in again."}
 
-// login returns the account of who is logged in, or errLoggedOut. A session of an older generation was closed by a new
-// password or by "sign out everywhere".
+// login returns the account of who is logged in, or errLoggedOut: the login was ended, by a new password perhaps or from
+// another device, or has lived its time.
 func (c *console) login(r *http.Request) (uuid.UUID, error) {
-	ctx := r.Context()
-	account := c.sessionID(r, sessionAccount)
-	if account == uuid.Nil {
+	id := c.sessionID(r, sessionLogin)
+	if id == uuid.Nil {
 		return uuid.Nil, errLoggedOut
 	}
-	generation, err := c.Generations.Current(ctx, account)
+	account, err := c.Logins.Use(r.Context(), id, c.clientAddress(r))
 	if err != nil {
 		return uuid.Nil, domain.ErrUnavailable.Because(err)
 	}
-	if generation != c.sessions.GetInt64(ctx, sessionGeneration) {
+	if account == uuid.Nil {
 		c.closeSession(r)
 		return uuid.Nil, errLoggedOut
 	}
@@ -74,18 +69,34 @@ func (c *console) sessionID(r *http.Request, name string) uuid.UUID {
 	return id
 }
 
-// beginSession makes the session the user's, under a new token: one that somebody planted before login is worthless.
-func (c *console) beginSession(r *http.Request, user accounts.LoggedIn, generation int64) error {
+// beginSession makes the session the user's, under a new token: one that somebody planted before login is worthless. A
+// password that is replaced after its check must not leave a login behind: either the replacement is seen once the login
+// has begun, or it ends the login.
+func (c *console) beginSession(r *http.Request, user accounts.LoggedIn) error {
 	ctx := r.Context()
-	if err := c.sessions.Clear(ctx); err != nil {
+	login := Login{ID: uuid.New(), Account: user.AccountID, Browser: browserName(r), Address: c.clientAddress(r)}
+	if err := c.Logins.Begin(ctx, login); err != nil {
 		return domain.ErrUnavailable.Because(err)
 	}
-	if err := c.sessions.RenewToken(ctx); err != nil {
-		return domain.ErrUnavailable.Because(err)
+	err := c.Accounts.ConfirmLogin(ctx, accounts.ConfirmLogin{By: by(domain.ActorUser), User: user, Device: device(r)})
+	if err == nil {
+		if failed := errors.Join(c.sessions.Clear(ctx), c.sessions.RenewToken(ctx)); failed != nil {
+			err = domain.ErrUnavailable.Because(failed)
+		}
 	}
-	c.sessions.Put(ctx, sessionAccount, user.AccountID.String())
-	c.sessions.Put(ctx, sessionGeneration, generation)
+	if err != nil {
+		c.endLogin(r, login)
+		return err
+	}
+	c.sessions.Put(ctx, sessionLogin, login.ID.String())
 	return nil
+}
+
+// endLogin ends a login that has begun and cannot go on.
+func (c *console) endLogin(r *http.Request, login Login) {
+	if err := c.Logins.End(r.Context(), login.Account, login.ID); err != nil {
+		c.Log.WarnContext(r.Context(), "a login that was refused stands in the list of sessions until it is over", "error", err)
+	}
 }
 
 func (c *console) closeSession(r *http.Request) {
@@ -94,21 +105,17 @@ func (c *console) closeSession(r *http.Request) {
 	}
 }
 
-// closeSessions closes all sessions of an account. One that is to go on takes over the generation that is returned.
-func (c *console) closeSessions(ctx context.Context, account uuid.UUID) (int64, error) {
-	generation, err := c.Generations.Raise(ctx, account)
-	if err != nil {
-		return 0, domain.ErrUnavailable.Because(err)
-	}
-	return generation, nil
-}
-
-// keepSession lets the user's own session go on after all were closed.
-func (c *console) keepSession(r *http.Request, generation int64) error {
-	if err := c.sessions.RenewToken(r.Context()); err != nil {
+// endOtherLogins ends the logins of an account but the one of a request, which goes on under a new token: whoever had
+// copied the one before has nothing.
+func (c *console) endOtherLogins(r *http.Request, account uuid.UUID) error {
+	ctx := r.Context()
+	own := c.sessionID(r, sessionLogin)
+	if err := c.Logins.EndAll(ctx, account, own); err != nil {
 		return domain.ErrUnavailable.Because(err)
 	}
-	c.sessions.Put(r.Context(), sessionGeneration, generation)
+	if err := errors.Join(c.Logins.Confirm(ctx, own), c.sessions.RenewToken(ctx)); err != nil {
+		return domain.ErrUnavailable.Because(err)
+	}
 	return nil
 }
 

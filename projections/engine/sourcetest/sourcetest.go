@@ -71,7 +71,8 @@ func succeeded(n int) []domain.Event {
 func failed(n int) []domain.Event {
 	events := succeeded(n)
 	for i := range events {
-		events[i] = domain.LoginFailed(events[i].(domain.LoginSucceeded))
+		login := events[i].(domain.LoginSucceeded)
+		events[i] = domain.LoginFailed{CustomerID: login.CustomerID, At: login.At}
 	}
 	return events
 }

@@ -170,6 +170,7 @@ func Tour(b *Browser, prefix string) {
 	}
 	b.Click("#sign-out-others")
 	b.Screen(prefix + "-account-confirm")
+	b.Type("#end-password", Password)
 	b.Click("#confirm-sign-out")
 	b.Await("other sessions are signed out", "document.querySelector('.toast') !== null")
 }

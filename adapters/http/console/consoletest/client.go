@@ -19,6 +19,7 @@ type Client struct {
 	HTTP    *http.Client
 	Address string // its IP address, as the console sees it
 	Origin  string // of the page that sends forms; empty for the console's own
+	Agent   string // what it says that it is
 }
 
 // Client returns a browser that nobody has used yet.
@@ -46,6 +47,9 @@ func (b *Client) Send(method, path, contentType, body string) Answer {
 	if contentType != "" {
 		request.Header.Set("Content-Type", contentType)
 		request.Header.Set("Sec-Fetch-Site", "same-origin")
+	}
+	if b.Agent != "" {
+		request.Header.Set("User-Agent", b.Agent)
 	}
 	if b.Origin != "" {
 		request.Header.Set("Origin", b.Origin)

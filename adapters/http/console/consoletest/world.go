@@ -30,6 +30,8 @@ import (
 	"github.com/pas-ta/liveness/projections/engine"
 )
 
+var loginLimits = console.LoginLimits{Idle: 30 * time.Minute, Lifetime: 12 * time.Hour}
+
 // Secret is the server's.
 const Secret = "a secret of at least 32 bytes, for tests"
 
@@ -106,7 +108,7 @@ func New(t testing.TB) *World {
 			Failures: postgres.NewFailedCallQueries(w.Pool), KeyNames: projections.NewKeyHistory(w.Pool, vault), Traffic: projections.NewTraffic(w.Pool),
 		},
 		Sessions: pgxstore.NewWithCleanupInterval(w.Pool, 0), Attempts: console.NewPostgresAttempts(w.Pool),
-		Generations: console.NewPostgresSessionGenerations(w.Pool), Judge: w.Judge, AssetsDir: assets, PublicURL: public,
+		Logins: console.NewPostgresLogins(w.Pool, loginLimits), LoginLimits: loginLimits, Judge: w.Judge, AssetsDir: assets, PublicURL: public,
 		Secret: []byte(Secret), SupportMail: "support@example.com", MarketplaceURL: "https://aws.amazon.com/marketplace/", Now: clock.Now, Log: log,
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 	})

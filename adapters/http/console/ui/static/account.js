@@ -1,8 +1,10 @@
 import { html, useState } from "./vendor/preact.js";
 import { command, useRead } from "./api.js";
-import { Badge, Card, Dialog, Heading, Loaded, Note, announce, useBusy } from "./ui.js";
+import { Badge, Card, Heading, Loaded, Note, announce, useBusy } from "./ui.js";
 import { met } from "./password_rules.js";
 import { onDay } from "./format.js";
+import { Sessions } from "./sessions.js";
+import { SecondFactor } from "./second_factor.js";
 
 export function Account({ session }) {
   const account = useRead("account");
@@ -24,7 +26,8 @@ export function Account({ session }) {
       </dl>${session?.support && html`<p class="small">Something to correct, or data to be erased? Write to <a href=${"mailto:" + session.support}>${session.support}</a>.</p>`}<//>`}
       <${Email} email=${data.email} onChanged=${account.reload} />
       <${Password} email=${data.email} setAt=${data.passwordSetAt} onChanged=${account.reload} />
-      <${Sessions} />`}<//>`;
+      <${SecondFactor} account=${data} onChanged=${account.reload} />
+      <${Sessions} email=${data.email} />`}<//>`;
 }
 
 function Email({ email: current, onChanged }) {
@@ -86,19 +89,4 @@ function Password({ email, setAt, onChanged }) {
       <div class="actions"><button class="button button-primary" disabled=${busy}>${busy ? "Working…" : "Change the password"}</button></div>
       <p class="small">All other sessions are signed out when the password changes.</p>
     </form><//>`;
-}
-
-function Sessions() {
-  const [asking, setAsking] = useState(false);
-  const { busy, error, run } = useBusy();
-  const signOut = () => run(async () => {
-    await command("account/sign-out-others");
-    setAsking(false);
-    announce("Other sessions are signed out");
-  });
-  return html`<${Card} title="Sessions"><p class="muted">Were you logged in on a device that is not with you? Sign out everywhere but here.</p>
-    <div class="actions"><button class="button" id="sign-out-others" onClick=${() => setAsking(true)}>Sign out other sessions</button></div>
-    ${asking && html`<${Dialog} title="Sign out other sessions?" onClose=${busy ? undefined : () => setAsking(false)}><p>Every browser but this one has to log in again. API keys are not affected.</p>
-      ${error && html`<${Note} kind="bad" role="alert">${error.message}<//>`}
-      <div class="actions dialog-actions"><button class="button" onClick=${() => setAsking(false)} disabled=${busy} autofocus>Cancel</button><button class="button button-primary" id="confirm-sign-out" onClick=${signOut} disabled=${busy}>Sign out others</button></div><//>`}<//>`;
 }

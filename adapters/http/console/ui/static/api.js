@@ -54,10 +54,13 @@ export class ApiError extends Error {
 
 const unreachable = { code: "unreachable", message: "The server cannot be reached. Check your connection." };
 
-// Screens that lost their session wait here for a new login and then go on where they were.
+// Screens that lost their session wait here for a new login, and commands that need the password for it, and then go on where
+// they were. Who does not give the password calls the command off.
 let askToLogIn = null;
 let loggingIn = null;
 export const onSignedOut = (ask) => { askToLogIn = ask; };
+let askForPassword = null;
+export const onPasswordNeeded = (ask) => { askForPassword = ask; };
 
 // answerTimeout is longer than the server takes for anything it still answers.
 const answerTimeout = 20_000;
@@ -83,6 +86,7 @@ async function sendLoggedIn(method, path, body) {
   try {
     return await send(method, path, body);
   } catch (error) {
+    if (error.code === "password_required" && askForPassword && (await askForPassword())) return send(method, path, body);
     if (error.code !== "login_required" || !askToLogIn) throw error;
     loggingIn ??= askToLogIn().finally(() => { loggingIn = null; });
     await loggingIn;
@@ -103,7 +107,9 @@ export async function command(path, body = {}) {
   return answer;
 }
 
-export const logIn = (email, password) => send("POST", "login", { email, password });
+export const logIn = (email, password, code = "") => send("POST", "login", { email, password, code });
+
+export const confirmPassword = (currentPassword) => command("account/confirm", { currentPassword });
 
 // oneAtATime keeps work from overlapping itself: who asks for it while it is under way gets the next turn, which begins after it.
 function oneAtATime(work) {

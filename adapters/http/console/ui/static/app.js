@@ -1,11 +1,11 @@
 // The console: its frame, and which screen is shown at which address.
 
 import { html, render, useEffect, useState } from "./vendor/preact.js";
-import { command, onSignedOut, showCustomer, shownCustomer, useRead } from "./api.js";
+import { command, onPasswordNeeded, onSignedOut, showCustomer, shownCustomer, useRead } from "./api.js";
 import { Announcements, Badge, Card, Empty, Icon, announce } from "./ui.js";
 import { Switcher, nameOf } from "./switcher.js";
 import { onDay } from "./format.js";
-import { LoginAgain } from "./login_again.js";
+import { LoginAgain, PasswordAgain } from "./login_again.js";
 import { lazy } from "./lazy.js";
 
 // Each screen's modules are loaded when it is opened first.
@@ -49,8 +49,13 @@ function Frame() {
   const path = useAddress();
   const [open, setOpen] = useState(false);
   const [signedOut, setSignedOut] = useState(null);
+  const [passwordNeeded, setPasswordNeeded] = useState(null);
   const [held, hold] = useState(null); // a dialog that outlives its screen
-  useEffect(() => { onSignedOut(() => new Promise((resolve) => setSignedOut(() => resolve))); }, []);
+  useEffect(() => {
+    onSignedOut(() => new Promise((resolve) => setSignedOut(() => resolve)));
+    onPasswordNeeded(() => new Promise((resolve) => setPasswordNeeded(() => resolve)));
+  }, []);
+  const passwordGiven = (given) => { passwordNeeded(given); setPasswordNeeded(null); };
   useEffect(() => setOpen(false), [path]);
   useEffect(() => {
     if (!open) return undefined;
@@ -100,6 +105,7 @@ function Frame() {
     </div></main>
     <${Announcements} />
     ${held}
+    ${passwordNeeded && html`<${PasswordAgain} email=${who?.email} onDone=${passwordGiven} />`}
     ${signedOut && html`<${LoginAgain} email=${who?.email} onDone=${() => { signedOut(); setSignedOut(null); session.reload(); }} />`}`;
 }
 

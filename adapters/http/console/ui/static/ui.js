@@ -40,6 +40,11 @@ export const Note = ({ kind, children, role }) => html`<p class=${"note note-" +
 // ReadOnly says why nothing can be pressed on a screen; the server refuses it in any case.
 export const ReadOnly = ({ session }) => session?.role === "reader" ? html`<p class="note">You are a reader of this customer: you can see everything and change nothing. An owner can make you an owner.</p>` : null;
 
+// Field is a text field with its label and what is wrong with it.
+export const Field = ({ id, label, type = "text", autocomplete, autofocus, value, onValue, wrong }) => html`<div class="field"><label for=${id}>${label}</label>
+  <input id=${id} type=${type} autocomplete=${autocomplete} autofocus=${autofocus} required value=${value} onInput=${(e) => onValue(e.target.value)} aria-invalid=${wrong ? "true" : undefined} aria-describedby=${id + "-error"} />
+  <p class="field-error" id=${id + "-error"} role="alert">${wrong}</p></div>`;
+
 export const Badge = ({ kind = "plain", children }) => html`<span class=${"badge badge-" + kind}>${children}</span>`;
 
 export const Empty = ({ title, children }) => html`<div class="empty"><h3>${title}</h3><div>${children}</div></div>`;

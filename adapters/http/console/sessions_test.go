@@ -1,0 +1,130 @@
+package console_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/pas-ta/liveness/adapters/http/console/consoletest"
+)
+
+type openSessions struct {
+	Sessions []struct {
+		ID, Browser, Address string
+		You                  bool
+	}
+}
+
+func TestListOfSessions(t *testing.T) {
+	t.Parallel()
+	w := consoletest.New(t)
+	here, there, third := w.Client(), w.Client(), w.Client()
+	there.Agent = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
+	there.Address, third.Address = "198.51.100.7", "2001:db8::7"
+	here.Customer()
+	there.LogIn()
+	third.LogIn()
+	var open openSessions
+	here.Read("account/sessions", &open)
+	if len(open.Sessions) != 3 {
+		t.Fatalf("%+v", open)
+	}
+	var firefox string
+	for _, s := range open.Sessions {
+		if s.You != (s.Address == here.Address) {
+			t.Errorf("which session is this one? %+v", s)
+		}
+		if s.Address == there.Address {
+			firefox = s.ID
+			if s.Browser != "Firefox on Linux" {
+				t.Errorf("a browser is called %q", s.Browser)
+			}
+		}
+	}
+	end := "account/sessions/" + firefox + "/end"
+	here.Command(end, map[string]string{"currentPassword": wrongPassword}).Is(http.StatusBadRequest).Code("wrong_password")
+	here.Command("account/sessions/none/end", map[string]string{"currentPassword": consoletest.Password}).Is(http.StatusBadRequest)
+	there.Get("/console/api/session").Is(http.StatusOK)
+	here.Command(end, map[string]string{"currentPassword": consoletest.Password}).Is(http.StatusOK)
+	there.Get("/console/api/session").Is(http.StatusUnauthorized).Code("login_required")
+	third.Get("/console/api/session").Is(http.StatusOK)
+	third.Post("/console/logout")
+	here.Read("account/sessions", &open)
+	if len(open.Sessions) != 1 || !open.Sessions[0].You {
+		t.Errorf("left over: %+v", open)
+	}
+}
+
+// Nobody ends, or sees, the sessions of somebody else.
+func TestSessionsOfSomebodyElse(t *testing.T) {
+	t.Parallel()
+	w := consoletest.New(t)
+	ada := w.Client()
+	ada.Customer()
+	grace, _ := ada.Invite(ada.Session("").Customer, "owner")
+	var hers, his openSessions
+	ada.Read("account/sessions", &hers)
+	grace.Read("account/sessions", &his)
+	if len(hers.Sessions) != 1 || len(his.Sessions) != 1 || hers.Sessions[0].ID == his.Sessions[0].ID {
+		t.Fatalf("%+v and %+v", hers, his)
+	}
+	grace.Command("account/sessions/"+hers.Sessions[0].ID+"/end", map[string]string{"currentPassword": consoletest.Password})
+	ada.Get("/console/api/session").Is(http.StatusOK)
+}
+
+func TestSessionsEndByThemselves(t *testing.T) {
+	t.Parallel()
+	w := consoletest.New(t)
+	b := w.Client()
+	b.Customer()
+	older := func(column, by string) {
+		t.Helper()
+		_, err := w.Pool.Exec(t.Context(), "update console_logins set "+column+" = "+column+" - $1::interval", by)
+		consoletest.Must(t, err)
+	}
+	older("used_at", "29 minutes")
+	b.Get("/console/api/session").Is(http.StatusOK)
+	older("used_at", "29 minutes") // its use was noted
+	b.Get("/console/api/session").Is(http.StatusOK)
+	older("used_at", "31 minutes")
+	b.Get("/console/api/session").Is(http.StatusUnauthorized).Code("login_required")
+	b.LogIn()
+	older("began_at", "11 hours 59 minutes")
+	b.Get("/console/api/session").Is(http.StatusOK)
+	older("began_at", "2 minutes")
+	b.Get("/console/api/session").Is(http.StatusUnauthorized).Code("login_required")
+	b.LogIn()
+	var rows int
+	consoletest.Must(t, w.Pool.QueryRow(t.Context(), "select count(*) from console_logins").Scan(&rows))
+	if rows != 1 {
+		t.Errorf("%d logins are kept, two of which are over", rows-1)
+	}
+}
+
+// An hour after the password was given, what could harm the customer needs it again; everything else goes on.
+func TestStepUp(t *testing.T) {
+	t.Parallel()
+	w := consoletest.New(t)
+	b := w.Client()
+	keys := b.Customer()
+	later := func(by string) {
+		t.Helper()
+		_, err := w.Pool.Exec(t.Context(), "update console_logins set confirmed_at = clock_timestamp() - $1::interval", by)
+		consoletest.Must(t, err)
+	}
+	later("59 minutes")
+	b.Command("plan/overage", map[string]string{"to": "stop"}).Is(http.StatusOK)
+	later("60 minutes")
+	for path, body := range map[string]any{
+		"keys/primary/regenerate": map[string]string{"replaces": keys["primary"][:8]},
+		"plan/overage":            map[string]string{"to": "continue"},
+		"people/invite":           map[string]string{"email": consoletest.GraceAddress, "role": "owner"},
+	} {
+		b.Command(path, body).Is(http.StatusForbidden).Code("password_required")
+	}
+	b.Command("keys/primary/name", map[string]string{"name": "website"}).Is(http.StatusOK)
+	b.Command("account/confirm", map[string]string{"currentPassword": wrongPassword}).Is(http.StatusBadRequest).Code("wrong_password")
+	b.Command("plan/overage", map[string]string{"to": "continue"}).Is(http.StatusForbidden)
+	b.Command("account/confirm", map[string]string{"currentPassword": consoletest.Password}).Is(http.StatusOK)
+	b.Command("keys/primary/regenerate", map[string]string{"replaces": keys["primary"][:8]}).Is(http.StatusOK)
+	b.Command("plan/overage", map[string]string{"to": "continue"}).Is(http.StatusOK)
+}
