@@ -19,7 +19,7 @@ import (
 )
 
 // ErrOverloaded refuses a check because all workers are busy and the queue is full, or because no worker became free
-// within the deadline. Nothing has been done; the same check may succeed later.
+// within the deadline, or because it gave its place to a check of a holder that had less in the queue. Nothing has been done; the same check may succeed later.
 var ErrOverloaded = errors.New("all inference workers are busy and the queue is full: try again later")
 
 // ErrClosed refuses a check because the engine is shutting down.
@@ -71,10 +71,11 @@ type Engine struct {
 	threshold float64
 	deadline  time.Duration
 	decoder   string
-	places    chan struct{} // one element for each admitted check
-	idle      chan Worker
+	queue     *queue
+	idle      chan Worker // holds one for each turn that the queue gives
 	workers   int
-	closing   chan struct{}
+	making    sync.WaitGroup // of spare workers
+	spares    int            // that were made
 	close     func() error
 }
 
@@ -106,13 +107,17 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 		packHash:  cfg.Pack.Hash(),
 		threshold: cfg.Threshold,
 		deadline:  cfg.Deadline,
-		places:    make(chan struct{}, cfg.Workers+max(cfg.Queue, 0)),
-		idle:      make(chan Worker, cfg.Workers),
-		closing:   make(chan struct{}),
+		idle:      make(chan Worker, cfg.Workers+spares),
 	}
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	e.queue = newQueue(cfg.Workers, cfg.Workers+max(cfg.Queue, 0), func() {
+		e.making.Go(func() { e.addSpare(life, cfg) })
+	})
 	e.close = sync.OnceValue(func() error {
-		close(e.closing)
-		for range e.workers {
+		e.queue.close()
+		end()
+		e.making.Wait()
+		for range e.workers + e.spares {
 			(<-e.idle).Close() // waits for the checks that are being computed
 		}
 		return nil
@@ -148,60 +153,57 @@ func (e *Engine) Decoder() string { return e.decoder }
 // Workers returns how many checks are computed at the same time.
 func (e *Engine) Workers() int { return e.workers }
 
-// Admitted returns how many checks wait or are being computed, and how many may at most: one more is refused.
-func (e *Engine) Admitted() (now, most int) { return len(e.places), cap(e.places) }
+// Admitted returns how many checks wait or are being computed, and how many may at most.
+func (e *Engine) Admitted() (now, most int) { return e.queue.taken() }
+
+// Admits returns whether one more check of a holder would be admitted now, be it in the place of another's.
+func (e *Engine) Admits(share Share) bool { return e.queue.admits(share) }
+
+// GaveWay returns how many waiting checks were refused to make room for those of holders that had less in the queue.
+func (e *Engine) GaveWay() int64 { return e.queue.gaveWay.Load() }
 
 // Close refuses new checks, waits for those being computed and frees all native memory. Calling it again does nothing.
 func (e *Engine) Close() error { return e.close() }
 
-// Check judges the largest face of an image. It returns a *decode.Error when the image is at fault (ErrNoFace is one),
-// ErrOverloaded, ErrClosed, or the error of ctx. The image is not kept.
-func (e *Engine) Check(ctx context.Context, data []byte, format decode.Format) (Result, error) {
-	select {
-	case e.places <- struct{}{}:
-		defer func() { <-e.places }()
-	default:
-		return Result{}, ErrOverloaded
+// spares is how many workers there are beyond those of the configuration, once they were wanted; see queue.mayStart.
+const spares = 1
+
+// addSpare makes the spare worker. Without it small images wait longer for large ones, and nothing else happens.
+func (e *Engine) addSpare(ctx context.Context, cfg Config) {
+	w, err := cfg.start(ctx)
+	if err != nil {
+		return
 	}
+	e.spares++
+	e.idle <- w
+	e.queue.add()
+}
+
+// Check judges the largest face of an image, for nobody in particular; see CheckFor.
+func (e *Engine) Check(ctx context.Context, data []byte, format decode.Format) (Result, error) {
+	return e.CheckFor(ctx, Share{}, data, format)
+}
+
+// CheckFor judges the largest face of an image when it is the holder's turn. It returns a *decode.Error when the image is at
+// fault (ErrNoFace is one), ErrOverloaded, ErrClosed, or the error of ctx. The image is not kept.
+func (e *Engine) CheckFor(ctx context.Context, share Share, data []byte, format decode.Format) (Result, error) {
 	start := time.Now()
-	w, err := e.take(ctx)
+	turn, err := e.queue.enter(ctx, share, sizeOf(data), e.deadline)
 	if err != nil {
 		return Result{}, err
 	}
-	wait := time.Since(start)
-	defer func() { e.idle <- w }()
+	began := time.Now()
+	w := <-e.idle
+	defer func() {
+		e.idle <- w
+		e.queue.leave(turn, time.Since(began))
+	}()
 	r, err := w.Check(ctx, data, format)
 	if err != nil {
 		return Result{}, err
 	}
 	r.Threshold = e.threshold
 	r.PackID, r.PackHash = e.pack.ID, e.packHash
-	r.Timings.Wait = wait
+	r.Timings.Wait = began.Sub(start)
 	return r, nil
-}
-
-// take waits for a free worker.
-func (e *Engine) take(ctx context.Context) (Worker, error) {
-	select {
-	case <-e.closing: // looked at alone first: Close needs all workers
-		return nil, ErrClosed
-	default:
-	}
-	select {
-	case w := <-e.idle:
-		return w, nil
-	default:
-	}
-	timer := time.NewTimer(e.deadline)
-	defer timer.Stop()
-	select {
-	case w := <-e.idle:
-		return w, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case <-timer.C:
-		return nil, ErrOverloaded
-	case <-e.closing:
-		return nil, ErrClosed
-	}
 }

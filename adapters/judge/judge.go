@@ -25,12 +25,12 @@ var _ counting.Judge = (*Judge)(nil)
 func New(engine *inference.Engine) *Judge { return &Judge{engine: engine} }
 
 // Judge judges the largest face of an image; see counting.Judge.
-func (j *Judge) Judge(ctx context.Context, image []byte, format string) (domain.Judgement, error) {
+func (j *Judge) Judge(ctx context.Context, share counting.Share, image []byte, format string) (domain.Judgement, error) {
 	stated, err := decode.ParseFormat(format)
 	if err != nil {
 		return domain.Judgement{}, fmt.Errorf("judge image: %w", err)
 	}
-	result, err := j.engine.Check(ctx, image, stated)
+	result, err := j.engine.CheckFor(ctx, shareOf(share), image, stated)
 	if err != nil {
 		return domain.Judgement{}, refusal(err)
 	}
@@ -40,6 +40,22 @@ func (j *Judge) Judge(ctx context.Context, image []byte, format string) (domain.
 		ValidFace: result.ValidFace, Brightness: result.Brightness, ModelPack: result.PackID, ModelPackHash: result.PackHash,
 		Faces: result.Faces, Box: boxOf(result.Face), Rotated: result.Rotated, Issues: issuesOf(result.Issues),
 	}, nil
+}
+
+// Admits returns whether one more image of a subscription would get a place in the queue now.
+func (j *Judge) Admits(share counting.Share) bool { return j.engine.Admits(shareOf(share)) }
+
+// Admitted returns how many images wait or are judged, and how many may at most.
+func (j *Judge) Admitted() (now, most int) { return j.engine.Admitted() }
+
+// Workers returns how many images are judged at the same time.
+func (j *Judge) Workers() int { return j.engine.Workers() }
+
+// GaveWay returns how many waiting images gave their place in the queue to a subscription that had less in it.
+func (j *Judge) GaveWay() int64 { return j.engine.GaveWay() }
+
+func shareOf(share counting.Share) inference.Share {
+	return inference.Share{Holder: share.SubscriptionID.String(), Weight: share.Weight}
 }
 
 func boxOf(b inference.Box) domain.FaceBox {

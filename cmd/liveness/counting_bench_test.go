@@ -88,7 +88,7 @@ func countWith(b *testing.B, clients int, check func(ctx context.Context, i int)
 // constantJudge is inference that costs nothing.
 type constantJudge struct{}
 
-func (constantJudge) Judge(context.Context, []byte, string) (domain.Judgement, error) {
+func (constantJudge) Judge(context.Context, counting.Share, []byte, string) (domain.Judgement, error) {
 	return domain.Judgement{FakeLikelihood: 0.012345, ValidFace: true, Brightness: 142.3, Threshold: 0.15,
 		ModelPack: "constant", ModelPackHash: "0123456789abcdef"}, nil
 }

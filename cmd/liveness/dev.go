@@ -29,6 +29,7 @@ import (
 type DevCmd struct {
 	EngineFlags  `embed:""`
 	SessionFlags `embed:""`
+	LimitFlags   `embed:""`
 	Addr         string `help:"Address of the API and the console." default:"127.0.0.1:8080" env:"LIVENESS_ADDR"`
 	AWSAddr      string `name:"aws-addr" help:"Address of the AWS simulator: Marketplace page, mailbox, and AWS's protocols." default:"127.0.0.1:8081"`
 	NodeAddr     string `help:"Address of the event store node, for EventStoreDB clients." default:"127.0.0.1:2113"`
@@ -67,6 +68,9 @@ func (c *DevCmd) Run(ctx context.Context, app *App) (err error) {
 		if err := onlyLoopback(addr); err != nil {
 			return err
 		}
+	}
+	if err := c.LimitFlags.check(); err != nil {
+		return err
 	}
 	unlock, err := lockData(ctx, c.Data)
 	if err != nil {
@@ -222,7 +226,7 @@ func (c *DevCmd) serve(ctx context.Context, app *App, m *machine, siteListener, 
 	}
 	metrics := newRegistry()
 	site, err := core.openSite(siteConfig{
-		flags: flags, publicURL: publicURL, engine: m.engine, marketplace: buying, productCode: devProductCode,
+		flags: flags, limits: c.LimitFlags, publicURL: publicURL, engine: m.engine, marketplace: buying, productCode: devProductCode,
 		listingURL: "http://" + c.AWSAddr + "/marketplace", assetsDir: assets, metrics: metrics,
 	})
 	if err != nil {
@@ -258,7 +262,7 @@ func (c *DevCmd) serve(ctx context.Context, app *App, m *machine, siteListener, 
 		defer stopWork()
 		defer site.close()
 		return runAll(ctx,
-			func(ctx context.Context) error { return serveHTTP(ctx, siteListener, site.handler, app.Log) },
+			func(ctx context.Context) error { return site.server.Serve(ctx, siteListener) },
 			func(ctx context.Context) error {
 				demo, err := seedDemo(ctx, core, m.sim, buying, c.Data)
 				if err != nil {

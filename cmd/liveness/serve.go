@@ -16,6 +16,7 @@ type ServeCmd struct {
 	DatabaseFlags  `embed:""`
 	SecretFlags    `embed:""`
 	SiteFlags      `embed:""`
+	LimitFlags     `embed:""`
 	AWSFlags       `embed:""`
 	EngineFlags    `embed:""`
 	MetricsFlags   `embed:""`
@@ -45,6 +46,9 @@ func (c *ServeCmd) Run(ctx context.Context, app *App) error {
 		return err
 	}
 	if _, err := c.prices(); err != nil {
+		return err
+	}
+	if err := c.LimitFlags.check(); err != nil {
 		return err
 	}
 	settings, err := c.load(ctx)
@@ -82,7 +86,7 @@ func (c *ServeCmd) Run(ctx context.Context, app *App) error {
 	}
 	defer observed.close(app.Log)
 	site, err := core.openSite(siteConfig{
-		flags: c.SiteFlags, publicURL: publicURL, engine: engine, marketplace: buying, productCode: c.ProductCode,
+		flags: c.SiteFlags, limits: c.LimitFlags, publicURL: publicURL, engine: engine, marketplace: buying, productCode: c.ProductCode,
 		listingURL: c.ListingURL, assetsDir: assets, metrics: observed.registry, tracing: observed.tracing,
 	})
 	if err != nil {
@@ -95,7 +99,7 @@ func (c *ServeCmd) Run(ctx context.Context, app *App) error {
 	}
 	app.Log.Info("serving", "address", listener.Addr().String(), "public_url", publicURL.String())
 	return runAll(ctx,
-		func(ctx context.Context) error { return serveHTTP(ctx, listener, site.handler, app.Log) },
+		func(ctx context.Context) error { return site.server.Serve(ctx, listener) },
 		func(ctx context.Context) error { return observed.serve(ctx, app.Log) },
 	)
 }

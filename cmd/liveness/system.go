@@ -22,6 +22,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/aws/notifications"
 	"github.com/pas-ta/liveness/adapters/eventstoredb"
 	"github.com/pas-ta/liveness/adapters/http/console"
+	"github.com/pas-ta/liveness/adapters/http/fairshare"
 	"github.com/pas-ta/liveness/adapters/http/server"
 	v1 "github.com/pas-ta/liveness/adapters/http/v1"
 	"github.com/pas-ta/liveness/adapters/judge"
@@ -140,7 +141,7 @@ func (c *core) close() {
 
 // site is the role that answers requests: the API, the console and the registration page.
 type site struct {
-	handler  http.Handler
+	server   *server.Server
 	counter  *counting.UsageCounter
 	failures *postgres.FailedCalls
 }
@@ -154,6 +155,7 @@ func (s *site) close() {
 // siteConfig is what the site needs besides the core.
 type siteConfig struct {
 	flags       SiteFlags
+	limits      LimitFlags
 	publicURL   *url.URL
 	engine      *inference.Engine
 	marketplace subscriptions.Marketplace
@@ -172,16 +174,14 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 	history := projections.NewKeyHistory(c.pool, c.vault)
 	failures := postgres.NewFailedCalls(c.pool, history, c.secret, c.log)
 	api, err := v1.New(v1.Config{
-		Version:    apiVersion,
-		Keys:       counting.NewKeyAuthenticator(keys, c.secret, time.Now),
-		Checks:     counting.NewLivenessChecker(counter, judging, c.secret, time.Now),
-		Catalogue:  catalogue(),
-		Queue:      cfg.engine,
-		Failures:   failures,
-		Components: append(c.components(), decoderComponent(cfg.engine)),
-		Limits: v1.Limits{
-			KeyRate: cfg.flags.KeyRate, KeyBurst: cfg.flags.KeyBurst, AddressRate: cfg.flags.AddrRate, AddressBurst: cfg.flags.AddrBurst,
-		},
+		Version:        apiVersion,
+		Keys:           counting.NewKeyAuthenticator(keys, c.secret, time.Now),
+		Checks:         counting.NewLivenessChecker(counter, judging, c.secret, time.Now),
+		Catalogue:      catalogue(),
+		Queue:          judging,
+		Failures:       failures,
+		Components:     append(c.components(), decoderComponent(cfg.engine)),
+		Limits:         cfg.limits.api(cfg.flags),
 		TrustedProxies: cfg.flags.Proxies,
 		Now:            time.Now, Log: c.log, Registerer: cfg.metrics, Tracing: cfg.tracing,
 	})
@@ -218,7 +218,13 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &site{handler: routes(cfg.publicURL, api, screens), counter: counter, failures: failures}, nil
+	serving := server.New(routes(cfg.publicURL, api, screens), cfg.limits.server(cfg.flags.Proxies), c.log)
+	for _, collector := range []prometheus.Collector{cfg.limits.metrics(), fairshare.NewMetrics("connections", serving.Connections())} {
+		if err := cfg.metrics.Register(collector); err != nil {
+			return nil, fmt.Errorf("register the metrics of connections: %w", err)
+		}
+	}
+	return &site{server: serving, counter: counter, failures: failures}, nil
 }
 
 // routes parts the site between the API and the screens. Addresses are taken as they are: http.ServeMux would answer one

@@ -15,6 +15,7 @@ type CheckLiveness struct {
 	Image     []byte
 	Format    string    // "jpeg" or "png"
 	StartedAt time.Time // when the image had arrived whole, for the latency that is reported
+	Weight    float64   // of the subscription beside others whose images wait to be judged; see Share
 	// Confirm returns why the caller may not call any more, or nil; nil instead of it confirms everybody. An upload takes minutes
 	// when it trickles in, and an image waits for its judge: by then the key may have been regenerated.
 	Confirm func(ctx context.Context) error
@@ -59,7 +60,7 @@ func (c *LivenessChecker) Check(ctx context.Context, reservation *Reservation, c
 	if event, found, err := reservation.Prior(digest); found || err != nil {
 		return event, err
 	}
-	judgement, err := c.judge.Judge(ctx, cmd.Image, cmd.Format)
+	judgement, err := c.judge.Judge(ctx, Share{reservation.owner.SubscriptionID, cmd.Weight}, cmd.Image, cmd.Format)
 	if err != nil {
 		return domain.CheckCompleted{}, commands.Unavailable(err)
 	}

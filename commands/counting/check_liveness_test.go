@@ -18,7 +18,7 @@ type judge struct {
 	err   error
 }
 
-func (j *judge) Judge(context.Context, []byte, string) (domain.Judgement, error) {
+func (j *judge) Judge(context.Context, counting.Share, []byte, string) (domain.Judgement, error) {
 	j.asked++
 	j.clock.Advance(30 * time.Millisecond)
 	return domain.Judgement{ValidFace: true, FakeLikelihood: 0.5}, j.err

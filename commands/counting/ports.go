@@ -26,7 +26,14 @@ type CheckIndex interface {
 	FindCheck(ctx context.Context, subscription uuid.UUID, month domain.Month, check uuid.UUID) (ordinal int64, found bool, indexed int64, err error)
 }
 
+// Share is for which subscription an image is judged. While several wait, each gets processor time in proportion to its
+// weight, 1 when that is not above 0.
+type Share struct {
+	SubscriptionID uuid.UUID
+	Weight         float64
+}
+
 // Judge judges the largest face of an image. Its refusals are domain errors (invalid image, overloaded).
 type Judge interface {
-	Judge(ctx context.Context, image []byte, format string) (domain.Judgement, error)
+	Judge(ctx context.Context, share Share, image []byte, format string) (domain.Judgement, error)
 }

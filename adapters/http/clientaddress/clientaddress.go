@@ -25,6 +25,13 @@ func Of(r *http.Request, trusted []netip.Prefix) netip.Addr {
 		}
 		address = forwarded
 	}
+	return network(address)
+}
+
+// OfPeer is where a connection comes from, as Of says it of a request that no proxy has passed on.
+func OfPeer(address string) netip.Addr { return network(parse(address)) }
+
+func network(address netip.Addr) netip.Addr {
 	if address.Is6() {
 		if network, err := address.Prefix(64); err == nil {
 			return network.Addr()

@@ -4,8 +4,10 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/pas-ta/liveness/adapters/http/fairshare"
 	v1 "github.com/pas-ta/liveness/adapters/http/v1"
 	"github.com/pas-ta/liveness/adapters/http/v1/checkbody"
+	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -34,7 +36,7 @@ func (c *console) tryPhoto(r *http.Request, user visitor) (any, error) {
 	if !(domain.Subscription{Status: row.Status}).Serves() {
 		return nil, domain.ErrSubscriptionInactive
 	}
-	photo, err := c.photos.Read(r.Body, r.ContentLength)
+	photo, err := c.photos.Read(fairshare.Holder{Group: row.ID.String()}, fairshare.From(r.Context()).GiveWay(), r.Body, r.ContentLength)
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +45,7 @@ func (c *console) tryPhoto(r *http.Request, user visitor) (any, error) {
 		return nil, err
 	}
 	started := c.Now()
-	judgement, err := c.Judge.Judge(r.Context(), photo.Image, photo.Format)
+	judgement, err := c.Judge.Judge(r.Context(), counting.Share{SubscriptionID: row.ID}, photo.Image, photo.Format)
 	if err != nil {
 		if kind := domain.KindOf(err); kind != domain.KindInvalid && kind != domain.KindTooLarge {
 			c.refundAttempt(r.Context(), tryOfSubscription, c.tryToday(user)) // it was not judged for a fault of ours

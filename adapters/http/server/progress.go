@@ -9,46 +9,51 @@ import (
 
 // progress sets the connection's deadlines as a request moves on. A single deadline for the whole request would have to
 // be long enough for the slowest honest upload, and everybody could hold a connection for as long.
-func progress(next http.Handler, limits Limits) http.Handler {
+func (c *connections) progress(next http.Handler, limits Limits) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		control := http.NewResponseController(w)
+		reading := &readDeadline{control: control}
 		answer := &movingWriter{ResponseWriter: w, control: control, stall: limits.Stall}
 		answer.extend()
 		// What the handler has written may leave only after it has returned.
 		defer answer.extend()
-		if r.Body == nil || r.Body == http.NoBody {
-			next.ServeHTTP(answer, r)
+		ctx, end, err := c.begin(r, reading.pass)
+		defer end()
+		if err != nil {
+			w.Header().Set("Connection", "close")
+			w.Header().Set("Retry-After", "1")
+			http.Error(w, "Too many connections. Try again as Retry-After says.", http.StatusServiceUnavailable)
 			return
 		}
-		body := &movingBody{ReadCloser: r.Body, control: control, limits: limits, started: time.Now()}
 		// A copy: net/http looks at the body of the original to decide what to do with an unread rest.
-		moving := new(http.Request)
-		*moving = *r
-		moving.Body = body
-		defer body.linger()
+		moving := r.WithContext(ctx)
+		if r.Body != nil && r.Body != http.NoBody {
+			body := &movingBody{ReadCloser: r.Body, deadline: reading, limits: limits, started: time.Now()}
+			moving.Body = body
+			defer body.linger()
+		}
 		next.ServeHTTP(answer, moving)
 	})
 }
 
-// movingBody cuts off a body that stalls or trickles.
+// movingBody cuts off a body that stalls or trickles, or takes too long altogether.
 type movingBody struct {
 	io.ReadCloser
-	control *http.ResponseController
-	limits  Limits
-	started time.Time
-	read    int64
-	ended   bool
+	deadline *readDeadline
+	limits   Limits
+	started  time.Time
+	read     int64
+	ended    bool
 }
 
-// extend allows the next bytes: soon, and not later than the least rate has them.
+// extend allows the next bytes: soon, not later than the least rate has them, and not after the end of the upload.
 func (b *movingBody) extend() {
-	now := time.Now()
-	deadline := b.started.Add(b.limits.Grace + time.Duration(b.read/b.limits.MinRate)*time.Second)
-	if stalled := now.Add(b.limits.Stall); stalled.Before(deadline) {
+	allowed := min(b.limits.Grace+time.Duration(b.read/b.limits.MinRate)*time.Second, b.limits.Upload)
+	deadline := b.started.Add(allowed)
+	if stalled := time.Now().Add(b.limits.Stall); stalled.Before(deadline) {
 		deadline = stalled
 	}
-	// Where deadlines are not supported, as in a recorder of httptest, there is no connection to protect.
-	_ = b.control.SetReadDeadline(deadline)
+	b.deadline.move(deadline)
 }
 
 // Read implements io.Reader.
@@ -62,7 +67,7 @@ func (b *movingBody) Read(p []byte) (int, error) {
 	if errors.Is(err, io.EOF) {
 		b.ended = true
 		// From here on net/http reads ahead to notice a caller that leaves; a deadline would look like one.
-		_ = b.control.SetReadDeadline(time.Time{})
+		b.deadline.move(time.Time{})
 	}
 	return n, err
 }
@@ -73,7 +78,7 @@ const lingering = time.Second
 
 func (b *movingBody) linger() {
 	if !b.ended {
-		_ = b.control.SetReadDeadline(time.Now().Add(min(lingering, b.limits.Stall)))
+		b.deadline.move(time.Now().Add(min(lingering, b.limits.Stall)))
 	}
 }
 

@@ -1,5 +1,5 @@
 // Package server runs an HTTP server that callers cannot wear down: headers, bodies and answers that do not move are cut
-// off, idle connections are closed, and on the way down requests under way are answered.
+// off, idle connections are closed, connections are divided fairly, and on the way down requests under way are answered.
 package server
 
 import (
@@ -10,7 +10,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
+
+	"github.com/pas-ta/liveness/adapters/http/fairshare"
 )
 
 // Limits bounds what a connection may take. A field that is zero gets its default.
@@ -21,35 +24,52 @@ type Limits struct {
 	Stall          time.Duration // without one byte of the body, or without one byte of the answer taken; 10 s
 	Grace          time.Duration // in which a body may be slower than MinRate; 10 s
 	MinRate        int64         // least average of a body after that, in bytes per second; 16 KiB/s
+	Upload         time.Duration // for a whole body, however fast it is; 2 min
 	Shutdown       time.Duration // for requests under way when the server stops; 30 s
+
+	Connections    int            // open at the same time; 4096. See TrustedProxies
+	StrangerWeight float64        // of all connections without a valid key together, beside a subscription's; 1
+	TrustedProxies []netip.Prefix // whose connections are not counted, but the requests that come through them, for X-Forwarded-For
 }
 
 func (l Limits) withDefaults() Limits {
 	return Limits{
 		ReadHeader: cmp.Or(l.ReadHeader, 5*time.Second), Idle: cmp.Or(l.Idle, time.Minute),
 		MaxHeaderBytes: cmp.Or(l.MaxHeaderBytes, 16<<10), Stall: cmp.Or(l.Stall, 10*time.Second),
-		Grace: cmp.Or(l.Grace, 10*time.Second), MinRate: cmp.Or(l.MinRate, 16<<10), Shutdown: cmp.Or(l.Shutdown, 30*time.Second),
+		Grace: cmp.Or(l.Grace, 10*time.Second), MinRate: cmp.Or(l.MinRate, 16<<10), Upload: cmp.Or(l.Upload, 2*time.Minute),
+		Shutdown: cmp.Or(l.Shutdown, 30*time.Second), Connections: cmp.Or(l.Connections, 4096),
+		StrangerWeight: cmp.Or(l.StrangerWeight, 1), TrustedProxies: l.TrustedProxies,
 	}
 }
 
 // Server serves a handler within limits.
 type Server struct {
-	http   *http.Server
-	limits Limits
+	http        *http.Server
+	limits      Limits
+	connections *connections
 }
 
 // New returns a server that does not listen yet.
 func New(handler http.Handler, limits Limits, log *slog.Logger) *Server {
 	limits = limits.withDefaults()
-	return &Server{limits: limits, http: &http.Server{
-		Handler:           progress(handler, limits),
+	held := &connections{
+		pool:    fairshare.NewPool(int64(limits.Connections), fairshare.LeastRecentFirst),
+		proxies: limits.TrustedProxies, weight: limits.StrangerWeight,
+	}
+	return &Server{limits: limits, connections: held, http: &http.Server{
+		Handler:           held.progress(handler, limits),
 		ReadHeaderTimeout: limits.ReadHeader,
 		IdleTimeout:       limits.Idle,
 		MaxHeaderBytes:    limits.MaxHeaderBytes,
+		ConnContext:       held.accept,
+		ConnState:         held.follow,
 		// What net/http reports is mostly the noise of scanners that speak no HTTP.
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}}
 }
+
+// Connections returns how the server's connections are divided.
+func (s *Server) Connections() *fairshare.Pool { return s.connections.pool }
 
 // Serve answers on the listener until ctx ends; then it stops listening, waits for the requests under way and returns
 // nil. What is not done in time is cut off, which is an error. It may be called once.

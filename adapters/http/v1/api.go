@@ -1,8 +1,9 @@
 // Package v1 is the HTTP API that customers call: POST /v1/check/liveness, GET /v1/usage and GET /v1/health.
 //
 // The order of work on a check is the order of what it costs: the bucket of the address, the key, the bucket of the key,
-// the headers, whether the queue has room, the quota; only then is the body read, and only a whole image takes a place in
-// the queue: a slow upload keeps nobody else waiting.
+// the headers, whether there is room, the Idempotency-Key, the quota; only then is the body read, and only a whole image
+// takes a place in the queue: a slow upload keeps nobody else waiting. Room (connections, checks under way, memory, the queue)
+// is divided fairly between subscriptions; see fairshare.
 package v1
 
 import (
@@ -101,7 +102,7 @@ func New(c Config) (*API, error) {
 	}
 	memory := checkbody.NewMemory(limits.MaxImage, limits.ImageMemory)
 	gate := newGate(c.Queue, limits.InFlight)
-	metrics, err := newMetrics(c.Registerer, gate, memory)
+	metrics, err := newMetrics(c.Registerer, gate, memory, limits)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/pas-ta/liveness/adapters/http/fairshare"
 	"github.com/pas-ta/liveness/adapters/http/problem"
 	"github.com/pas-ta/liveness/adapters/http/v1/checkbody"
 	"github.com/pas-ta/liveness/commands"
@@ -30,23 +31,28 @@ func (a *API) check(x *exchange) (answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	leave, err := a.gate.enter()
-	if err != nil {
+	if err := a.gate.look(x.share()); err != nil {
 		return nil, err
 	}
-	defer leave()
+	// A duplicate waits here for the first request with its Idempotency-Key, and takes nothing that others could use.
 	reservation, err := a.begin(x, idempotencyKey)
 	if err != nil {
 		return nil, err
 	}
 	defer reservation.Release()
 	x.reservation = reservation
-	body, err := a.readBody(x)
+	share := x.share()
+	leave, err := a.gate.enter(share, fairshare.From(x.request.Context()).GiveWay())
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	body, err := a.readBody(x, share)
 	if err != nil {
 		return nil, err
 	}
 	defer body.Release()
-	event, err := a.judge(x, reservation, body)
+	event, err := a.judge(x, reservation, body, share)
 	if err != nil {
 		return nil, err
 	}
@@ -63,10 +69,10 @@ func (a *API) begin(x *exchange, idempotencyKey string) (*counting.Reservation, 
 
 // readBody takes the image in. What goes wrong on the way is told apart: a body that stalled was cut off by the server's
 // deadlines; one that ended early belongs to a caller that has left.
-func (a *API) readBody(x *exchange) (checkbody.Body, error) {
+func (a *API) readBody(x *exchange, share counting.Share) (checkbody.Body, error) {
 	ctx, span := a.tracer.Start(x.request.Context(), "read body")
 	defer span.End()
-	body, err := a.bodies.Read(x.body, x.request.ContentLength)
+	body, err := a.bodies.Read(holderOf(share), fairshare.From(ctx).GiveWay(), x.body, x.request.ContentLength)
 	var network net.Error
 	switch {
 	case err == nil || domain.KindOf(err) != "":
@@ -82,13 +88,13 @@ func (a *API) readBody(x *exchange) (checkbody.Body, error) {
 }
 
 // judge has the image judged and counts the call. The call's latency begins here: how long the upload took is not ours.
-func (a *API) judge(x *exchange, reservation *counting.Reservation, body checkbody.Body) (domain.CheckCompleted, error) {
+func (a *API) judge(x *exchange, reservation *counting.Reservation, body checkbody.Body, share counting.Share) (domain.CheckCompleted, error) {
 	started := a.now()
 	ctx, span := a.tracer.Start(x.request.Context(), "check")
 	defer span.End()
 	return a.checks.Check(ctx, reservation, counting.CheckLiveness{
 		By:    commands.Origin{CommandID: uuid.New(), CorrelationID: x.id, Actor: domain.ActorAPIClient},
-		Image: body.Image, Format: body.Format, StartedAt: started, Confirm: x.confirm,
+		Image: body.Image, Format: body.Format, StartedAt: started, Weight: share.Weight, Confirm: x.confirm,
 	})
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/gorilla/mux"
 
+	"github.com/pas-ta/liveness/adapters/http/fairshare"
 	"github.com/pas-ta/liveness/adapters/http/problem"
 	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/domain"
@@ -26,7 +27,9 @@ type exchange struct {
 	request *http.Request
 	body    *trackedBody
 	route   string
-	id      uuid.UUID // correlation id: of the trace, when there is one
+	id      uuid.UUID // ours, never the caller's: correlation id of what is recorded, X-Request-Id of the answer
+
+	callerID string // the caller's own name of the request, for the log; a UUID or a trace id, "" when it sent none
 
 	known     bool // owner is set
 	owner     counting.KeyOwner
@@ -122,6 +125,7 @@ func (x *exchange) run(work handler) (data answer, err error) {
 
 // refuse answers with an error and, to a caller that is known, how it stands.
 func (x *exchange) refuse(err error) {
+	err = x.gaveWay(err)
 	x.failed = err
 	p := problem.Of(err).In(words)
 	if p.Code == problem.CodeInternal && x.reservation != nil && x.reservation.HandedOver() {
@@ -218,6 +222,7 @@ func (x *exchange) authenticate() error {
 		return err
 	}
 	x.owner, x.known, x.keyPrefix = owner, true, keys[0][:min(len(keys[0]), domain.KeyVisibleLength)]
+	fairshare.From(x.request.Context()).BelongsTo(holderOf(x.share()))
 	return x.api.throttle.takeKey(owner)
 }
 

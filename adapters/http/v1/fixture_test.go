@@ -84,7 +84,7 @@ type judge struct {
 	work  atomic.Pointer[func(ctx context.Context, image []byte, format string) (domain.Judgement, error)]
 }
 
-func (j *judge) Judge(ctx context.Context, image []byte, format string) (domain.Judgement, error) {
+func (j *judge) Judge(ctx context.Context, _ counting.Share, image []byte, format string) (domain.Judgement, error) {
 	j.calls.Add(1)
 	if work := j.work.Load(); work != nil {
 		return (*work)(ctx, image, format)
@@ -101,8 +101,10 @@ type queue struct{ now atomic.Int64 }
 
 const queueWorkers, queuePlaces = 2, 5
 
-func (q *queue) Workers() int              { return queueWorkers }
-func (q *queue) Admitted() (now, most int) { return int(q.now.Load()), queuePlaces }
+func (q *queue) Workers() int               { return queueWorkers }
+func (q *queue) Admitted() (now, most int)  { return int(q.now.Load()), queuePlaces }
+func (q *queue) Admits(counting.Share) bool { return q.now.Load() < queuePlaces }
+func (q *queue) GaveWay() int64             { return 0 }
 
 // keyDirectory finds keys in the log itself, which takes its time, or knows one owner of every key.
 type keyDirectory struct {
@@ -229,6 +231,17 @@ func (f *fixture) limit(calls int64, beyond domain.OveragePolicy) {
 	if _, err := f.store.Append(ctx, stream, int64(last.Revision), []commands.Proposed{
 		{ID: uuid.New(), Event: domain.PlanChanged{SubscriptionID: f.id, Plan: domain.PlanStarter, Limit: calls}},
 		{ID: uuid.New(), Event: domain.OverageSwitched{SubscriptionID: f.id, To: beyond}},
+	}); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// plan gives the subscription another plan.
+func (f *fixture) plan(plan domain.PlanID) {
+	f.t.Helper()
+	_, revision, stream := f.mustState()
+	if _, err := f.store.Append(context.Background(), stream, revision, []commands.Proposed{
+		{ID: uuid.New(), Event: domain.PlanChanged{SubscriptionID: f.id, Plan: plan, Limit: 100_000}},
 	}); err != nil {
 		f.t.Fatal(err)
 	}

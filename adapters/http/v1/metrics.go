@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/pas-ta/liveness/adapters/http/fairshare"
 	"github.com/pas-ta/liveness/adapters/http/v1/checkbody"
 )
 
@@ -18,7 +19,7 @@ type metrics struct {
 	inFlight prometheus.Gauge
 }
 
-func newMetrics(registerer prometheus.Registerer, g *gate, memory *checkbody.Memory) (*metrics, error) {
+func newMetrics(registerer prometheus.Registerer, g *gate, memory *checkbody.Memory, limits Limits) (*metrics, error) {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "liveness_api_requests_total", Help: "Answered requests of the API by route, method, status and error code (empty on success).",
@@ -39,10 +40,14 @@ func newMetrics(registerer prometheus.Registerer, g *gate, memory *checkbody.Mem
 	}
 	for _, collector := range []prometheus.Collector{
 		m.requests, m.duration, m.inFlight,
-		gauge("liveness_api_checks_admitted", "Checks between their admission and their answer.", g.admitted.Load),
+		gauge("liveness_api_checks_admitted", "Checks between their admission and their answer.", func() int64 { return g.places.Stand().Taken }),
 		gauge("liveness_api_checks_waiting", "Checks whose image is read and waits for a worker.", g.waiting),
 		gauge("liveness_api_checks_judging", "Checks whose image is being judged.", g.judged),
 		gauge("liveness_api_image_memory_bytes", "Memory that holds images, in bytes.", memory.Taken),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "liveness_api_queue_gave_way_total", Help: "Images that gave their place in the queue to a subscription that had less in it.",
+		}, func() float64 { return float64(g.queue.GaveWay()) }),
+		fairshare.NewMetrics("checks", g.places), fairshare.NewMetrics("image_memory", memory.Pool()), limits.metrics(g),
 	} {
 		if err := registerer.Register(collector); err != nil {
 			return nil, fmt.Errorf("register metrics of the API: %w", err)
@@ -63,4 +68,23 @@ func methodLabel(method string) string {
 		return method
 	}
 	return "other"
+}
+
+// metrics returns the limits as they are in force.
+func (l Limits) metrics(g *gate) prometheus.Collector {
+	limits := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "liveness_api_limit", Help: "Limits of this node as they are configured: requests, seconds, bytes, weights.",
+	}, []string{"limit"})
+	_, places := g.queue.Admitted()
+	for name, value := range map[string]float64{
+		"key_rate": l.KeyRate, "key_burst": float64(l.KeyBurst), "address_rate": l.AddressRate, "address_burst": float64(l.AddressBurst),
+		"uploads": float64(l.InFlight), "queue_places": float64(places), "begin_wait_seconds": l.BeginWait.Seconds(),
+		"image_bytes": float64(l.MaxImage), "image_memory_bytes": float64(l.ImageMemory),
+	} {
+		limits.WithLabelValues(name).Set(value)
+	}
+	for plan, weight := range l.PlanWeights {
+		limits.WithLabelValues("weight_" + string(plan)).Set(weight)
+	}
+	return limits
 }

@@ -148,6 +148,20 @@ func TestMetrics(t *testing.T) {
 		"liveness_api_checks_waiting{}":                                                      0,
 		"liveness_api_checks_judging{}":                                                      0,
 		"liveness_api_image_memory_bytes{}":                                                  0,
+		"liveness_api_queue_gave_way_total{}":                                                0,
+	}
+	for limit, value := range map[string]float64{
+		"address_burst": 400, "address_rate": 200, "begin_wait_seconds": 9, "image_bytes": 10 << 20, "image_memory_bytes": 256 << 20,
+		"key_burst": 200, "key_rate": 100, "queue_places": queuePlaces, "uploads": 512, "weight_business": 5, "weight_enterprise": 8,
+		"weight_professional": 3, "weight_standard": 2, "weight_starter": 1,
+	} {
+		want["liveness_api_limit{limit="+limit+"}"] = value
+	}
+	for share, capacity := range map[string]float64{"checks": queuePlaces + 512, "image_memory": 256 << 20} {
+		want["liveness_share_capacity{of="+share+"}"] = capacity
+		for _, zero := range []string{"gave_way_total", "holders", "largest_ratio", "refused_total", "taken"} {
+			want["liveness_share_"+zero+"{of="+share+"}"] = 0
+		}
 	}
 	if diff := cmp.Diff(want, f.gathered()); diff != "" {
 		t.Errorf("metrics (-want +got):\n%s", diff)

@@ -24,6 +24,7 @@ import (
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/commands/commandstest"
+	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
@@ -58,7 +59,7 @@ type Judge struct {
 }
 
 // Judge implements counting.Judge.
-func (j *Judge) Judge(context.Context, []byte, string) (domain.Judgement, error) {
+func (j *Judge) Judge(context.Context, counting.Share, []byte, string) (domain.Judgement, error) {
 	j.Asked++
 	return j.Says, j.Fails
 }

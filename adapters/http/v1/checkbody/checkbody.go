@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/pas-ta/liveness/adapters/http/fairshare"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -29,12 +30,13 @@ type Body struct {
 	Format  string // "jpeg" or "png"
 	Details bool   // the answer is to say more than the verdict
 
-	memory *Memory
+	held held
 }
 
 // Release gives the image's memory back.
 func (b *Body) Release() {
-	b.memory.put(b.Image)
+	b.held.put(b.Image)
+	b.held.claim.Release()
 	b.Image = nil
 }
 
@@ -62,23 +64,26 @@ func (r *Reader) MaxBody() int64 {
 	return text + text/16 + 64<<10
 }
 
-// Read parses a body of the announced length, -1 when unknown. It refuses with a domain error, or gives the error of
-// body. After an error there is nothing to release, and body may hold more.
-func (r *Reader) Read(body io.Reader, length int64) (Body, error) {
+// Read parses a body of the announced length, -1 when unknown, into memory of the holder, which giveWay asks to end the read
+// or to release the body; see fairshare.Pool.Claim. It refuses with a domain error, or gives the error of body. After an
+// error there is nothing to release, and body may hold more.
+func (r *Reader) Read(holder fairshare.Holder, giveWay func(), body io.Reader, length int64) (Body, error) {
 	if length > r.MaxBody() {
 		return Body{}, r.tooLarge()
 	}
+	memory := held{r.memory, r.memory.pool.Claim(holder, giveWay)}
 	buffer := r.buffers.Get().(*[]byte)
 	defer r.buffers.Put(buffer)
 	p := parser{
 		scanner: scanner{source: body, buffer: *buffer, left: r.MaxBody(), tooLarge: r.tooLarge},
-		image:   imageDecoder{memory: r.memory, hint: length / 4 * 3},
+		image:   imageDecoder{memory: memory, hint: length / 4 * 3},
 	}
 	if err := p.parse(); err != nil {
-		r.memory.put(p.image.decoded)
+		memory.put(p.image.decoded)
+		memory.claim.Release()
 		return Body{}, err
 	}
-	return Body{Image: p.image.decoded, Format: p.format, Details: p.details, memory: r.memory}, nil
+	return Body{Image: p.image.decoded, Format: p.format, Details: p.details, held: memory}, nil
 }
 
 func (r *Reader) tooLarge() error { return domain.ErrImageTooLarge }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"github.com/pas-ta/liveness/adapters/http/fairshare"
 	"github.com/pas-ta/liveness/adapters/http/v1/checkbody"
 	"github.com/pas-ta/liveness/domain"
 )
@@ -25,8 +26,8 @@ func newReader() (*checkbody.Reader, *checkbody.Memory) {
 func read(t *testing.T, text string) ([]byte, string, error) {
 	t.Helper()
 	reader, memory := newReader()
-	body, err := reader.Read(strings.NewReader(text), int64(len(text)))
-	slow, slowErr := reader.Read(iotest.OneByteReader(strings.NewReader(text)), -1)
+	body, err := reader.Read(fairshare.Holder{}, nil, strings.NewReader(text), int64(len(text)))
+	slow, slowErr := reader.Read(fairshare.Holder{}, nil, iotest.OneByteReader(strings.NewReader(text)), -1)
 	if fmt.Sprint(err) != fmt.Sprint(slowErr) {
 		t.Fatalf("whole: %v; byte by byte: %v", err, slowErr)
 	}
@@ -176,7 +177,7 @@ func TestDetailsAreAskedFor(t *testing.T) {
 		`{"image":"aGVsbG8h","image_format":"png","\u0064etails":true,"x":[false]}`: true,
 	} {
 		reader, _ := newReader()
-		got, err := reader.Read(strings.NewReader(body), int64(len(body)))
+		got, err := reader.Read(fairshare.Holder{}, nil, strings.NewReader(body), int64(len(body)))
 		if err != nil || got.Details != want {
 			t.Errorf("%s: details %t, %v; want %t", body, got.Details, err, want)
 		}
@@ -198,7 +199,7 @@ func TestSizes(t *testing.T) {
 		text := encoded(size)
 		reader, memory := newReader()
 		for _, announced := range []int64{int64(len(text)), -1, 5} {
-			body, err := reader.Read(iotest.HalfReader(strings.NewReader(text)), announced)
+			body, err := reader.Read(fairshare.Holder{}, nil, iotest.HalfReader(strings.NewReader(text)), announced)
 			if err != nil {
 				t.Fatalf("%d bytes, announced %d: %v", size, announced, err)
 			}
@@ -216,7 +217,7 @@ func TestSizes(t *testing.T) {
 func TestAnnouncedLengthAloneIsRefused(t *testing.T) {
 	t.Parallel()
 	reader, _ := newReader()
-	_, err := reader.Read(iotest.ErrReader(errors.New("read")), reader.MaxBody()+1)
+	_, err := reader.Read(fairshare.Holder{}, nil, iotest.ErrReader(errors.New("read")), reader.MaxBody()+1)
 	if !errors.Is(err, domain.ErrImageTooLarge) {
 		t.Errorf("%v, want image too large, without a read", err)
 	}
@@ -229,7 +230,7 @@ func TestAnnouncedLengthTakesNoMemory(t *testing.T) {
 	source, client := io.Pipe()
 	done := make(chan error)
 	go func() {
-		_, err := reader.Read(source, 13<<20)
+		_, err := reader.Read(fairshare.Holder{}, nil, source, 13<<20)
 		done <- err
 	}()
 	if _, err := client.Write([]byte(`{"image":"aGVsbG8h`)); err != nil {
@@ -251,15 +252,15 @@ func TestMemoryIsBounded(t *testing.T) {
 	t.Parallel()
 	memory := checkbody.NewMemory(maxImage, 200<<10)
 	reader := checkbody.NewReader(memory)
-	first, err := reader.Read(strings.NewReader(encoded(100_000)), -1)
+	first, err := reader.Read(fairshare.Holder{}, nil, strings.NewReader(encoded(100_000)), -1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := reader.Read(strings.NewReader(encoded(100_000)), -1); !errors.Is(err, domain.ErrOverloaded) {
+	if _, err := reader.Read(fairshare.Holder{}, nil, strings.NewReader(encoded(100_000)), -1); !errors.Is(err, domain.ErrOverloaded) {
 		t.Errorf("%v, want overloaded", err)
 	}
 	first.Release()
-	second, err := reader.Read(strings.NewReader(encoded(100_000)), -1)
+	second, err := reader.Read(fairshare.Holder{}, nil, strings.NewReader(encoded(100_000)), -1)
 	if err != nil {
 		t.Fatalf("after the first is released: %v", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pas-ta/liveness/adapters/http/fairshare"
 	"github.com/pas-ta/liveness/adapters/http/v1/checkbody"
 	"github.com/pas-ta/liveness/domain"
 )
@@ -98,7 +99,7 @@ func FuzzRead(f *testing.F) {
 		image, format, details, accepted := reference(data)
 		for _, source := range []io.Reader{bytes.NewReader(data), &chunked{data: data, seed: seed}} {
 			reader, memory := newReader()
-			body, err := reader.Read(source, -1)
+			body, err := reader.Read(fairshare.Holder{}, nil, source, -1)
 			if accepted != (err == nil) {
 				t.Fatalf("%q: %v, encoding/json accepts it: %t", data, err, accepted)
 			}
@@ -127,7 +128,7 @@ func BenchmarkRead(b *testing.B) {
 			b.SetBytes(int64(len(text)))
 			b.ReportAllocs()
 			for b.Loop() {
-				body, err := reader.Read(bytes.NewReader(text), int64(len(text)))
+				body, err := reader.Read(fairshare.Holder{}, nil, bytes.NewReader(text), int64(len(text)))
 				if err != nil {
 					b.Fatal(err)
 				}

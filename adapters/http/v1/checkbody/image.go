@@ -11,7 +11,7 @@ import (
 
 // imageDecoder turns the base64 text of the image into bytes as it arrives.
 type imageDecoder struct {
-	memory  *Memory
+	memory  held
 	hint    int64 // how many bytes the image may have by what the client announced; 0 or less when it did not
 	decoded []byte
 
