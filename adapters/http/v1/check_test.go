@@ -35,9 +35,7 @@ func TestCheckIsAnsweredAndCounted(t *testing.T) {
 		f.clock.advance(120 * time.Millisecond)
 		return domain.Judgement{FakeLikelihood: 0.012, ValidFace: true, Brightness: 142.33, Threshold: 0.15, ModelPack: "test"}, nil
 	})
-	r := f.request(strings.NewReader(bodyOf("photo")))
-	r.Header.Set("Traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
-	got := f.do(r)
+	got := f.check("photo")
 
 	want := `{"metadata":{"date":"2026-11-22T12:34:56.909Z","ver":"1.0.1","customer_id":"` + f.customer.String() +
 		`","remaining_calls":999,"over_limit_calls":0,"status":"success"},` +
@@ -52,15 +50,59 @@ func TestCheckIsAnsweredAndCounted(t *testing.T) {
 	if len(counted) != 1 {
 		t.Fatalf("%d calls are counted, want 1", len(counted))
 	}
-	trace := uuid.MustParse("4bf92f35-77b3-4da6-a3ce-929d0e0e4736")
-	if m := counted[0].Meta; m.CorrelationID != trace || m.CausationID == uuid.Nil || m.Actor != domain.ActorAPIClient {
-		t.Errorf("event metadata %+v, want the trace as correlation", m)
-	}
-	if id := got.Header.Get("X-Request-Id"); id != trace.String() {
-		t.Errorf("X-Request-Id %s, want %s", id, trace)
+	id := got.Header.Get("X-Request-Id")
+	if m := counted[0].Meta; m.CorrelationID.String() != id || m.CausationID == uuid.Nil || m.Actor != domain.ActorAPIClient {
+		t.Errorf("event metadata %+v, want %s as correlation", m, id)
 	}
 	if kind := got.Header.Get("Content-Type"); kind != "application/json; charset=utf-8" {
 		t.Errorf("Content-Type %s", kind)
+	}
+}
+
+// Whatever callers call their requests, ours have names of their own: in the answer, in the event and among the failed calls.
+func TestCallersDoNotNameOurRequests(t *testing.T) {
+	t.Parallel()
+	const theirs = "4bf92f35-77b3-4da6-a3ce-929d0e0e4736"
+	for name, header := range map[string][2]string{
+		"trace":                  {"Traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"},
+		"id":                     {"X-Request-Id", theirs},
+		"id without hyphens":     {"X-Request-Id", strings.ReplaceAll(theirs, "-", "")},
+		"id that is no UUID":     {"X-Request-Id", "job-17\"evil"},
+		"trace that is not one":  {"Traceparent", "00-0-0-0"},
+		"id in curly brackets":   {"X-Request-Id", "{" + theirs + "}"},
+		"id of all zeroes":       {"X-Request-Id", uuid.Nil.String()},
+		"traces of another kind": {"B3", "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t)
+			seen := map[string]bool{uuid.Nil.String(): true, theirs: true}
+			for _, body := range []string{bodyOf("photo"), bodyOf("photo"), "nonsense"} {
+				r := f.request(strings.NewReader(body))
+				r.Header.Set(header[0], header[1])
+				got := f.do(r)
+				id := got.Header.Get("X-Request-Id")
+				if _, err := uuid.Parse(id); err != nil || seen[id] {
+					t.Errorf("X-Request-Id %q is not new", id)
+				}
+				seen[id] = true
+			}
+			counted := f.counted()
+			if len(counted) != 2 {
+				t.Fatalf("%d calls are counted, want 2", len(counted))
+			}
+			for _, call := range counted {
+				if id := call.Meta.CorrelationID.String(); !seen[id] || id == theirs {
+					t.Errorf("the event's correlation is %s, which no answer has told", id)
+				}
+			}
+			logged := f.logged.String()
+			named := strings.Contains(logged, `"caller_request_id":"4bf92f35`) || strings.Contains(logged, `"caller_request_id":"`+uuid.Nil.String())
+			valid := strings.Contains(header[1], "4bf92f35") || header[1] == uuid.Nil.String()
+			if named != (valid && header[0] != "B3") || strings.Contains(logged, "evil") {
+				t.Errorf("the log names the caller's request: %t\n%s", named, logged)
+			}
+		})
 	}
 }
 

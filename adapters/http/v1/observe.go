@@ -15,20 +15,24 @@ import (
 	"github.com/pas-ta/liveness/adapters/http/problem"
 )
 
-// startSpan joins the caller's trace (W3C traceparent) or begins one, and gives the request its id: that of the trace,
-// else the X-Request-Id when it is a UUID, else a new one.
+// startSpan begins a trace and gives the request its id, a new one each time. What the caller sends as its own, traceparent or
+// X-Request-Id, is told apart: it would let anybody give two requests one id, or hide among those of another.
 func (x *exchange) startSpan(r *http.Request) (context.Context, trace.Span) {
-	ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
-	ctx, span := x.api.tracer.Start(ctx, r.Method+" "+x.route, trace.WithSpanKind(trace.SpanKindServer),
-		trace.WithAttributes(attribute.String("http.request.method", methodLabel(r.Method)), attribute.String("http.route", x.route)))
-	if id := span.SpanContext().TraceID(); id.IsValid() {
-		x.id = uuid.UUID(id)
-	} else if id, err := uuid.Parse(r.Header.Get("X-Request-Id")); err == nil {
-		x.id = id
-	} else {
-		x.id = uuid.New()
+	x.id = uuid.New()
+	options := []trace.SpanStartOption{
+		trace.WithNewRoot(), trace.WithSpanKind(trace.SpanKindServer),
+		trace.WithAttributes(attribute.String("http.request.method", methodLabel(r.Method)), attribute.String("http.route", x.route),
+			attribute.String("liveness.request_id", x.id.String())),
 	}
-	return ctx, span
+	callers := propagation.TraceContext{}.Extract(context.Background(), propagation.HeaderCarrier(r.Header))
+	if span := trace.SpanContextFromContext(callers); span.IsValid() {
+		x.callerID = span.TraceID().String()
+		options = append(options, trace.WithLinks(trace.Link{SpanContext: span}))
+	}
+	if id, err := uuid.Parse(r.Header.Get("X-Request-Id")); err == nil {
+		x.callerID = id.String()
+	}
+	return x.api.tracer.Start(r.Context(), r.Method+" "+x.route, options...)
 }
 
 func (x *exchange) endSpan(span trace.Span) {
@@ -51,6 +55,9 @@ func (x *exchange) log(elapsed time.Duration) {
 	}
 	if x.known {
 		attributes = append(attributes, slog.String("customer", x.owner.CustomerID.String()), slog.String("key", x.keyPrefix))
+	}
+	if x.callerID != "" {
+		attributes = append(attributes, slog.String("caller_request_id", x.callerID))
 	}
 	if x.code != "" {
 		attributes = append(attributes, slog.String("code", x.code))
