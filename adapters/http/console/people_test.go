@@ -189,15 +189,7 @@ func TestStrangersSeeNothing(t *testing.T) {
 	ada.Customer()
 	customer := ada.Session("").Customer
 	grace, account := ada.Invite(customer, "reader")
-	eve := w.Client()
-	token, _ := w.Market.Sell("starter", 1)
-	eve.Post("/marketplace/register", consoletest.TokenField, token).Is(200)
-	eve.Post("/console/onboarding", consoletest.OnboardingForm("email", "eve@example.com")...).Is(200)
-	link := w.MailedLink("eve@example.com", "Verify")
-	eve.Post("/console/activate", "token", consoletest.TokenOf(t, link), "password", consoletest.Password).Is(200)
-	eve.Post("/console/login", "email", "eve@example.com", "password", consoletest.Password).Is(200).At("/console/dashboard")
-	w.Settled()
-
+	eve := w.Stranger()
 	ada.Command("people/"+account+"/remove", struct{}{}).Is(200)
 	w.Settled()
 	for name, stranger := range map[string]*consoletest.Client{"somebody else": eve, "who was removed": grace} {

@@ -51,6 +51,21 @@ func (b *Client) Invite(customer, role string) (grace *Client, account string) {
 	return grace, grace.Session("").Account
 }
 
+// Stranger returns the browser of the owner of another customer, who has logged in.
+func (w *World) Stranger() *Client {
+	w.t.Helper()
+	const address = "eve@example.net"
+	eve := w.Client()
+	token, _ := w.Market.Sell("starter", 1)
+	eve.Post("/marketplace/register", TokenField, token).Is(200)
+	eve.Post("/console/onboarding", OnboardingForm("firstName", "Eve", "lastName", "Stranger", "email", address, "company", "Others Ltd", "website", "https://example.net")...).Is(200)
+	eve.Post("/console/activate", "token", TokenOf(w.t, w.MailedLink(address, "Verify")), "password", Password).Is(200)
+	eve.Post("/console/login", "email", address, "password", Password).Is(200).At("/console/dashboard")
+	w.Settled()
+	return eve
+}
+
+// Activity returns the kinds of what happened, newest first.
 func (b *Client) Activity(customer string) (kinds []string) {
 	b.w.t.Helper()
 	var activity struct{ Entries []struct{ Kind string } }

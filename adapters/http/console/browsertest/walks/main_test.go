@@ -1,4 +1,4 @@
-// Package walks_test uses the console in a real browser as a person does, step by step: the journey of a customer, dialogs, tabs that idle.
+// Package walks_test walks with people through the console in a real browser, from AWS Marketplace on.
 package walks_test
 
 import (

@@ -1,4 +1,4 @@
-package walks_test
+package behaviour_test
 
 import (
 	"slices"
