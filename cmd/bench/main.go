@@ -20,6 +20,7 @@ import (
 
 type commandLine struct {
 	Measure measureCmd `cmd:"" default:"withargs" help:"Measure everything, or some sections, and print the table."`
+	Attack  attackCmd  `cmd:"" hidden:"" help:"Harm a server; the measuring process starts it."`
 	Load    loadCmd    `cmd:"" hidden:"" help:"Send checks to a server; the measuring process starts it."`
 }
 
@@ -60,7 +61,7 @@ type app struct {
 
 // measureCmd runs the sections. A number below its target is printed as low and is no failure of the program.
 type measureCmd struct {
-	Only   []string `help:"Sections to measure: node, counting, chain, endtoend, memory, projections. Without it all." enum:"node,counting,chain,endtoend,memory,projections" placeholder:"SECTION"`
+	Only   []string `help:"Sections to measure: node, counting, chain, endtoend, fairness, memory, projections. Without it all." enum:"node,counting,chain,endtoend,fairness,memory,projections" placeholder:"SECTION"`
 	Quick  bool     `help:"Short runs with little data: shows that everything works, not how fast it is."`
 	JSON   string   `help:"Also write the table as JSON to this file." type:"path" placeholder:"FILE"`
 	Out    string   `help:"Directory for the plot and the JSON." default:"bench-out" type:"path"`
@@ -88,6 +89,7 @@ func sections() []section {
 		{"counting", measureCounting},
 		{"chain", measureChain},
 		{"endtoend", measureEndToEnd},
+		{"fairness", measureFairness},
 		{"memory", measureMemory},
 		{"projections", measureProjections},
 	}

@@ -20,6 +20,7 @@ type server struct {
 	process *exec.Cmd
 	ended   chan error
 	addr    string
+	node    string // address of the event store node
 	key     string // of the demo customer, "" until the server has answered
 	data    string
 	log     *os.File
@@ -46,7 +47,7 @@ func startServer(ctx context.Context, binary, data string) (*server, error) {
 	if s.log, err = os.Create(data + ".log"); err != nil {
 		return nil, err
 	}
-	s.addr = addrs[0]
+	s.addr, s.node = addrs[0], addrs[2]
 	// It outlives the context: stop ends it as its user would, so that it can put things in order.
 	s.process = exec.CommandContext(context.WithoutCancel(ctx), binary, "dev", "--addr", addrs[0], "--aws-addr", addrs[1], "--node-addr", addrs[2], "--data", data)
 	s.process.Stdout, s.process.Stderr = s.log, s.log
