@@ -29,6 +29,7 @@ type look struct {
 type crop struct {
 	window   image.Rectangle
 	mirrored bool
+	gain     float64
 }
 
 func newScorers(p pack.Pack, threads int) (s scorers, err error) {
@@ -64,12 +65,12 @@ func (s *scorers) close() {
 	}
 }
 
-// live returns for each scorer the probability, 0 to 1, that the face in the square box is a live one.
-func (s *scorers) live(img *pixels.Image, square Box, sampler *pixels.Sampler) ([]float64, error) {
+// live returns for each scorer the probability, 0 to 1, that the face in the square box is a live one. The brightness is the face's.
+func (s *scorers) live(img *pixels.Image, square Box, brightness float64, sampler *pixels.Sampler) ([]float64, error) {
 	live := make([]float64, len(s.looks))
 	for i := range s.looks {
 		l := &s.looks[i]
-		l.crop = crop{square.crop(l.CropScale, img.Width(), img.Height()), l.Mirrored}
+		l.crop = crop{square.crop(l.CropScale, img.Width(), img.Height()), l.Mirrored, l.Gain(brightness)}
 		s.fill(l, s.looks[:i], img, sampler)
 		if err := l.model.run(); err != nil {
 			return nil, fmt.Errorf("run %s: %w", l.File, err)
@@ -92,9 +93,25 @@ func (s *scorers) fill(l *look, earlier []look, img *pixels.Image, sampler *pixe
 		}
 	}
 	sampler.Bilinear(img, l.crop.window, in, in.Width, in.Height)
+	if l.crop.gain > 1 {
+		expose(in.Data, l.Input, float32(l.crop.gain))
+	}
 	if l.crop.mirrored {
 		for row := range slices.Chunk(in.Data, in.Width) {
 			slices.Reverse(row)
+		}
+	}
+}
+
+// expose multiplies the pixels that a tensor was filled with, as a longer exposure would have.
+func expose(data []float32, in pack.Input, gain float32) {
+	white := (255 - in.Mean) * in.Scale
+	offset := in.Mean * in.Scale * (gain - 1) // (pixel·gain − mean)·scale, from (pixel − mean)·scale
+	for i, v := range data {
+		if v = v*gain + offset; in.Scale > 0 {
+			data[i] = min(v, white)
+		} else {
+			data[i] = max(v, white)
 		}
 	}
 }

@@ -23,7 +23,9 @@ func TestScorersDoNotDisturbEachOther(t *testing.T) {
 	mirrored.Mirrored = true
 	tight := near
 	tight.CropScale = 1.5
-	looks := []pack.Scorer{near, p.Scorers[1], mirrored, tight, far}
+	exposed := near
+	exposed.Expose = 255
+	looks := []pack.Scorer{near, p.Scorers[1], mirrored, exposed, tight, far}
 	photo := cut(t, 3, image.Rect(640, 0, 1500, 710), 860, 710)
 	score := func(looks ...pack.Scorer) []float64 {
 		p.Scorers = looks
@@ -42,7 +44,7 @@ func TestScorersDoNotDisturbEachOther(t *testing.T) {
 		t.Errorf("in reverse they say otherwise: %s", diff)
 	}
 	slices.Sort(alone)
-	if distinct := slices.Compact(alone); len(distinct) < 4 {
+	if distinct := slices.Compact(alone); len(distinct) < 5 {
 		t.Errorf("only %d of the looks differ: %v", len(distinct), distinct)
 	}
 }
@@ -62,6 +64,28 @@ func TestMirroredScorerSeesTheMirrorImage(t *testing.T) {
 		if math.Abs(got[i]-want[i]) > 0.02 { // the detector draws another box in a mirror
 			t.Errorf("scorer %d: %.4f, and %.4f of the mirror image", i, got[i], want[i])
 		}
+	}
+}
+
+// A face of half the light is seen by a scorer that exposes as the bright one is by one that does not.
+func TestDarkFaceIsExposed(t *testing.T) {
+	t.Parallel()
+	p := openPack(t, sharedDir(t, "models"))
+	exposing := p
+	exposing.Scorers = slices.Clone(p.Scorers)
+	bright := checkPNG(t, openEngine(t, inference.Config{Pack: p}), facePhoto(t))
+	for i := range exposing.Scorers {
+		exposing.Scorers[i].Expose = bright.Brightness
+	}
+	dark := each(facePhoto(t), func(v float64) float64 { return v / 2 })
+	got := checkPNG(t, openEngine(t, inference.Config{Pack: exposing}), dark)
+	for i, score := range got.Scores {
+		if math.Abs(score-bright.Scores[i]) > 0.05 { // half the levels of grey, and another box
+			t.Errorf("scorer %d: %.4f of the dark face, %.4f of the bright one", i, score, bright.Scores[i])
+		}
+	}
+	if got.Brightness > 0.6*bright.Brightness {
+		t.Errorf("the dark face is reported with a brightness of %.0f, the bright one of %.0f", got.Brightness, bright.Brightness)
 	}
 }
 

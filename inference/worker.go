@@ -127,15 +127,16 @@ func (w *worker) Check(ctx context.Context, data []byte, format decode.Format) (
 		return Result{}, err
 	}
 	square := judged.box.square()
-	scores, err := w.scorers.live(img, square, &w.sampler)
+	w.tile.Luma(img, judged.box.clip(img.Width(), img.Height()))
+	brightness := w.tile.Mean()
+	scores, err := w.scorers.live(img, square, brightness, &w.sampler)
 	if err != nil {
 		return Result{}, fmt.Errorf("score the face: %w", err)
 	}
-	w.tile.Luma(img, judged.box.clip(img.Width(), img.Height()))
 	r = Result{
 		FakeLikelihood: w.manifest.Likelihood(scores),
 		Scores:         scores,
-		Brightness:     w.tile.Mean(),
+		Brightness:     brightness,
 		Sharpness:      w.tile.Sharpness(),
 		Face:           judged.box,
 		FaceScore:      float64(judged.score),

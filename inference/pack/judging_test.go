@@ -107,6 +107,7 @@ func TestJudgingChangesTheID(t *testing.T) {
 		"a second crop":      func(*pack.Manifest) {},
 		"another crop":       func(m *pack.Manifest) { m.Scorers[2].CropScale = 1.5 },
 		"mirrored":           func(m *pack.Manifest) { m.Scorers[2].Mirrored = true },
+		"exposed":            func(m *pack.Manifest) { m.Scorers[2].Expose = 110 },
 		"a weight":           func(m *pack.Manifest) { m.Scorers[2].Weight = new(0.5) },
 		"another weight":     func(m *pack.Manifest) { m.Scorers[2].Weight = new(0.25) },
 		"logit mean":         func(m *pack.Manifest) { m.Fusion = pack.LogitMean },
@@ -208,5 +209,16 @@ func TestBuildWithoutItsModelsWritesNothing(t *testing.T) {
 	}
 	if _, err := os.Stat(dir); err == nil {
 		t.Error("a directory was made for a pack that could not be built")
+	}
+}
+
+func TestGain(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ expose, brightness, want float64 }{
+		{0, 10, 1}, {110, 200, 1}, {110, 110, 1}, {110, 100, 1.1}, {110, 55, 2}, {110, 20, pack.MaxGain}, {110, 0, pack.MaxGain},
+	} {
+		if got := (pack.Scorer{Expose: c.expose}).Gain(c.brightness); math.Abs(got-c.want) > 1e-9 {
+			t.Errorf("to %v from %v: %v, want %v", c.expose, c.brightness, got, c.want)
+		}
 	}
 }

@@ -36,8 +36,8 @@ func TestHashesOfBuiltinPacks(t *testing.T) {
 		got[id] = m.Hash()
 	}
 	want := map[string]string{
-		pack.DefaultID:                    "e90fd3b32e322adb909f57c75d6c28725d0fff78018739626d2bd9a504c46a49",
-		"faceplugin-0.0.1-no-landmarks-2": "d516a92f2015bf6ac4dacd6dbac2ab58368152f21ac28f0f8114daee5445c423",
+		pack.DefaultID:                    "eb777a5db9b1c83a9a88eeff41dd510d3b50ee5b1d94f09267650d7cff52d2d9",
+		"faceplugin-0.0.1-no-landmarks-2": "c2b3110aa30030d841302e39b895aa9a4d33c8092479a5df6408898598caf8e1",
 		pack.BuiltID + "+4c036a41":        "edd83a3b6eedce55ba701ed85f7aef9e08fb1b856c5c722891eaab6a56696dc9",
 		"yunet-minifasnet-2":              "39cc7a301362c7964e176215aaba46f2de7b4e8282e392672bce831d247e72ad",
 	}
