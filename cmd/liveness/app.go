@@ -6,12 +6,14 @@ import (
 	"log/slog"
 )
 
-// App is what every command gets beside its context, which ends on SIGINT or SIGTERM: the two outputs and the logger.
+// App is what every command gets beside its context, which ends on SIGINT or SIGTERM: the two outputs and the logs.
 // Commands print for people or scripts on Out; logs and progress go to Err.
 type App struct {
 	Out io.Writer
 	Err io.Writer
 	Log *slog.Logger
+
+	Security *slog.Logger // what may be an attack, and what operators do
 }
 
 // PrintJSON writes v to Out as indented JSON with a final line feed.

@@ -227,7 +227,7 @@ func (c *DevCmd) serve(ctx context.Context, app *App, m *machine, siteListener, 
 	metrics := newRegistry()
 	site, err := core.openSite(siteConfig{
 		flags: flags, limits: c.LimitFlags, publicURL: publicURL, engine: m.engine, marketplace: buying, productCode: devProductCode,
-		listingURL: "http://" + c.AWSAddr + "/marketplace", assetsDir: assets, metrics: metrics,
+		listingURL: "http://" + c.AWSAddr + "/marketplace", assetsDir: assets, metrics: metrics, security: app.Security,
 	})
 	if err != nil {
 		return err

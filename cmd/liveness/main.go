@@ -19,6 +19,8 @@ type commandLine struct {
 	LogFormat string `help:"Log as text or json." enum:"text,json" default:"text" env:"LIVENESS_LOG_FORMAT"`
 	LogLevel  string `help:"Least level that is logged." enum:"debug,info,warn,error" default:"info" env:"LIVENESS_LOG_LEVEL"`
 
+	SecurityLog string `help:"Append the security log to this file, as JSON; without it its lines stand in the log." type:"path" env:"LIVENESS_SECURITY_LOG" placeholder:"FILE"`
+
 	Dev          DevCmd          `cmd:"" help:"Run everything on this machine, with a demo customer."`
 	Serve        ServeCmd        `cmd:"" help:"Answer requests: the API, the console, registration."`
 	Work         WorkCmd         `cmd:"" help:"Follow the log: read models, mails, metering."`
@@ -72,7 +74,14 @@ func run(args []string, out, errOut io.Writer) int {
 		return exitUsage
 	}
 	app := &App{Out: out, Err: errOut, Log: newLogger(errOut, commands.LogFormat, commands.LogLevel)}
-	if err := selected.Run(app, parser); err != nil {
+	var closeSecurity func()
+	if app.Security, closeSecurity, err = newSecurityLogger(newLogger(errOut, commands.LogFormat, "info"), commands.SecurityLog); err != nil {
+		return report(errOut, err)
+	}
+	defer closeSecurity()
+	err = selected.Run(app, parser)
+	app.noteOperatorCommand(ctx, selected, err)
+	if err != nil {
 		return report(errOut, err)
 	}
 	return 0

@@ -87,7 +87,7 @@ func (c *ServeCmd) Run(ctx context.Context, app *App) error {
 	defer observed.close(app.Log)
 	site, err := core.openSite(siteConfig{
 		flags: c.SiteFlags, limits: c.LimitFlags, publicURL: publicURL, engine: engine, marketplace: buying, productCode: c.ProductCode,
-		listingURL: c.ListingURL, assetsDir: assets, metrics: observed.registry, tracing: observed.tracing,
+		listingURL: c.ListingURL, assetsDir: assets, metrics: observed.registry, tracing: observed.tracing, security: app.Security,
 	})
 	if err != nil {
 		return err

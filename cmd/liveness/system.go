@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/eventstoredb"
 	"github.com/pas-ta/liveness/adapters/http/console"
 	"github.com/pas-ta/liveness/adapters/http/fairshare"
+	"github.com/pas-ta/liveness/adapters/http/securitylog"
 	"github.com/pas-ta/liveness/adapters/http/server"
 	v1 "github.com/pas-ta/liveness/adapters/http/v1"
 	"github.com/pas-ta/liveness/adapters/judge"
@@ -163,6 +165,7 @@ type siteConfig struct {
 	listingURL  string
 	assetsDir   string
 	metrics     prometheus.Registerer
+	security    *slog.Logger         // nil writes what may be an attack to the log
 	tracing     trace.TracerProvider // nil makes no spans
 }
 
@@ -173,7 +176,15 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 	counter := counting.NewUsageCounter(c.store, usage, time.Now, c.log)
 	history := projections.NewKeyHistory(c.pool, c.vault)
 	failures := postgres.NewFailedCalls(c.pool, history, c.secret, c.log)
+	security, err := securitylog.New(cmp.Or(cfg.security, c.log), c.secret, cfg.metrics)
+	if err != nil {
+		return nil, err
+	}
+	if err := cfg.metrics.Register(newOperatorMetrics(c.pool, c.log)); err != nil {
+		return nil, fmt.Errorf("register the metrics of operators' commands: %w", err)
+	}
 	api, err := v1.New(v1.Config{
+		Security:       security,
 		Version:        apiVersion,
 		Keys:           counting.NewKeyAuthenticator(keys, c.secret, time.Now),
 		Checks:         counting.NewLivenessChecker(counter, judging, c.secret, time.Now),
@@ -197,6 +208,7 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 	}
 	logins := console.LoginLimits{Idle: cfg.flags.SessionIdle, Lifetime: cfg.flags.SessionLifetime}
 	screens, err := console.New(console.Config{
+		Security:      security,
 		Accounts:      c.accounts,
 		Subscriptions: subscriptions.Commands{Executor: c.executor()},
 		Registration:  c.registration(cfg.marketplace, cfg.productCode),

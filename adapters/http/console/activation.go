@@ -108,6 +108,7 @@ func slotLabel(slot domain.KeySlot) string {
 func (c *console) refuseLink(w http.ResponseWriter, r *http.Request, link accounts.Link, token string, err error) {
 	p := problemOf(err)
 	c.note(r, p, err)
+	c.noteLink(r, accounts.LinkVerification, err)
 	p.SetHeaders(w.Header())
 	logIn := action{Label: "Log in", Link: accounts.LoginPath}
 	renew := action{Label: "Send me a new link", Post: renewLinkPath, Fields: map[string]string{"token": token}}

@@ -3,12 +3,14 @@ package console
 import (
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/http"
 	"strings"
 
 	"github.com/gorilla/mux"
 
 	"github.com/pas-ta/liveness/adapters/http/problem"
+	"github.com/pas-ta/liveness/adapters/http/securitylog"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -138,5 +140,6 @@ var errCrossOrigin = &domain.Error{Kind: domain.KindForbidden, Code: "cross_orig
 	Message: "This request came from another website, so it was not carried out. Open the console and try again there."}
 
 func (c *console) crossOriginRefused(w http.ResponseWriter, r *http.Request) {
+	c.Security.Note(r.Context(), securitylog.CrossOrigin, slog.String("method", r.Method))
 	c.fail(w, r, errCrossOrigin)
 }

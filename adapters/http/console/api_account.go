@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/pas-ta/liveness/adapters/http/securitylog"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/domain"
@@ -205,7 +207,9 @@ func (c *console) withPassword(ctx context.Context, account uuid.UUID, run func(
 		return err
 	}
 	err := c.hash(ctx, run)
-	if !errors.Is(err, accounts.ErrWrongPassword) {
+	if errors.Is(err, accounts.ErrWrongPassword) {
+		c.Security.Note(ctx, securitylog.PasswordFailed, slog.String(accountName, account.String()))
+	} else {
 		c.resetAttempts(ctx, passwordOfAccount, account.String())
 	}
 	return err

@@ -5,10 +5,12 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"log/slog"
 	"math"
 	"strconv"
 	"time"
 
+	"github.com/pas-ta/liveness/adapters/http/securitylog"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -97,9 +99,21 @@ func (c *console) countAttempt(ctx context.Context, what, who string) error {
 		return domain.ErrUnavailable.Because(err)
 	}
 	if wait > 0 {
+		c.noteThrottled(ctx, what, who)
 		return errTooManyAttempts.Saying("Too many attempts. Try again in %s.", inWords(wait)).After(wait)
 	}
 	return nil
+}
+
+// noteThrottled writes down that somebody has to wait. A code that comes twice is a wrong one, and noted as that.
+func (c *console) noteThrottled(ctx context.Context, what, who string) {
+	switch what {
+	case useOfCode:
+	case loginOfAccount, loginOnDevice, loginFromAddress, codeOfAccount, codeOnDevice, passwordOfAccount:
+		c.Security.Note(ctx, securitylog.LoginThrottled, slog.String("limit", what), slog.String("subject", c.Security.Name(what, who)))
+	default:
+		c.Security.Note(ctx, securitylog.LimitHit, slog.String("limit", what), slog.String("subject", c.Security.Name(what, who)))
+	}
 }
 
 // attempt is what an attempt is counted of.

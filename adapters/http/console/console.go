@@ -23,6 +23,7 @@ import (
 	"github.com/alexedwards/scs/v2"
 	"github.com/gorilla/mux"
 
+	"github.com/pas-ta/liveness/adapters/http/securitylog"
 	"github.com/pas-ta/liveness/adapters/http/v1/checkbody"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/accounts"
@@ -54,6 +55,7 @@ type Config struct {
 	SupportMail    string              // optional: shown wherever a person may be stuck
 	MarketplaceURL string              // optional: product page on AWS Marketplace, for people without a subscription
 	TrustedProxies []netip.Prefix      // optional: whose X-Forwarded-For is believed; none by default
+	Security       *securitylog.Log    // optional: what may be an attack is written down
 	Now            func() time.Time
 	Log            *slog.Logger
 }
@@ -93,7 +95,7 @@ func New(cfg Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.secureHeaders(noStore(protection.Handler(c.routes()))), nil
+	return c.withAddress(c.secureHeaders(noStore(protection.Handler(c.routes())))), nil
 }
 
 func (cfg Config) check() error {

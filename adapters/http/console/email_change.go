@@ -47,6 +47,7 @@ func (c *console) changeEmail(w http.ResponseWriter, r *http.Request) {
 func (c *console) refuseEmailChange(w http.ResponseWriter, r *http.Request, err error) {
 	p := problemOf(err)
 	c.note(r, p, err)
+	c.noteLink(r, accounts.LinkEmailChange, err)
 	p.SetHeaders(w.Header())
 	e := explanation{Heading: headingOf(p.Status), Text: []string{p.Message}, Actions: []action{{Label: "Go to your account", Link: "/console/account"}}}
 	const old = "You log in with your old address until a change is confirmed."

@@ -103,6 +103,7 @@ func (c *console) joinAnew(r *http.Request, token string, open accounts.OpenInvi
 func (c *console) refuseInvitation(w http.ResponseWriter, r *http.Request, err error) {
 	p := problemOf(err)
 	c.note(r, p, err)
+	c.noteLink(r, accounts.LinkInvitation, err)
 	p.SetHeaders(w.Header())
 	e := explanation{Heading: headingOf(p.Status), Text: []string{p.Message}, Actions: []action{{Label: "Log in", Link: accounts.LoginPath}}}
 	switch {

@@ -3,9 +3,11 @@ package console
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"time"
 
+	"github.com/pas-ta/liveness/adapters/http/securitylog"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/domain"
@@ -13,6 +15,9 @@ import (
 
 // fromLogout marks a login page that somebody was sent to who has logged out. A notice would make a session for whoever asks.
 const fromLogout = "logout"
+
+// accountName is what the security log calls an account, by the address that is typed or by its id.
+const accountName = "account"
 
 func loginPage(values map[string]string) page {
 	return page{Title: "Log in", Form: form{Values: values}}
@@ -83,7 +88,10 @@ func (c *console) tryLogin(r *http.Request, email, password, code string) error 
 		return err
 	})
 	if err != nil {
-		if !errors.Is(err, accounts.ErrLoginFailed) { // not the person's fault, so it says nothing about the password
+		if errors.Is(err, accounts.ErrLoginFailed) {
+			account := c.Security.Name(accountName, accounts.NormaliseMail(email))
+			c.Security.Note(ctx, securitylog.LoginFailed, slog.String(accountName, account), slog.Bool("known_device", known))
+		} else { // not the person's fault, so it says nothing about the password
 			c.refundAttempts(ctx, attempts)
 		}
 		return err

@@ -2,11 +2,13 @@ package console
 
 import (
 	"errors"
+	"log/slog"
 	"net/http"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/pas-ta/liveness/adapters/http/securitylog"
 	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/domain"
 )
@@ -123,6 +125,7 @@ func (c *console) checkCode(r *http.Request, account uuid.UUID, known bool, code
 	case err == nil:
 		c.resetAttempts(ctx, counted.what, counted.who)
 	case errors.Is(err, domain.ErrWrongCode):
+		c.Security.Note(ctx, securitylog.CodeFailed, slog.String(accountName, account.String()), slog.Bool("known_device", known))
 		c.Accounts.RecordWrongCode(ctx, by(domain.ActorUser), account)
 	default:
 		c.refundAttempt(ctx, counted.what, counted.who)

@@ -114,6 +114,7 @@ func (c *console) liftLockOut(r *http.Request, done accounts.PasswordReset) {
 func (c *console) refuseResetLink(w http.ResponseWriter, r *http.Request, err error) {
 	p := problemOf(err)
 	c.note(r, p, err)
+	c.noteLink(r, accounts.LinkPasswordReset, err)
 	p.SetHeaders(w.Header())
 	e := explanation{Heading: headingOf(p.Status), Text: []string{p.Message}}
 	switch {

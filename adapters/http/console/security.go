@@ -2,12 +2,15 @@ package console
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/pas-ta/liveness/adapters/http/clientaddress"
+	"github.com/pas-ta/liveness/adapters/http/securitylog"
+	"github.com/pas-ta/liveness/commands/accounts"
 )
 
 // contentPolicy lets a page use nothing but files of this host: no inline script or style, no frame, no other origin.
@@ -67,6 +70,20 @@ func (c *console) limitBody(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// withAddress tells the security log where a request comes from.
+func (c *console) withAddress(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r.WithContext(securitylog.WithAddress(r.Context(), clientaddress.Of(r, c.TrustedProxies))))
+	})
+}
+
+// noteLink writes down that a mailed link was refused.
+func (c *console) noteLink(r *http.Request, purpose accounts.LinkPurpose, err error) {
+	if p := problemOf(err); p.Status < http.StatusInternalServerError {
+		c.Security.Note(r.Context(), securitylog.LinkRefused, slog.String("link", string(purpose)), slog.String("code", p.Code))
+	}
 }
 
 // clientAddress is where a request comes from, as attempts are counted by.

@@ -21,6 +21,7 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/pas-ta/liveness/adapters/http/problem"
+	"github.com/pas-ta/liveness/adapters/http/securitylog"
 	"github.com/pas-ta/liveness/adapters/http/v1/checkbody"
 	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/domain"
@@ -62,6 +63,7 @@ type Config struct {
 	Log            *slog.Logger
 	Registerer     prometheus.Registerer // metrics are not registered when it is nil
 	Tracing        trace.TracerProvider  // no spans when it is nil
+	Security       *securitylog.Log      // what may be an attack is forgotten when it is nil
 }
 
 // API serves the addresses of the API. It answers every request in the API's own form, also those to unknown addresses.
@@ -74,6 +76,7 @@ type API struct {
 	now      func() time.Time
 	log      *slog.Logger
 	failures Failures
+	security *securitylog.Log
 	bodies   *checkbody.Reader
 	throttle *throttle
 	gate     *gate
@@ -107,7 +110,7 @@ func New(c Config) (*API, error) {
 		return nil, err
 	}
 	a := &API{
-		version: c.Version, keys: c.Keys, checks: c.Checks, plans: c.Catalogue, limits: limits, now: c.Now, log: c.Log, failures: c.Failures,
+		version: c.Version, keys: c.Keys, checks: c.Checks, plans: c.Catalogue, limits: limits, now: c.Now, log: c.Log, failures: c.Failures, security: c.Security,
 		bodies: checkbody.NewReader(memory), throttle: throttle, gate: gate, metrics: metrics,
 		health: newHealth(c.Version, append(slices.Clip(c.Components), gate.component()), c.Now, c.Log), tracer: c.Tracing.Tracer("github.com/pas-ta/liveness/adapters/http/v1"),
 	}

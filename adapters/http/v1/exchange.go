@@ -128,6 +128,7 @@ func (x *exchange) refuse(err error) {
 	err = x.gaveWay(err)
 	x.failed = err
 	p := problem.Of(err).In(words)
+	x.noteAttack(p)
 	if p.Code == problem.CodeInternal && x.reservation != nil && x.reservation.HandedOver() {
 		p.Message = perhapsCounted
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/pas-ta/liveness/adapters/http/console"
+	"github.com/pas-ta/liveness/adapters/http/securitylog"
 	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/adapters/parts"
 	"github.com/pas-ta/liveness/adapters/postgres"
@@ -49,6 +50,7 @@ type World struct {
 	States   *postgres.MailStates
 	Pool     *pgxpool.Pool
 	Judge    *Judge
+	Security *Lines
 }
 
 // Judge says the same of every photo, or fails.
@@ -68,7 +70,7 @@ func (j *Judge) Judge(context.Context, counting.Share, []byte, string) (domain.J
 func New(t testing.TB) *World {
 	t.Helper()
 	clock := commandstest.NewClock(time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC))
-	w := &World{t: t, Clock: clock, Store: newLog(clock.Now), Pool: Database(t), Market: newMarketplace(), Judge: &Judge{}}
+	w := &World{t: t, Clock: clock, Store: newLog(clock.Now), Pool: Database(t), Market: newMarketplace(), Judge: &Judge{}, Security: &Lines{}}
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	vault, err := postgres.NewVault(w.Pool, []byte(Secret))
 	Must(t, err)
@@ -76,6 +78,8 @@ func New(t testing.TB) *World {
 	w.Accounts, err = accounts.New(accounts.Config{
 		Executor: commands.Executor{Store: w.Store, Now: clock.Now}, Vault: vault, Barrier: barrier, Secret: []byte(Secret), Log: log,
 	})
+	Must(t, err)
+	security, err := securitylog.New(slog.New(slog.NewTextHandler(w.Security, nil)), []byte(Secret), nil)
 	Must(t, err)
 	models, err := engine.New(engine.Config{
 		Pool: w.Pool, Source: w.Store, Projections: projections.All(), Log: log, Barrier: barrier,
@@ -110,7 +114,7 @@ func New(t testing.TB) *World {
 		},
 		Sessions: pgxstore.NewWithCleanupInterval(w.Pool, 0), Attempts: console.NewPostgresAttempts(w.Pool),
 		Logins: console.NewPostgresLogins(w.Pool, loginLimits), LoginLimits: loginLimits, Judge: w.Judge, AssetsDir: assets, PublicURL: public,
-		Secret: []byte(Secret), SupportMail: "support@example.com", MarketplaceURL: "https://aws.amazon.com/marketplace/", Now: clock.Now, Log: log,
+		Secret: []byte(Secret), SupportMail: "support@example.com", MarketplaceURL: "https://aws.amazon.com/marketplace/", Security: security, Now: clock.Now, Log: log,
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 	})
 	Must(t, err)

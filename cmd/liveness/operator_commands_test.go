@@ -1,0 +1,60 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
+	"github.com/pas-ta/liveness/adapters/postgres"
+)
+
+func TestOperatorCommandsAreKnownByName(t *testing.T) {
+	t.Parallel()
+	for selected, want := range map[string]string{
+		"erase": "erase", "erase <customer>": "erase", "metering resolve <subscription> <hour> <dimension>": "metering resolve",
+		"metering status": "", "version": "", "serve": "", "store backup <to>": "store backup",
+	} {
+		if got := operatorCommand(selected); got != want {
+			t.Errorf("%q is %q, want %q", selected, got, want)
+		}
+	}
+}
+
+// A command that changes data is written down with who ran it, and without whom it was about; it is counted where all nodes
+// look. What only looks is not.
+func TestOperatorCommandsAreWrittenDown(t *testing.T) {
+	t.Parallel()
+	database := pgtest.Database(t)
+	pool, err := postgres.Connect(t.Context(), database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	if err := postgres.Migrate(t.Context(), pool); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "security.log")
+	var out, errOut bytes.Buffer
+	for _, args := range [][]string{{"version"}, {"erase", "--person", "ada@example.com", "--postgres", database}} { // refused without --yes
+		run(append([]string{"--security-log", file}, args...), &out, &errOut)
+	}
+	lines, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Count(string(lines), "\n") != 1 || !strings.Contains(string(lines), `"event":"operator_command","command":"erase","operator":"`) ||
+		!strings.Contains(string(lines), `"outcome":"failed"`) || strings.Contains(string(lines), "ada@") {
+		t.Errorf("written down:\n%s%s", lines, errOut.String())
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(newOperatorMetrics(pool, nil))
+	families, err := registry.Gather()
+	if err != nil || len(families) != 1 || families[0].GetMetric()[0].GetCounter().GetValue() != 1 {
+		t.Errorf("counted: %v, %v", families, err)
+	}
+}
