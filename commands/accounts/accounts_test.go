@@ -28,6 +28,7 @@ type memoryVault struct {
 	mu         sync.Mutex
 	ciphertext map[domain.Ciphertext][]byte
 	gone       map[uuid.UUID]bool
+	keeps      error // what destroying a key fails with
 }
 
 func (v *memoryVault) Encrypt(_ context.Context, customer uuid.UUID, plaintext []byte) (domain.Ciphertext, error) {
@@ -53,8 +54,8 @@ func (v *memoryVault) Decrypt(_ context.Context, customer uuid.UUID, ciphertext 
 func (v *memoryVault) Destroy(_ context.Context, customer uuid.UUID) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.gone[customer] = true
-	return nil
+	v.gone[customer] = v.keeps == nil
+	return v.keeps
 }
 
 // fixture is the commands over a log in memory, with one subscription that is not registered yet.

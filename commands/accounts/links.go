@@ -3,6 +3,7 @@ package accounts
 import (
 	"crypto/hmac"
 	"encoding/base64"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -37,7 +38,7 @@ func (c *Commands) LinkToken(purpose LinkPurpose, link Link) string {
 }
 
 func (l Link) bytes() []byte {
-	return append(append(make([]byte, 0, 2*16+linkMACLength), l.CustomerID[:]...), l.RequestID[:]...)
+	return slices.Concat(l.CustomerID[:], l.RequestID[:])
 }
 
 func (c *Commands) linkMAC(purpose LinkPurpose, link Link) []byte {

@@ -88,6 +88,9 @@ func TestClaimsThatAreLeftBehind(t *testing.T) {
 			f.claimOnly(f.link(f.bought.CustomerID))
 			end(f)
 			wantError(t, "the address for another subscription", f.takeAddress("l-second"), nil)
+			if holder, err := f.AccountOfMail(t.Context(), ada.Email); err != nil || holder.CustomerID == f.bought.CustomerID || !holder.Active {
+				t.Errorf("the address leads to %s, active: %t, %v", holder.CustomerID, holder.Active, err)
+			}
 		})
 	}
 }

@@ -64,7 +64,12 @@ func TestMailsAboutPeople(t *testing.T) {
 		"invitation": {
 			happen: func(f *fixture) error { f.invited(graceAddress, domain.RoleOwner); return nil },
 			to:     graceAddress, subject: "You are invited to the Liveness Detection API",
-			says: []string{"Hello,", "Engines", "an owner", "https://liveness.example/console/invitation?token=", "choose a password"}, once: domain.InvitationValidity,
+			says: []string{"Hello,", "Engines", "an owner", "see and change everything", "https://liveness.example/console/invitation?token=", "choose a password"}, once: domain.InvitationValidity,
+		},
+		"invitation to read": {
+			happen: func(f *fixture) error { f.invited(graceAddress, domain.RoleReader); return nil },
+			to:     graceAddress, subject: "You are invited to the Liveness Detection API",
+			says: []string{"Engines", "a reader", "see everything and change nothing"}, once: domain.InvitationValidity,
 		},
 		"attachment": {
 			happen: func(f *fixture) error { f.secondCustomer(); return nil },
