@@ -25,6 +25,9 @@ var ErrOverloaded = errors.New("all inference workers are busy and the queue is 
 // ErrClosed refuses a check because the engine is shutting down.
 var ErrClosed = errors.New("the inference engine is closed")
 
+// ErrNoWorker refuses a check because a worker has ended and no other could be started yet.
+var ErrNoWorker = errors.New("no inference worker could be started")
+
 // Config says what an engine runs and how much of it at once.
 type Config struct {
 	// LibraryPath is the ONNX Runtime shared library, version 1.24 or later.

@@ -82,7 +82,7 @@ func refusal(err error) error {
 		return domain.ErrInvalidImage.Saying("%s", image.Message).Because(image.Err)
 	case errors.Is(err, inference.ErrOverloaded):
 		return domain.ErrOverloaded.Because(err)
-	case errors.Is(err, inference.ErrClosed):
+	case errors.Is(err, inference.ErrClosed), errors.Is(err, inference.ErrNoWorker):
 		return domain.ErrUnavailable.Because(err)
 	}
 	return fmt.Errorf("judge image: %w", err)

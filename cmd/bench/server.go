@@ -34,7 +34,7 @@ func (b *bench) buildServer(ctx context.Context) (binary string, err error) {
 }
 
 // startServer starts the product on a data directory; awaitAnswer tells when it serves.
-func startServer(ctx context.Context, binary, data string) (*server, error) {
+func startServer(ctx context.Context, binary, data string, flags ...string) (*server, error) {
 	s := &server{data: data, ended: make(chan error, 1)}
 	var addrs [3]string
 	for i := range addrs {
@@ -49,7 +49,8 @@ func startServer(ctx context.Context, binary, data string) (*server, error) {
 	}
 	s.addr, s.node = addrs[0], addrs[2]
 	// It outlives the context: stop ends it as its user would, so that it can put things in order.
-	s.process = exec.CommandContext(context.WithoutCancel(ctx), binary, "dev", "--addr", addrs[0], "--aws-addr", addrs[1], "--node-addr", addrs[2], "--data", data)
+	flags = append([]string{"dev", "--addr", addrs[0], "--aws-addr", addrs[1], "--node-addr", addrs[2], "--data", data}, flags...)
+	s.process = exec.CommandContext(context.WithoutCancel(ctx), binary, flags...)
 	s.process.Stdout, s.process.Stderr = s.log, s.log
 	if err := s.process.Start(); err != nil {
 		return nil, errors.Join(err, s.log.Close())
@@ -116,18 +117,36 @@ func (s *server) lastWords() []byte {
 	return content[max(0, len(content)-3000):]
 }
 
-// memory returns what the process holds now and held at most, in MB. Postgres, whose shared buffers are what they are set
-// to, is not in it.
+// memory returns what the server and the processes in which it judges hold now and held at most, in MB: of what several
+// hold together, each its share now, and all of it at most. Postgres, whose shared buffers are what they are set to, is not in it.
 func (s *server) memory() (now, peak float64, err error) {
-	proc, err := procfs.NewProc(s.process.Process.Pid)
+	processes, err := procfs.AllProcs()
 	if err != nil {
 		return 0, 0, fmt.Errorf("memory can only be read on Linux: %w", err)
 	}
-	status, err := proc.NewStatus()
-	if err != nil {
-		return 0, 0, err
+	for _, process := range processes {
+		stat, err := process.Stat()
+		if err != nil || process.PID != s.process.Process.Pid && (stat.PPID != s.process.Process.Pid || stat.Comm != s.comm()) {
+			continue // it has ended, or is another's or Postgres
+		}
+		held, err := process.ProcSMapsRollup()
+		if err != nil {
+			return 0, 0, err
+		}
+		status, err := process.NewStatus()
+		if err != nil {
+			return 0, 0, err
+		}
+		now += float64(held.Pss) / 1e6
+		peak += float64(status.VmHWM) / 1e6
 	}
-	return float64(status.VmRSS) / 1e6, float64(status.VmHWM) / 1e6, nil
+	return now, peak, nil
+}
+
+// comm is what the kernel calls the server's processes.
+func (s *server) comm() string {
+	name := filepath.Base(s.process.Path)
+	return name[:min(len(name), 15)]
 }
 
 // stop ends the server as Ctrl-C does.

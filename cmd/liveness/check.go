@@ -79,7 +79,7 @@ func (c *CheckCmd) Run(ctx context.Context, app *App) error {
 	group.SetLimit(engine.Workers())
 	for i, name := range c.Files {
 		group.Go(func() error {
-			judged[i], errs[i] = checkFile(ctx, engine, name)
+			judged[i], errs[i] = checkFile(ctx, engine.Engine, name)
 			return ctx.Err()
 		})
 	}

@@ -93,3 +93,13 @@ func (c *checkable) send(method, path string, body []byte) *httptest.ResponseRec
 	c.api.ServeHTTP(answer, request)
 	return answer
 }
+
+// counted returns how many calls are counted.
+func (c *checkable) counted(t *testing.T) int {
+	t.Helper()
+	calls, err := c.store.Read(t.Context(), domain.UsageStream(c.owner.SubscriptionID, domain.MonthOf(time.Now())), 0, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(calls)
+}

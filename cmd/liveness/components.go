@@ -47,6 +47,36 @@ func decoderComponent(engine *inference.Engine) v1.Component {
 	}
 }
 
+// judgingComponent tells where images are judged. It is down while a process that judges has ended and no other can be started.
+func judgingComponent(engine *openedEngine) v1.Component {
+	return v1.Component{
+		Name: "judging", Probe: func(context.Context) error {
+			if engine.processes == nil {
+				return nil
+			}
+			return engine.processes.Check()
+		},
+		Version: func(context.Context) (string, error) { return engine.judging(), nil },
+	}
+}
+
+// registerReplacements adds the metric of the processes that judge.
+func registerReplacements(metrics prometheus.Registerer, engine *openedEngine) error {
+	if engine.processes == nil {
+		return nil
+	}
+	for cause := range engine.processes.Ends() {
+		if err := metrics.Register(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name:        "liveness_judging_processes_replaced_total",
+			Help:        "Processes that judge images and were replaced: crashed, hung, or garbled (answering what no such process does).",
+			ConstLabels: prometheus.Labels{"cause": cause},
+		}, func() float64 { return float64(engine.processes.Ends()[cause]) })); err != nil {
+			return fmt.Errorf("register the metric of judging processes: %w", err)
+		}
+	}
+	return nil
+}
+
 // stateInterval is how often a reactor is looked at for a change.
 const stateInterval = 250 * time.Millisecond
 

@@ -22,7 +22,6 @@ import (
 	"github.com/pas-ta/liveness/adapters/node/store"
 	"github.com/pas-ta/liveness/adapters/parts"
 	"github.com/pas-ta/liveness/commands/subscriptions"
-	"github.com/pas-ta/liveness/inference"
 )
 
 // DevCmd runs the whole product on one machine.
@@ -102,7 +101,7 @@ type machine struct {
 	postgres *localpostgres.Cluster
 	database string
 	node     *node.Node
-	engine   *inference.Engine
+	engine   *openedEngine
 	sim      *awssim.Sim
 	parts    *parts.Cache
 }

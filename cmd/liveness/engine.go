@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 
 	"github.com/pas-ta/liveness/adapters/parts"
 	"github.com/pas-ta/liveness/inference"
 	"github.com/pas-ta/liveness/inference/decode"
+	"github.com/pas-ta/liveness/inference/isolated"
 	"github.com/pas-ta/liveness/inference/pack"
 	"github.com/pas-ta/liveness/inference/tuning"
 )
@@ -23,12 +25,22 @@ func (f EngineFlags) check() error {
 		return fmt.Errorf("--queue %d: give a number of checks, or 0 for %d per worker", f.Queue, inference.QueuePerWorker)
 	case f.QueueWait < 0:
 		return fmt.Errorf("--queue-wait %v is in the past: give a time above 0", f.QueueWait)
+	case f.JudgeTimeout < 0:
+		return fmt.Errorf("--judge-timeout %v is in the past: give a time above 0", f.JudgeTimeout)
+	case f.JudgeMemory < 0:
+		return fmt.Errorf("--judge-memory %d: give a number of MB", f.JudgeMemory)
 	}
 	return nil
 }
 
+// openedEngine is an engine with what is known of the processes in which it judges.
+type openedEngine struct {
+	*inference.Engine
+	processes *isolated.Workers // nil when it judges in this process
+}
+
 // open supplies the native parts and opens an engine, which the caller closes.
-func (f EngineFlags) open(ctx context.Context, app *App) (*inference.Engine, error) {
+func (f EngineFlags) open(ctx context.Context, app *App) (*openedEngine, error) {
 	if err := f.check(); err != nil {
 		return nil, &ExitError{Code: exitUsage, Err: err}
 	}
@@ -55,34 +67,65 @@ func (f EngineFlags) open(ctx context.Context, app *App) (*inference.Engine, err
 	if err != nil {
 		return nil, err
 	}
-	decoder, err := f.decoder(ctx, app, cache)
-	if err != nil {
+	opened := &openedEngine{}
+	cfg := inference.Config{
+		LibraryPath: library, Pack: models, Threshold: f.Threshold, Workers: f.Workers, Queue: f.Queue, Deadline: f.QueueWait,
+	}
+	if opened.processes, err = f.processes(ctx, app, cache, cfg); err != nil {
+		return nil, err
+	}
+	if opened.processes != nil {
+		cfg.Start = opened.processes.Start
+	} else if cfg.Decoder, err = f.decoder(ctx, app, cache); err != nil {
 		return nil, err
 	}
 	if err := tuning.QueueBehindWorkers(); err != nil {
 		app.Log.Debug("threads are scheduled as usual", "error", err) // a container may forbid it; checks only get slower
 	}
-	engine, err := inference.Open(ctx, inference.Config{
-		LibraryPath: library,
-		Pack:        models,
-		Threshold:   f.Threshold,
-		Workers:     f.Workers,
-		Queue:       f.Queue,
-		Deadline:    f.QueueWait,
-		Decoder:     decoder,
-	})
-	if err != nil {
+	if opened.Engine, err = inference.Open(ctx, cfg); err != nil {
 		return nil, fmt.Errorf("open the inference engine: %w", err)
 	}
 	app.Log.Debug("inference engine is ready",
-		slog.String("pack", models.ID), slog.String("pack_hash", engine.PackHash()),
-		slog.String("decoder", engine.Decoder()), slog.Int("workers", engine.Workers()),
-		slog.String("onnxruntime", inference.RuntimeVersion()))
-	return engine, nil
+		slog.String("pack", models.ID), slog.String("pack_hash", opened.PackHash()),
+		slog.String("decoder", opened.Decoder()), slog.Int("workers", opened.Workers()), slog.String("judging", opened.judging()))
+	return opened, nil
+}
+
+// processes prepares the processes that judge; there are none where this process is to judge itself.
+func (f EngineFlags) processes(ctx context.Context, app *App, cache *parts.Cache, cfg inference.Config) (*isolated.Workers, error) {
+	if f.Judge == "in-process" {
+		return nil, nil //nolint:nilnil // none is an answer
+	}
+	process := isolated.Config{
+		LibraryPath: cfg.LibraryPath, Pack: cfg.Pack, NeedLibvips: f.Decoder == "libvips",
+		CheckTimeout: f.JudgeTimeout, Memory: int64(f.JudgeMemory) << 20, Log: app.Log,
+	}
+	if f.Decoder != "go" {
+		var err error
+		if process.Libvips, err = cache.Libvips(ctx); err != nil {
+			if err := f.withoutLibvips(ctx, app, err); err != nil {
+				return nil, err
+			}
+		}
+	}
+	workers, err := isolated.New(process)
+	if errors.Is(err, isolated.ErrUnsupported) && f.Judge != "isolated" {
+		app.Log.Info("images are judged in this process", "reason", err)
+		return nil, nil //nolint:nilnil // none is an answer
+	}
+	return workers, err
+}
+
+// judging says where images are judged, and what keeps them from everything else there.
+func (e *openedEngine) judging() string {
+	if e.processes == nil {
+		return "in-process"
+	}
+	return "isolated: " + e.processes.Sandbox().String()
 }
 
 // tellPack says which pack judges, and what the better one would give to whoever runs the default.
-func tellPack(app *App, engine *inference.Engine) {
+func tellPack(app *App, engine *openedEngine) {
 	if engine.Pack().ID != pack.DefaultID {
 		app.Log.Info("model pack", "pack", engine.Pack().ID, "hash", engine.PackHash())
 		return
@@ -103,9 +146,17 @@ func (f EngineFlags) decoder(ctx context.Context, app *App, cache *parts.Cache) 
 			return vips, nil
 		}
 	}
-	if f.Decoder == "libvips" || ctx.Err() != nil {
-		return nil, fmt.Errorf("open the libvips decoder: %w", err)
+	if err := f.withoutLibvips(ctx, app, err); err != nil {
+		return nil, err
 	}
-	app.Log.Info("images are decoded without libvips, which is slower", slog.Any("reason", err))
 	return decode.NewStdlib(decode.Limits{}), nil
+}
+
+// withoutLibvips returns why nothing can be decoded without libvips, nil when Go's decoder will do.
+func (f EngineFlags) withoutLibvips(ctx context.Context, app *App, reason error) error {
+	if f.Decoder == "libvips" || ctx.Err() != nil {
+		return fmt.Errorf("open the libvips decoder: %w", reason)
+	}
+	app.Log.Info("images are decoded without libvips, which is slower", slog.Any("reason", reason))
+	return nil
 }

@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/pas-ta/liveness/inference/isolated"
 )
 
 // commandLine is the whole command line: one field, and one file of this folder, per command.
@@ -43,6 +45,9 @@ type commandLine struct {
 }
 
 func main() {
+	if isolated.IsWorker() {
+		os.Exit(isolated.Serve(nil))
+	}
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	v1 "github.com/pas-ta/liveness/adapters/http/v1"
-	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/inference"
 	"github.com/pas-ta/liveness/inference/decode"
 	"github.com/pas-ta/liveness/inference/pixels"
@@ -72,15 +71,6 @@ func (o *overloadable) wantInference(t *testing.T, want string) {
 	if got := health.Components["inference"].Status; got != want || (health.Status == "ok") != (want == "up") {
 		t.Errorf("inference is %q and all is %q, want inference to be %q", got, health.Status, want)
 	}
-}
-
-func (o *overloadable) counted(t *testing.T) int {
-	t.Helper()
-	calls, err := o.store.Read(t.Context(), domain.UsageStream(o.owner.SubscriptionID, domain.MonthOf(time.Now())), 0, 100)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(calls)
 }
 
 func wantOverloaded(t *testing.T, answer *httptest.ResponseRecorder) {

@@ -35,7 +35,6 @@ import (
 	"github.com/pas-ta/liveness/commands/notices"
 	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
-	"github.com/pas-ta/liveness/inference"
 	"github.com/pas-ta/liveness/projections"
 	"github.com/pas-ta/liveness/projections/engine"
 	"github.com/pas-ta/liveness/projections/lease"
@@ -159,7 +158,7 @@ type siteConfig struct {
 	flags       SiteFlags
 	limits      LimitFlags
 	publicURL   *url.URL
-	engine      *inference.Engine
+	engine      *openedEngine
 	marketplace subscriptions.Marketplace
 	productCode string
 	listingURL  string
@@ -171,7 +170,7 @@ type siteConfig struct {
 
 func (c *core) openSite(cfg siteConfig) (*site, error) {
 	c.log.Info("photos are judged", "decoder", cfg.engine.Decoder(), "pack", cfg.engine.Pack().ID)
-	judging := judge.New(cfg.engine)
+	judging := judge.New(cfg.engine.Engine)
 	usage, keys := projections.NewUsage(c.pool), projections.NewAPIKeys(c.pool)
 	counter := counting.NewUsageCounter(c.store, usage, time.Now, c.log)
 	history := projections.NewKeyHistory(c.pool, c.vault)
@@ -191,7 +190,7 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 		Catalogue:      catalogue(),
 		Queue:          judging,
 		Failures:       failures,
-		Components:     append(c.components(), decoderComponent(cfg.engine)),
+		Components:     append(c.components(), decoderComponent(cfg.engine.Engine), judgingComponent(cfg.engine)),
 		Limits:         cfg.limits.api(cfg.flags),
 		TrustedProxies: cfg.flags.Proxies,
 		Now:            time.Now, Log: c.log, Registerer: cfg.metrics, Tracing: cfg.tracing,
@@ -201,6 +200,9 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 	}
 	if err := cfg.metrics.Register(api.ComponentMetrics()); err != nil {
 		return nil, fmt.Errorf("register the metrics of components: %w", err)
+	}
+	if err := registerReplacements(cfg.metrics, cfg.engine); err != nil {
+		return nil, err
 	}
 	prices, err := cfg.flags.prices()
 	if err != nil {

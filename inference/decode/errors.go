@@ -23,7 +23,15 @@ const (
 	KindTooManyPixels Kind = "too_many_pixels"
 	// KindTooSmall: a side is shorter than Limits.MinSide.
 	KindTooSmall Kind = "too_small"
+	// KindHarmful: reading the image crashed or hung what read it.
+	KindHarmful Kind = "harmful"
 )
+
+// Kinds returns all kinds.
+func Kinds() []Kind {
+	return []Kind{KindEmpty, KindTooManyBytes, KindNotStatedFormat, KindNotAnImage, KindCorrupted, KindUnsupported, KindTooManyPixels,
+		KindTooSmall, KindHarmful}
+}
 
 // Error is the refusal of one image. Its text is meant for the sender: it
 // holds no bytes of the image and says what to change.
