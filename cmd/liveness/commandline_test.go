@@ -90,3 +90,41 @@ func TestConfigHidesPasswords(t *testing.T) { //nolint:paralleltest // it sets t
 		}
 	}
 }
+
+// Whatever form Postgres and the others take an address in, and what else somebody may have meant as one.
+func TestConfigHidesSecretsInEveryForm(t *testing.T) { //nolint:paralleltest // it sets the environment
+	for _, address := range []string{
+		"postgres://liveness@db/liveness?sslmode=verify-full&password=hunter2", "postgres://db/liveness?user=liveness&pass%77ord=hunter2&sslmode=require",
+		"postgres:///liveness?host=db&sslpassword=hunter2&sslmode=require", "postgres://liveness:hunter2@db1,db2:5433/liveness?target_session_attrs=any",
+		"postgres://:hunter2@db/liveness", "postgres://db/liveness?PASSWORD=hunter2", "postgres://db/liveness?password=hunter2 hunter2",
+		" postgresql://liveness:hunter2@db/liveness", "postgres://liveness:hunter\n2hunter2@db/liveness", "liveness:hunter2@tcp(db)/liveness",
+		"host=db user=liveness password=hunter2 dbname=liveness", "host=db password = 'hunter2 it\\'s hunter2' dbname=liveness",
+		"password=hunter2\\ hunter2 host=db", "password='hunter2 hunter2 host=db", "host=db\npassword=hunter2\nsslpassword=hunter2", "PASSWORD=hunter2 host=db",
+		"host=db password=x://hunter2:hunter2@hunter2", "host=db password=a&hunter2;hunter2#hunter2", "password=hunter2",
+		"esdb://db:2113?userKeyPassword=hunter2", "smtps://mail@db?token=hunter2&tls=none", "https://db/queue?X-Amz-Signature=hunter2",
+	} {
+		for _, json := range []string{"", "--json"} {
+			t.Setenv("LIVENESS_POSTGRES_URL", address)
+			status, out, errOut := runLine(append([]string{"config"}, strings.Fields(json)...)...)
+			if status != 0 || strings.Contains(out+errOut, "hunter") || !strings.Contains(out, "xxxxx") {
+				t.Errorf("%q: %d, %s", address, status, settingOf(out, "LIVENESS_POSTGRES_URL"))
+			}
+		}
+	}
+	for _, address := range []string{"postgres://liveness@db/liveness?sslmode=verify-full", "host=db user=liveness passfile=/run/pgpass", "esdb://db:2113?tls=true&userKeyFile=/k"} {
+		t.Setenv("LIVENESS_POSTGRES_URL", address)
+		if _, out, _ := runLine("config"); !strings.Contains(out, address) {
+			t.Errorf("%q is shown as %s", address, settingOf(out, "LIVENESS_POSTGRES_URL"))
+		}
+	}
+}
+
+// settingOf returns the line of a setting.
+func settingOf(out, name string) string {
+	for line := range strings.Lines(out) {
+		if strings.Contains(line, name) {
+			return line
+		}
+	}
+	return out
+}

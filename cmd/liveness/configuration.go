@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -21,7 +20,7 @@ type ConfigCmd struct {
 // Help is shown below the options.
 func (c *ConfigCmd) Help() string {
 	return `Lists every environment variable that a command reads, its value here or its default, and the commands that read it. Passwords in
-addresses are left out. Options given on the command line win over the environment.`
+addresses are left out, in whichever form the address is written. Options given on the command line win over the environment.`
 }
 
 // setting is one environment variable.
@@ -61,7 +60,7 @@ func collectSettings(root *kong.Node) []setting {
 				if s == nil {
 					s = &setting{Name: name, Help: flag.Help, Value: flag.Default}
 					if value, given := os.LookupEnv(name); given {
-						s.Value, s.Given = withoutPassword(value), true
+						s.Value, s.Given = withoutSecrets(value), true
 					}
 					byName[name] = s
 				}
@@ -84,10 +83,3 @@ func collectSettings(root *kong.Node) []setting {
 	slices.SortFunc(settings, func(a, b setting) int { return cmp.Compare(a.Name, b.Name) })
 	return settings
 }
-
-// credentials are user and password of an address. The address need not be one that net/url reads: a cluster's names
-// several hosts, and a password may hold any character.
-var credentials = regexp.MustCompile(`^([^:/]+://[^:@/]*):.*@`)
-
-// withoutPassword leaves out what an address holds of secrets.
-func withoutPassword(value string) string { return credentials.ReplaceAllString(value, "$1:xxxxx@") }

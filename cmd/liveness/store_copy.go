@@ -135,7 +135,7 @@ func (c *StoreCopyCmd) print(app *App, r copyReport) {
 	}
 	if len(r.Rebuilt) == 0 {
 		fmt.Fprintf(app.Out, "\nBefore serve and work run on the copy, make the read models anew, where sessions, keys of personal data and sent mails stay:\n"+
-			"  liveness store copy --from %q --to %q --postgres URL\n", withoutPassword(c.From), withoutPassword(c.To))
+			"  liveness store copy --from %q --to %q --postgres URL\n", withoutSecrets(c.From), withoutSecrets(c.To))
 	}
 	fmt.Fprintf(app.Out, "\nThen run serve and work with EVENTSTOREDB_URL naming the copy, and never again on the source.\n")
 }
