@@ -260,17 +260,30 @@ func TestAppendThatStaysUnknown(t *testing.T) {
 	})
 }
 
+type emptyRing struct{}
+
+func (emptyRing) Secrets(commands.Purpose) []commands.Secret { return nil }
+
 func TestSecret(t *testing.T) {
 	t.Parallel()
 	for length, good := range map[int]bool{0: false, 31: false, 32: true, 33: true} {
-		if err := make(commands.Secret, length).Validate(); (err == nil) != good {
+		if err := commands.ValidateKeyring(make(commands.OneSecret, length)); (err == nil) != good {
 			t.Errorf("%d bytes: %v", length, err)
 		}
 	}
-	secret := commands.Secret("0123456789abcdef0123456789abcdef")
+	if err := commands.ValidateKeyring(nil); err == nil {
+		t.Error("no key ring is taken for one")
+	}
+	if err := commands.ValidateKeyring(emptyRing{}); err == nil {
+		t.Error("an empty key ring is taken for one")
+	}
+	secret := commands.InUse(commands.OneSecret("0123456789abcdef0123456789abcdef"), commands.PurposeAPIKeys)
+	if secret.ID != domain.EldestSecretID || fmt.Sprintf("%v %+v %#v", secret, secret, secret) != "eldest eldest eldest" {
+		t.Errorf("the secret prints as %v %+v %#v", secret, secret, secret)
+	}
 	macs := []string{
 		string(secret.MAC("a")), string(secret.MAC("b")), string(secret.MAC("a", []byte("b"))), string(secret.MAC("a", []byte("b"), nil)),
-		string(secret.MAC("a", []byte("bc"), []byte("d"))), string(secret.MAC("a", []byte("b"), []byte("cd"))), string(commands.Secret("other").MAC("a")),
+		string(secret.MAC("a", []byte("bc"), []byte("d"))), string(secret.MAC("a", []byte("b"), []byte("cd"))), string(commands.Secret{Key: []byte("other")}.MAC("a")),
 	}
 	slices.Sort(macs)
 	if len(slices.Compact(macs)) != 7 {

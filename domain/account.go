@@ -14,7 +14,8 @@ import (
 //     account in one step, so that a mail scanner that merely opens the link uses nothing up.
 //  3. A password reset link is valid for one hour and works once; any new password makes it void.
 //  4. Erasing the personal data closes the account. The events stay; what was sealed in them becomes unreadable.
-//  5. A registration whose address is another account's login name may be attached to that account instead: it then never
+//  5. An address is looked up by a keyed hash. When the server's secret is replaced it gets another one, and is the same address.
+//  6. A registration whose address is another account's login name may be attached to that account instead: it then never
 //     becomes an account of its own.
 
 // How long the links in mails are valid.
@@ -103,6 +104,16 @@ type PasswordResetRequested struct {
 	RequestedAt time.Time `json:"requestedAt"`
 }
 
+// MailAddressRehashed says that an address of the account is looked up by another hash as well: that under another secret of
+// the server.
+type MailAddressRehashed struct {
+	CustomerID uuid.UUID `json:"customerId"`
+	Former     string    `json:"former"` // that the account knows the address by
+	MailHash   string    `json:"mailHash"`
+	SecretID   string    `json:"secretId,omitempty"`
+	RehashedAt time.Time `json:"rehashedAt"`
+}
+
 // PersonalDataErased says that the customer's key was destroyed on request.
 type PersonalDataErased struct {
 	CustomerID uuid.UUID `json:"customerId"`
@@ -134,6 +145,9 @@ func (RegistrationAttached) EventType() string { return "RegistrationAttached" }
 func (PasswordResetRequested) EventType() string { return "PasswordResetRequested" }
 
 // EventType names the event in the log.
+func (MailAddressRehashed) EventType() string { return "MailAddressRehashed" }
+
+// EventType names the event in the log.
 func (PersonalDataErased) EventType() string { return "PersonalDataErased" }
 
 func registerAccountEvents(r *Registry) {
@@ -148,6 +162,7 @@ func registerAccountEvents(r *Registry) {
 	register[AccountActivated](r, CategoryAccount)
 	register[RegistrationAttached](r, CategoryAccount)
 	register[PasswordResetRequested](r, CategoryAccount)
+	register[MailAddressRehashed](r, CategoryAccount)
 	register[PersonalDataErased](r, CategoryAccount)
 }
 
@@ -166,7 +181,8 @@ type Account struct {
 	SubscriptionID uuid.UUID
 	Person         Ciphertext
 	MailHash       string
-	MailHashes     []string // of every address that it ever had or was to have, oldest first
+	MailHashes     []string          // of every address that it ever had or was to have, oldest first
+	Rehashed       map[string]string // hashes under other secrets, and by which one the event that brought the address knows it
 	PasswordHash   Ciphertext
 	Active         bool
 	Erased         bool
@@ -208,6 +224,13 @@ func (a Account) Fold(event Event) Account {
 	case EmailChangeRequested:
 		a.Change = EmailChange{ID: e.ChangeID, Address: e.Address, MailHash: e.MailHash, ExpiresAt: e.ExpiresAt}
 		a = a.knownBy(e.MailHash)
+	case MailAddressRehashed:
+		rehashed := map[string]string{e.MailHash: a.firstHash(e.Former)}
+		for hash, first := range a.Rehashed {
+			rehashed[hash] = first
+		}
+		a.Rehashed = rehashed
+		a = a.knownBy(e.MailHash)
 	case EmailChanged:
 		a.Person, a.ResetID, a.Change = e.Person, uuid.Nil, EmailChange{}
 		a = a.withAddress(e.MailHash)
@@ -232,10 +255,44 @@ func (a Account) knownBy(mailHash string) Account {
 // MayHold returns whether an address may be the account's login name: it is the account's, or becomes so when the link that
 // was mailed last is used.
 func (a Account) MayHold(mailHash string, at time.Time) bool {
-	if a.Active && a.Change.ID != uuid.Nil && mailHash == a.Change.MailHash && at.Before(a.Change.ExpiresAt) {
+	if a.Active && a.Change.ID != uuid.Nil && a.sameAddress(mailHash, a.Change.MailHash) && at.Before(a.Change.ExpiresAt) {
 		return true
 	}
-	return mailHash == a.MailHash && (a.Active || a.isPending() && at.Before(a.VerificationExpires))
+	return a.sameAddress(mailHash, a.MailHash) && (a.Active || a.isPending() && at.Before(a.VerificationExpires))
+}
+
+// sameAddress returns whether two hashes are of one address, as far as the account knows.
+func (a Account) sameAddress(hash, other string) bool { return a.firstHash(hash) == a.firstHash(other) }
+
+// firstHash returns by which hash the account first knew the address that a hash is of.
+func (a Account) firstHash(hash string) string {
+	if first, rehashed := a.Rehashed[hash]; rehashed {
+		return first
+	}
+	return hash
+}
+
+// AddressHash is what an address is looked up by under one secret.
+type AddressHash struct {
+	SecretID string
+	Hash     string
+}
+
+// RehashAddress notes by which hashes an address of the account is looked up, of which it knows one. Those that it knows
+// already, and those of an address that is none of its own, it does not record.
+func (a Account) RehashAddress(known string, hashes []AddressHash, at time.Time) []Event {
+	if !slices.Contains(a.MailHashes, known) {
+		return nil
+	}
+	var events []Event
+	for _, h := range hashes {
+		if !slices.Contains(a.MailHashes, h.Hash) {
+			events = append(events, MailAddressRehashed{
+				CustomerID: a.CustomerID, Former: known, MailHash: h.Hash, SecretID: h.SecretID, RehashedAt: at.UTC(),
+			})
+		}
+	}
+	return events
 }
 
 // isPending returns whether the registration waits for its link to be used.

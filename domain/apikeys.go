@@ -16,7 +16,8 @@ import (
 //  3. Who regenerates a key says which one: of two windows that replace the same key, the second must not kill the key that
 //     the first has just shown.
 //  4. The log holds a keyed hash and the visible prefix, never the key.
-//  5. A slot may have a name that the customer chose. It stays when the key is replaced: it says what uses the slot.
+//  5. A digest is made again under a newer secret when the key is used. The key stays the same.
+//  6. A slot may have a name that the customer chose. It stays when the key is replaced: it says what uses the slot.
 
 // KeySlot is one of a customer's two keys.
 type KeySlot string
@@ -67,10 +68,20 @@ func WellFormedKey(text string) bool {
 	return true
 }
 
+// EldestSecretID is the id of the one secret that there was before secrets had ids: what was made with it then names none.
+const EldestSecretID = "eldest"
+
 // KeyDigest is what is stored of a key.
 type KeyDigest struct {
 	Hash   string `json:"hash"`   // HMAC-SHA-256 of the key under the server's secret, hexadecimal
 	Prefix string `json:"prefix"` // the part that lists show
+
+	SecretID string `json:"secretId,omitempty"` // of the secret; empty of the one that there was before secrets had ids
+}
+
+// NewKeyDigest returns what is stored of a key: its hash under a secret.
+func NewKeyDigest(key, hash, secretID string) KeyDigest {
+	return KeyDigest{Hash: hash, Prefix: key[:KeyVisibleLength], SecretID: secretID}
 }
 
 // KeyIssued says that a slot got its first key.
@@ -92,6 +103,16 @@ type KeyRegenerated struct {
 	RegeneratedAt  time.Time `json:"regeneratedAt"`
 }
 
+// KeyRehashed says that the digest of a slot's key was made again under a newer secret of the server; the key is the same.
+type KeyRehashed struct {
+	CustomerID     uuid.UUID `json:"customerId"`
+	SubscriptionID uuid.UUID `json:"subscriptionId"`
+	Slot           KeySlot   `json:"slot"`
+	Former         KeyDigest `json:"former"`
+	Key            KeyDigest `json:"key"`
+	RehashedAt     time.Time `json:"rehashedAt"`
+}
+
 // KeyNamed says that a customer gave a slot a name, or took it away.
 type KeyNamed struct {
 	CustomerID     uuid.UUID  `json:"customerId"`
@@ -108,11 +129,15 @@ func (KeyIssued) EventType() string { return "KeyIssued" }
 func (KeyRegenerated) EventType() string { return "KeyRegenerated" }
 
 // EventType names the event in the log.
+func (KeyRehashed) EventType() string { return "KeyRehashed" }
+
+// EventType names the event in the log.
 func (KeyNamed) EventType() string { return "KeyNamed" }
 
 func registerAPIKeyEvents(r *Registry) {
 	register[KeyIssued](r, CategoryAPIKeys)
 	register[KeyRegenerated](r, CategoryAPIKeys)
+	register[KeyRehashed](r, CategoryAPIKeys)
 	register[KeyNamed](r, CategoryAPIKeys)
 }
 
@@ -132,6 +157,8 @@ func (k APIKeys) Fold(event Event) APIKeys {
 		return k.with(e.Slot, e.Key)
 	case KeyRegenerated:
 		return k.with(e.Slot, e.NewKey)
+	case KeyRehashed:
+		return k.with(e.Slot, e.Key)
 	case KeyNamed:
 		names := maps.Clone(k.Names) // a state given out earlier stays what it was
 		delete(names, e.Slot)
@@ -186,6 +213,18 @@ func (k APIKeys) Regenerate(customer, subscription uuid.UUID, slot KeySlot, repl
 	return []Event{KeyRegenerated{
 		CustomerID: customer, SubscriptionID: subscription, Slot: slot, OldKey: old, NewKey: key, RegeneratedAt: at.UTC(),
 	}}, nil
+}
+
+// Rehash makes the digest of a slot's key again. When the slot's key is not known by former any more, because it was replaced
+// or this was done already, it records nothing.
+func (k APIKeys) Rehash(slot KeySlot, former string, key KeyDigest, at time.Time) []Event {
+	old := k.Keys[slot]
+	if old.Hash == "" || old.Hash != former || key.Hash == former {
+		return nil
+	}
+	return []Event{KeyRehashed{
+		CustomerID: k.CustomerID, SubscriptionID: k.SubscriptionID, Slot: slot, Former: old, Key: key, RehashedAt: at.UTC(),
+	}}
 }
 
 // maxKeyName is the longest name of a key, in characters.

@@ -39,6 +39,39 @@ func TestAPIKeys(t *testing.T) {
 	})
 }
 
+func TestRehashedKeys(t *testing.T) {
+	t.Parallel()
+	type state = domain.APIKeys
+	key := func(hash, secret string) domain.KeyDigest {
+		return domain.KeyDigest{Hash: hash, Prefix: "lc_abc12", SecretID: secret}
+	}
+	issued := domain.KeyIssued{CustomerID: id(2), SubscriptionID: id(1), Slot: domain.SlotPrimary, Key: key("old", ""), IssuedAt: noon}
+	rehashed := domain.KeyRehashed{
+		CustomerID: id(2), SubscriptionID: id(1), Slot: domain.SlotPrimary, Former: key("old", ""), Key: key("new", "s"), RehashedAt: noon,
+	}
+	replaced := domain.KeyRegenerated{Slot: domain.SlotPrimary, OldKey: key("old", ""), NewKey: key("other", "")}
+	rehash := func(slot domain.KeySlot, former string) func(state) ([]domain.Event, error) {
+		return recorded(func(s state) []domain.Event { return s.Rehash(slot, former, key("new", "s"), noon) })
+	}
+	play(t, []scenario[state]{
+		{name: "makes the digest again", given: []domain.Event{issued}, when: rehash(domain.SlotPrimary, "old"), then: []domain.Event{rehashed}},
+		{name: "once", given: []domain.Event{issued, rehashed}, when: rehash(domain.SlotPrimary, "old")},
+		{name: "not of what it is already", given: []domain.Event{issued, rehashed}, when: rehash(domain.SlotPrimary, "new")},
+		{name: "not of a key that was replaced", given: []domain.Event{issued, replaced}, when: rehash(domain.SlotPrimary, "old")},
+		{name: "not of an empty slot", given: []domain.Event{issued}, when: rehash(domain.SlotSecondary, "old")},
+		{name: "not of an empty slot without a hash", given: []domain.Event{issued}, when: rehash(domain.SlotSecondary, "")},
+		{name: "and the new digest is replaced with the key", given: []domain.Event{issued, rehashed},
+			when: func(s state) ([]domain.Event, error) {
+				return s.Regenerate(id(2), id(1), domain.SlotPrimary, "lc_abc12", key("next", "s"), noon)
+			},
+			then: []domain.Event{domain.KeyRegenerated{
+				CustomerID: id(2), SubscriptionID: id(1), Slot: domain.SlotPrimary, OldKey: key("new", "s"), NewKey: key("next", "s"), RegeneratedAt: noon}}},
+	})
+	if digest := domain.NewKeyDigest("lc_abc12ABCDEFGHIJKLMNOPQRSTUVWX", "hash", "s"); digest != key("hash", "s") {
+		t.Errorf("the digest of a key is %+v", digest)
+	}
+}
+
 func TestKeyNames(t *testing.T) {
 	t.Parallel()
 	type state = domain.APIKeys

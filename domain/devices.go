@@ -9,7 +9,8 @@ import (
 
 // Rules of devices:
 //  1. A device is what keeps a cookie of ours: a browser on a machine. It is known to an account after its first login there.
-//  2. Every further device of an account is told to its owner, once. The first one is not: somebody has to be the first.
+//  2. It stays known when the server's secret is replaced: its hash is made again at the next login.
+//  3. Every further device of an account is told to its owner, once. The first one is not: somebody has to be the first.
 
 // DeviceFirstUsed says that somebody logged in from a device that the account did not know.
 type DeviceFirstUsed struct {
@@ -19,10 +20,24 @@ type DeviceFirstUsed struct {
 	At        time.Time `json:"at"`
 }
 
+// DeviceRehashed says that a known device is known by another hash as well: that under a newer secret of the server.
+type DeviceRehashed struct {
+	AccountID  uuid.UUID `json:"accountId"`
+	Former     string    `json:"former"`
+	Device     string    `json:"device"`
+	RehashedAt time.Time `json:"rehashedAt"`
+}
+
+// EventType names the event in the log.
+func (DeviceRehashed) EventType() string { return "DeviceRehashed" }
+
 // EventType names the event in the log.
 func (DeviceFirstUsed) EventType() string { return "DeviceFirstUsed" }
 
-func registerDeviceEvents(r *Registry) { register[DeviceFirstUsed](r, CategoryDevices) }
+func registerDeviceEvents(r *Registry) {
+	register[DeviceFirstUsed](r, CategoryDevices)
+	register[DeviceRehashed](r, CategoryDevices)
+}
 
 // Devices is the state of what an account was logged in from.
 type Devices struct {
@@ -31,16 +46,36 @@ type Devices struct {
 
 // Fold returns the state after one more event.
 func (d Devices) Fold(event Event) Devices {
-	if e, ok := event.(DeviceFirstUsed); ok {
+	switch e := event.(type) {
+	case DeviceFirstUsed:
+		d.Known = append(slices.Clip(d.Known), e.Device)
+	case DeviceRehashed:
 		d.Known = append(slices.Clip(d.Known), e.Device)
 	}
 	return d
 }
 
+// Knows returns whether a device was used before, by its hash.
+func (d Devices) Knows(device string) bool { return slices.Contains(d.Known, device) }
+
 // Use notes a login from a device. One that is known records nothing.
 func (d Devices) Use(account uuid.UUID, device string, at time.Time) []Event {
-	if slices.Contains(d.Known, device) {
+	if d.Knows(device) {
 		return nil
 	}
 	return []Event{DeviceFirstUsed{AccountID: account, Device: device, First: len(d.Known) == 0, At: at.UTC()}}
+}
+
+// Rehash notes that a device that is known by one of its former hashes has another. Unknown, or known by it already, it
+// records nothing.
+func (d Devices) Rehash(account uuid.UUID, device string, former []string, at time.Time) []Event {
+	if d.Knows(device) {
+		return nil
+	}
+	for _, hash := range former {
+		if d.Knows(hash) {
+			return []Event{DeviceRehashed{AccountID: account, Former: hash, Device: device, RehashedAt: at.UTC()}}
+		}
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -46,6 +47,8 @@ type EmailChange struct {
 	Address   Ciphertext
 	MailHash  string
 	ExpiresAt time.Time
+
+	OtherHashes []string // of the same address under other secrets
 }
 
 // ErrSameEmail refuses a change that is none.
@@ -57,7 +60,7 @@ func (a Account) RequestEmailChange(change EmailChange, at time.Time) ([]Event, 
 	if !a.Active {
 		return nil, ErrNotRegistered
 	}
-	if change.MailHash == a.MailHash {
+	if slices.ContainsFunc(append(change.OtherHashes, change.MailHash), func(hash string) bool { return a.sameAddress(hash, a.MailHash) }) {
 		return nil, ErrSameEmail
 	}
 	return []Event{EmailChangeRequested{

@@ -80,6 +80,12 @@ func examples() map[string]domain.Event {
 		domain.MailAddressReleased{CustomerID: id(2), ReleasedAt: noon},
 		domain.KeyIssued{CustomerID: id(2), SubscriptionID: id(1), Slot: domain.SlotPrimary, Key: key("first"), IssuedAt: noon},
 		domain.KeyRegenerated{CustomerID: id(2), SubscriptionID: id(1), Slot: domain.SlotSecondary, OldKey: key("old"), NewKey: key("new"), RegeneratedAt: noon},
+		domain.KeyRehashed{
+			CustomerID: id(2), SubscriptionID: id(1), Slot: domain.SlotSecondary, Former: key("key"),
+			Key: domain.KeyDigest{Hash: "newer hash of key", Prefix: "lc_abc12", SecretID: "api-keys-2"}, RehashedAt: noon,
+		},
+		domain.MailAddressRehashed{CustomerID: id(2), Former: "mail", MailHash: "newer mail", SecretID: "mail-lookup-2", RehashedAt: noon},
+		domain.DeviceRehashed{AccountID: id(2), Former: "hash of a cookie", Device: "newer hash of it", RehashedAt: noon},
 		domain.KeyNamed{CustomerID: id(2), SubscriptionID: id(1), Slot: domain.SlotSecondary, Name: "sealed name", NamedAt: noon},
 		domain.CheckCompleted{
 			CheckID: id(5), CustomerID: id(2), SubscriptionID: id(1), SubscriptionRevision: 3, Month: domain.MonthOf(noon), Ordinal: 1001,
@@ -148,7 +154,13 @@ func withOptions() map[string]domain.Event {
 	detailed.Judgement.Issues = domain.NewIssues(domain.IssueTooDark, domain.IssueBlurred)
 	wrongCode := examples()["LoginFailed"].(domain.LoginFailed)
 	wrongCode.WrongCode = true
-	return map[string]domain.Event{"CheckCompleted.v1.details.json": detailed, "LoginFailed.v1.code.json": wrongCode}
+	digest := domain.KeyDigest{Hash: "hash of first", Prefix: "lc_abc12", SecretID: "api-keys-2"}
+	return map[string]domain.Event{
+		"CheckCompleted.v1.details.json":    detailed,
+		"LoginFailed.v1.code.json":          wrongCode,
+		"KeyIssued.v1.secret.json":          domain.KeyIssued{CustomerID: id(2), SubscriptionID: id(1), Slot: domain.SlotPrimary, Key: digest, IssuedAt: noon},
+		"MailAddressClaimed.v1.secret.json": domain.MailAddressClaimed{CustomerID: id(2), ClaimedAt: noon, SecretID: "mail-lookup-2"},
+	}
 }
 
 func TestOptionalFieldsAreTheirGoldenFile(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 type MailAddressClaimed struct {
 	CustomerID uuid.UUID `json:"customerId"`
 	ClaimedAt  time.Time `json:"claimedAt"`
+	SecretID   string    `json:"secretId,omitempty"` // that the stream's hash is keyed with; empty of the one before secrets had ids
 }
 
 // MailAddressReleased says that the address may be used by another account.
@@ -49,11 +50,12 @@ func (m MailAddress) Fold(event Event) MailAddress {
 	return m
 }
 
-// Claim makes the address the login name of a customer. Theirs already, it records nothing.
-func (m MailAddress) Claim(customer uuid.UUID, at time.Time) ([]Event, error) {
+// Claim makes the address the login name of a customer, under the hash that a secret gives it. Theirs already, it records
+// nothing.
+func (m MailAddress) Claim(customer uuid.UUID, secretID string, at time.Time) ([]Event, error) {
 	switch m.Owner {
 	case uuid.Nil:
-		return []Event{MailAddressClaimed{CustomerID: customer, ClaimedAt: at.UTC()}}, nil
+		return []Event{MailAddressClaimed{CustomerID: customer, ClaimedAt: at.UTC(), SecretID: secretID}}, nil
 	case customer:
 		return nil, nil
 	}

@@ -9,9 +9,9 @@ import (
 func TestMailAddress(t *testing.T) {
 	t.Parallel()
 	type state = domain.MailAddress
-	claimed := domain.MailAddressClaimed{CustomerID: id(2), ClaimedAt: noon}
+	claimed := domain.MailAddressClaimed{CustomerID: id(2), ClaimedAt: noon, SecretID: "secret"}
 	released := domain.MailAddressReleased{CustomerID: id(2), ReleasedAt: noon}
-	claim := func(s state) ([]domain.Event, error) { return s.Claim(id(2), noon) }
+	claim := func(s state) ([]domain.Event, error) { return s.Claim(id(2), "secret", noon) }
 	play(t, []scenario[state]{
 		{name: "claims", when: claim, then: []domain.Event{claimed}},
 		{name: "claims once", given: []domain.Event{claimed}, when: claim},

@@ -141,6 +141,8 @@ type Invitation struct {
 	ExpiresAt  time.Time
 	AcceptedBy uuid.UUID // Nil of one that nobody has used
 	Withdrawn  bool
+
+	OtherHashes []string // of the same address under other secrets; not kept
 }
 
 // Members is the state of the people of one customer.
@@ -247,7 +249,8 @@ func (m Members) Invite(invitation Invitation, account uuid.UUID, at time.Time) 
 	if m.Roles[account] != "" {
 		return nil, ErrAlreadyMember
 	}
-	return append(m.withdraw(func(i Invitation) bool { return i.MailHash == invitation.MailHash }, at), MemberInvited{
+	hashes := append(invitation.OtherHashes, invitation.MailHash)
+	return append(m.withdraw(func(i Invitation) bool { return slices.Contains(hashes, i.MailHash) }, at), MemberInvited{
 		CustomerID: m.CustomerID, InvitationID: invitation.ID, Role: invitation.Role, Address: invitation.Address, MailHash: invitation.MailHash,
 		ExpiresAt: at.Add(InvitationValidity).UTC(), InvitedAt: at.UTC(),
 	}), nil

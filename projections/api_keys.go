@@ -33,13 +33,16 @@ func APIKeysProjection() engine.Projection {
 				revision        bigint not null, -- of the event that issued the key
 				constraint one_key_per_slot unique (customer_id, slot)
 			);`,
-		Events: types(domain.KeyIssued{}, domain.KeyRegenerated{}),
+		Events: types(domain.KeyIssued{}, domain.KeyRegenerated{}, domain.KeyRehashed{}),
 		Apply: applyEach(func(s *statements, recorded domain.Recorded) {
 			switch e := recorded.Event.(type) {
 			case domain.KeyIssued:
 				putKey(s, recorded, e.CustomerID, e.SubscriptionID, e.Slot, e.Key, e.IssuedAt)
 			case domain.KeyRegenerated:
 				putKey(s, recorded, e.CustomerID, e.SubscriptionID, e.Slot, e.NewKey, e.RegeneratedAt)
+			case domain.KeyRehashed:
+				s.add("update keys set hash = $3, revision = $4 where customer_id = $1 and slot = $2 and revision < $4",
+					e.CustomerID, e.Slot, e.Key.Hash, recorded.Revision)
 			}
 		}),
 		StopsOnPoison: true,
@@ -68,19 +71,18 @@ var _ counting.KeyDirectory = (*APIKeys)(nil)
 // NewAPIKeys queries through pool.
 func NewAPIKeys(pool *pgxpool.Pool) *APIKeys { return &APIKeys{pool: pool} }
 
-// FindKey finds the owner of a key by its hash: one look-up by primary key in a statement that each connection prepares
+// FindKey finds the owner of a key by its hashes: one look-up by primary key in a statement that each connection prepares
 // once.
-func (k *APIKeys) FindKey(ctx context.Context, hash string) (counting.KeyOwner, bool, error) {
-	var owner counting.KeyOwner
-	err := k.pool.QueryRow(ctx, "select customer_id, subscription_id, slot from api_keys.keys where hash = $1", hash).
-		Scan(&owner.CustomerID, &owner.SubscriptionID, &owner.Slot)
+func (k *APIKeys) FindKey(ctx context.Context, hashes []string) (owner counting.KeyOwner, by string, err error) {
+	err = k.pool.QueryRow(ctx, "select customer_id, subscription_id, slot, hash from api_keys.keys where hash = any($1)", hashes).
+		Scan(&owner.CustomerID, &owner.SubscriptionID, &owner.Slot, &by)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return counting.KeyOwner{}, false, nil
+		return counting.KeyOwner{}, "", nil
 	}
 	if err != nil {
-		return counting.KeyOwner{}, false, fmt.Errorf("find API key: %w", err)
+		return counting.KeyOwner{}, "", fmt.Errorf("find API key: %w", err)
 	}
-	return owner, true, nil
+	return owner, by, nil
 }
 
 // APIKey is a key as lists show it.

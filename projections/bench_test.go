@@ -88,8 +88,8 @@ func BenchmarkFindKey(b *testing.B) {
 	b.ResetTimer()
 	b.RunParallel(func(loop *testing.PB) {
 		for loop.Next() {
-			if _, found, err := keys.FindKey(b.Context(), hash); !found || err != nil {
-				b.Errorf("found %v, %v", found, err)
+			if _, by, err := keys.FindKey(b.Context(), []string{hash}); by == "" || err != nil {
+				b.Errorf("found by %q, %v", by, err)
 				return
 			}
 		}

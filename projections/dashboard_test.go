@@ -102,7 +102,7 @@ func dashboardQueries(d *dashboard) map[string]func(ctx context.Context, custome
 		},
 		"keys": func(ctx context.Context, c uuid.UUID) error { return full(keys.KeysOf(ctx, c)) },
 		"key": func(ctx context.Context, _ uuid.UUID) error {
-			_, _, err := keys.FindKey(ctx, dashboardCustomer(1).String())
+			_, _, err := keys.FindKey(ctx, []string{dashboardCustomer(1).String()})
 			return err
 		},
 		"idempotency": func(ctx context.Context, c uuid.UUID) error {

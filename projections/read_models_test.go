@@ -162,8 +162,8 @@ func TestAPIKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	keys := projections.NewAPIKeys(pool)
-	if _, found, err := keys.FindKey(t.Context(), "a"); found || err != nil {
-		t.Fatalf("a key before any was issued: %v, %v", found, err)
+	if _, by, err := keys.FindKey(t.Context(), []string{"a"}); by != "" || err != nil {
+		t.Fatalf("a key before any was issued: %q, %v", by, err)
 	}
 	applyAll(t, pool, p, log.All())
 	for hash, want := range map[string]counting.KeyOwner{
@@ -171,9 +171,9 @@ func TestAPIKeys(t *testing.T) {
 		"b": {CustomerID: c.ID, SubscriptionID: c.Subscription, Slot: domain.SlotSecondary},
 		"d": {CustomerID: c.ID, SubscriptionID: c.Subscription, Slot: domain.SlotPrimary},
 	} {
-		got, found, err := keys.FindKey(t.Context(), hash)
-		if err != nil || got != want || found != (want != counting.KeyOwner{}) {
-			t.Errorf("FindKey(%s) = %v, %v, %v; want %v", hash, got, found, err, want)
+		got, by, err := keys.FindKey(t.Context(), []string{"another", hash})
+		if err != nil || got != want || (by == hash) != (want != counting.KeyOwner{}) {
+			t.Errorf("FindKey(%s) = %v, %q, %v; want %v", hash, got, by, err, want)
 		}
 	}
 	listed, err := keys.KeysOf(t.Context(), c.ID)

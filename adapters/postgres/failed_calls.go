@@ -39,10 +39,10 @@ const (
 // FailedCalls counts calls that failed, in memory, and writes them in batches. Several nodes write to the same tables and add
 // up. It is no account of anything: what is counted as a call is in the log.
 type FailedCalls struct {
-	pool   *pgxpool.Pool
-	keys   KnownKeys
-	secret commands.Secret
-	log    *slog.Logger
+	pool *pgxpool.Pool
+	keys KnownKeys
+	ring commands.Keyring
+	log  *slog.Logger
 
 	mu      sync.Mutex
 	noted   *failures
@@ -62,12 +62,18 @@ type KnownKeys interface {
 type failures struct {
 	kinds   map[failureKind]*failureCount
 	newest  []counting.FailedCall
-	unknown map[string][]counting.FailedCall // by the hash of the key; whose it is, is found out with the batch
-	open    int                              // calls in unknown
+	unknown map[string]*callsOfKey // by the hash of the key under the secret in use; whose it is, is found out with the batch
+	open    int                    // calls in unknown
+}
+
+// callsOfKey are the calls with a key that is not known.
+type callsOfKey struct {
+	hashes []string // of the key, under every secret
+	calls  []counting.FailedCall
 }
 
 func newFailures() *failures {
-	return &failures{kinds: map[failureKind]*failureCount{}, unknown: map[string][]counting.FailedCall{}}
+	return &failures{kinds: map[failureKind]*failureCount{}, unknown: map[string]*callsOfKey{}}
 }
 
 // failureKind is what failures are counted by.
@@ -97,11 +103,11 @@ type failureCount struct {
 	lastAt  time.Time
 }
 
-// NewFailedCalls begins to write; Close ends it. Keys of callers whose owner is not known are looked up under the hash that
-// secret gives them.
-func NewFailedCalls(pool *pgxpool.Pool, keys KnownKeys, secret commands.Secret, log *slog.Logger) *FailedCalls {
+// NewFailedCalls begins to write; Close ends it. Keys of callers whose owner is not known are looked up under the hashes that
+// the secrets of ring give them.
+func NewFailedCalls(pool *pgxpool.Pool, keys KnownKeys, ring commands.Keyring, log *slog.Logger) *FailedCalls {
 	ctx, stop := context.WithCancel(context.Background())
-	f := &FailedCalls{pool: pool, keys: keys, secret: secret, log: log, noted: newFailures(), stop: stop, done: make(chan struct{})}
+	f := &FailedCalls{pool: pool, keys: keys, ring: ring, log: log, noted: newFailures(), stop: stop, done: make(chan struct{})}
 	go f.run(ctx)
 	return f
 }
@@ -125,15 +131,28 @@ func (f *FailedCalls) Note(call counting.FailedCall, key string) {
 	if !domain.WellFormedKey(key) {
 		return
 	}
-	hash := f.secret.APIKeyHash(key)
+	var hashes []string
+	for _, secret := range f.ring.Secrets(commands.PurposeAPIKeys) {
+		hashes = append(hashes, secret.APIKeyHash(key))
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.noted.open >= maxUnknownKeys {
 		f.dropped++
 		return
 	}
-	f.noted.unknown[hash] = append(f.noted.unknown[hash], call)
-	f.noted.open++
+	f.noted.addUnknown(hashes, call)
+}
+
+// addUnknown keeps calls with a key until it is known whose it is.
+func (s *failures) addUnknown(hashes []string, calls ...counting.FailedCall) {
+	of := s.unknown[hashes[0]]
+	if of == nil {
+		of = &callsOfKey{hashes: hashes}
+		s.unknown[hashes[0]] = of
+	}
+	of.calls = append(of.calls, calls...)
+	s.open += len(calls)
 }
 
 // add counts a call; it returns how many were dropped for want of room.
@@ -181,13 +200,12 @@ func (s *failures) join(later *failures) (dropped int64) {
 	for _, call := range later.newest {
 		s.keep(call)
 	}
-	for hash, calls := range later.unknown {
-		if s.open+len(calls) > maxUnknownKeys {
-			dropped += int64(len(calls))
+	for _, of := range later.unknown {
+		if s.open+len(of.calls) > maxUnknownKeys {
+			dropped += int64(len(of.calls))
 			continue
 		}
-		s.unknown[hash] = append(s.unknown[hash], calls...)
-		s.open += len(calls)
+		s.addUnknown(of.hashes, of.calls...)
 	}
 	return dropped
 }
@@ -253,16 +271,16 @@ func (f *FailedCalls) findOwners(ctx context.Context, s *failures) error {
 		return nil
 	}
 	hashes := make([]string, 0, len(s.unknown))
-	for hash := range s.unknown {
-		hashes = append(hashes, hash)
+	for _, of := range s.unknown {
+		hashes = append(hashes, of.hashes...)
 	}
 	known, err := f.keys.KnownKeys(ctx, hashes)
 	if err != nil {
 		return err
 	}
-	for hash, calls := range s.unknown {
-		key, found := known[hash]
-		for _, call := range calls {
+	for _, of := range s.unknown {
+		key, found := of.keyIn(known)
+		for _, call := range of.calls {
 			if !found || call.Code == domain.ErrInvalidAPIKey.Code && !key.Replaced {
 				continue
 			}
@@ -270,8 +288,18 @@ func (f *FailedCalls) findOwners(ctx context.Context, s *failures) error {
 			s.add(kindOf(call), call)
 		}
 	}
-	s.unknown, s.open = map[string][]counting.FailedCall{}, 0
+	s.unknown, s.open = map[string]*callsOfKey{}, 0
 	return nil
+}
+
+// keyIn returns the key by whichever of its hashes it is known.
+func (c *callsOfKey) keyIn(known map[string]projections.KnownKey) (projections.KnownKey, bool) {
+	for _, hash := range c.hashes {
+		if key, found := known[hash]; found {
+			return key, true
+		}
+	}
+	return projections.KnownKey{}, false
 }
 
 // insert adds a batch to the tables.

@@ -36,7 +36,7 @@ func (r *keyRing) KnownKeys(_ context.Context, hashes []string) (map[string]proj
 	return r.known, nil
 }
 
-var failureSecret = commands.Secret(strings.Repeat("s", 32))
+var failureSecret = commands.OneSecret(strings.Repeat("s", 32))
 
 func newFailedCalls(t *testing.T, pool *pgxpool.Pool, ring *keyRing) *postgres.FailedCalls {
 	t.Helper()
@@ -116,7 +116,9 @@ func TestFailedCallsOfReplacedKeys(t *testing.T) {
 	t.Parallel()
 	pool := migrated(t)
 	customer := uuid.New()
-	hash := func(n int) string { return failureSecret.APIKeyHash(apiKey(n)) }
+	hash := func(n int) string {
+		return commands.InUse(failureSecret, commands.PurposeAPIKeys).APIKeyHash(apiKey(n))
+	}
 	ring := &keyRing{known: map[string]projections.KnownKey{
 		hash(1): {CustomerID: customer, Slot: domain.SlotSecondary, Prefix: apiKey(1)[:8], Replaced: true},
 		hash(2): {CustomerID: customer, Slot: domain.SlotPrimary, Prefix: apiKey(2)[:8]},
@@ -186,7 +188,7 @@ func TestFailedCallsAreKeptWhileThereIsNoDatabase(t *testing.T) {
 	pool := migrated(t)
 	customer := uuid.New()
 	ring := &keyRing{known: map[string]projections.KnownKey{
-		failureSecret.APIKeyHash(apiKey(1)): {CustomerID: customer, Slot: domain.SlotPrimary, Prefix: "lc_first", Replaced: true},
+		commands.InUse(failureSecret, commands.PurposeAPIKeys).APIKeyHash(apiKey(1)): {CustomerID: customer, Slot: domain.SlotPrimary, Prefix: "lc_first", Replaced: true},
 	}}
 	ring.faults.Store(1)
 	f := newFailedCalls(t, pool, ring)

@@ -10,24 +10,26 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/domain"
 )
 
 const (
 	keyBytes          = 32 // AES-256
-	leastSecret       = 32 // bytes
 	ciphertextVersion = "v1."
 )
 
 // Vault encrypts personal data with AES-256-GCM under a random key per customer. The keys are in Postgres, wrapped under a
-// key that is derived from the server's secret: neither the database nor the secret alone opens anything.
+// key that is derived from one of the server's secrets, whose id stands beside: neither the database nor the secrets alone
+// open anything.
 //
 // It remembers no keys. A destroyed key is therefore gone on every node at once; the price is one primary-key read per
 // call, which happens when a person's data is shown or entered and never on the way of a check.
@@ -36,25 +38,18 @@ const (
 // kept themselves.
 type Vault struct {
 	pool *pgxpool.Pool
-	wrap cipher.AEAD
+	ring commands.Keyring
 }
 
 var _ accounts.Vault = (*Vault)(nil)
 
-// NewVault returns the vault over pool. The secret has at least 32 bytes; with another one nothing encrypted before can be read.
-func NewVault(pool *pgxpool.Pool, secret []byte) (*Vault, error) {
-	if len(secret) < leastSecret {
-		return nil, fmt.Errorf("the vault needs a secret of at least %d bytes", leastSecret)
+// NewVault returns the vault over pool. Keys are wrapped under the secret of ring that is in use; what is wrapped under one that
+// ring does not hold cannot be read.
+func NewVault(pool *pgxpool.Pool, ring commands.Keyring) (*Vault, error) {
+	if err := commands.ValidateKeyring(ring); err != nil {
+		return nil, fmt.Errorf("the vault cannot wrap keys: %w", err)
 	}
-	key, err := hkdf.Key(sha256.New, secret, nil, "liveness personal data key wrapping", keyBytes)
-	if err != nil {
-		return nil, fmt.Errorf("derive the wrapping key: %w", err)
-	}
-	wrap, err := newAEAD(key)
-	if err != nil {
-		return nil, err
-	}
-	return &Vault{pool: pool, wrap: wrap}, nil
+	return &Vault{pool: pool, ring: ring}, nil
 }
 
 // Encrypt encrypts plaintext for a customer, who gets a key at the first call. It returns ErrErased once that is destroyed.
@@ -112,9 +107,14 @@ func (v *Vault) create(ctx context.Context, customer uuid.UUID) error {
 	if _, err := rand.Read(key); err != nil {
 		return fmt.Errorf("draw a personal-data key: %w", err)
 	}
+	secret := commands.InUse(v.ring, commands.PurposeVault)
+	wrap, err := wrapping(secret)
+	if err != nil {
+		return err
+	}
 	if _, err := v.pool.Exec(ctx, `
-		insert into personal_data_keys (customer_id, wrapped_key) values ($1, $2)
-		on conflict (customer_id) do nothing`, customer, encrypt(v.wrap, key, customer)); err != nil {
+		insert into personal_data_keys (customer_id, wrapped_key, secret_id) values ($1, $2, $3)
+		on conflict (customer_id) do nothing`, customer, encrypt(wrap, key, customer), secret.ID); err != nil {
 		return fmt.Errorf("store the personal-data key of customer %s: %w", customer, err)
 	}
 	return nil
@@ -123,16 +123,43 @@ func (v *Vault) create(ctx context.Context, customer uuid.UUID) error {
 // key reads a customer's key; pgx.ErrNoRows when none was ever made.
 func (v *Vault) key(ctx context.Context, customer uuid.UUID) (cipher.AEAD, error) {
 	var wrapped []byte
-	err := v.pool.QueryRow(ctx, "select wrapped_key from personal_data_keys where customer_id = $1", customer).Scan(&wrapped)
+	var secret string
+	err := v.pool.QueryRow(ctx, "select wrapped_key, secret_id from personal_data_keys where customer_id = $1", customer).Scan(&wrapped, &secret)
 	if err != nil {
 		return nil, fmt.Errorf("read the personal-data key of customer %s: %w", customer, err)
 	}
 	if wrapped == nil {
 		return nil, accounts.ErrErased
 	}
-	key, err := decrypt(v.wrap, wrapped, customer)
+	key, err := v.unwrap(customer, wrapped, secret)
+	if err != nil {
+		return nil, err
+	}
+	return newAEAD(key)
+}
+
+func (v *Vault) unwrap(customer uuid.UUID, wrapped []byte, id string) ([]byte, error) {
+	secrets := v.ring.Secrets(commands.PurposeVault)
+	i := slices.IndexFunc(secrets, func(s commands.Secret) bool { return s.ID == id })
+	if i < 0 {
+		return nil, fmt.Errorf("the personal-data key of customer %s is wrapped under the secret %s, which the key ring does not hold", customer, id)
+	}
+	wrap, err := wrapping(secrets[i])
+	if err != nil {
+		return nil, err
+	}
+	key, err := decrypt(wrap, wrapped, customer)
 	if err != nil {
 		return nil, fmt.Errorf("the personal-data key of customer %s cannot be unwrapped; was the server's secret changed? %w", customer, err)
+	}
+	return key, nil
+}
+
+// wrapping derives what a secret wraps with.
+func wrapping(secret commands.Secret) (cipher.AEAD, error) {
+	key, err := hkdf.Key(sha256.New, secret.Key, nil, "liveness personal data key wrapping", keyBytes)
+	if err != nil {
+		return nil, fmt.Errorf("derive the wrapping key: %w", err)
 	}
 	return newAEAD(key)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/pas-ta/liveness/adapters/postgres"
+	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/domain"
 )
@@ -20,7 +21,7 @@ var secret = bytes.Repeat([]byte("secret"), 6)
 
 func newVault(t *testing.T, pool *pgxpool.Pool, secret []byte) *postgres.Vault {
 	t.Helper()
-	vault, err := postgres.NewVault(pool, secret)
+	vault, err := postgres.NewVault(pool, commands.OneSecret(secret))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +89,7 @@ func TestVaultRefuses(t *testing.T) {
 	if _, err := stranger.Decrypt(t.Context(), customer, ciphertext); err == nil || !strings.Contains(err.Error(), "secret") {
 		t.Errorf("Decrypt with another secret = %v", err)
 	}
-	if _, err := postgres.NewVault(pool, []byte("short")); err == nil {
+	if _, err := postgres.NewVault(pool, commands.OneSecret("short")); err == nil {
 		t.Error("a short secret is taken")
 	}
 	// A row moved to another customer, by somebody who can write the database, is worthless there.

@@ -207,7 +207,7 @@ func (s *server) subscribe(ctx context.Context, photo []byte) (key string, err e
 		return "", err
 	}
 	executor := commands.Executor{Store: eventstoredb.NewStore(client, domain.NewRegistry()), Now: time.Now}
-	people, err := accounts.New(accounts.Config{Executor: executor, Vault: noPeople{}, Barrier: noBarrier{}, Secret: bytes.TrimSpace(secret), Log: log})
+	people, err := accounts.New(accounts.Config{Executor: executor, Vault: noPeople{}, Barrier: noBarrier{}, Keyring: commands.OneSecret(bytes.TrimSpace(secret)), Log: log})
 	if err != nil {
 		return "", err
 	}

@@ -167,7 +167,7 @@ func monthsFrom(first domain.Month) []domain.Month {
 
 func (c *cluster) subscription(t *testing.T) uuid.UUID {
 	t.Helper()
-	keys := counting.NewKeyAuthenticator(projections.NewAPIKeys(c.core.pool), c.core.secret, time.Now)
+	keys := counting.NewKeyAuthenticator(projections.NewAPIKeys(c.core.pool), c.core.ring, time.Now)
 	owner, err := keys.AuthenticateKey(t.Context(), c.demo.Primary)
 	if err != nil {
 		t.Fatal(err)

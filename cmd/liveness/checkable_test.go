@@ -78,7 +78,7 @@ func newCheckable(t *testing.T, cfg inference.Config) *checkable {
 	t.Cleanup(counter.Close)
 	if c.api, err = v1.New(v1.Config{
 		Version: apiVersion, Keys: anyKey{c.owner}, Catalogue: catalogue(), Now: now, Log: log, Queue: judge.New(c.engine),
-		Checks: counting.NewLivenessChecker(counter, judge.New(c.engine), make([]byte, 32), now),
+		Checks: counting.NewLivenessChecker(counter, judge.New(c.engine), make(commands.OneSecret, 32), now),
 	}); err != nil {
 		t.Fatal(err)
 	}

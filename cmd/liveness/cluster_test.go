@@ -26,6 +26,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/awssim"
 	"github.com/pas-ta/liveness/adapters/localpostgres"
 	"github.com/pas-ta/liveness/adapters/parts"
+	"github.com/pas-ta/liveness/commands"
 )
 
 // cluster is the product as it runs on several machines: API nodes and a worker as processes of their own, in front of
@@ -193,7 +194,7 @@ func (c *cluster) connect(t *testing.T, storeAddr string, secret []byte) {
 	t.Helper()
 	var err error
 	eventually(t, "the event store", func() error {
-		c.core, err = openCore(t.Context(), slog.New(slog.DiscardHandler), "esdb://"+storeAddr+"?tls=false", c.database, secret)
+		c.core, err = openCore(t.Context(), slog.New(slog.DiscardHandler), "esdb://"+storeAddr+"?tls=false", c.database, commands.OneSecret(secret))
 		if err != nil {
 			return err
 		}

@@ -125,7 +125,7 @@ func countingSystem(b *testing.B, subscriptions int) (*counting.LivenessChecker,
 	}
 	counter := counting.NewUsageCounter(store, unindexed{}, time.Now, log)
 	b.Cleanup(counter.Close)
-	return counting.NewLivenessChecker(counter, constantJudge{}, make([]byte, 32), time.Now), owners
+	return counting.NewLivenessChecker(counter, constantJudge{}, make(commands.OneSecret, 32), time.Now), owners
 }
 
 // countingTables makes the tables of the usual way.

@@ -7,12 +7,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/pas-ta/liveness/adapters/awssim"
+	"github.com/pas-ta/liveness/adapters/keyring"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/commands/counting"
@@ -143,7 +145,7 @@ func (d *demoCustomer) findValidKey(ctx context.Context, c *core) error {
 	if err := c.barrier.WaitFor(ctx, projections.APIKeysProjection().Name, head); err != nil {
 		c.log.WarnContext(ctx, "the demo customer's keys are looked up before the read model has caught up", "error", err)
 	}
-	keys := counting.NewKeyAuthenticator(projections.NewAPIKeys(c.pool), c.secret, time.Now)
+	keys := counting.NewKeyAuthenticator(projections.NewAPIKeys(c.pool), c.ring, time.Now)
 	for _, key := range []string{d.Primary, d.Secondary} {
 		_, err := keys.AuthenticateKey(ctx, key)
 		if err == nil {
@@ -186,11 +188,10 @@ func shellQuote(text string) string {
 	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }
 
-// localSecret reads the secret of a data directory, or draws one at the first start.
-func localSecret(data string) ([]byte, error) {
+// localKeyring opens the secrets of a data directory, or draws one at the first start.
+func localKeyring(data string, log *slog.Logger) (*keyring.Ring, error) {
 	file := filepath.Join(data, "secret")
-	content, err := os.ReadFile(file)
-	if errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(file); errors.Is(err, os.ErrNotExist) {
 		// Another secret would silently end every key, link and session.
 		if _, err := os.Stat(filepath.Join(data, demoFile)); err == nil {
 			return nil, fmt.Errorf("%s is missing. Restore it; without it keys and personal data of this directory cannot be read", file)
@@ -199,16 +200,15 @@ func localSecret(data string) ([]byte, error) {
 		if _, err := rand.Read(drawn); err != nil {
 			return nil, err
 		}
-		content = []byte(hex.EncodeToString(drawn))
-		err = writeFileSurely(file, content)
+		if err := writeFileSurely(file, []byte(hex.EncodeToString(drawn))); err != nil {
+			return nil, fmt.Errorf("the secret of this machine: %w", err)
+		}
 	}
+	ring, err := keyring.Open(file, keyring.DefaultInterval, log)
 	if err != nil {
-		return nil, fmt.Errorf("the secret of this machine: %w", err)
+		return nil, fmt.Errorf("%w. Without its secrets keys and personal data of this directory cannot be read: restore the file if it is damaged", err)
 	}
-	if secret := strings.TrimSpace(string(content)); len(secret) >= leastSecret {
-		return []byte(secret), nil
-	}
-	return nil, fmt.Errorf("%s is damaged: it holds less than %d bytes. Restore it; without it keys and personal data of this directory cannot be read", file, leastSecret)
+	return ring, nil
 }
 
 // writeFileSurely leaves either the old file or the whole new one, whatever happens meanwhile.

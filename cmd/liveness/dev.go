@@ -189,11 +189,11 @@ func (m *machine) close() error {
 
 // serve runs the product on the machine until the command ends or a part of it fails.
 func (c *DevCmd) serve(ctx context.Context, app *App, m *machine, siteListener, awsListener net.Listener) error {
-	secret, err := localSecret(c.Data)
+	ring, err := localKeyring(c.Data, app.Log)
 	if err != nil {
 		return err
 	}
-	core, err := openCore(ctx, app.Log, m.node.ConnectionString(), m.database, secret)
+	core, err := openCore(ctx, app.Log, m.node.ConnectionString(), m.database, ring)
 	if err != nil {
 		return err
 	}

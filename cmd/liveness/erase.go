@@ -61,7 +61,7 @@ func (c *EraseCmd) Run(ctx context.Context, app *App) error {
 	if c.SecretFile == "" && c.Postgres == "" {
 		c.SecretFile = filepath.Join(c.Data, "secret") // dev's
 	}
-	secret, err := c.secret()
+	ring, err := c.secrets(app.Log)
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (c *EraseCmd) Run(ctx context.Context, app *App) error {
 		return err
 	}
 	defer stop()
-	vault, err := postgres.NewVault(pool, secret)
+	vault, err := postgres.NewVault(pool, ring)
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func (c *EraseCmd) Run(ctx context.Context, app *App) error {
 	}
 	if e.accounts, err = accounts.New(accounts.Config{
 		Executor: commands.Executor{Store: eventstoredb.NewStore(client, domain.NewRegistry()), Now: time.Now},
-		Vault:    vault, Barrier: barrier, Secret: secret, Log: app.Log,
+		Vault:    vault, Barrier: barrier, Keyring: ring, Log: app.Log,
 	}); err != nil {
 		return err
 	}
@@ -160,7 +160,7 @@ func (e eraser) person(ctx context.Context, address string) error {
 	if err != nil {
 		return err
 	}
-	invitations, err := e.members.InvitationsTo(ctx, append([]string{e.accounts.MailHash(address)}, login.MailHashes...))
+	invitations, err := e.members.InvitationsTo(ctx, append(e.accounts.MailHashTexts(address), login.MailHashes...))
 	if err != nil {
 		return err
 	}

@@ -3,12 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"net/url"
 	"os"
 	"strings"
 	"time"
 
+	"github.com/pas-ta/liveness/adapters/keyring"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -22,30 +24,22 @@ type DatabaseFlags struct {
 	Postgres string `help:"Address of Postgres: postgres://user:password@host:5432/database." env:"LIVENESS_POSTGRES_URL" placeholder:"URL" required:""`
 }
 
-// SecretFlags name the server's secret. It is read from a file or the environment, never from the command line, where
-// every user of the machine could see it.
+// SecretFlags name the server's secrets. They are read from a file or the environment, never from the command line, where
+// every user of the machine could see them.
 type SecretFlags struct {
-	SecretFile string `help:"File with the server's secret, at least 32 bytes. All nodes need the same one; LIVENESS_SECRET may hold it instead." type:"path" env:"LIVENESS_SECRET_FILE" placeholder:"FILE"`
+	SecretFile string `help:"File with the server's secrets: a key ring, as liveness secret add writes it, or one secret of at least 32 bytes. All nodes need the same; LIVENESS_SECRET may hold a single secret instead." type:"path" env:"LIVENESS_SECRET_FILE" placeholder:"FILE"`
 }
 
-const leastSecret = 32
-
-func (f SecretFlags) secret() ([]byte, error) {
-	secret := os.Getenv("LIVENESS_SECRET")
+// secrets opens the key ring.
+func (f SecretFlags) secrets(log *slog.Logger) (*keyring.Ring, error) {
 	if f.SecretFile != "" {
-		content, err := os.ReadFile(f.SecretFile)
-		if err != nil {
-			return nil, fmt.Errorf("read the server's secret: %w", err)
-		}
-		secret = strings.TrimSpace(string(content))
+		return keyring.Open(f.SecretFile, keyring.DefaultInterval, log)
 	}
-	switch {
-	case secret == "":
-		return nil, errors.New("the server's secret is missing: put at least 32 random bytes into a file (openssl rand -hex 32 > secret) and name it with --secret-file or LIVENESS_SECRET_FILE")
-	case len(secret) < leastSecret:
-		return nil, fmt.Errorf("the server's secret has %d bytes and needs at least %d", len(secret), leastSecret)
+	secret := strings.TrimSpace(os.Getenv("LIVENESS_SECRET"))
+	if secret == "" {
+		return nil, errors.New("the server's secret is missing: let `liveness secret add --secret-file FILE` draw secrets, and name the file with --secret-file or LIVENESS_SECRET_FILE")
 	}
-	return []byte(secret), nil
+	return keyring.Of(secret, log)
 }
 
 // SiteFlags say how customers reach this service.

@@ -87,7 +87,7 @@ func (p *mailedProduct) work(mailer accounts.Mailer) (stop func()) {
 	p.t.Helper()
 	site, err := url.Parse("https://liveness.example")
 	p.must(err)
-	log, secret := slog.New(slog.DiscardHandler), []byte(strings.Repeat("s", 32))
+	log, secret := slog.New(slog.DiscardHandler), commands.OneSecret(strings.Repeat("s", 32))
 	core, err := openCore(p.t.Context(), log, p.flags.EventStore, p.flags.Postgres, secret)
 	p.must(err)
 	p.core = core

@@ -32,10 +32,10 @@ func TestNewInstallation(t *testing.T) {
 			waitUntil(t, "every read model being live", live)
 
 			key := domain.KeyPrefix + strings.Repeat(domain.KeyAlphabet[:1], domain.KeyLength-len(domain.KeyPrefix))
-			secret := make([]byte, 32)
+			secret := make(commands.OneSecret, 32)
 			subscription := uuid.New()
 			customer := domain.CustomerIDForSubscription(subscription)
-			digest := domain.KeyDigest{Hash: commands.Secret(secret).APIKeyHash(key), Prefix: key[:domain.KeyVisibleLength]}
+			digest := domain.KeyDigest{Hash: commands.InUse(secret, commands.PurposeAPIKeys).APIKeyHash(key), Prefix: key[:domain.KeyVisibleLength]}
 			issued := domain.APIKeys{}.Issue(customer, subscription, digest, domain.KeyDigest{Hash: "other", Prefix: "lc_other"}, time.Now().UTC())
 			proposed := make([]commands.Proposed, len(issued))
 			for i, event := range issued {

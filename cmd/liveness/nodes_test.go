@@ -114,7 +114,7 @@ func TestRegeneratedKeyIsDeadOnEveryNode(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t, 2)
 	body := smallFace(t)
-	keys := counting.NewKeyAuthenticator(projections.NewAPIKeys(c.core.pool), c.core.secret, time.Now)
+	keys := counting.NewKeyAuthenticator(projections.NewAPIKeys(c.core.pool), c.core.ring, time.Now)
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32}}
 
 	old := c.demo.Primary

@@ -34,7 +34,7 @@ Examples:
 
 // Run serves until the command is interrupted; requests under way are finished first.
 func (c *ServeCmd) Run(ctx context.Context, app *App) error {
-	secret, err := c.secret()
+	ring, err := c.secrets(app.Log)
 	if err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func (c *ServeCmd) Run(ctx context.Context, app *App) error {
 		return err
 	}
 	// Before the models are opened: a wrong address is told at once.
-	core, err := openCore(ctx, app.Log, c.EventStore, c.Postgres, secret)
+	core, err := openCore(ctx, app.Log, c.EventStore, c.Postgres, ring)
 	if err != nil {
 		return err
 	}

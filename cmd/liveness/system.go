@@ -52,13 +52,13 @@ type core struct {
 	pool     *pgxpool.Pool
 	vault    *postgres.Vault
 	barrier  *engine.Barrier
-	secret   []byte
+	ring     commands.Keyring
 	accounts *accounts.Commands
 }
 
 // openCore connects to the log and the database and migrates the latter. Close releases both.
-func openCore(ctx context.Context, log *slog.Logger, eventStore, postgresURL string, secret []byte) (_ *core, err error) {
-	c := &core{log: log, registry: domain.NewRegistry(), secret: secret}
+func openCore(ctx context.Context, log *slog.Logger, eventStore, postgresURL string, ring commands.Keyring) (_ *core, err error) {
+	c := &core{log: log, registry: domain.NewRegistry(), ring: ring}
 	defer func() {
 		if err != nil {
 			c.close()
@@ -77,12 +77,12 @@ func openCore(ctx context.Context, log *slog.Logger, eventStore, postgresURL str
 	if err := engine.Prepare(ctx, c.pool, projections.All()...); err != nil {
 		return nil, fmt.Errorf("prepare the read models: %w", err)
 	}
-	if c.vault, err = postgres.NewVault(c.pool, secret); err != nil {
+	if c.vault, err = postgres.NewVault(c.pool, ring); err != nil {
 		return nil, err
 	}
 	c.barrier = engine.NewBarrier(c.pool, barrierTimeout)
 	c.accounts, err = accounts.New(accounts.Config{
-		Executor: c.executor(), Vault: c.vault, Barrier: c.barrier, Secret: secret, Log: log,
+		Executor: c.executor(), Vault: c.vault, Barrier: c.barrier, Keyring: ring, Log: log,
 	})
 	return c, err
 }
@@ -145,12 +145,14 @@ type site struct {
 	server   *server.Server
 	counter  *counting.UsageCounter
 	failures *postgres.FailedCalls
+	rehasher *counting.KeyRehasher
 }
 
 // close ends the counting of calls. No request is being answered any more.
 func (s *site) close() {
 	s.counter.Close()
 	s.failures.Close()
+	s.rehasher.Close()
 }
 
 // siteConfig is what the site needs besides the core.
@@ -174,19 +176,21 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 	usage, keys := projections.NewUsage(c.pool), projections.NewAPIKeys(c.pool)
 	counter := counting.NewUsageCounter(c.store, usage, time.Now, c.log)
 	history := projections.NewKeyHistory(c.pool, c.vault)
-	failures := postgres.NewFailedCalls(c.pool, history, c.secret, c.log)
-	security, err := securitylog.New(cmp.Or(cfg.security, c.log), c.secret, cfg.metrics)
+	failures := postgres.NewFailedCalls(c.pool, history, c.ring, c.log)
+	security, err := securitylog.New(cmp.Or(cfg.security, c.log), commands.InUse(c.ring, commands.PurposeSessions).Key, cfg.metrics)
 	if err != nil {
 		return nil, err
 	}
 	if err := cfg.metrics.Register(newOperatorMetrics(c.pool, c.log)); err != nil {
 		return nil, fmt.Errorf("register the metrics of operators' commands: %w", err)
 	}
+	authenticator, rehasher := counting.NewKeyAuthenticator(keys, c.ring, time.Now), counting.NewKeyRehasher(c.executor(), c.log)
+	authenticator.Rehash = rehasher.Offer
 	api, err := v1.New(v1.Config{
 		Security:       security,
 		Version:        apiVersion,
-		Keys:           counting.NewKeyAuthenticator(keys, c.secret, time.Now),
-		Checks:         counting.NewLivenessChecker(counter, judging, c.secret, time.Now),
+		Keys:           authenticator,
+		Checks:         counting.NewLivenessChecker(counter, judging, c.ring, time.Now),
 		Catalogue:      catalogue(),
 		Queue:          judging,
 		Failures:       failures,
@@ -226,7 +230,7 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 		Attempts: console.NewPostgresAttempts(c.pool), Judge: judging,
 		Logins: console.NewPostgresLogins(c.pool, logins), LoginLimits: logins,
 		OverLimitPrices: prices,
-		AssetsDir:       cfg.assetsDir, PublicURL: cfg.publicURL, Secret: c.secret,
+		AssetsDir:       cfg.assetsDir, PublicURL: cfg.publicURL, Keyring: c.ring,
 		SupportMail: cfg.flags.Support, MarketplaceURL: cfg.listingURL, TrustedProxies: cfg.flags.Proxies, Now: time.Now, Log: c.log,
 	})
 	if err != nil {
@@ -238,7 +242,7 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 			return nil, fmt.Errorf("register the metrics of connections: %w", err)
 		}
 	}
-	return &site{server: serving, counter: counter, failures: failures}, nil
+	return &site{server: serving, counter: counter, failures: failures, rehasher: rehasher}, nil
 }
 
 // routes parts the site between the API and the screens. Addresses are taken as they are: http.ServeMux would answer one

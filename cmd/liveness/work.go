@@ -36,7 +36,7 @@ Examples:
 
 // Run works until the command is interrupted.
 func (c *WorkCmd) Run(ctx context.Context, app *App) error {
-	secret, err := c.secret()
+	ring, err := c.secrets(app.Log)
 	if err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func (c *WorkCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
-	core, err := openCore(ctx, app.Log, c.EventStore, c.Postgres, secret)
+	core, err := openCore(ctx, app.Log, c.EventStore, c.Postgres, ring)
 	if err != nil {
 		return err
 	}

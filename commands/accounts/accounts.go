@@ -17,7 +17,7 @@ type Config struct {
 	commands.Executor
 	Vault   Vault
 	Barrier commands.Barrier
-	Secret  commands.Secret
+	Keyring commands.Keyring
 	Log     *slog.Logger
 }
 
@@ -26,7 +26,7 @@ type Commands struct {
 	commands.Executor
 	vault   Vault
 	barrier commands.Barrier
-	secret  commands.Secret
+	ring    commands.Keyring
 	log     *slog.Logger
 }
 
@@ -40,10 +40,10 @@ func New(c Config) (*Commands, error) {
 			missing = append(missing, fmt.Errorf("accounts need %s", name))
 		}
 	}
-	if err := errors.Join(append(missing, c.Secret.Validate())...); err != nil {
+	if err := errors.Join(append(missing, commands.ValidateKeyring(c.Keyring))...); err != nil {
 		return nil, err
 	}
-	return &Commands{Executor: c.Executor, vault: c.Vault, barrier: c.Barrier, secret: c.Secret, log: c.Log}, nil
+	return &Commands{Executor: c.Executor, vault: c.Vault, barrier: c.Barrier, ring: c.Keyring, log: c.Log}, nil
 }
 
 // Account reads an account from its stream.

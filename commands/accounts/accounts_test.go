@@ -81,7 +81,7 @@ func newFixture(t *testing.T) *fixture {
 	var err error
 	f.Commands, err = accounts.New(accounts.Config{
 		Executor: commands.Executor{Store: f.store, Now: f.clock.Now}, Vault: f.vault, Barrier: f.barrier,
-		Secret: []byte(strings.Repeat("s", 32)), Log: slog.New(slog.NewTextHandler(f.log, nil)),
+		Keyring: commands.OneSecret(strings.Repeat("s", 32)), Log: slog.New(slog.NewTextHandler(f.log, nil)),
 	})
 	if err != nil {
 		t.Fatal(err)

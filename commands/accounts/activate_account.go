@@ -48,7 +48,11 @@ func (c *Commands) CheckVerificationLink(ctx context.Context, token string) (Ver
 	if err := account.CheckVerification(link.RequestID, c.Now()); err != nil {
 		return v, err
 	}
-	holder, err := c.holderOf(ctx, account.MailHash)
+	email, err := c.emailOf(ctx, account)
+	if err != nil {
+		return v, err
+	}
+	holder, err := c.AccountOfMail(ctx, email)
 	if err != nil || !holder.Active || holder.CustomerID == link.CustomerID {
 		return v, err
 	}
@@ -107,7 +111,11 @@ func (c *Commands) ActivateAccount(ctx context.Context, cmd ActivateAccount) (Ac
 	if err != nil {
 		return Activation{}, err
 	}
-	if err := c.claimAddress(ctx, cmd.By, account.MailHash, customer); err != nil {
+	email, err := c.emailOf(ctx, account)
+	if err != nil {
+		return Activation{}, err
+	}
+	if err := c.claimAddress(ctx, cmd.By, email, account.MailHash, customer); err != nil {
 		return Activation{}, err
 	}
 	done, err := commands.Execute(ctx, c.Executor, cmd.By, domain.AccountStream(customer), func(s domain.Account) ([]domain.Event, error) {

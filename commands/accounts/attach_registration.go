@@ -28,9 +28,17 @@ func (c *Commands) AttachRegistration(ctx context.Context, cmd AttachRegistratio
 	if err != nil {
 		return Activation{}, err
 	}
+	registered, err := c.Account(ctx, link.CustomerID)
+	if err != nil {
+		return Activation{}, err
+	}
+	same, err := c.sameAddress(ctx, registered, login)
+	if err != nil {
+		return Activation{}, err
+	}
 	registration, err := commands.Execute(ctx, c.Executor, cmd.By, domain.AccountStream(link.CustomerID),
 		func(s domain.Account) ([]domain.Event, error) {
-			if !login.Active || s.MailHash != login.MailHash {
+			if !login.Active || !same || s.MailHash != registered.MailHash { // or corrected meanwhile
 				return nil, ErrWrongLogin
 			}
 			return s.Attach(link.RequestID, cmd.AccountID, c.Now())

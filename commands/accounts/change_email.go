@@ -63,7 +63,7 @@ func (c *Commands) ChangeEmail(ctx context.Context, cmd ChangeEmail) (uuid.UUID,
 	if err != nil {
 		return uuid.Nil, err
 	}
-	if err := c.claimAddress(ctx, cmd.By, account.Change.MailHash, change.CustomerID); err != nil {
+	if err := c.claimAddress(ctx, cmd.By, change.Email, account.Change.MailHash, change.CustomerID); err != nil {
 		return uuid.Nil, err
 	}
 	done, err := commands.Execute(ctx, c.Executor, cmd.By, domain.AccountStream(change.CustomerID),

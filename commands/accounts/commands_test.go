@@ -26,11 +26,11 @@ func TestConfigIsComplete(t *testing.T) {
 		"nothing": func(*accounts.Config) {},
 		"store":   func(c *accounts.Config) { c.Store = nil }, "clock": func(c *accounts.Config) { c.Now = nil },
 		"vault": func(c *accounts.Config) { c.Vault = nil }, "barrier": func(c *accounts.Config) { c.Barrier = nil },
-		"log": func(c *accounts.Config) { c.Log = nil }, "secret": func(c *accounts.Config) { c.Secret = c.Secret[:31] },
+		"log": func(c *accounts.Config) { c.Log = nil }, "secret": func(c *accounts.Config) { c.Keyring = make(commands.OneSecret, 31) },
 	} {
 		config := accounts.Config{
 			Executor: commands.Executor{Store: f.store, Now: f.clock.Now}, Vault: f.vault, Barrier: f.barrier,
-			Secret: []byte(strings.Repeat("s", 32)), Log: slog.New(slog.DiscardHandler),
+			Keyring: commands.OneSecret(strings.Repeat("s", 32)), Log: slog.New(slog.DiscardHandler),
 		}
 		change(&config)
 		if _, err := accounts.New(config); (err == nil) != (name == "nothing") {
@@ -45,7 +45,7 @@ func (f *fixture) over(store commands.EventStore, vault accounts.Vault) {
 	var err error
 	f.Commands, err = accounts.New(accounts.Config{
 		Executor: commands.Executor{Store: store, Now: f.clock.Now}, Vault: vault, Barrier: f.barrier,
-		Secret: []byte(strings.Repeat("s", 32)), Log: slog.New(slog.DiscardHandler),
+		Keyring: commands.OneSecret(strings.Repeat("s", 32)), Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		f.t.Fatal(err)

@@ -56,7 +56,7 @@ func (c *Commands) openInvitation(ctx context.Context, token string) (OpenInvita
 	if open.Company, err = c.companyOf(ctx, link.CustomerID); err != nil {
 		return open, invitation, err
 	}
-	holder, err := c.holderOf(ctx, invitation.MailHash)
+	holder, err := c.AccountOfMail(ctx, open.Email)
 	if holder.Active {
 		open.AccountID = holder.CustomerID
 	}

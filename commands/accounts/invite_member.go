@@ -28,12 +28,14 @@ func (c *Commands) InviteMember(ctx context.Context, cmd InviteMember) (uint64, 
 	if problem := mailProblem(email); problem != "" {
 		return 0, domain.Invalid("email", "%s", problem)
 	}
-	hash := mailHash(c.secret, email)
-	holder, err := c.holderOf(ctx, hash)
+	holder, err := c.AccountOfMail(ctx, email)
 	if err != nil {
 		return 0, err
 	}
-	invitation := domain.Invitation{ID: domain.DerivedID(cmd.By.CommandID, "invitation"), Role: cmd.Role, MailHash: hash}
+	hashes := c.MailHashes(email)
+	invitation := domain.Invitation{
+		ID: domain.DerivedID(cmd.By.CommandID, "invitation"), Role: cmd.Role, MailHash: hashes[0].Hash, OtherHashes: hashesOf(hashes[1:]),
+	}
 	if invitation.Address, err = c.vault.Encrypt(ctx, invitation.ID, []byte(email)); err != nil {
 		return 0, commands.Unavailable(fmt.Errorf("encrypt the address of an invitation: %w", err))
 	}

@@ -28,11 +28,11 @@ func (k IssuedKey) String() string { return k.Prefix + "…" }
 
 // issueKeys gives a customer the first two keys, or none when they were issued before.
 func (c *Commands) issueKeys(ctx context.Context, by commands.Origin, customer, subscription uuid.UUID) ([]IssuedKey, error) {
-	primary, primaryDigest, err := newKey(c.secret)
+	primary, primaryDigest, err := newKey(commands.InUse(c.ring, commands.PurposeAPIKeys))
 	if err != nil {
 		return nil, err
 	}
-	secondary, secondaryDigest, err := newKey(c.secret)
+	secondary, secondaryDigest, err := newKey(commands.InUse(c.ring, commands.PurposeAPIKeys))
 	if err != nil {
 		return nil, err
 	}
@@ -59,5 +59,5 @@ func newKey(secret commands.Secret) (key string, digest domain.KeyDigest, err er
 		letters[i] = domain.KeyAlphabet[drawn.Int64()]
 	}
 	key = domain.KeyPrefix + string(letters)
-	return key, domain.KeyDigest{Hash: secret.APIKeyHash(key), Prefix: key[:domain.KeyVisibleLength]}, nil
+	return key, domain.NewKeyDigest(key, secret.APIKeyHash(key), secret.ID), nil
 }

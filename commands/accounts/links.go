@@ -7,10 +7,11 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
 )
 
-// Links in mails carry a token: customer, id of the request, and a keyed hash of both. Who has the server's secret can
+// Links in mails carry a token: customer, id of the request, and a keyed hash of both. Who has the server's secrets can
 // make it again from the event, as the mail handler does; who only has the log cannot.
 
 // LinkPurpose keeps a token of one kind from working as another.
@@ -34,26 +35,28 @@ type Link struct {
 
 // LinkToken returns the token of a link.
 func (c *Commands) LinkToken(purpose LinkPurpose, link Link) string {
-	return base64.RawURLEncoding.EncodeToString(append(link.bytes(), c.linkMAC(purpose, link)...))
+	return base64.RawURLEncoding.EncodeToString(append(link.bytes(), linkMAC(commands.InUse(c.ring, commands.PurposeLinks), purpose, link)...))
 }
 
 func (l Link) bytes() []byte {
 	return slices.Concat(l.CustomerID[:], l.RequestID[:])
 }
 
-func (c *Commands) linkMAC(purpose LinkPurpose, link Link) []byte {
-	return c.secret.MAC("link-"+string(purpose), link.bytes())[:linkMACLength]
+func linkMAC(secret commands.Secret, purpose LinkPurpose, link Link) []byte {
+	return secret.MAC("link-"+string(purpose), link.bytes())[:linkMACLength]
 }
 
-// parseLink reads a token; one that we did not make is ErrLinkInvalid.
+// parseLink reads a token; one that we did not make, under any secret that we still know, is ErrLinkInvalid.
 func (c *Commands) parseLink(purpose LinkPurpose, token string) (Link, error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(token)
 	if err != nil || len(raw) != 2*16+linkMACLength {
 		return Link{}, domain.ErrLinkInvalid
 	}
 	link := Link{CustomerID: uuid.UUID(raw[:16]), RequestID: uuid.UUID(raw[16:32])}
-	if !hmac.Equal(raw[32:], c.linkMAC(purpose, link)) {
-		return Link{}, domain.ErrLinkInvalid
+	for _, secret := range c.ring.Secrets(commands.PurposeLinks) {
+		if hmac.Equal(raw[32:], linkMAC(secret, purpose, link)) {
+			return link, nil
+		}
 	}
-	return link, nil
+	return Link{}, domain.ErrLinkInvalid
 }

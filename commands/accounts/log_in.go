@@ -84,11 +84,7 @@ func (c *Commands) KnowsDevice(ctx context.Context, email, device string) (bool,
 		return false, err
 	}
 	devices, err := commands.Read[domain.Devices](ctx, c.Store, domain.DevicesStream(account.CustomerID))
-	return device != "" && slices.Contains(devices.Known, c.deviceHash(account.CustomerID, device)), err
-}
-
-func (c *Commands) deviceHash(account uuid.UUID, device string) string {
-	return hex.EncodeToString(c.secret.MAC("login-device", append(account[:], device...))[:16])
+	return device != "" && slices.ContainsFunc(c.deviceHashes(account.CustomerID, device), devices.Knows), err
 }
 
 // recordLogin notes a login. It never fails one: the note is for the activity screen.
@@ -103,12 +99,24 @@ func (c *Commands) recordDevice(ctx context.Context, by commands.Origin, account
 	if device == "" {
 		return
 	}
-	hash := c.deviceHash(account, device)
+	hashes := c.deviceHashes(account, device)
 	if _, err := commands.Execute(ctx, c.Executor, by, domain.DevicesStream(account), func(d domain.Devices) ([]domain.Event, error) {
-		return d.Use(account, hash, c.Now()), nil
+		if rehashed := d.Rehash(account, hashes[0], hashes[1:], c.Now()); rehashed != nil {
+			return rehashed, nil
+		}
+		return d.Use(account, hashes[0], c.Now()), nil
 	}); err != nil {
 		c.log.WarnContext(ctx, "the device of a login is not noted", "account", account, "error", err)
 	}
+}
+
+// deviceHashes returns what a device is known to an account by, under each secret: first under the one in use.
+func (c *Commands) deviceHashes(account uuid.UUID, device string) []string {
+	var hashes []string
+	for _, secret := range c.ring.Secrets(commands.PurposeSessions) {
+		hashes = append(hashes, hex.EncodeToString(secret.MAC("login-device", append(account[:], device...))[:16]))
+	}
+	return hashes
 }
 
 // appendLogin appends behind whatever the stream holds: nothing is decided on it, so that a conflict's revision is all

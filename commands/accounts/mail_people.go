@@ -51,7 +51,7 @@ func (m *Mails) newEmail(ctx context.Context, e domain.EmailChangeRequested) (me
 	if err != nil {
 		return message{}, Person{}, err
 	}
-	holder, err := m.commands.holderOf(ctx, account.Change.MailHash)
+	holder, err := m.commands.AccountOfMail(ctx, change.Email)
 	if err != nil {
 		return message{}, Person{}, err
 	}

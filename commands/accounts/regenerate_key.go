@@ -25,7 +25,7 @@ func (c *Commands) RegenerateKey(ctx context.Context, cmd RegenerateKey) (Issued
 	if err := c.Authorize(ctx, cmd.By, cmd.CustomerID); err != nil {
 		return IssuedKey{}, err
 	}
-	key, digest, err := newKey(c.secret)
+	key, digest, err := newKey(commands.InUse(c.ring, commands.PurposeAPIKeys))
 	if err != nil {
 		return IssuedKey{}, err
 	}

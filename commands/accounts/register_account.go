@@ -40,7 +40,7 @@ func (c *Commands) RegisterAccount(ctx context.Context, cmd RegisterAccount) (Re
 		return Registration{}, domain.ErrSubscriptionInactive
 	}
 	customer := subscription.CustomerID
-	hash := mailHash(c.secret, person.Email)
+	hash := c.MailHashes(person.Email)[0].Hash
 	ciphertext, err := c.encryptPerson(ctx, customer, person)
 	if err != nil {
 		return Registration{}, err

@@ -38,16 +38,20 @@ func (c *Commands) RegisterInvitee(ctx context.Context, cmd RegisterInvitee) (uu
 	if err != nil {
 		return uuid.Nil, err
 	}
-	if err := c.claimAddress(ctx, cmd.By, invitation.MailHash, account); err != nil {
+	if err := c.claimAddress(ctx, cmd.By, open.Email, invitation.MailHash, account); err != nil {
 		return uuid.Nil, err
 	}
 	if _, err := commands.Execute(ctx, c.Executor, cmd.By, domain.AccountStream(account), func(s domain.Account) ([]domain.Event, error) {
-		return s.AcceptInvitation(account, ciphertext, invitation.MailHash, password, c.Now())
+		events, err := s.AcceptInvitation(account, ciphertext, invitation.MailHash, password, c.Now())
+		for _, event := range events {
+			s = s.Fold(event)
+		}
+		return append(events, s.RehashAddress(invitation.MailHash, c.MailHashes(open.Email), c.Now())...), err
 	}); err != nil {
 		return uuid.Nil, err
 	}
 	// Until the account was active, its claim could be taken for one that was left behind.
-	if err := c.claimAddress(ctx, cmd.By, invitation.MailHash, account); err != nil {
+	if err := c.claimAddress(ctx, cmd.By, open.Email, invitation.MailHash, account); err != nil {
 		return uuid.Nil, fmt.Errorf("keep the address of account %s: %w", account, err)
 	}
 	return open.CustomerID, c.join(ctx, cmd.By, open.Link, account)

@@ -28,7 +28,10 @@ func (c *Commands) RequestEmailChange(ctx context.Context, cmd RequestEmailChang
 	if _, err := c.CheckPassword(ctx, cmd.AccountID, cmd.Password); err != nil {
 		return 0, err
 	}
-	change := domain.EmailChange{ID: domain.DerivedID(cmd.By.CommandID, "email-change"), MailHash: mailHash(c.secret, email)}
+	hashes := c.MailHashes(email)
+	change := domain.EmailChange{
+		ID: domain.DerivedID(cmd.By.CommandID, "email-change"), MailHash: hashes[0].Hash, OtherHashes: hashesOf(hashes[1:]),
+	}
 	var err error
 	if change.Address, err = c.vault.Encrypt(ctx, cmd.AccountID, []byte(email)); err != nil {
 		return 0, commands.Unavailable(fmt.Errorf("encrypt a mail address: %w", err))

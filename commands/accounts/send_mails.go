@@ -180,16 +180,17 @@ func (m *Mails) mail(ctx context.Context, recorded domain.Recorded, customer, ac
 	if !due {
 		return m.expired(ctx, recorded.ID)
 	}
-	if _, ok := recorded.Event.(domain.VerificationRequested); ok {
-		holder, err := m.commands.holderOf(ctx, addressee.MailHash)
-		if err != nil {
-			return fmt.Errorf("look for a login for a mail: %w", err)
+	person, err := DecryptPerson(ctx, m.commands.vault, addressee.CustomerID, addressee.Person)
+	if _, ok := recorded.Event.(domain.VerificationRequested); ok && err == nil {
+		holder, lookUp := m.commands.AccountOfMail(ctx, person.Email)
+		if lookUp != nil {
+			return fmt.Errorf("look for a login for a mail: %w", lookUp)
 		}
 		if holder.Active && holder.CustomerID != account {
-			message, addressee = attachMessage(message.Link, addressee.VerificationExpires), holder
+			message = attachMessage(message.Link, addressee.VerificationExpires)
+			person, err = DecryptPerson(ctx, m.commands.vault, holder.CustomerID, holder.Person)
 		}
 	}
-	person, err := DecryptPerson(ctx, m.commands.vault, addressee.CustomerID, addressee.Person)
 	if errors.Is(err, ErrErased) {
 		return m.expired(ctx, recorded.ID)
 	}
@@ -205,7 +206,7 @@ func (m *Mails) send(ctx context.Context, recorded domain.Recorded, message mess
 	if err != nil {
 		return err
 	}
-	mail.ID, mail.CustomerID, mail.Recipient = recorded.ID, customer, mailHash(m.commands.secret, mail.To)
+	mail.ID, mail.CustomerID, mail.Recipient = recorded.ID, customer, m.commands.MailHashes(mail.To)[0].Hash
 	if account != customer {
 		mail.ID = domain.DerivedID(recorded.ID, account.String())
 	}

@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"context"
+	"errors"
 
 	"github.com/google/uuid"
 
@@ -38,9 +39,21 @@ func (c *Commands) VerificationDelivery(ctx context.Context, customer uuid.UUID,
 // LoginDelivery returns what became of the newest mail to the address of a login.
 func (c *Commands) LoginDelivery(ctx context.Context, account uuid.UUID, deliveries Deliveries) (Delivery, error) {
 	login, err := c.Account(ctx, account)
-	if err != nil || login.MailHash == "" {
+	if err != nil || login.Person == "" {
 		return Delivery{}, err
 	}
-	delivery, err := deliveries.DeliveryTo(ctx, login.MailHash)
-	return delivery, commands.Unavailable(err)
+	email, err := c.emailOf(ctx, login)
+	if errors.Is(err, ErrErased) {
+		return Delivery{}, nil
+	}
+	if err != nil {
+		return Delivery{}, err
+	}
+	for _, recipient := range c.MailHashes(email) { // the newest mails are noted under the secret in use
+		delivery, err := deliveries.DeliveryTo(ctx, recipient.Hash)
+		if err != nil || delivery.Known {
+			return delivery, commands.Unavailable(err)
+		}
+	}
+	return Delivery{}, nil
 }

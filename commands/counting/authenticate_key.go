@@ -14,9 +14,13 @@ import (
 // KeyAuthenticator finds whose API key a request carries.
 type KeyAuthenticator struct {
 	directory KeyDirectory
-	secret    commands.Secret
+	ring      commands.Keyring
 	now       func() time.Time
-	recent    *lru.Cache[string, seenOwner] // by hash
+	recent    *lru.Cache[string, seenOwner] // by the hash under the secret in use
+
+	// Rehash is told of keys that are known under another secret than the one in use, each time one is looked for. It
+	// does not wait. Nil leaves them as they are.
+	Rehash func(RehashKey)
 }
 
 // seenOwner is what the directory said, and when it was asked.
@@ -28,13 +32,13 @@ type seenOwner struct {
 // mostRecentKeys bounds how many keys are remembered; a key takes some 300 bytes.
 const mostRecentKeys = 8192
 
-// NewKeyAuthenticator looks keys up in directory under the hash that secret gives them.
-func NewKeyAuthenticator(directory KeyDirectory, secret commands.Secret, now func() time.Time) *KeyAuthenticator {
+// NewKeyAuthenticator looks keys up in directory under the hashes that the secrets of ring give them.
+func NewKeyAuthenticator(directory KeyDirectory, ring commands.Keyring, now func() time.Time) *KeyAuthenticator {
 	recent, err := lru.New[string, seenOwner](mostRecentKeys)
 	if err != nil {
 		panic(err) // only a size below 1 is refused
 	}
-	return &KeyAuthenticator{directory: directory, secret: secret, now: now, recent: recent}
+	return &KeyAuthenticator{directory: directory, ring: ring, now: now, recent: recent}
 }
 
 // AuthenticateKey returns the owner of a key, or ErrInvalidAPIKey. What was found may be MaxStaleness old;
@@ -43,18 +47,26 @@ func (a *KeyAuthenticator) AuthenticateKey(ctx context.Context, key string) (Key
 	if !domain.WellFormedKey(key) {
 		return KeyOwner{}, domain.ErrInvalidAPIKey
 	}
-	hash, asked := a.secret.APIKeyHash(key), a.now()
+	secrets, asked := a.ring.Secrets(commands.PurposeAPIKeys), a.now()
+	hash := secrets[0].APIKeyHash(key)
 	if known, ok := a.recent.Get(hash); ok && commands.Fresh(known.asked, asked) {
 		return known.owner, nil
 	}
-	owner, found, err := a.directory.FindKey(ctx, hash)
+	hashes := []string{hash}
+	for _, secret := range secrets[1:] {
+		hashes = append(hashes, secret.APIKeyHash(key))
+	}
+	owner, by, err := a.directory.FindKey(ctx, hashes)
 	if err != nil {
 		return KeyOwner{}, commands.Unavailable(fmt.Errorf("look up API key: %w", err))
 	}
-	if !found {
+	if by == "" {
 		a.recent.Remove(hash)
 		return KeyOwner{}, domain.ErrInvalidAPIKey
 	}
 	a.recent.Add(hash, seenOwner{owner, asked})
+	if by != hash && a.Rehash != nil {
+		a.Rehash(RehashKey{CustomerID: owner.CustomerID, Slot: owner.Slot, Former: by, Key: domain.NewKeyDigest(key, hash, secrets[0].ID)})
+	}
 	return owner, nil
 }

@@ -21,9 +21,12 @@ type directory struct {
 	asked int
 }
 
-func (d *directory) FindKey(context.Context, string) (counting.KeyOwner, bool, error) {
+func (d *directory) FindKey(_ context.Context, hashes []string) (counting.KeyOwner, string, error) {
 	d.asked++
-	return d.owner, d.found, nil
+	if !d.found {
+		return counting.KeyOwner{}, "", nil
+	}
+	return d.owner, hashes[len(hashes)-1], nil
 }
 
 func TestAKeyIsBelievedForMaxStaleness(t *testing.T) {
@@ -31,7 +34,7 @@ func TestAKeyIsBelievedForMaxStaleness(t *testing.T) {
 	const key = domain.KeyPrefix + "0123456789abcdefghijABCDEFGHI"
 	clock := commandstest.NewClock(time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC))
 	keys := &directory{owner: counting.KeyOwner{CustomerID: uuid.New()}}
-	authenticator := counting.NewKeyAuthenticator(keys, make([]byte, 32), clock.Now)
+	authenticator := counting.NewKeyAuthenticator(keys, make(commands.OneSecret, 32), clock.Now)
 	want := func(asked int, refusal error) {
 		t.Helper()
 		owner, err := authenticator.AuthenticateKey(context.Background(), key)

@@ -3,6 +3,7 @@ package counting
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"time"
 
 	"github.com/pas-ta/liveness/commands"
@@ -32,13 +33,13 @@ func (c CheckLiveness) confirm(ctx context.Context) error {
 type LivenessChecker struct {
 	counter *UsageCounter
 	judge   Judge
-	secret  commands.Secret
+	ring    commands.Keyring
 	now     func() time.Time
 }
 
-// NewLivenessChecker joins inference and counting. The secret keys the digests of requests.
-func NewLivenessChecker(counter *UsageCounter, judge Judge, secret commands.Secret, now func() time.Time) *LivenessChecker {
-	return &LivenessChecker{counter: counter, judge: judge, secret: secret, now: now}
+// NewLivenessChecker joins inference and counting. The secrets of ring key the digests of requests.
+func NewLivenessChecker(counter *UsageCounter, judge Judge, ring commands.Keyring, now func() time.Time) *LivenessChecker {
+	return &LivenessChecker{counter: counter, judge: judge, ring: ring, now: now}
 }
 
 // Begin admits a check before its image is read; see UsageCounter.Begin.
@@ -55,10 +56,11 @@ func (c *LivenessChecker) Check(ctx context.Context, reservation *Reservation, c
 	}
 	digest := ""
 	if reservation.keyed {
-		digest = hex.EncodeToString(c.secret.MAC("request", []byte(cmd.Format), cmd.Image))
-	}
-	if event, found, err := reservation.Prior(digest); found || err != nil {
-		return event, err
+		secrets := c.ring.Secrets(commands.PurposeAPIKeys)
+		digest = cmd.digest(secrets[0])
+		if event, found, err := reservation.priorUnder(cmd, digest, secrets[1:]); found || err != nil {
+			return event, err
+		}
 	}
 	judgement, err := c.judge.Judge(ctx, Share{reservation.owner.SubscriptionID, cmd.Weight}, cmd.Image, cmd.Format)
 	if err != nil {
@@ -69,6 +71,24 @@ func (c *LivenessChecker) Check(ctx context.Context, reservation *Reservation, c
 		return domain.CheckCompleted{}, err
 	}
 	return reservation.Count(ctx, cmd.By, digest, judgement)
+}
+
+// digest tells whether another request is the same.
+func (c CheckLiveness) digest(secret commands.Secret) string {
+	return hex.EncodeToString(secret.MAC("request", []byte(c.Format), c.Image))
+}
+
+// priorUnder returns the first answer to a request that was counted before. Its digest may have been made with a secret that
+// was replaced since.
+func (r *Reservation) priorUnder(cmd CheckLiveness, digest string, others []commands.Secret) (domain.CheckCompleted, bool, error) {
+	event, found, err := r.Prior(digest)
+	for _, secret := range others {
+		if !errors.Is(err, domain.ErrIdempotencyConflict) {
+			break
+		}
+		event, found, err = r.Prior(cmd.digest(secret))
+	}
+	return event, found, err
 }
 
 // Quota reads how a subscription stands in the current month.

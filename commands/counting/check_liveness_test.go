@@ -28,7 +28,7 @@ func TestCheckLiveness(t *testing.T) {
 	t.Parallel()
 	f := newUsageFixture(t, 10, domain.OverageStop)
 	judge := &judge{clock: f.clock}
-	checker := counting.NewLivenessChecker(f.node(), judge, commands.Secret("0123456789abcdef0123456789abcdef"), f.clock.Now)
+	checker := counting.NewLivenessChecker(f.node(), judge, commands.OneSecret("0123456789abcdef0123456789abcdef"), f.clock.Now)
 	check := func(key string, image string, format string) (domain.CheckCompleted, error) {
 		reservation, err := checker.Begin(t.Context(), f.owner, key)
 		if err != nil {

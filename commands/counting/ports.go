@@ -15,9 +15,11 @@ type KeyOwner struct {
 	Slot           domain.KeySlot
 }
 
-// KeyDirectory finds the owner of a key by the key's hash; false when no current key has it.
+// KeyDirectory finds the owner of a current key by any of the hashes that the server's secrets give it, in one look at what is
+// known: while a digest is made again under another secret, the key is known by the one or the other. It returns by which one it is,
+// empty when no current key has any of them.
 type KeyDirectory interface {
-	FindKey(ctx context.Context, hash string) (KeyOwner, bool, error)
+	FindKey(ctx context.Context, hashes []string) (owner KeyOwner, by string, err error)
 }
 
 // CheckIndex finds counted calls that had an Idempotency-Key by their id; others are never looked up. It may lag behind the

@@ -55,8 +55,8 @@ func TestRebuildUnderLoad(t *testing.T) {
 			t.Errorf("wait: %v", err)
 		}
 		for hash, want := range map[string]bool{dead: false, alive: true} {
-			if _, found, err := keys.FindKey(t.Context(), hash); err != nil || found != want {
-				t.Errorf("key %q found %v (%v), want %v", hash, found, err, want)
+			if _, by, err := keys.FindKey(t.Context(), []string{hash}); err != nil || (by != "") != want {
+				t.Errorf("key %q found by %q (%v), want it found: %v", hash, by, err, want)
 			}
 		}
 	})

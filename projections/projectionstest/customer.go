@@ -118,6 +118,9 @@ func Life(tb testing.TB) (*memorylog.Log, *Customer) {
 	})
 	log.Append(domain.APIKeysStream(c.ID), c.Regenerated(domain.SlotPrimary, "a", "c"), c.Regenerated(domain.SlotPrimary, "c", "d"),
 		domain.KeyNamed{CustomerID: c.ID, SubscriptionID: c.Subscription, Slot: domain.SlotPrimary, Name: "v1.sealed", NamedAt: at})
+	log.Append(domain.MailAddressStream("0123456789abcdef0123456789abcdef"), domain.MailAddressClaimed{CustomerID: c.ID, ClaimedAt: at})
+	log.Append(domain.MailAddressStream("fedcba9876543210fedcba9876543210"),
+		domain.MailAddressClaimed{CustomerID: c.ID, ClaimedAt: at, SecretID: "mail-lookup-2"}, domain.MailAddressReleased{CustomerID: c.ID, ReleasedAt: at})
 	log.Append(domain.SubscriptionStream(c.Subscription),
 		domain.OverageSwitched{SubscriptionID: c.Subscription, From: domain.OverageContinue, To: domain.OverageStop, SwitchedAt: at},
 		domain.PlanChanged{SubscriptionID: c.Subscription, FromPlan: domain.PlanStarter, FromLimit: PlanLimit, Plan: domain.PlanStandard, Limit: 5000, ChangedAt: at},

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/pas-ta/liveness/adapters/http/console/consoletest"
+	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
@@ -52,7 +53,7 @@ func TestRegenerate(t *testing.T) {
 	w := consoletest.New(t)
 	b := w.Client()
 	keys := b.Customer()
-	directory := counting.NewKeyAuthenticator(projections.NewAPIKeys(w.Pool), []byte(consoletest.Secret), time.Now)
+	directory := counting.NewKeyAuthenticator(projections.NewAPIKeys(w.Pool), commands.OneSecret(consoletest.Secret), time.Now)
 	var issued struct{ Key, Prefix, Slot, Position string }
 	b.Command("keys/primary/regenerate", map[string]string{"replaces": keys["primary"][:8]}).Is(200).Decode(&issued)
 	if _, err := directory.AuthenticateKey(t.Context(), keys["primary"]); domain.KindOf(err) != domain.KindUnauthenticated {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/pas-ta/liveness/adapters/http/securitylog"
+	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -84,8 +85,9 @@ const (
 )
 
 // subject names somebody whose attempts are counted. A keyed hash, because mail addresses and IP addresses are personal data.
+// When another secret comes into use, the counts begin anew.
 func (c *console) subject(what, who string) string {
-	m := hmac.New(sha256.New, c.Secret)
+	m := hmac.New(sha256.New, commands.InUse(c.Keyring, commands.PurposeSessions).Key)
 	m.Write([]byte(what + "\x00" + who))
 	return what + ":" + hex.EncodeToString(m.Sum(nil)[:16])
 }

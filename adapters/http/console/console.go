@@ -43,11 +43,11 @@ type Config struct {
 	Sessions      scs.Store // where sessions are kept, shared by all nodes
 	Attempts      AttemptLimiter
 	Logins        Logins
-	LoginLimits   LoginLimits    // as Logins has them
-	Judge         counting.Judge // of photos that are tried on the console
-	AssetsDir     string         // directory of the third-party browser files
-	PublicURL     *url.URL       // address that customers see; https except on one machine
-	Secret        []byte         // at least 32 bytes; names of whose attempts are counted are keyed with it
+	LoginLimits   LoginLimits      // as Logins has them
+	Judge         counting.Judge   // of photos that are tried on the console
+	AssetsDir     string           // directory of the third-party browser files
+	PublicURL     *url.URL         // address that customers see; https except on one machine
+	Keyring       commands.Keyring // names of whose attempts are counted are keyed with its secrets
 
 	OverLimitPrices map[domain.PlanID]domain.CallPrice // optional: of a call beyond a plan, as the listing has them
 
@@ -110,10 +110,7 @@ func (cfg Config) check() error {
 			missing = append(missing, fmt.Errorf("console needs %s", name))
 		}
 	}
-	if len(cfg.Secret) < 32 {
-		missing = append(missing, errors.New("console needs a secret of at least 32 bytes"))
-	}
-	return errors.Join(missing...)
+	return errors.Join(append(missing, commands.ValidateKeyring(cfg.Keyring))...)
 }
 
 func (c *console) routes() http.Handler {

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -112,13 +113,13 @@ type keyDirectory struct {
 	fixed *counting.KeyOwner
 }
 
-func (d *keyDirectory) FindKey(_ context.Context, hash string) (counting.KeyOwner, bool, error) {
+func (d *keyDirectory) FindKey(_ context.Context, hashes []string) (counting.KeyOwner, string, error) {
 	if d.fixed != nil {
-		return *d.fixed, true, nil
+		return *d.fixed, hashes[0], nil
 	}
 	all, err := d.store.All()
 	if err != nil {
-		return counting.KeyOwner{}, false, err
+		return counting.KeyOwner{}, "", err
 	}
 	states := map[string]domain.APIKeys{}
 	for _, recorded := range all {
@@ -126,12 +127,12 @@ func (d *keyDirectory) FindKey(_ context.Context, hash string) (counting.KeyOwne
 	}
 	for _, state := range states {
 		for slot, key := range state.Keys {
-			if key.Hash == hash {
-				return counting.KeyOwner{CustomerID: state.CustomerID, SubscriptionID: state.SubscriptionID, Slot: slot}, true, nil
+			if slices.Contains(hashes, key.Hash) {
+				return counting.KeyOwner{CustomerID: state.CustomerID, SubscriptionID: state.SubscriptionID, Slot: slot}, key.Hash, nil
 			}
 		}
 	}
-	return counting.KeyOwner{}, false, nil
+	return counting.KeyOwner{}, "", nil
 }
 
 // noIndex has seen nothing yet, so that the log is read.
@@ -158,7 +159,7 @@ type upToDate struct{}
 
 func (upToDate) WaitFor(context.Context, string, uint64) error { return nil }
 
-var secret = []byte("a secret of 32 bytes, for tests.")
+var secret = commands.OneSecret("a secret of 32 bytes, for tests.")
 
 func newFixture(t testing.TB, change ...func(*v1.Config)) *fixture {
 	t.Helper()
@@ -171,7 +172,7 @@ func newFixture(t testing.TB, change ...func(*v1.Config)) *fixture {
 	log := slog.New(slog.NewJSONHandler(f.logged, nil))
 	var err error
 	if f.accounts, err = accounts.New(accounts.Config{
-		Executor: commands.Executor{Store: f.store, Now: f.clock.Now}, Vault: noVault{}, Barrier: upToDate{}, Secret: secret, Log: log,
+		Executor: commands.Executor{Store: f.store, Now: f.clock.Now}, Vault: noVault{}, Barrier: upToDate{}, Keyring: secret, Log: log,
 	}); err != nil {
 		t.Fatal(err)
 	}

@@ -48,7 +48,7 @@ func (w *World) Used(calls int) {
 // Fail has calls of the world's customer fail, as the API notes them.
 func (w *World) Fail(calls ...counting.FailedCall) {
 	w.t.Helper()
-	failures := postgres.NewFailedCalls(w.Pool, projections.NewKeyHistory(w.Pool, nil), []byte(Secret), slog.New(slog.DiscardHandler))
+	failures := postgres.NewFailedCalls(w.Pool, projections.NewKeyHistory(w.Pool, nil), commands.OneSecret(Secret), slog.New(slog.DiscardHandler))
 	for _, call := range calls {
 		call.CustomerID = domain.CustomerIDForSubscription(w.Subscription())
 		if call.RequestID == uuid.Nil {
@@ -63,7 +63,7 @@ func (w *World) Fail(calls ...counting.FailedCall) {
 func (w *World) SendReplaced(key string, calls int) {
 	w.t.Helper()
 	w.Settled()
-	failures := postgres.NewFailedCalls(w.Pool, projections.NewKeyHistory(w.Pool, nil), []byte(Secret), slog.New(slog.DiscardHandler))
+	failures := postgres.NewFailedCalls(w.Pool, projections.NewKeyHistory(w.Pool, nil), commands.OneSecret(Secret), slog.New(slog.DiscardHandler))
 	for range calls {
 		failures.Note(counting.FailedCall{At: w.Clock.Now(), RequestID: uuid.New(), Status: 401, Code: "invalid_api_key", Message: "The API key is not valid."}, key)
 	}

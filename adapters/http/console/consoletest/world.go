@@ -72,11 +72,11 @@ func New(t testing.TB) *World {
 	clock := commandstest.NewClock(time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC))
 	w := &World{t: t, Clock: clock, Store: newLog(clock.Now), Pool: Database(t), Market: newMarketplace(), Judge: &Judge{}, Security: &Lines{}}
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	vault, err := postgres.NewVault(w.Pool, []byte(Secret))
+	vault, err := postgres.NewVault(w.Pool, commands.OneSecret(Secret))
 	Must(t, err)
 	barrier := engine.NewBarrier(w.Pool, 20*time.Second)
 	w.Accounts, err = accounts.New(accounts.Config{
-		Executor: commands.Executor{Store: w.Store, Now: clock.Now}, Vault: vault, Barrier: barrier, Secret: []byte(Secret), Log: log,
+		Executor: commands.Executor{Store: w.Store, Now: clock.Now}, Vault: vault, Barrier: barrier, Keyring: commands.OneSecret(Secret), Log: log,
 	})
 	Must(t, err)
 	security, err := securitylog.New(slog.New(slog.NewTextHandler(w.Security, nil)), []byte(Secret), nil)
@@ -114,7 +114,7 @@ func New(t testing.TB) *World {
 		},
 		Sessions: pgxstore.NewWithCleanupInterval(w.Pool, 0), Attempts: console.NewPostgresAttempts(w.Pool),
 		Logins: console.NewPostgresLogins(w.Pool, loginLimits), LoginLimits: loginLimits, Judge: w.Judge, AssetsDir: assets, PublicURL: public,
-		Secret: []byte(Secret), SupportMail: "support@example.com", MarketplaceURL: "https://aws.amazon.com/marketplace/", Security: security, Now: clock.Now, Log: log,
+		Keyring: commands.OneSecret(Secret), SupportMail: "support@example.com", MarketplaceURL: "https://aws.amazon.com/marketplace/", Security: security, Now: clock.Now, Log: log,
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 	})
 	Must(t, err)

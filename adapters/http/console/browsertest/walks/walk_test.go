@@ -12,6 +12,7 @@ import (
 
 	"github.com/pas-ta/liveness/adapters/http/console/browsertest"
 	"github.com/pas-ta/liveness/adapters/http/console/consoletest"
+	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
@@ -30,7 +31,7 @@ func TestWalkInBrowser(t *testing.T) {
 	t.Cleanup(marketplace.Close)
 	b := w.Chromium(marketplace.URL)
 	subscription := domain.SubscriptionIDForLicence(identity.LicenseARN)
-	keys := counting.NewKeyAuthenticator(projections.NewAPIKeys(w.Pool), []byte(consoletest.Secret), time.Now)
+	keys := counting.NewKeyAuthenticator(projections.NewAPIKeys(w.Pool), commands.OneSecret(consoletest.Secret), time.Now)
 	site := browsertest.Site{
 		URL: w.URL,
 		Subscribe: func(b *browsertest.Browser) {
@@ -80,7 +81,7 @@ func TestPeopleInBrowser(t *testing.T) {
 		},
 		MailedLink: func(address, subject string) string { return w.URL + w.MailedLink(address, subject) },
 		Check: func(key string) int {
-			owner, err := counting.NewKeyAuthenticator(keys, []byte(consoletest.Secret), time.Now).AuthenticateKey(t.Context(), key)
+			owner, err := counting.NewKeyAuthenticator(keys, commands.OneSecret(consoletest.Secret), time.Now).AuthenticateKey(t.Context(), key)
 			if err != nil {
 				return http.StatusUnauthorized
 			}

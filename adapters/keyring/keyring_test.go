@@ -1,0 +1,309 @@
+package keyring_test
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pas-ta/liveness/adapters/keyring"
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/domain"
+)
+
+var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+func drawn(t *testing.T) string {
+	t.Helper()
+	secret := make([]byte, 32)
+	_, _ = rand.Read(secret)
+	return hex.EncodeToString(secret)
+}
+
+func written(t *testing.T, content string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "secret")
+	rewrite(t, file, content)
+	return file
+}
+
+// rewrite replaces a file as a whole.
+func rewrite(t *testing.T, file, content string) {
+	t.Helper()
+	if err := os.WriteFile(file+".new", []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(file+".new", file); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func ids(secrets []commands.Secret) (ids []string) {
+	for _, s := range secrets {
+		ids = append(ids, s.ID)
+	}
+	return ids
+}
+
+func TestAPlainSecretIsTheEldestOfEveryPurpose(t *testing.T) {
+	t.Parallel()
+	secret, log := drawn(t), slog.New(slog.DiscardHandler)
+	ring, err := keyring.Open(written(t, " "+secret+"\n"), 0, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	given, err := keyring.Of(secret, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, purpose := range commands.Purposes() {
+		for _, r := range []*keyring.Ring{ring, given} {
+			if got := r.Secrets(purpose); len(got) != 1 || got[0].ID != domain.EldestSecretID || string(got[0].Key) != secret {
+				t.Errorf("%s: %v", purpose, got)
+			}
+		}
+	}
+}
+
+func TestSecretsThatCannotBeUsedAreRefused(t *testing.T) {
+	t.Parallel()
+	ring := func(change func(entries []map[string]string) []map[string]string) string {
+		var entries []map[string]string
+		for _, purpose := range commands.Purposes() {
+			entries = append(entries, map[string]string{"purpose": string(purpose), "id": string(purpose) + "-1", "created": noon.Format(time.RFC3339), "secret": drawn(t)})
+		}
+		content, err := json.Marshal(map[string]any{"secrets": change(entries)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(content)
+	}
+	set := func(field, value string) func([]map[string]string) []map[string]string {
+		return func(entries []map[string]string) []map[string]string {
+			entries[1][field] = value
+			return entries
+		}
+	}
+	if _, err := keyring.Read(written(t, ring(set("id", "another")))); err != nil {
+		t.Errorf("a good ring: %v", err)
+	}
+	for content, says := range map[string]string{
+		"":                                 "empty",
+		"too short":                        "32",
+		"{":                                "damaged",
+		`{"secrets":[]}`:                   "no secret for api-keys",
+		`{"keys":[]}`:                      "damaged",
+		ring(set("id", "api-keys-1")):      "two secrets with the id",
+		ring(set("id", "")):                "id",
+		ring(set("id", "A")):               "id",
+		ring(set("purpose", "tea")):        "tea",
+		ring(set("purpose", "links")):      "no secret for mail-lookup",
+		ring(set("secret", drawn(t)[:31])): "31 bytes",
+		ring(set("secret", strings.Repeat("0123456789abcdef", 4))):  "guessed",
+		ring(set("secret", "abcdefghijklmnopqrstuvwxyz0123456789")): "guessed",
+		ring(set("secret", strings.Repeat("s", 64))):                "guessed",
+		ring(set("secret", "password1234password1234password1234")): "guessed",
+		ring(set("useFrom", "tomorrow")):                            "damaged",
+	} {
+		if _, err := keyring.Read(written(t, content)); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%.60s: %v, want %q", content, err, says)
+		}
+	}
+	if _, err := keyring.Read(filepath.Join(t.TempDir(), "none")); err == nil {
+		t.Error("a missing file is read")
+	}
+	for range 50 { // no random secret is taken for a guessable one
+		if _, err := keyring.Read(written(t, ring(set("secret", drawn(t)[:32])))); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestModesOfTheFile(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "ring")
+	if _, err := keyring.Add(file, nil, noon, noon); err != nil {
+		t.Fatal(err)
+	}
+	plain := written(t, drawn(t))
+	for mode, good := range map[os.FileMode]bool{
+		0o600: true, 0o400: true, 0o440: true, 0o640: true, 0o644: false, 0o604: false, 0o602: false, 0o620: false, 0o660: false, 0o601: false, 0o777: false,
+	} {
+		for _, name := range []string{file, plain} {
+			if err := os.Chmod(name, mode); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := keyring.Read(file)
+		if (err == nil) != good || err != nil && !strings.Contains(err.Error(), "chmod 600") {
+			t.Errorf("a ring of mode %04o: %v", mode, err)
+		}
+		var log bytes.Buffer // a plain secret goes on working, and the log complains
+		if _, err := keyring.Open(plain, 0, slog.New(slog.NewTextHandler(&log, nil))); err != nil || strings.Contains(log.String(), "chmod 600") == good {
+			t.Errorf("a plain secret of mode %04o: %v, %s", mode, err, log.String())
+		}
+	}
+}
+
+func TestSecretsAreAddedAndRetired(t *testing.T) {
+	t.Parallel()
+	secret := drawn(t)
+	file := written(t, secret)
+	added, err := keyring.Add(file, []commands.Purpose{commands.PurposeLinks}, noon, noon.Add(time.Minute))
+	if err != nil || len(added) != 1 || added[0].Purpose != commands.PurposeLinks || !strings.HasPrefix(added[0].ID, "links-") {
+		t.Fatalf("%+v, %v", added, err)
+	}
+	if strings.Contains(fmt.Sprintf("%v %+v %#v", added, added, added), secret) || len(added[0].Secret.String()) > 5 {
+		t.Errorf("an entry prints its secret: %+v", added)
+	}
+	contents, err := keyring.Read(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	of := func(purpose commands.Purpose, at time.Time) (ids []string) {
+		for _, e := range contents.For(purpose, at) {
+			ids = append(ids, e.ID)
+		}
+		return ids
+	}
+	links := added[0].ID
+	for at, want := range map[time.Time][]string{
+		noon: {domain.EldestSecretID, links}, noon.Add(time.Minute - 1): {domain.EldestSecretID, links}, noon.Add(time.Minute): {links, domain.EldestSecretID},
+	} {
+		if got := of(commands.PurposeLinks, at); !slices.Equal(got, want) {
+			t.Errorf("at %s the secrets of links are %v, want %v", at, got, want)
+		}
+	}
+	if got := of(commands.PurposeVault, noon.Add(time.Hour)); !slices.Equal(got, []string{domain.EldestSecretID}) {
+		t.Errorf("those of the vault are %v", got)
+	}
+	for id, says := range map[string]string{"none": "status", links: "in use", domain.EldestSecretID: "in use for api-keys"} {
+		at := noon.Add(time.Hour)
+		if _, err := keyring.Retire(file, id, at); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("retire %s: %v", id, err)
+		}
+	}
+	if _, err := keyring.Retire(file, links, noon); err != nil { // it was never used
+		t.Error(err)
+	}
+	if _, err := keyring.Add(file, commands.Purposes(), noon, noon); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := keyring.Retire(file, domain.EldestSecretID, noon.Add(time.Hour)); err != nil {
+		t.Error(err)
+	}
+	content, err := os.ReadFile(file)
+	if err != nil || strings.Contains(string(content), secret) {
+		t.Errorf("the retired secret still stands in the file; %v", err)
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the file's mode is %v, %v", info.Mode(), err)
+	}
+}
+
+// A running node takes what is added and retired, and goes on with what it has when the file cannot be read.
+func TestARunningNodeReadsTheFileAgain(t *testing.T) {
+	t.Parallel()
+	file := written(t, drawn(t))
+	var log lines
+	ring, err := keyring.Open(file, time.Millisecond, slog.New(slog.NewTextHandler(&log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	awaitIDs := func(want ...string) {
+		t.Helper()
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for !slices.Equal(ids(ring.Secrets(commands.PurposeLinks)), want) {
+			select {
+			case <-tick.C:
+			case <-t.Context().Done():
+				t.Fatalf("the ring holds %v, want %v", ring.Secrets(commands.PurposeLinks), want)
+			}
+		}
+	}
+	now := time.Now()
+	added, err := keyring.Add(file, []commands.Purpose{commands.PurposeLinks}, now, now.Add(300*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	links := added[0].ID
+	awaitIDs(domain.EldestSecretID, links) // it is known before it is used
+	awaitIDs(links, domain.EldestSecretID) // and is used by itself when its time has come
+
+	good, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rewrite(t, file, "{")
+	for tick := time.NewTicker(time.Millisecond); !strings.Contains(log.String(), "cannot be read again"); {
+		ring.Secrets(commands.PurposeLinks)
+		select {
+		case <-tick.C:
+		case <-t.Context().Done():
+			t.Fatal("the log says nothing of the damaged file")
+		}
+	}
+	awaitIDs(links, domain.EldestSecretID)
+	rewrite(t, file, string(good))
+	if _, err := keyring.Add(file, commands.Purposes(), now, now); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := keyring.Retire(file, domain.EldestSecretID, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for slices.Contains(ids(ring.Secrets(commands.PurposeLinks)), domain.EldestSecretID) {
+		select {
+		case <-tick.C:
+		case <-t.Context().Done():
+			t.Fatal("the retired secret is still known")
+		}
+	}
+	if text := log.String(); strings.Count(text, "cannot be read again") != 1 || !strings.Contains(text, links) {
+		t.Errorf("the log says %s", text)
+	}
+}
+
+// lines is a log that a test looks into while it is written.
+type lines struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func TestSigningKeys(t *testing.T) {
+	t.Parallel()
+	one, err := keyring.SigningKey(commands.Secret{Key: []byte(strings.Repeat("1", 32))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	same, _ := keyring.SigningKey(commands.Secret{Key: []byte(strings.Repeat("1", 32))})
+	other, _ := keyring.SigningKey(commands.Secret{Key: []byte(strings.Repeat("2", 32))})
+	public := one.Public().(ed25519.PublicKey)
+	if !one.Equal(same) || one.Equal(other) || !ed25519.Verify(public, []byte("head"), ed25519.Sign(one, []byte("head"))) {
+		t.Error("a secret does not stand for one key")
+	}
+}
