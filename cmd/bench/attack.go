@@ -34,7 +34,8 @@ type attack struct {
 const announced = 14 << 20
 
 func head(key string, length int, more string) string {
-	return fmt.Sprintf("POST /v1/check/liveness HTTP/1.1\r\nHost: x\r\nX-API-Key: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s\r\n", key, length, more)
+	return fmt.Sprintf("POST /v1/check/liveness HTTP/1.1\r\nHost: x\r\nX-API-Key: %s\r\n"+
+		"Content-Type: application/json\r\nContent-Length: %d\r\n%s\r\n", key, length, more)
 }
 
 func attacks() []attack {

@@ -36,7 +36,8 @@ func dial(t *testing.T, address string) caller {
 // begin sends the head of a check whose body is announced with a length, and the beginning of that.
 func (c caller) begin(key string, length int, body string, headers ...string) {
 	c.t.Helper()
-	head := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nX-API-Key: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n", v1.PathCheck, key, length)
+	head := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nX-API-Key: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n",
+		v1.PathCheck, key, length)
 	for _, header := range headers {
 		head += header + "\r\n"
 	}
@@ -142,7 +143,8 @@ func TestTricklingUploadsGiveWayToOtherCustomers(t *testing.T) {
 				if err := json.NewDecoder(answer.Body).Decode(&got); err != nil {
 					t.Error(err)
 				}
-				if ended++; answer.StatusCode != http.StatusServiceUnavailable || got.code() != "overloaded" || !strings.Contains(got.Error.Message, "not counted") ||
+				if ended++; answer.StatusCode != http.StatusServiceUnavailable || got.code() != "overloaded" ||
+					!strings.Contains(got.Error.Message, "not counted") ||
 					answer.Header.Get("Retry-After") == "" || !answer.Close {
 					t.Errorf("who gave way is told %d %+v", answer.StatusCode, got.Error)
 				}
