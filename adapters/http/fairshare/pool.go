@@ -155,14 +155,19 @@ func (c *Claim) Touch() {
 
 // Take takes n more. What others give way for it may still be held by them for a moment; see Grow.
 func (c *Claim) Take(n int64) error {
-	p := c.pool
-	p.mu.Lock()
-	yielding, err := c.take(n)
-	p.mu.Unlock()
+	_, err := c.ask(n)
+	return err
+}
+
+// ask takes n more and asks others to give way for it.
+func (c *Claim) ask(n int64) (yielding []*Claim, err error) {
+	c.pool.mu.Lock()
+	yielding, err = c.take(n)
+	c.pool.mu.Unlock()
 	for _, other := range yielding {
 		other.giveWay()
 	}
-	return err
+	return yielding, err
 }
 
 func (c *Claim) take(n int64) (yielding []*Claim, err error) {
@@ -190,36 +195,43 @@ func (c *Claim) take(n int64) (yielding []*Claim, err error) {
 // patience is how long a claim waits for what others were asked to give back.
 const patience = 2 * time.Second
 
-// Grow takes n more, and waits until it is there.
+// Grow takes n more, and waits until those that gave way for it have given back what they held. What others wait for is not
+// waited for: where claims come and go all the time there is always something.
 func (c *Claim) Grow(n int64) error {
-	if err := c.Take(n); err != nil {
+	yielding, err := c.ask(n)
+	if err != nil || len(yielding) == 0 {
 		return err
 	}
-	p := c.pool
-	var timer *time.Timer
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
 	for {
-		p.mu.Lock()
-		if p.granted+p.leaving <= p.capacity {
-			p.mu.Unlock()
+		returned := c.pool.heldBy(yielding)
+		if returned == nil {
 			return nil
-		}
-		if p.returned == nil {
-			p.returned = make(chan struct{})
-		}
-		returned := p.returned
-		p.mu.Unlock()
-		if timer == nil {
-			timer = time.NewTimer(patience)
-			defer timer.Stop()
 		}
 		select {
 		case <-returned:
 		case <-timer.C:
 			c.Shrink(n)
-			p.refused.Add(1)
+			c.pool.refused.Add(1)
 			return ErrFull
 		}
 	}
+}
+
+// heldBy returns what is closed when something comes back; nil when claims hold nothing any more.
+func (p *Pool) heldBy(claims []*Claim) <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range claims {
+		if c.amount > 0 {
+			if p.returned == nil {
+				p.returned = make(chan struct{})
+			}
+			return p.returned
+		}
+	}
+	return nil
 }
 
 // Shrink gives n back.

@@ -178,6 +178,7 @@ func TestGrowWaitsForWhatComesBack(t *testing.T) {
 	default:
 	}
 	slow.Shrink(5)
+	slow.Shrink(5)
 	if err := <-grown; err != nil {
 		t.Error(err)
 	}
