@@ -39,6 +39,7 @@ type commandLine struct {
 	Audit        AuditCmd        `cmd:"" help:"Replay the log and prove its counts."`
 	Erase        EraseCmd        `cmd:"" help:"Erase a customer's personal data on request."`
 	Store        StoreCmd        `cmd:"" help:"Back up, verify and measure the embedded event store."`
+	Secret       SecretCmd       `cmd:"" help:"Replace the secrets of the server while it runs."`
 	Parts        PartsCmd        `cmd:"" help:"Fetch the native parts ahead of their first use."`
 	Config       ConfigCmd       `cmd:"" help:"Print the configuration that commands would run with."`
 	Version      VersionCmd      `cmd:"" help:"Print the version of the program and of its API."`
