@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/pas-ta/liveness/adapters/parts"
 )
 
@@ -61,7 +63,14 @@ func startDev(t *testing.T, data string) *runningDev {
 	ctx, cancel := context.WithCancel(context.Background())
 	out, logs := newNotedOutput(), newNotedOutput()
 	app := &App{Out: out, Err: logs, Log: slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelWarn}))}
-	command := &DevCmd{Addr: "127.0.0.1:0", AWSAddr: "127.0.0.1:0", NodeAddr: "127.0.0.1:0", Data: data, EngineFlags: EngineFlags{QueueWait: 5 * time.Second}}
+	command := &DevCmd{}
+	parser, err := kong.New(command)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := parser.Parse([]string{"--addr=127.0.0.1:0", "--aws-addr=127.0.0.1:0", "--node-addr=127.0.0.1:0", "--data", data}); err != nil {
+		t.Fatal(err)
+	}
 	ended := make(chan error, 1)
 	go func() { ended <- command.Run(ctx, app) }()
 	dev := &runningDev{data: data, printed: out}
