@@ -90,6 +90,9 @@ func crash() {
 	purego.SyscallN(memset, 16, 0, 64)
 }
 
+// inherited is a file that the program was started with, which is not closed by itself when it starts another.
+const inherited = 77
+
 // escapes returns what a process that judges can do and should not.
 func escapes() (could []string) {
 	for name, try := range map[string]func() error{
@@ -134,6 +137,13 @@ func escapes() (could []string) {
 		"duplicate a file": func() error { _, err := unix.Dup(3); return err },
 		"trace system calls": func() error {
 			return unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0)
+		},
+		"use what the program inherited": func() error {
+			file := []unix.PollFd{{Fd: inherited}}
+			if _, err := unix.Poll(file, 0); err != nil || file[0].Revents&unix.POLLNVAL != 0 {
+				return unix.EBADF
+			}
+			return nil
 		},
 	} {
 		if try() == nil {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/pas-ta/liveness/adapters/parts"
 	"github.com/pas-ta/liveness/inference"
@@ -227,6 +228,10 @@ func TestCrashesHarmNoOtherCheck(t *testing.T) {
 // A process that an image has taken over finds no secret, and nothing to do harm with.
 func TestProcessCanOnlyJudge(t *testing.T) {
 	t.Setenv("LIVENESS_SECRET", "a secret of the program")
+	if err := unix.Dup3(int(os.Stderr.Fd()), inherited, 0); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Close(inherited) })
 	workers, engine := newWorkers(t, config(t), 1)
 	sandbox := workers.Sandbox()
 	t.Logf("%+v", sandbox)

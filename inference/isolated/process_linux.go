@@ -8,11 +8,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/pas-ta/liveness/inference"
 	"github.com/pas-ta/liveness/inference/decode"
@@ -79,6 +82,8 @@ func startProcess(ctx context.Context, cfg Config) (_ *process, err error) {
 	p.command.Stdin, p.command.Stdout, p.command.Stderr = theirRequests, p.said, p.said
 	p.command.ExtraFiles = []*os.File{memoryFile, theirAnswers}
 	p.command.WaitDelay = time.Second
+	// What the program itself was started with, by a service manager or a shell, would otherwise pass on.
+	_ = unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC) // Linux before 5.11 lacks it
 	err = p.command.Start()
 	err = errors.Join(err, theirRequests.Close(), theirAnswers.Close(), memoryFile.Close())
 	if p.command.Process == nil {
