@@ -278,7 +278,7 @@ func TestSecret(t *testing.T) {
 		t.Error("an empty key ring is taken for one")
 	}
 	secret := commands.InUse(commands.OneSecret("0123456789abcdef0123456789abcdef"), commands.PurposeAPIKeys)
-	if secret.ID != domain.EldestSecretID || fmt.Sprintf("%v %+v %#v", secret, secret, secret) != "eldest eldest eldest" {
+	if secret.ID != domain.EldestSecretID || fmt.Sprintf("%v and %+v or %#v", secret, secret, secret) != "eldest and eldest or eldest" {
 		t.Errorf("the secret prints as %v %+v %#v", secret, secret, secret)
 	}
 	macs := []string{

@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -226,9 +227,7 @@ func (a Account) Fold(event Event) Account {
 		a = a.knownBy(e.MailHash)
 	case MailAddressRehashed:
 		rehashed := map[string]string{e.MailHash: a.firstHash(e.Former)}
-		for hash, first := range a.Rehashed {
-			rehashed[hash] = first
-		}
+		maps.Copy(rehashed, a.Rehashed)
 		a.Rehashed = rehashed
 		a = a.knownBy(e.MailHash)
 	case EmailChanged:

@@ -249,7 +249,7 @@ func (m Members) Invite(invitation Invitation, account uuid.UUID, at time.Time) 
 	if m.Roles[account] != "" {
 		return nil, ErrAlreadyMember
 	}
-	hashes := append(invitation.OtherHashes, invitation.MailHash)
+	hashes := slices.Concat(invitation.OtherHashes, []string{invitation.MailHash})
 	return append(m.withdraw(func(i Invitation) bool { return slices.Contains(hashes, i.MailHash) }, at), MemberInvited{
 		CustomerID: m.CustomerID, InvitationID: invitation.ID, Role: invitation.Role, Address: invitation.Address, MailHash: invitation.MailHash,
 		ExpiresAt: at.Add(InvitationValidity).UTC(), InvitedAt: at.UTC(),

@@ -130,7 +130,7 @@ func newSecurityLogger(log *slog.Logger, file string) (*slog.Logger, func(), err
 	if file == "" {
 		return log, func() {}, nil
 	}
-	out, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600) //nolint:gosec // the operator names it
+	out, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open the security log: %w", err)
 	}

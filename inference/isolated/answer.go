@@ -39,13 +39,13 @@ func newAnswer(r inference.Result, err error, cancelled bool) answer {
 	case errors.As(err, &refused):
 		a := answer{Refusal: &refusal{Kind: refused.Kind, Message: refused.Message}}
 		if refused.Err != nil {
-			a.Refusal.Cause = truncate(refused.Err.Error(), mostCause)
+			a.Refusal.Cause = truncate(refused.Err.Error())
 		}
 		return a
 	case cancelled:
 		return answer{Cancelled: true}
 	}
-	return answer{Failure: truncate(err.Error(), mostCause)}
+	return answer{Failure: truncate(err.Error())}
 }
 
 // Longest texts of an answer, in bytes.
@@ -74,9 +74,9 @@ func readAnswer(text []byte) (answer, error) {
 		if !slices.Contains(kinds, a.Refusal.Kind) || !printable(a.Refusal.Message, mostMessage) || a.Refusal.Message == "" {
 			return answer{}, fmt.Errorf("%w: a refusal of no known kind", errGarbled)
 		}
-		a.Refusal.Cause = strings.Map(onlyPrintable, truncate(a.Refusal.Cause, mostCause))
+		a.Refusal.Cause = strings.Map(onlyPrintable, truncate(a.Refusal.Cause))
 	case a.Failure != "":
-		a.Failure = strings.Map(onlyPrintable, truncate(a.Failure, mostCause))
+		a.Failure = strings.Map(onlyPrintable, truncate(a.Failure))
 	case !a.Cancelled:
 		return answer{}, fmt.Errorf("%w: it is empty", errGarbled)
 	}
@@ -148,10 +148,10 @@ func onlyPrintable(r rune) rune {
 	return r
 }
 
-// truncate returns at most n bytes of a text.
-func truncate(text string, n int) string {
-	if len(text) > n {
-		return strings.ToValidUTF8(text[:n], "")
+// truncate returns as much of a text as an answer has room for.
+func truncate(text string) string {
+	if len(text) > mostCause {
+		return strings.ToValidUTF8(text[:mostCause], "")
 	}
 	return text
 }

@@ -57,7 +57,8 @@ func (h *hostile) Decode(ctx context.Context, data []byte, format decode.Format)
 	case do == "panic":
 		panic("an image did this")
 	case do == "hang":
-		for { //nolint:revive // what a decoder does that never ends
+		for i := 0; ; i++ { // as a decoder that never ends
+			_ = i
 		}
 	case do == "wait":
 		for ctx.Err() == nil {
@@ -130,7 +131,7 @@ func escapes() (could []string) {
 				return errno
 			}
 			if child == 0 {
-				unix.RawSyscall(unix.SYS_EXIT_GROUP, 0, 0, 0)
+				_, _, _ = unix.RawSyscall(unix.SYS_EXIT_GROUP, 0, 0, 0)
 			}
 			return nil
 		},

@@ -102,11 +102,13 @@ func TestProcessJudgesAlike(t *testing.T) {
 		images["sample "+string(rune('1'+i))] = samplePhoto(t, i+1)
 	}
 	for _, libvips := range []string{cfg.Libvips, ""} {
-		decoder, err := decode.Decoder(decode.NewStdlib(decode.Limits{})), error(nil)
+		var decoder decode.Decoder = decode.NewStdlib(decode.Limits{})
 		if libvips != "" {
-			if decoder, err = decode.OpenVips(libvips, decode.Limits{}); err != nil {
+			vips, err := decode.OpenVips(libvips, decode.Limits{})
+			if err != nil {
 				t.Fatal(err)
 			}
+			decoder = vips
 		}
 		inProcess, err := inference.Open(t.Context(), inference.Config{LibraryPath: cfg.LibraryPath, Pack: cfg.Pack, Workers: 1, Decoder: decoder})
 		if err != nil {

@@ -155,9 +155,9 @@ func (s *server) answer(check uint64, v any) error {
 
 // caller is the context of a check in the process: the program says through the memory that the caller has left.
 type caller struct {
-	context.Context
-	memory *memory
-	check  uint64
+	context.Context //nolint:containedctx // it is one
+	memory          *memory
+	check           uint64
 }
 
 // Err implements context.Context. Decoding and judging look at it between their steps; nothing waits for Done.

@@ -28,7 +28,7 @@ func (l *PostgresLogins) Begin(ctx context.Context, login Login) error {
 	if err == nil {
 		_, err = l.pool.Exec(ctx, `
 			insert into console_logins (id, account_id, began_at, used_at, confirmed_at, browser, address)
-			select $1, $2, now, now, now, $3, $4 from clock_timestamp() as now`, login.ID, login.Account, login.Browser, login.Address)
+			select $1, $2, began.at as began_at, began.at as used_at, began.at as confirmed_at, $3, $4 from (select clock_timestamp() as at) as began`, login.ID, login.Account, login.Browser, login.Address)
 	}
 	return wrapQuery("begin a login", err)
 }

@@ -1,6 +1,9 @@
 package fairshare
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // Request is what the server knows of a request that may have to give way.
 type Request struct {
@@ -34,4 +37,4 @@ func (r Request) BelongsTo(holder Holder) {
 func (r Request) GiveWay() func() { return r.giveWay }
 
 // GaveWay returns whether the request that a context belongs to had to give way.
-func GaveWay(ctx context.Context) bool { return context.Cause(ctx) == ErrGaveWay }
+func GaveWay(ctx context.Context) bool { return errors.Is(context.Cause(ctx), ErrGaveWay) }

@@ -173,8 +173,8 @@ func TestGrowWaitsForWhatComesBack(t *testing.T) {
 		t.Errorf("who gave way takes more: %v", err)
 	}
 	select {
-	case <-grown:
-		t.Error("what has not come back was given away")
+	case err := <-grown:
+		t.Errorf("what has not come back was given away (%v)", err)
 	default:
 	}
 	slow.Shrink(5)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -198,7 +199,7 @@ func TestDuplicatesWaitOutsideTheShares(t *testing.T) {
 	if _, err := first.conn.Write([]byte(bodyOf("photo")[10:])); err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range append(waiting, first) {
+	for _, c := range slices.Concat(waiting, []caller{first}) {
 		if got := c.answer(); got.Status != http.StatusOK {
 			t.Errorf("a duplicate: %d %s", got.Status, got.code())
 		}

@@ -15,7 +15,7 @@ var chromium process
 type process struct {
 	mu    sync.Mutex
 	users int
-	ctx   context.Context //nolint:containedctx // chromedp's handle of a running browser
+	ctx   context.Context // chromedp's handle of a running browser
 	end   context.CancelFunc
 }
 

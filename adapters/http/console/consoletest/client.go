@@ -9,6 +9,7 @@ import (
 	"net/http/cookiejar"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -76,8 +77,8 @@ func (b *Client) Get(path string) Answer {
 func (b *Client) Post(path string, fields ...string) Answer {
 	b.w.t.Helper()
 	form := url.Values{}
-	for i := 0; i < len(fields); i += 2 {
-		form.Set(fields[i], fields[i+1])
+	for field := range slices.Chunk(fields, 2) {
+		form.Set(field[0], field[1])
 	}
 	return b.Send(http.MethodPost, path, "application/x-www-form-urlencoded", form.Encode())
 }
@@ -165,8 +166,8 @@ const (
 // OnboardingForm returns the fields of the onboarding form, with some of them changed.
 func OnboardingForm(changed ...string) []string {
 	fields := map[string]string{"firstName": "Ada", "lastName": "Lovelace", "email": MailAddress, "company": "Analytical Engines", "website": "https://example.com"}
-	for i := 0; i < len(changed); i += 2 {
-		fields[changed[i]] = changed[i+1]
+	for field := range slices.Chunk(changed, 2) {
+		fields[field[0]] = field[1]
 	}
 	var list []string
 	for name, value := range fields {

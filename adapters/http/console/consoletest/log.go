@@ -81,6 +81,7 @@ type follower struct {
 	work   sync.WaitGroup
 }
 
+// Subscribe implements message.Subscriber.
 func (f *follower) Subscribe(ctx context.Context, _ string) (<-chan *message.Message, error) {
 	messages := make(chan *message.Message)
 	f.work.Go(func() {
@@ -123,6 +124,7 @@ func (f *follower) behind(place engine.Place) (engine.Batch, error) {
 	return batch, err
 }
 
+// Close implements message.Subscriber.
 func (f *follower) Close() error {
 	f.work.Wait()
 	return nil

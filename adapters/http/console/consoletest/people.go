@@ -16,6 +16,7 @@ type Session struct {
 	Customers []struct{ ID, Company, Status, Role string }
 }
 
+// Session returns who is logged in, looking at a customer or at the one of the last time.
 func (b *Client) Session(customer string) (s Session) {
 	b.w.t.Helper()
 	path := "session"
