@@ -58,6 +58,9 @@ func (s *Settlement) compare(ours *record, theirs Billed) {
 		s.find(ours.SubscriptionID, "%s: AWS bills %d, the record says %d", ours.Stream(), theirs.Quantity, ours.Quantity)
 		return
 	}
+	if theirs.Quantity == 0 {
+		return // all of the hour was credited: whether a record of nothing arrived makes no difference
+	}
 	switch ours.Status {
 	case domain.RecordAccepted:
 		if ours.billedID != "" && ours.billedID != theirs.RecordID {

@@ -76,6 +76,29 @@ func TestCompareWithAWS(t *testing.T) {
 	}
 }
 
+// An hour whose calls were all credited is reported as nothing. When the answer is lost until it is too late the record is closed,
+// and AWS may hold it.
+func TestCompareRecordsOfNothing(t *testing.T) {
+	t.Parallel()
+	for _, at := range []struct {
+		aws  int64
+		want int
+	}{{0, 0}, {1, 1}} {
+		l := newMeteredLog(t)
+		l.seal(noon)
+		key := domain.NewUsageRecordKey(l.id, noon, domain.PlanStarter, "starter_over")
+		l.write(key.Stream(), domain.UsageRecordPrepared{UsageRecordKey: key, LicenseARN: "l-audited"})
+		l.write(key.Stream(), domain.UsageRecordAttempted{UsageRecordKey: key, Attempt: 1})
+		l.write(key.Stream(), domain.UsageRecordRejected{UsageRecordKey: key})
+		replayed := audited(&l.logbook)
+		settled := replayed.Settle()
+		replayed.CompareWithAWS(&settled, []audit.Billed{{Buyer: "l-audited", Dimension: "starter_over", Hour: noon, Quantity: at.aws}})
+		if len(settled.Findings) != at.want {
+			t.Errorf("AWS bills %d: %+v", at.aws, settled.Findings)
+		}
+	}
+}
+
 // A listing from before 2026 names its buyers by an identifier of its own.
 func TestCompareWithAWSByCustomerIdentifier(t *testing.T) {
 	t.Parallel()
