@@ -45,13 +45,3 @@ func releaseRuntime() {
 		_ = ort.DestroyEnvironment()
 	}
 }
-
-// RuntimeVersion returns the version of the loaded ONNX Runtime, "" when none is loaded.
-func RuntimeVersion() string {
-	runtimeRefs.Lock()
-	defer runtimeRefs.Unlock()
-	if runtimeRefs.count == 0 {
-		return ""
-	}
-	return ort.GetVersion()
-}

@@ -212,6 +212,25 @@ func (d *secretDesk) rows(ctx context.Context, contents keyring.Contents, now ti
 	return rows, nil
 }
 
+// secretRows lists the secrets of a key ring, and what of the whole log needs each of them.
+func secretRows(ctx context.Context, app *App, f ReadModelFlags, file string, now time.Time) ([]secretRow, error) {
+	desk, err := openSecretDesk(ctx, app, f, file)
+	if err != nil {
+		return nil, err
+	}
+	defer desk.pool.Close()
+	_, stop, err := desk.caughtUp(ctx, app, f.LogFlags)
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	contents, err := keyring.Read(file)
+	if err != nil {
+		return nil, err
+	}
+	return desk.rows(ctx, contents, now)
+}
+
 // SecretStatusCmd lists the secrets.
 type SecretStatusCmd struct {
 	ReadModelFlags `embed:""`
@@ -220,22 +239,7 @@ type SecretStatusCmd struct {
 
 // Run prints the list.
 func (c *SecretStatusCmd) Run(ctx context.Context, app *App) error {
-	file := c.file(c.Data)
-	desk, err := openSecretDesk(ctx, app, c.ReadModelFlags, file)
-	if err != nil {
-		return err
-	}
-	defer desk.pool.Close()
-	_, stop, err := desk.caughtUp(ctx, app, c.LogFlags)
-	if err != nil {
-		return err
-	}
-	defer stop()
-	contents, err := keyring.Read(file)
-	if err != nil {
-		return err
-	}
-	rows, err := desk.rows(ctx, contents, time.Now())
+	rows, err := secretRows(ctx, app, c.ReadModelFlags, c.file(c.Data), time.Now())
 	if err != nil {
 		return err
 	}
@@ -342,21 +346,7 @@ func (c *SecretRetireCmd) Run(ctx context.Context, app *App) error {
 
 // unneeded returns why a secret is needed still; nil when it is not.
 func (c *SecretRetireCmd) unneeded(ctx context.Context, app *App, file string, now time.Time) error {
-	desk, err := openSecretDesk(ctx, app, c.ReadModelFlags, file)
-	if err != nil {
-		return err
-	}
-	defer desk.pool.Close()
-	_, stop, err := desk.caughtUp(ctx, app, c.LogFlags)
-	if err != nil {
-		return err
-	}
-	defer stop()
-	contents, err := keyring.Read(file)
-	if err != nil {
-		return err
-	}
-	rows, err := desk.rows(ctx, contents, now)
+	rows, err := secretRows(ctx, app, c.ReadModelFlags, file, now)
 	if err != nil {
 		return err
 	}
