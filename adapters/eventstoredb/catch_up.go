@@ -7,7 +7,6 @@ import (
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 
-	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections/engine"
 )
@@ -52,7 +51,7 @@ func (r *reader) catchUp(ctx context.Context, connection *connection) (caughtUp 
 			if batch.CaughtUp {
 				interval = liveInterval
 			}
-			if err := r.deliver(ctx, batch, func(ctx context.Context) { _ = commands.Sleep(ctx, interval) }); err != nil {
+			if err := r.deliver(ctx, batch, interval); err != nil {
 				return false, err
 			}
 		}

@@ -267,14 +267,13 @@ func (t *liveTail) advance(position uint64, eventType string) {
 }
 
 // hurry makes readers deliver their place as soon as it moves, for hurryTime; the pause behind a batch keeps them from doing
-// so for every event. One that pauses is called from it.
+// so for every event.
 func (t *liveTail) hurry() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.hurried = time.Now().Add(hurryTime)
 	for reader := range t.readers {
 		reader.notify()
-		signal(reader.called)
 	}
 }
 
@@ -283,7 +282,7 @@ func (t *liveTail) hurries() bool { return !t.hurried.IsZero() && time.Now().Bef
 
 // join begins to read the tail for the events of wanted types.
 func (t *liveTail) join(wanted map[string]bool) *tailReader {
-	reader := &tailReader{tail: t, wanted: wanted, news: make(chan struct{}, 1), called: make(chan struct{}, 1)}
+	reader := &tailReader{tail: t, wanted: wanted, news: make(chan struct{}, 1)}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	reader.noted = t.received
@@ -291,13 +290,11 @@ func (t *liveTail) join(wanted map[string]bool) *tailReader {
 	return reader
 }
 
-// tailReader reads the tail for one subscriber. While the subscriber applies a batch nothing wakes it, and while it pauses only
-// somebody who waits.
+// tailReader reads the tail for one subscriber. While the subscriber applies a batch, or pauses, nothing wakes it.
 type tailReader struct {
 	tail   *liveTail
 	wanted map[string]bool
 	news   chan struct{} // holds one notification at most
-	called chan struct{} // the same, that somebody has begun to wait since the last batch was read
 	noted  uint64        // how many events the tail had received at the place that was delivered last; guarded by the tail
 }
 
@@ -307,24 +304,10 @@ func (r *tailReader) leave() {
 	delete(r.tail.readers, r)
 }
 
-func (r *tailReader) notify() { signal(r.news) }
-
-// signal leaves a notification, unless there is one already.
-func signal(c chan<- struct{}) {
+func (r *tailReader) notify() {
 	select {
-	case c <- struct{}{}:
+	case r.news <- struct{}{}:
 	default:
-	}
-}
-
-// pause leaves time for more to come behind a small batch, unless somebody waits already.
-func (r *tailReader) pause(ctx context.Context) {
-	timer := time.NewTimer(liveInterval)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-r.called:
-	case <-ctx.Done():
 	}
 }
 
@@ -381,12 +364,6 @@ func (r *tailReader) read(position uint64, due bool) (batch engine.Batch, worth 
 	worth = len(batch.Events) > 0 || moved && (due || t.hurries() || t.received-r.noted >= foreignEvents)
 	if worth || !moved {
 		r.noted = t.received
-	}
-	if worth {
-		select {
-		case <-r.called: // with this batch
-		default:
-		}
 	}
 	return batch, worth, nil
 }

@@ -187,21 +187,21 @@ func (r *reader) readTail(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := r.deliver(ctx, batch, joined.pause); err != nil {
+		if err := r.deliver(ctx, batch, liveInterval); err != nil {
 			return err
 		}
 	}
 }
 
 // deliver hands a batch over until it is acknowledged, and leaves time for more to come when it was small.
-func (r *reader) deliver(ctx context.Context, batch engine.Batch, pause func(context.Context)) error {
+func (r *reader) deliver(ctx context.Context, batch engine.Batch, interval time.Duration) error {
 	batch.Position = max(batch.Position, r.position)
 	if !engine.Deliver(ctx, r.messages, batch, redeliveryInterval, nil) {
 		return ctx.Err()
 	}
 	r.position = batch.Position
 	if len(batch.Events) < smallBatch {
-		pause(ctx)
+		_ = commands.Sleep(ctx, interval)
 	}
 	return nil
 }

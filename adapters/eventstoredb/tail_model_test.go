@@ -219,29 +219,3 @@ func TestTailHurriesWhileSomebodyWaits(t *testing.T) {
 		})
 	})
 }
-
-// Who begins to wait while a reader pauses calls it from there, once; a call that a batch was read after calls from no pause.
-func TestTailIsCalledFromItsPause(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		tail := tailAt(0, tailEvents)
-		reader := tail.join(map[string]bool{failedType: true})
-		pauses := func(want time.Duration) {
-			t.Helper()
-			begun := time.Now()
-			if reader.pause(t.Context()); time.Since(begun) != want {
-				t.Fatalf("paused for %v, want %v", time.Since(begun), want)
-			}
-		}
-		pauses(liveInterval)
-		time.AfterFunc(liveInterval/10, tail.hurry)
-		pauses(liveInterval / 10)
-		pauses(liveInterval)
-		tail.hurry()
-		tail.add(domain.Recorded{Position: 1, Event: domain.LoginFailed{}})
-		if batch, err := reader.next(t.Context(), 0); err != nil || batch.Position != 1 {
-			t.Fatalf("%+v, %v", batch, err)
-		}
-		pauses(liveInterval)
-	})
-}

@@ -94,7 +94,6 @@ func (b *Barrier) advance(readModel string, position int64) {
 // look reads the checkpoints until nobody waits.
 func (b *Barrier) look(ctx context.Context) {
 	var hurried time.Time
-	newcomer := false
 	for every := firstLook; ; every = min(every*3/2, slowestLook) {
 		b.mu.Lock()
 		if len(b.waiting) == 0 {
@@ -103,7 +102,7 @@ func (b *Barrier) look(ctx context.Context) {
 			return
 		}
 		if b.joined {
-			every, b.joined, newcomer = firstLook, false, true
+			every, b.joined = firstLook, false
 		}
 		b.mu.Unlock()
 
@@ -114,8 +113,8 @@ func (b *Barrier) look(ctx context.Context) {
 		for readModel, position := range reached {
 			b.advance(readModel, position)
 		}
-		if since := time.Since(hurried); b.waits() && (since >= hurryInterval || newcomer && since >= joinInterval) {
-			hurried, newcomer = time.Now(), false
+		if b.waits() && time.Since(hurried) >= hurryInterval {
+			hurried = time.Now()
 			b.hurry(ctx)
 		}
 		_ = commands.Sleep(ctx, every)

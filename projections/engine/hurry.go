@@ -10,9 +10,8 @@ import (
 )
 
 // Hurrier is a Source that lets the place of a reader wait while nothing of the log is its own, so that a busy log does not
-// cost every read model a transaction for each of its events. Hurry says that somebody waits for a read model: what is new is told at
-// once, and for a moment places are told as soon as they move, though not closer to each other than the source leaves between two
-// batches.
+// cost every read model a transaction for each of its events. Hurry says that somebody waits for a read model: for a moment
+// places are told as soon as they move, though never closer to each other than the source leaves between two batches.
 type Hurrier interface {
 	Hurry()
 }
@@ -21,13 +20,8 @@ type Hurrier interface {
 // the request.
 const hurryChannel = "liveness_read_models"
 
-const (
-	// hurryInterval is how often a barrier asks again, so that a request that nobody heard is not the last.
-	hurryInterval = 200 * time.Millisecond
-	// joinInterval is how soon it asks again when somebody else has begun to wait: a screen's reads come together, and one
-	// request serves them all.
-	joinInterval = 50 * time.Millisecond
-)
+// hurryInterval is how often a barrier asks again, so that a request that nobody heard is not the last.
+const hurryInterval = 200 * time.Millisecond
 
 // hurry asks all nodes to bring the places of their read models up to the log.
 func (b *Barrier) hurry(ctx context.Context) {
