@@ -28,7 +28,7 @@ var rank = map[string]int{"domain": 0, "inference": 0, "commands": 1, "projectio
 // pure is all that domain may import: no I/O, no clock, no randomness.
 var pure = []string{
 	"cmp", "encoding/json", "errors", "fmt", "maps", "math", "slices", "sort", "strconv", "strings", "time", "unicode", "unicode/utf8",
-	"github.com/google/uuid",
+	"crypto/ed25519", "github.com/google/uuid", "golang.org/x/mod/sumdb/note", "golang.org/x/mod/sumdb/tlog",
 }
 
 // reached is what tests of a layer may import of layers above.

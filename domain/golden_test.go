@@ -135,6 +135,11 @@ func examples() map[string]domain.Event {
 			PlanChanges: 1, Overage: domain.OverageContinue, Ceiling: 500, ReachedAt: noon,
 		},
 		domain.DeviceFirstUsed{AccountID: id(2), Device: "hash of a cookie", First: true, At: noon},
+		domain.CheckpointSigned{
+			Origin: "liveness.example.com/log", Size: 70_000, Root: "qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqo=",
+			Note: "liveness.example.com/log\n70000\nqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqo=\n\n— liveness.example.com/log signature\n",
+			Keys: []string{"liveness.example.com/log+00000000+key"}, SignedAt: noon,
+		},
 		domain.NotificationsChanged{CustomerID: id(2), UsageMails: true, WarnPercent: 75, StepPercent: 100, ChangedAt: noon},
 	)
 	byType := map[string]domain.Event{}

@@ -35,6 +35,7 @@ func builtStreams() map[string]string {
 		"NotificationSettingsStream": domain.NotificationSettingsStream(id),
 		"ProjectionStream":           domain.ProjectionStream("api_keys"),
 		"MembersStream":              domain.MembersStream(id),
+		"TransparencyStream":         domain.TransparencyStream,
 		"NotificationStream":         domain.NotificationStream("l-0123456789abcdef0123456789abcdef"),
 	}
 }
@@ -132,6 +133,8 @@ func TestOwnsGoesByTypeAndExactStreamName(t *testing.T) {
 		"sealed hours of month 0":                {"sealedhours-202600", "HourSealed", false},
 		"the people of a customer":               {"members-" + someUUID, "MemberJoined", true},
 		"people of another program":              {"members-club", "MemberJoined", false},
+		"a checkpoint":                           {"transparency-log", "CheckpointSigned", true},
+		"a checkpoint of another log":            {"transparency-log2", "CheckpointSigned", false},
 		"the end of usage":                       {"usageend-" + someUUID, "SubscriptionUsageSealed", true},
 		"a mail address":                         {"mailaddress-0123456789abcdef0123456789abcdef", "MailAddressClaimed", true},
 		"a mail address in clear":                {"mailaddress-someone@example.com", "MailAddressClaimed", false},

@@ -65,6 +65,7 @@ func NewRegistry() *Registry {
 	registerNotificationEvents(r)
 	registerDeviceEvents(r)
 	registerMembersEvents(r)
+	registerTransparencyEvents(r)
 	return r
 }
 

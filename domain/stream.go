@@ -59,6 +59,7 @@ const (
 	CategoryUsageNotices  Category = "usagenotices"
 	CategoryNotifications Category = "notifications"
 	CategoryDevices       Category = "devices"
+	CategoryTransparency  Category = "transparency"
 )
 
 // idForms says of each category whether a text has the form of what follows the category in its streams' names.
@@ -84,6 +85,7 @@ var idForms = map[Category]func(id string) bool{
 	CategoryUsageNotices:  isUUIDAndMonth,
 	CategoryNotifications: isUUID,
 	CategoryDevices:       isUUID,
+	CategoryTransparency:  func(id string) bool { return id == transparencyID },
 }
 
 const (
