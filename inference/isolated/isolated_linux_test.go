@@ -26,7 +26,7 @@ import (
 	"github.com/pas-ta/liveness/inference/pack"
 )
 
-func supply(t *testing.T, part func(context.Context) (string, error)) string {
+func supply(t testing.TB, part func(context.Context) (string, error)) string {
 	t.Helper()
 	path, err := part(t.Context())
 	if err != nil {
@@ -35,7 +35,7 @@ func supply(t *testing.T, part func(context.Context) (string, error)) string {
 	return path
 }
 
-func samplePhoto(t *testing.T, n int) []byte {
+func samplePhoto(t testing.TB, n int) []byte {
 	t.Helper()
 	photo, err := os.ReadFile(supply(t, func(ctx context.Context) (string, error) { return parts.New(parts.Options{}).SamplePhoto(ctx, n) }))
 	if err != nil {
@@ -44,7 +44,7 @@ func samplePhoto(t *testing.T, n int) []byte {
 	return photo
 }
 
-func config(t *testing.T) isolated.Config {
+func config(t testing.TB) isolated.Config {
 	t.Helper()
 	cache := parts.New(parts.Options{})
 	models, err := pack.Open(supply(t, cache.ModelPack))
