@@ -41,4 +41,8 @@ type Recorded struct {
 	RecordedAt time.Time // the store's clock at the first commit, UTC; orders hours for metering. A copied log keeps it to the hour
 	Meta       Metadata
 	Event      Event
+	Raw        Raw // empty where events are read to decide on; filled in where the log is followed
 }
+
+// Raw is what the log holds of an event, byte for byte.
+type Raw struct{ Data, Metadata []byte }

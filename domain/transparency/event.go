@@ -71,3 +71,8 @@ func LeafTypes() []string {
 	}
 	return types
 }
+
+// EventOf returns the event that was recorded, with the bytes that came with it.
+func EventOf(r domain.Recorded) Event {
+	return Event{Type: r.Event.EventType(), Stream: r.Stream, Revision: r.Revision, ID: r.ID, Data: r.Raw.Data, Metadata: r.Raw.Metadata}
+}
