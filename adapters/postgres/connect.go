@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -77,12 +79,41 @@ func applyDefaults(config *pgxpool.Config) {
 			conn.RuntimeParams[name] = value
 		}
 	}
+	if !strings.Contains(config.ConnString(), "target_session_attrs") && os.Getenv("PGTARGETSESSIONATTRS") == "" {
+		conn.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	}
+	keep := conn.OnPgError
+	// A server that has become a standby, or read-only, refuses to write for as long as its connections are kept.
+	conn.OnPgError = func(conn *pgconn.PgConn, refusal *pgconn.PgError) bool {
+		return refusal.Code != readOnly && keep(conn, refusal)
+	}
 	config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
 		conn.TypeMap().RegisterType(&pgtype.Type{
 			Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
 		})
 		return nil
 	}
+}
+
+// readOnly is the code with which a server refuses to write that can only be read.
+const readOnly = "25006"
+
+// CheckWritable returns why nothing can be written, nil when the server answers and takes writes.
+func CheckWritable(ctx context.Context, pool *pgxpool.Pool) error {
+	conn, err := pool.Acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("connect to Postgres: %w", err)
+	}
+	defer conn.Release()
+	var cannot bool
+	if err := conn.QueryRow(ctx, "select current_setting('transaction_read_only')::bool").Scan(&cannot); err != nil {
+		return fmt.Errorf("ask Postgres whether it can be written to: %w", err)
+	}
+	if cannot {
+		_ = conn.Conn().Close(ctx) // so that the next one looks for a server that can
+		return errors.New("the Postgres server is read-only")
+	}
+	return nil
 }
 
 func checkServer(ctx context.Context, pool *pgxpool.Pool) error {
@@ -112,6 +143,9 @@ func explain(config *pgx.ConnConfig, err error) error {
 		default:
 			advice = "see the server's log"
 		}
+	}
+	if errors.Is(err, pgconn.ErrReadOnlyConnection) {
+		advice = "it is read-only: name the primary, or all servers as host1:5432,host2:5432 (target_session_attrs=any would take it as it is)"
 	}
 	return fmt.Errorf("Postgres at %s:%d (database %q, user %q) cannot be used, %s: %w",
 		config.Host, config.Port, config.Database, config.User, advice, err)

@@ -1,11 +1,15 @@
 package postgres_test
 
 import (
+	"errors"
 	"net"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/adapters/postgres"
@@ -28,23 +32,101 @@ func TestConnect(t *testing.T) {
 	}
 }
 
+// with returns an address with settings.
+func with(address string, settings ...string) string {
+	for _, setting := range settings {
+		switch {
+		case !strings.Contains(address, "://"):
+			address += " " + setting
+		case strings.Contains(address, "?"):
+			address += "&" + setting
+		default:
+			address += "?" + setting
+		}
+	}
+	return address
+}
+
 func TestConnectKeepsWhatTheURLSays(t *testing.T) {
 	t.Parallel()
-	separator := "?"
-	address := pgtest.Database(t)
-	switch {
-	case !strings.Contains(address, "://"):
-		separator = " "
-	case strings.Contains(address, "?"):
-		separator = "&"
-	}
-	pool := connect(t, address+separator+strings.Join([]string{"pool_max_conns=5", "application_name=mine"}, map[bool]string{true: " ", false: "&"}[separator == " "]))
+	pool := connect(t, with(pgtest.Database(t), "pool_max_conns=5", "application_name=mine"))
 	var name string
 	if err := pool.QueryRow(t.Context(), "select current_setting('application_name')").Scan(&name); err != nil {
 		t.Fatal(err)
 	}
 	if most := pool.Config().MaxConns; most != 5 || name != "mine" {
 		t.Errorf("pool of %d named %q", most, name)
+	}
+}
+
+// A server that can only be read is not taken, unless the URL says so.
+func TestConnectToAServerThatIsReadOnly(t *testing.T) {
+	t.Parallel()
+	address := pgtest.Database(t)
+	pool := connect(t, address)
+	allSessions := func(readOnly string) {
+		t.Helper()
+		var name string
+		if err := pool.QueryRow(t.Context(), "select quote_ident(current_database())").Scan(&name); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := pool.Exec(t.Context(), "alter database "+name+" set default_transaction_read_only = "+readOnly); err != nil {
+			t.Fatal(err)
+		}
+	}
+	allSessions("on")
+	refused, err := postgres.Connect(t.Context(), address)
+	if err == nil {
+		refused.Close()
+	}
+	if err == nil || !strings.Contains(err.Error(), "it is read-only") {
+		t.Errorf("connected with %v, want a refusal that says why", err)
+	}
+	either := connect(t, with(address, "target_session_attrs=any"))
+	if err := postgres.CheckWritable(t.Context(), either); err == nil || !strings.Contains(err.Error(), "read-only") {
+		t.Errorf("can be written to: %v", err)
+	}
+	allSessions("off")
+	if err := postgres.CheckWritable(t.Context(), connect(t, address)); err != nil {
+		t.Errorf("cannot be written to: %v", err)
+	}
+	for asked := range 17 { // each of up to 16 connections is left when it is asked
+		if err = postgres.CheckWritable(t.Context(), either); err == nil {
+			break
+		} else if asked == 16 {
+			t.Errorf("keeps connections that could only be read: %v", err)
+		}
+	}
+}
+
+// The connections of a server that has become a standby are left at the first write that it refuses, each of them.
+func TestReadOnlyConnectionsAreLeft(t *testing.T) {
+	t.Parallel()
+	pool := connect(t, with(pgtest.Database(t), "pool_max_conns=4"))
+	held := make([]*pgxpool.Conn, 4)
+	for i := range held {
+		var err error
+		if held[i], err = pool.Acquire(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := held[i].Exec(t.Context(), "set session characteristics as transaction read only"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, conn := range held {
+		conn.Release()
+	}
+	refused := 0
+	for range 2 * len(held) {
+		_, err := pool.Exec(t.Context(), "create table if not exists written ()")
+		if refusal := (*pgconn.PgError)(nil); errors.As(err, &refusal) && refusal.Code == "25006" {
+			refused++
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if refused == 0 || refused > len(held) {
+		t.Errorf("%d writes refused, want each of %d connections to refuse one at most", refused, len(held))
 	}
 }
 

@@ -24,7 +24,7 @@ func (c *core) components() []v1.Component {
 	states, mails := postgres.NewComponentStates(c.pool), postgres.NewMailStates(c.pool, nil, c.log)
 	return []v1.Component{
 		{Name: "event_store", Probe: c.client.Ping, Version: c.client.Version},
-		{Name: "database", Probe: c.pool.Ping},
+		{Name: "database", Probe: func(ctx context.Context) error { return postgres.CheckWritable(ctx, c.pool) }},
 		{Name: "agreements", Probe: postgres.NewEntitlementGaps(c.pool).Check},
 		{Name: componentMails, Probe: func(ctx context.Context) error {
 			err := states.Check(ctx, componentMails)
