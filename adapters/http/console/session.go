@@ -25,9 +25,8 @@ const (
 
 func (c *console) newSessionManager() *scs.SessionManager {
 	m := scs.New()
-	m.Store = c.Sessions
+	m.Store = sealedSessions{c.Sessions}
 	m.Lifetime = c.LoginLimits.Lifetime
-	m.HashTokenInStore = true // who reads the database cannot take a session over
 	m.Cookie.Name = "liveness_session"
 	m.Cookie.HttpOnly = true
 	m.Cookie.SameSite = http.SameSiteLaxMode
