@@ -18,6 +18,7 @@ import (
 //  5. An address is looked up by a keyed hash. When the server's secret is replaced it gets another one, and is the same address.
 //  6. A registration whose address is another account's login name may be attached to that account instead: it then never
 //     becomes an account of its own.
+//  7. What is under a legal hold is not erased before the last hold is released (legalhold.go).
 
 // How long the links in mails are valid.
 const (
@@ -153,6 +154,7 @@ func (PersonalDataErased) EventType() string { return "PersonalDataErased" }
 
 func registerAccountEvents(r *Registry) {
 	registerSecondFactorEvents(r)
+	registerLegalHoldEvents(r)
 	register[EmailChangeRequested](r, CategoryAccount)
 	register[EmailChanged](r, CategoryAccount)
 	register[AccountRegistered](r, CategoryAccount)
@@ -196,11 +198,12 @@ type Account struct {
 	ResetExpires        time.Time
 	Change              EmailChange // the newest that is asked for, zero when none is open
 	SecondFactor        SecondFactor
+	Holds               LegalHolds
 }
 
 // Fold returns the state after one more event.
 func (a Account) Fold(event Event) Account {
-	a.SecondFactor = a.SecondFactor.fold(event)
+	a.SecondFactor, a.Holds = a.SecondFactor.fold(event), a.Holds.fold(event)
 	switch e := event.(type) {
 	case AccountRegistered:
 		a = Account{CustomerID: e.CustomerID, SubscriptionID: e.SubscriptionID, Person: e.Person}.withAddress(e.MailHash)
@@ -429,9 +432,12 @@ func (a Account) ChangePassword(password Ciphertext, at time.Time) ([]Event, err
 }
 
 // ErasePersonalData closes the account. Erased already, it records nothing.
-func (a Account) ErasePersonalData(at time.Time) []Event {
-	if !a.Registered() || a.Erased {
-		return nil
+func (a Account) ErasePersonalData(at time.Time) ([]Event, error) {
+	switch {
+	case !a.Registered() || a.Erased:
+		return nil, nil
+	case a.Holds.Any():
+		return nil, ErrLegalHold
 	}
-	return []Event{PersonalDataErased{CustomerID: a.CustomerID, ErasedAt: at.UTC()}}
+	return []Event{PersonalDataErased{CustomerID: a.CustomerID, ErasedAt: at.UTC()}}, nil
 }

@@ -36,6 +36,7 @@ func builtStreams() map[string]string {
 		"ProjectionStream":           domain.ProjectionStream("api_keys"),
 		"MembersStream":              domain.MembersStream(id),
 		"TransparencyStream":         domain.TransparencyStream,
+		"ErasureStream":              domain.ErasureStream(id),
 		"NotificationStream":         domain.NotificationStream("l-0123456789abcdef0123456789abcdef"),
 	}
 }

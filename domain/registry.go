@@ -66,6 +66,7 @@ func NewRegistry() *Registry {
 	registerDeviceEvents(r)
 	registerMembersEvents(r)
 	registerTransparencyEvents(r)
+	registerErasureEvents(r)
 	return r
 }
 

@@ -60,6 +60,7 @@ const (
 	CategoryNotifications Category = "notifications"
 	CategoryDevices       Category = "devices"
 	CategoryTransparency  Category = "transparency"
+	CategoryErasure       Category = "erasure"
 )
 
 // idForms says of each category whether a text has the form of what follows the category in its streams' names.
@@ -86,6 +87,7 @@ var idForms = map[Category]func(id string) bool{
 	CategoryNotifications: isUUID,
 	CategoryDevices:       isUUID,
 	CategoryTransparency:  func(id string) bool { return id == transparencyID },
+	CategoryErasure:       isUUID,
 }
 
 const (
@@ -202,6 +204,11 @@ func LoginsStream(customer uuid.UUID) string { return string(CategoryLogins) + "
 // DevicesStream holds what an account was logged in from.
 func DevicesStream(account uuid.UUID) string {
 	return string(CategoryDevices) + "-" + account.String()
+}
+
+// ErasureStream holds the certificates of what was erased of a customer or of a person's account.
+func ErasureStream(subject uuid.UUID) string {
+	return string(CategoryErasure) + "-" + subject.String()
 }
 
 // MailAddressStream holds who owns a mail address as login name, under the address's keyed hash.

@@ -58,6 +58,21 @@ func (v *memoryVault) Destroy(_ context.Context, customer uuid.UUID) error {
 	return v.keeps
 }
 
+// destroyedAt is when memoryVault says that keys were destroyed.
+var destroyedAt = time.Date(2026, 11, 22, 13, 0, 0, 0, time.UTC)
+
+func (v *memoryVault) Destroyed(_ context.Context, customers []uuid.UUID) (map[uuid.UUID]time.Time, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	destroyed := map[uuid.UUID]time.Time{}
+	for _, customer := range customers {
+		if v.gone[customer] {
+			destroyed[customer] = destroyedAt
+		}
+	}
+	return destroyed, nil
+}
+
 // fixture is the commands over a log in memory, with one subscription that is not registered yet.
 type fixture struct {
 	*accounts.Commands

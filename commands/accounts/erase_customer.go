@@ -18,7 +18,7 @@ type EraseCustomer struct {
 
 // EraseCustomer runs the command; it may be repeated until it succeeds. That nobody acts for the customer comes last: until
 // then a repetition still finds who does. Who registered it and acts for other customers too keeps their login, and what
-// they entered with it.
+// they entered with it. While the customer or one of the people is under a legal hold, nothing is erased.
 func (c *Commands) EraseCustomer(ctx context.Context, cmd EraseCustomer) error {
 	registration, err := c.Account(ctx, cmd.CustomerID)
 	if err != nil {
@@ -30,6 +30,9 @@ func (c *Commands) EraseCustomer(ctx context.Context, cmd EraseCustomer) error {
 	erase := cmd.People
 	if !registration.Active { // it is nobody's login
 		erase = append([]uuid.UUID{cmd.CustomerID}, erase...)
+	}
+	if err := c.RespectHolds(ctx, cmd.By, cmd.CustomerID, append([]uuid.UUID{cmd.CustomerID}, erase...)); err != nil {
+		return err
 	}
 	for _, account := range erase {
 		if err := c.ErasePersonalData(ctx, ErasePersonalData{By: cmd.By, CustomerID: account}); err != nil {

@@ -3,6 +3,7 @@ package accounts
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -19,11 +20,16 @@ type ErasePerson struct {
 	// to their login, which hold their name under keys of their own.
 	Customers     []uuid.UUID
 	Registrations []uuid.UUID
+	Formerly      []uuid.UUID // the customers that they ever acted for: a hold on one of these is one on what they did there
 }
 
 // ErasePerson runs the command; it may be repeated until it succeeds. The only owner of a customer is refused: the ownership
-// is passed on first, or the customer erased.
+// is passed on first, or the customer erased. While the person or one of the customers is under a legal hold, nothing is erased.
 func (c *Commands) ErasePerson(ctx context.Context, cmd ErasePerson) error {
+	concerned := slices.Concat([]uuid.UUID{cmd.AccountID}, cmd.Customers, cmd.Registrations, cmd.Formerly)
+	if err := c.RespectHolds(ctx, cmd.By, cmd.AccountID, concerned); err != nil {
+		return err
+	}
 	remove := func(decide func(customer uuid.UUID, m domain.Members) error) error {
 		for _, customer := range cmd.Customers {
 			members, err := c.Members(ctx, customer)

@@ -18,7 +18,7 @@ type ErasePersonalData struct {
 }
 
 // ErasePersonalData runs the command; it may be repeated until it succeeds. The addresses are released last: until then a
-// repetition still finds the account by them.
+// repetition still finds the account by them. An account under a legal hold is refused.
 func (c *Commands) ErasePersonalData(ctx context.Context, cmd ErasePersonalData) error {
 	account, err := c.Account(ctx, cmd.CustomerID)
 	if err != nil {
@@ -29,7 +29,7 @@ func (c *Commands) ErasePersonalData(ctx context.Context, cmd ErasePersonalData)
 	}
 	done, err := commands.Execute(ctx, c.Executor, cmd.By, domain.AccountStream(cmd.CustomerID),
 		func(s domain.Account) ([]domain.Event, error) {
-			return s.ErasePersonalData(c.Now()), nil
+			return s.ErasePersonalData(c.Now())
 		})
 	if err != nil {
 		return err

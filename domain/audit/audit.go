@@ -25,7 +25,8 @@ type Audit struct {
 	windows       map[windowKey]*window
 	notices       map[string]domain.UsageNotices // by stream
 	credits       map[monthKey]*credit
-	sealed        time.Time // the newest sealed hour
+	holds         map[uuid.UUID]int // how many legal holds stand, by account
+	sealed        time.Time         // the newest sealed hour
 	changes       []Change
 	skips         []Skip
 	findings      []Finding
@@ -84,7 +85,7 @@ func New() *Audit {
 		streams: map[string]uint64{}, subscriptions: map[uuid.UUID]*subscription{}, customers: map[uuid.UUID]uuid.UUID{},
 		members: map[uuid.UUID]domain.Members{}, records: map[uuid.UUID]*record{},
 		months: map[monthKey]*Month{}, windows: map[windowKey]*window{}, credits: map[monthKey]*credit{},
-		notices: map[string]domain.UsageNotices{},
+		notices: map[string]domain.UsageNotices{}, holds: map[uuid.UUID]int{},
 	}
 }
 
@@ -121,7 +122,7 @@ func (a *Audit) Observe(r domain.Recorded) {
 	case domain.ProjectionSkipped:
 		a.skips = append(a.skips, Skip{Actor: r.Meta.Actor, ProjectionSkipped: e})
 	default:
-		if !a.observeMembers(r) {
+		if !a.observeMembers(r) && !a.observeErasure(r) {
 			a.followMetering(r)
 		}
 	}
