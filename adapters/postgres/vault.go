@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -41,7 +42,10 @@ type Vault struct {
 	ring commands.Keyring
 }
 
-var _ accounts.Vault = (*Vault)(nil)
+var (
+	_ accounts.Vault         = (*Vault)(nil)
+	_ accounts.DestroyedKeys = (*Vault)(nil)
+)
 
 // NewVault returns the vault over pool. Keys are wrapped under the secret of ring that is in use; what is wrapped under one that
 // ring does not hold cannot be read.
@@ -100,6 +104,21 @@ func (v *Vault) Destroy(ctx context.Context, customer uuid.UUID) error {
 		return fmt.Errorf("destroy the personal-data key of customer %s: %w", customer, err)
 	}
 	return nil
+}
+
+// Destroyed returns which of the customers' keys are destroyed, and since when.
+func (v *Vault) Destroyed(ctx context.Context, customers []uuid.UUID) (map[uuid.UUID]time.Time, error) {
+	rows, _ := v.pool.Query(ctx, "select customer_id, destroyed_at from personal_data_keys where destroyed_at is not null and customer_id = any($1)", customers)
+	destroyed := map[uuid.UUID]time.Time{}
+	var customer uuid.UUID
+	var at time.Time
+	if _, err := pgx.ForEachRow(rows, []any{&customer, &at}, func() error {
+		destroyed[customer] = at.UTC()
+		return nil
+	}); err != nil {
+		return nil, fmt.Errorf("read which personal-data keys are destroyed: %w", err)
+	}
+	return destroyed, nil
 }
 
 func (v *Vault) create(ctx context.Context, customer uuid.UUID) error {
