@@ -19,13 +19,14 @@ import (
 func AccountsProjection() engine.Projection {
 	return engine.Projection{
 		Name:    "accounts",
-		Version: 2,
+		Version: 3,
 		Tables: `
 			create table accounts (
 				customer_id             uuid primary key,
 				subscription_id         uuid not null,
 				status                  text not null,
 				person                  text not null, -- sealed
+				mail_hash               text not null, -- keyed hash of the address; empty of an erased one
 				registered_at           timestamptz not null,
 				verification_expires_at timestamptz,
 				activated_at            timestamptz,
@@ -37,7 +38,8 @@ func AccountsProjection() engine.Projection {
 				revision                bigint not null -- of the last event in the row
 			);
 			create index accounts_subscription on accounts (subscription_id);
-			create index accounts_attached on accounts (attached_to);`,
+			create index accounts_attached on accounts (attached_to);
+			create index accounts_mail_hash on accounts (mail_hash);`,
 		Events: types(
 			domain.AccountRegistered{}, domain.RegistrationCorrected{}, domain.VerificationRequested{}, domain.EmailVerified{},
 			domain.PasswordSet{}, domain.AccountActivated{}, domain.PasswordResetRequested{}, domain.PersonalDataErased{},
@@ -63,12 +65,12 @@ func changeAccount(s *statements, r domain.Recorded) {
 	switch e := r.Event.(type) {
 	case domain.AccountRegistered:
 		s.add(`
-			insert into accounts (customer_id, subscription_id, status, person, registered_at, revision)
-			values ($1, $2, $3, $4, $5, $6)
+			insert into accounts (customer_id, subscription_id, status, person, mail_hash, registered_at, revision)
+			values ($1, $2, $3, $4, $5, $6, $7)
 			on conflict (customer_id) do nothing`,
-			e.CustomerID, e.SubscriptionID, AccountRegistered, e.Person, e.RegisteredAt, r.Revision)
+			e.CustomerID, e.SubscriptionID, AccountRegistered, e.Person, e.MailHash, e.RegisteredAt, r.Revision)
 	case domain.RegistrationCorrected:
-		s.add(update+"person = $3"+newer, e.CustomerID, r.Revision, e.Person)
+		s.add(update+"person = $3, mail_hash = $4"+newer, e.CustomerID, r.Revision, e.Person, e.MailHash)
 	case domain.VerificationRequested:
 		s.add(update+"verification_expires_at = $3"+newer, e.CustomerID, r.Revision, e.ExpiresAt)
 	case domain.PasswordSet:
@@ -80,9 +82,9 @@ func changeAccount(s *statements, r domain.Recorded) {
 	case domain.EmailChangeRequested:
 		s.add(update+"new_email = $3, new_email_expires_at = $4"+newer, e.CustomerID, r.Revision, e.Address, e.ExpiresAt)
 	case domain.EmailChanged:
-		s.add(update+"person = $3, new_email = null"+newer, e.CustomerID, r.Revision, e.Person)
+		s.add(update+"person = $3, mail_hash = $4, new_email = null"+newer, e.CustomerID, r.Revision, e.Person, e.MailHash)
 	case domain.PersonalDataErased:
-		s.add(update+"status = $3, person = '', new_email = null, erased_at = $4"+newer, e.CustomerID, r.Revision, AccountErased, e.ErasedAt)
+		s.add(update+"status = $3, person = '', mail_hash = '', new_email = null, erased_at = $4"+newer, e.CustomerID, r.Revision, AccountErased, e.ErasedAt)
 	}
 }
 
@@ -154,5 +156,13 @@ func (a *Accounts) Account(ctx context.Context, customer uuid.UUID) (AccountView
 // AttachedTo lists the customers whose registrations were attached to an account.
 func (a *Accounts) AttachedTo(ctx context.Context, account uuid.UUID) ([]uuid.UUID, error) {
 	rows, _ := a.pool.Query(ctx, "select customer_id from accounts.accounts where attached_to = $1 order by registered_at, customer_id", account)
+	return collected(rows, "registrations", pgx.RowTo[uuid.UUID])
+}
+
+// WaitingFor lists the customers that were registered with an address, by its hashes, and wait for the link to be used.
+func (a *Accounts) WaitingFor(ctx context.Context, mailHashes []string) ([]uuid.UUID, error) {
+	rows, _ := a.pool.Query(ctx, `
+		select customer_id from accounts.accounts where mail_hash = any($1) and status = $2 order by registered_at, customer_id`,
+		mailHashes, AccountRegistered)
 	return collected(rows, "registrations", pgx.RowTo[uuid.UUID])
 }

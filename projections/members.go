@@ -131,6 +131,12 @@ func (m *Members) PeopleOf(ctx context.Context, customer uuid.UUID) ([]Member, e
 	return m.list(ctx, "customer_id = $1", customer)
 }
 
+// EverActedFor lists the customers that an account acts for, or did before it was removed or the customer erased.
+func (m *Members) EverActedFor(ctx context.Context, account uuid.UUID) ([]uuid.UUID, error) {
+	rows, _ := m.pool.Query(ctx, "select customer_id from members.members where account_id = $1 order by since, customer_id", account)
+	return collected(rows, "members", pgx.RowTo[uuid.UUID])
+}
+
 func (m *Members) list(ctx context.Context, where string, id uuid.UUID) ([]Member, error) {
 	rows, _ := m.pool.Query(ctx, `
 		select customer_id, account_id, role, since from members.members

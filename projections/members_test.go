@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/google/uuid"
 
 	"github.com/pas-ta/liveness/commands/accounts"
@@ -123,6 +124,37 @@ func TestMembers(t *testing.T) {
 	expect("removed", customers{first.ID: roles{ada: domain.RoleOwner}, second.ID: roles{ada: domain.RoleOwner}})
 	log.Append(domain.MembersStream(first.ID), invitation(uuid.New(), "grace@example.com"), domain.CustomerErased{CustomerID: first.ID, ErasedAt: at})
 	expect("erased", customers{second.ID: roles{ada: domain.RoleOwner}})
+	for account, want := range map[uuid.UUID][]uuid.UUID{ada: {first.ID, second.ID}, grace: {first.ID}, alan: nil} {
+		if ever, err := members.EverActedFor(t.Context(), account); err != nil || !cmp.Equal(ever, want, sorted) {
+			t.Errorf("%s ever acted for %v, %v; want %v", account, ever, err, want)
+		}
+	}
+}
+
+// sorted compares ids whatever their order is, and none with nothing.
+var sorted = cmp.Options{cmpopts.SortSlices(func(a, b uuid.UUID) bool { return a.String() < b.String() }), cmpopts.EquateEmpty()}
+
+// TestRegistrationsAreFoundByTheirAddress: those that wait for their link, by the address that they have now.
+func TestRegistrationsAreFoundByTheirAddress(t *testing.T) {
+	t.Parallel()
+	pool, log, p := database(t), memorylog.New(), projections.AccountsProjection()
+	if err := engine.Prepare(t.Context(), pool, p); err != nil {
+		t.Fatal(err)
+	}
+	waiting, corrected, active, erased := uuid.New(), uuid.New(), uuid.New(), uuid.New()
+	for account, hash := range map[uuid.UUID]string{waiting: "hash", corrected: "typing mistake", active: "hash", erased: "hash"} {
+		log.Append(domain.AccountStream(account), domain.AccountRegistered{CustomerID: account, SubscriptionID: account, MailHash: hash, RegisteredAt: memorylog.Epoch})
+	}
+	log.Append(domain.AccountStream(corrected), domain.RegistrationCorrected{CustomerID: corrected, MailHash: "rehashed"})
+	log.Append(domain.AccountStream(active), domain.AccountActivated{CustomerID: active, SubscriptionID: active, ActivatedAt: memorylog.Epoch})
+	log.Append(domain.AccountStream(erased), domain.PersonalDataErased{CustomerID: erased, ErasedAt: memorylog.Epoch})
+	applyAll(t, pool, p, log.All())
+	queries := projections.NewAccounts(pool, openVault{})
+	for hashes, want := range map[[2]string][]uuid.UUID{{"hash", "rehashed"}: {waiting, corrected}, {"typing mistake", ""}: nil} {
+		if found, err := queries.WaitingFor(t.Context(), hashes[:]); err != nil || !cmp.Equal(found, want, sorted) {
+			t.Errorf("found by %q: %v, %v; want %v", hashes, found, err, want)
+		}
+	}
 }
 
 // TestAccountsFollowAddressesAndAttachments: a login shows the address it has and the one it is to have, and what is attached.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -123,6 +124,17 @@ func TestVaultDestroys(t *testing.T) {
 		if _, err := vault.Decrypt(t.Context(), known, ciphertext); !errors.Is(err, accounts.ErrErased) {
 			t.Errorf("Decrypt after the erasure = %v", err)
 		}
+	}
+	living := uuid.New()
+	if _, err := vault.Encrypt(t.Context(), living, []byte("plain")); err != nil {
+		t.Fatal(err)
+	}
+	destroyed, err := vault.Destroyed(t.Context(), []uuid.UUID{known, unknown, living, uuid.New()})
+	if age := time.Since(destroyed[known]); err != nil || len(destroyed) != 2 || destroyed[unknown].IsZero() || age < -time.Minute || age > time.Hour {
+		t.Errorf("destroyed are %v, %v", destroyed, err)
+	}
+	if err := vault.Destroy(t.Context(), living); err != nil {
+		t.Fatal(err)
 	}
 	var keys int
 	if err := pool.QueryRow(t.Context(), "select count(wrapped_key) from personal_data_keys").Scan(&keys); err != nil || keys != 0 {

@@ -28,6 +28,7 @@ type runningDev struct {
 	data     string
 	demo     demoCustomer
 	printed  *notedOutput
+	logged   *notedOutput
 	stop     func()
 }
 
@@ -62,7 +63,7 @@ func startDev(t *testing.T, data string) *runningDev {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	out, logs := newNotedOutput(), newNotedOutput()
-	app := &App{Out: out, Err: logs, Log: slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelWarn}))}
+	app := &App{Out: out, Err: logs, Log: slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelInfo}))}
 	command := &DevCmd{}
 	parser, err := kong.New(command)
 	if err != nil {
@@ -73,7 +74,7 @@ func startDev(t *testing.T, data string) *runningDev {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- command.Run(ctx, app) }()
-	dev := &runningDev{data: data, printed: out}
+	dev := &runningDev{data: data, printed: out, logged: logs}
 	dev.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/pas-ta/liveness/adapters/eventstoredb"
 	"github.com/pas-ta/liveness/adapters/http/console"
+	"github.com/pas-ta/liveness/adapters/keyring"
 	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/accounts"
@@ -26,7 +27,10 @@ type EraseCmd struct {
 	SecretFlags    `embed:""`
 	Customer       string `arg:"" optional:"" help:"The customer's id, as the console's account screen and every API answer show it." placeholder:"UUID"`
 	Person         string `help:"Erase this person instead, whichever customers they act for; by the address that they log in with, or their account's id." placeholder:"MAIL"`
+	Recorded       bool   `help:"Destroy again every key that the log says is destroyed: after a backup of the table of keys was restored."`
 	Yes            bool   `help:"Do it. Nothing brings the data back."`
+
+	KeyBackups time.Duration `help:"How long backups of the table of keys (personal_data_keys) are kept. The certificate says until when a copy of the keys may be left." default:"720h" env:"LIVENESS_KEY_BACKUPS"`
 }
 
 // Help is shown below the options.
@@ -37,26 +41,21 @@ Repeat the command if it is interrupted. "liveness work" runs meanwhile: the rea
 
 A customer is erased with everybody who acts for no other. API keys go on working until the subscription ends on AWS Marketplace.
 A person is erased from every customer; the customers stay. The only owner of a customer passes the ownership on first.
+While a legal hold stands ("liveness hold"), nothing is erased, and it is noted that the erasure waits.
+
+A signed certificate of what was destroyed is printed and kept in the log: "liveness certificate" shows and checks it.
 
 Examples:
   liveness erase f38c0a2e-eb83-5996-a1e7-8e1229647684 --yes
-  liveness erase --person ada@example.com --yes`
+  liveness erase --person ada@example.com --yes
+  liveness erase --recorded --yes                  after restoring a backup of the keys`
 }
 
 // Run erases.
 func (c *EraseCmd) Run(ctx context.Context, app *App) error {
-	if (c.Customer == "") == (c.Person == "") {
-		return errors.New("say whom to erase: a customer by its id, or one person with --person")
-	}
-	var customer uuid.UUID
-	if c.Customer != "" {
-		var err error
-		if customer, err = uuid.Parse(c.Customer); err != nil {
-			return fmt.Errorf("%q is not a customer's id: it is a UUID, shown on the console's account screen", c.Customer)
-		}
-	}
-	if !c.Yes {
-		return errors.New("the erasure cannot be undone: repeat the command with --yes")
+	customer, err := c.asked()
+	if err != nil {
+		return err
 	}
 	if c.SecretFile == "" && c.Postgres == "" {
 		c.SecretFile = filepath.Join(c.Data, "secret") // dev's
@@ -77,6 +76,13 @@ func (c *EraseCmd) Run(ctx context.Context, app *App) error {
 	defer stop()
 	vault, err := postgres.NewVault(pool, ring)
 	if err != nil {
+		return err
+	}
+	if c.Recorded {
+		keys, err := eraseRecorded(ctx, client, vault)
+		if err == nil {
+			_, err = fmt.Fprintf(app.Out, "The %d keys that the log says are destroyed are destroyed.\n", keys)
+		}
 		return err
 	}
 	barrier := engine.NewBarrier(pool, barrierTimeout)
@@ -100,18 +106,51 @@ func (c *EraseCmd) Run(ctx context.Context, app *App) error {
 				readModel, err)
 		}
 	}
+	done, certify := "The person is erased.", accounts.CertifyErasure{By: e.by, KeyBackups: c.KeyBackups}
 	if c.Person != "" {
-		if err := e.person(ctx, c.Person); err != nil {
-			return err
-		}
-		_, err = fmt.Fprintln(app.Out, "The person is erased.")
+		err = e.person(ctx, c.Person, &certify)
+	} else {
+		done = fmt.Sprintf("The personal data of customer %s is erased.", customer)
+		certify.CustomerID = customer
+		err = e.customer(ctx, customer)
+	}
+	if err != nil {
 		return err
 	}
-	if err := e.customer(ctx, customer); err != nil {
+	notary := keyring.NewNotary(ring)
+	certified, err := e.accounts.CertifyErasure(ctx, vault, notary, certify)
+	if err != nil {
+		return fmt.Errorf("the data is erased, but that could not be certified; repeat the command: %w", err)
+	}
+	keys, err := notary.VerifierKeys()
+	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(app.Out, "The personal data of customer %s is erased.\n", customer)
+	_, err = fmt.Fprintf(app.Out, "%s\n\n%s\nThe log keeps the certificate: liveness certificate show %s\nIt is checked with: liveness certificate check FILE --key %s\n",
+		done, certified.Certificate, certified.SubjectID, keys[0])
 	return err
+}
+
+// asked returns the customer that is to be erased, Nil when it is something else, or why the command line will not do.
+func (c *EraseCmd) asked() (customer uuid.UUID, err error) {
+	asked := 0
+	for _, given := range []bool{c.Customer != "", c.Person != "", c.Recorded} {
+		if given {
+			asked++
+		}
+	}
+	if asked != 1 {
+		return uuid.Nil, errors.New("say whom to erase: a customer by its id, or one person with --person; or --recorded, to repeat what the log records")
+	}
+	if c.Customer != "" {
+		if customer, err = uuid.Parse(c.Customer); err != nil {
+			return uuid.Nil, fmt.Errorf("%q is not a customer's id: it is a UUID, shown on the console's account screen", c.Customer)
+		}
+	}
+	if !c.Yes {
+		return uuid.Nil, errors.New("the erasure cannot be undone: repeat the command with --yes")
+	}
+	return customer, nil
 }
 
 // eraser finds what belongs together and erases it.
@@ -145,6 +184,10 @@ func (e eraser) customer(ctx context.Context, customer uuid.UUID) error {
 			only = append(only, account)
 		}
 	}
+	// A hold keeps what is deleted below as well.
+	if err := e.accounts.RespectHolds(ctx, e.by, customer, append([]uuid.UUID{customer}, only...)); err != nil {
+		return err
+	}
 	if err := e.failures.Erase(ctx, customer); err != nil {
 		return err
 	}
@@ -154,14 +197,41 @@ func (e eraser) customer(ctx context.Context, customer uuid.UUID) error {
 	return e.endSessions(ctx, only...)
 }
 
-// person erases a person: their login, what they registered with it, and invitations that they have not answered.
-func (e eraser) person(ctx context.Context, address string) error {
+// person erases a person: their login, what they registered with it or with its address, and invitations that they have not
+// answered. It says in certify what that was.
+func (e eraser) person(ctx context.Context, address string, certify *accounts.CertifyErasure) error {
 	login, err := e.login(ctx, address)
 	if err != nil {
 		return err
 	}
-	invitations, err := e.members.InvitationsTo(ctx, append(e.accounts.MailHashTexts(address), login.MailHashes...))
+	erase, err := e.erasure(ctx, login.CustomerID)
 	if err != nil {
+		return err
+	}
+	hashes := append(e.accounts.MailHashTexts(address), login.MailHashes...)
+	waiting, err := e.logins.WaitingFor(ctx, hashes)
+	if err != nil {
+		return err
+	}
+	erase.Registrations = append(erase.Registrations, slices.DeleteFunc(waiting, func(id uuid.UUID) bool { return id == login.CustomerID })...)
+	invitations, err := e.members.InvitationsTo(ctx, hashes)
+	if err != nil {
+		return err
+	}
+	concerned := slices.Concat(erase.Customers, erase.Registrations, erase.Formerly)
+	for _, i := range invitations {
+		concerned = append(concerned, i.CustomerID)
+		certify.Invitations = append(certify.Invitations, i.InvitationID)
+	}
+	certify.Registrations = erase.Registrations
+	// Who has no login is known by what they have registered, or were invited by.
+	known := slices.Concat([]uuid.UUID{login.CustomerID}, erase.Registrations, certify.Invitations)
+	first := slices.IndexFunc(known, func(id uuid.UUID) bool { return id != uuid.Nil })
+	if first < 0 {
+		return errors.New("nobody logs in with this address. Who was erased already is not found by it any more, but by the id of their account")
+	}
+	certify.AccountID = known[first]
+	if err := e.accounts.RespectHolds(ctx, e.by, certify.AccountID, append(concerned, certify.AccountID)); err != nil {
 		return err
 	}
 	for _, i := range invitations {
@@ -170,27 +240,35 @@ func (e eraser) person(ctx context.Context, address string) error {
 			return err
 		}
 	}
-	if !login.Registered() {
-		if len(invitations) > 0 {
-			return nil
+	if login.Registered() {
+		if err := e.accounts.ErasePerson(ctx, erase); err != nil {
+			return err
 		}
-		return errors.New("nobody logs in with this address. Who was erased already is not found by it any more")
+		return e.endSessions(ctx, login.CustomerID)
 	}
-	erase := accounts.ErasePerson{By: e.by, AccountID: login.CustomerID}
-	customers, err := e.members.CustomersOf(ctx, login.CustomerID)
+	for _, registration := range erase.Registrations {
+		if err := e.accounts.ErasePersonalData(ctx, accounts.ErasePersonalData{By: e.by, CustomerID: registration}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// erasure returns what belongs to an account, as the read models have it.
+func (e eraser) erasure(ctx context.Context, account uuid.UUID) (erase accounts.ErasePerson, err error) {
+	erase = accounts.ErasePerson{By: e.by, AccountID: account}
+	customers, err := e.members.CustomersOf(ctx, account)
 	if err != nil {
-		return err
+		return erase, err
 	}
 	for _, member := range customers {
 		erase.Customers = append(erase.Customers, member.CustomerID)
 	}
-	if erase.Registrations, err = e.logins.AttachedTo(ctx, login.CustomerID); err != nil {
-		return err
+	if erase.Formerly, err = e.members.EverActedFor(ctx, account); err != nil {
+		return erase, err
 	}
-	if err := e.accounts.ErasePerson(ctx, erase); err != nil {
-		return err
-	}
-	return e.endSessions(ctx, login.CustomerID)
+	erase.Registrations, err = e.logins.AttachedTo(ctx, account)
+	return erase, err
 }
 
 // login finds an account by its address or its id.

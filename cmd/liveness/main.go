@@ -38,6 +38,9 @@ type commandLine struct {
 	Usage        UsageCmd        `cmd:"" help:"Credit calls that were charged wrongly."`
 	Audit        AuditCmd        `cmd:"" help:"Replay the log and prove its counts."`
 	Erase        EraseCmd        `cmd:"" help:"Erase a customer's personal data on request."`
+	Hold         HoldCmd         `cmd:"" help:"Keep personal data from being erased, for a dispute."`
+	Search       SearchCmd       `cmd:"" help:"Search log, database and files for texts of a person who was erased."`
+	Certificate  CertificateCmd  `cmd:"" help:"Show and check certificates of erasure."`
 	Store        StoreCmd        `cmd:"" help:"Back up, verify and measure the embedded event store."`
 	Secret       SecretCmd       `cmd:"" help:"Replace the secrets of the server while it runs."`
 	Parts        PartsCmd        `cmd:"" help:"Fetch the native parts ahead of their first use."`
