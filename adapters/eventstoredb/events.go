@@ -58,6 +58,10 @@ func located(raw *esdb.RecordedEvent) domain.Recorded {
 	}
 }
 
+func bytesOf(raw *esdb.RecordedEvent) domain.Raw {
+	return domain.Raw{Data: raw.Data, Metadata: raw.UserMetadata}
+}
+
 // owns returns whether an event is ours. One of another program is not, whatever its type is called.
 func (c codec) owns(raw *esdb.RecordedEvent) bool {
 	return c.registry.Owns(raw.StreamID, raw.EventType)
@@ -66,12 +70,13 @@ func (c codec) owns(raw *esdb.RecordedEvent) bool {
 // isSystem returns whether the store has written an event for itself.
 func isSystem(raw *esdb.RecordedEvent) bool { return strings.HasPrefix(raw.EventType, "$") }
 
-// forProjections returns the recorded event, as Undecodable when this program cannot read it.
+// forProjections returns the recorded event with its bytes, as Undecodable when this program cannot read it.
 func (c codec) forProjections(raw *esdb.RecordedEvent) domain.Recorded {
 	recorded, err := c.decode(raw)
 	if err != nil {
 		recorded.Event = engine.Undecodable{Type: raw.EventType, Err: err}
 	}
+	recorded.Raw = bytesOf(raw)
 	return recorded
 }
 

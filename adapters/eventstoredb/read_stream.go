@@ -30,6 +30,7 @@ func (s *Source) ReadStream(ctx context.Context, stream string) ([]domain.Record
 			if err != nil {
 				return nil, err
 			}
+			recorded.Raw = bytesOf(raw)
 			events = append(events, recorded)
 		}
 		if len(page) < streamPage {

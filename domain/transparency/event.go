@@ -23,6 +23,11 @@ type Event struct {
 	Metadata []byte // as stored
 }
 
+// EventOf returns the event that was recorded, with the bytes that came with it.
+func EventOf(r domain.Recorded) Event {
+	return Event{Type: r.Event.EventType(), Stream: r.Stream, Revision: r.Revision, ID: r.ID, Data: r.Raw.Data, Metadata: r.Raw.Metadata}
+}
+
 // canonicalName begins the canonical form. Another form needs another name.
 const canonicalName = "liveness-event/1\n"
 
@@ -70,9 +75,4 @@ func LeafTypes() []string {
 		}
 	}
 	return types
-}
-
-// EventOf returns the event that was recorded, with the bytes that came with it.
-func EventOf(r domain.Recorded) Event {
-	return Event{Type: r.Event.EventType(), Stream: r.Stream, Revision: r.Revision, ID: r.ID, Data: r.Raw.Data, Metadata: r.Raw.Metadata}
 }

@@ -13,8 +13,8 @@ import (
 
 // Batch is a run of events in the order of the log.
 type Batch struct {
-	// Events are those of the types asked for, all of them up to Position. Empty when none of them matched. An event that
-	// cannot be decoded is in it as Undecodable: left out, it would be skipped without anybody noticing.
+	// Events are those of the types asked for, all of them up to Position, with their bytes. Empty when none of them matched.
+	// An event that cannot be decoded is in it as Undecodable: left out, it would be skipped without anybody noticing.
 	Events []domain.Recorded
 	// Position is the commit position up to which the log is covered: that of the last event, or a later one that the log
 	// reaches. It may be that of an event of somebody else.
@@ -85,7 +85,7 @@ type Place struct {
 //
 // Head returns the commit position of the newest event in the log, 0 for an empty log.
 //
-// ReadStream returns the events of ours in one stream, oldest first; none when there is no such stream.
+// ReadStream returns the events of ours in one stream, oldest first and with their bytes; none when there is no such stream.
 type Source interface {
 	Subscriber(name string, eventTypes []string, from func(context.Context) (Place, error)) message.Subscriber
 	Head(ctx context.Context) (uint64, error)

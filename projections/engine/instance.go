@@ -218,7 +218,7 @@ func (i *instance) handle(msg *message.Message) error {
 			return err
 		}
 		for _, recorded := range events {
-			if unreadable, ok := recorded.Event.(Undecodable); ok {
+			if unreadable, ok := recorded.Event.(Undecodable); ok && !i.TakesUndecodable {
 				return unreadable
 			}
 		}

@@ -31,6 +31,8 @@ type Projection struct {
 	// Apply changes the tables by a batch of events, in order, without schema names. It must depend on the events alone (no
 	// clock, no randomness, no other tables), and applying events again that the tables already show must change nothing.
 	Apply func(ctx context.Context, tx pgx.Tx, batch []domain.Recorded) error
+	// TakesUndecodable says that Apply rests on the bytes of events alone and takes those that this program cannot decode.
+	TakesUndecodable bool
 	// StopsOnPoison says what happens at an event that can never be applied: stop there until a person or a newer program
 	// helps, because a gap would be wrong billing or a live dead key, or else park the event visibly and go on.
 	StopsOnPoison bool

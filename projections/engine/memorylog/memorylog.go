@@ -22,6 +22,8 @@ type Log struct {
 	BatchSize int          // most events in a batch
 	Nacks     atomic.Int32 // batches that were given back
 
+	registry *domain.Registry
+
 	mu     sync.Mutex
 	events []domain.Recorded
 	last   map[string]uint64 // next revision of each stream
@@ -30,7 +32,7 @@ type Log struct {
 
 // New returns an empty log.
 func New() *Log {
-	return &Log{BatchSize: 100, last: map[string]uint64{}, grown: make(chan struct{})}
+	return &Log{BatchSize: 100, registry: domain.NewRegistry(), last: map[string]uint64{}, grown: make(chan struct{})}
 }
 
 // Epoch is when the first event of a log is recorded.
@@ -46,13 +48,22 @@ func (l *Log) Append(stream string, events ...domain.Event) uint64 {
 		position = uint64(n+1) * 10
 		l.events = append(l.events, domain.Recorded{
 			ID: uuid.NewSHA1(uuid.Nil, fmt.Append(nil, n)), Stream: stream, Revision: l.last[stream], Position: position,
-			RecordedAt: Epoch.Add(time.Duration(n) * time.Second), Meta: domain.Metadata{Actor: domain.ActorUser}, Event: event,
+			RecordedAt: Epoch.Add(time.Duration(n) * time.Second), Meta: domain.Metadata{Actor: domain.ActorUser}, Event: event, Raw: l.raw(event),
 		})
 		l.last[stream]++
 	}
 	close(l.grown)
 	l.grown = make(chan struct{})
 	return position
+}
+
+// raw returns what a store would hold; of an event of another program, nothing.
+func (l *Log) raw(event domain.Event) domain.Raw {
+	data, version, err := l.registry.Encode(event)
+	if err != nil {
+		return domain.Raw{}
+	}
+	return domain.Raw{Data: data, Metadata: fmt.Appendf(nil, `{"actor":%q,"schemaVersion":%d}`, domain.ActorUser, version)}
 }
 
 // All returns every event.

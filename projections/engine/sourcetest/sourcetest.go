@@ -3,6 +3,7 @@ package sourcetest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"sync"
@@ -15,6 +16,8 @@ import (
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections/engine"
 )
+
+var registry = domain.NewRegistry()
 
 // testTimeout bounds every test of the suite.
 const testTimeout = time.Minute
@@ -148,6 +151,7 @@ func (r *reader) take(batch engine.Batch, msg *message.Message) {
 		case e.Position <= before, e.Position > batch.Position:
 			r.t.Fatalf("position %d comes after %d in a batch up to %d", e.Position, before, batch.Position)
 		}
+		r.wantBytes(e)
 		before = e.Position
 	}
 	if batch.Position < r.place.Position {
@@ -162,6 +166,18 @@ func (r *reader) take(batch engine.Batch, msg *message.Message) {
 	r.place = engine.Place{Position: batch.Position, Started: true}
 	r.mu.Unlock()
 	msg.Ack()
+}
+
+// wantBytes checks that an event comes with the bytes that it was decoded from.
+func (r *reader) wantBytes(e domain.Recorded) {
+	r.t.Helper()
+	var meta domain.Metadata
+	if err := json.Unmarshal(e.Raw.Metadata, &meta); err != nil {
+		r.t.Fatalf("revision %d of %s comes with %q for its metadata: %v", e.Revision, e.Stream, e.Raw.Metadata, err)
+	}
+	if event, err := registry.Decode(e.Event.EventType(), meta.SchemaVersion, e.Raw.Data); err != nil || event != e.Event {
+		r.t.Fatalf("revision %d of %s comes as %v with %q for its data: %v", e.Revision, e.Stream, e.Event, e.Raw.Data, err)
+	}
 }
 
 // until takes batches until a condition holds.
