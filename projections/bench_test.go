@@ -32,7 +32,15 @@ func benchEvents(b *testing.B) int {
 
 // BenchmarkUsageFromZero projects counted calls of 50 subscriptions, spread over three months, from an empty read model: the
 // engine and Postgres, with the log in memory.
-func BenchmarkUsageFromZero(b *testing.B) {
+func BenchmarkUsageFromZero(b *testing.B) { benchFromZero(b, projections.UsageProjection()) }
+
+// BenchmarkTransparencyFromZero makes the Merkle tree over the same log.
+func BenchmarkTransparencyFromZero(b *testing.B) {
+	benchFromZero(b, projections.TransparencyProjection())
+}
+
+func benchFromZero(b *testing.B, p engine.Projection) {
+	b.Helper()
 	n := benchEvents(b)
 	log := memorylog.New()
 	log.BatchSize = 2000
@@ -52,7 +60,6 @@ func BenchmarkUsageFromZero(b *testing.B) {
 		if err := postgres.Migrate(b.Context(), pool); err != nil {
 			b.Fatal(err)
 		}
-		p := projections.UsageProjection()
 		if err := engine.Prepare(b.Context(), pool, p); err != nil {
 			b.Fatal(err)
 		}

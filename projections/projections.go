@@ -16,7 +16,7 @@ import (
 func All() []engine.Projection {
 	return []engine.Projection{
 		APIKeysProjection(), UsageProjection(), SubscriptionsProjection(), AccountsProjection(), ActivityProjection(), MembersProjection(),
-		MeteringProjection(), KeyHistoryProjection(), TrafficProjection(), SecretUseProjection(),
+		MeteringProjection(), KeyHistoryProjection(), TrafficProjection(), SecretUseProjection(), TransparencyProjection(),
 	}
 }
 

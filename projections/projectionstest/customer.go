@@ -158,6 +158,9 @@ func Life(tb testing.TB) (*memorylog.Log, *Customer) {
 		domain.PersonalDataErased{CustomerID: c.ID, ErasedAt: at},
 	)
 	c.metered(log)
+	log.Append(domain.TransparencyStream, domain.CheckpointSigned{
+		Origin: "liveness-log", Size: 1, Root: "root", Note: "note", Keys: []string{"key"}, SignedAt: at,
+	})
 	return log, c
 }
 

@@ -23,6 +23,7 @@ import (
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/domain/audit"
+	"github.com/pas-ta/liveness/domain/transparency"
 )
 
 // log is a node, what tests do with it, and a clock that it stamps events by.
@@ -277,6 +278,29 @@ func TestCopyAuditsTheSame(t *testing.T) {
 	}
 	if diff := cmp.Diff(source.Settle(), target.Settle(), withoutPositions); diff != "" {
 		t.Errorf("metering (-source +target):\n%s", diff)
+	}
+}
+
+// The leaves of the transparency log survive the move, although positions and times do not: what was signed before holds after.
+func TestCopyHasTheSameLeaves(t *testing.T) {
+	t.Parallel()
+	from, to := newLog(t, ""), newLog(t, "")
+	from.fill()
+	to.set(from.clock().Add(1000 * time.Hour))
+	if _, err := logcopy.Run(t.Context(), between(from, to)); err != nil {
+		t.Fatal(err)
+	}
+	leaves := func(l *log) (hashes []string) {
+		for _, raw := range l.inOrder() {
+			if transparency.IsLeaf(raw.StreamID, raw.EventType) {
+				e := transparency.Event{Type: raw.EventType, Stream: raw.StreamID, Revision: raw.EventNumber, ID: raw.EventID, Data: raw.Data, Metadata: raw.UserMetadata}
+				hashes = append(hashes, e.LeafHash().String())
+			}
+		}
+		return hashes
+	}
+	if diff := cmp.Diff(leaves(from), leaves(to)); diff != "" || len(leaves(from)) < 5 {
+		t.Errorf("%d leaves (-source +target):\n%s", len(leaves(from)), diff)
 	}
 }
 
