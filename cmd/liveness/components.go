@@ -36,6 +36,7 @@ func (c *core) components() []v1.Component {
 			}
 			return mails.CheckService(ctx)
 		}},
+		transparencyComponent(states),
 	}
 }
 
@@ -80,7 +81,7 @@ func registerReplacements(metrics prometheus.Registerer, engine *openedEngine) e
 // stateInterval is how often a reactor is looked at for a change.
 const stateInterval = 250 * time.Millisecond
 
-// reportComponent says to health, until ctx ends, whether mails are sent from this node: when that changes, and again and
+// reportComponent says to health, until ctx ends, whether a component works on this node: when that changes, and again and
 // again so that health notices a node that is gone.
 func reportComponent(ctx context.Context, states *postgres.ComponentStates, component string, reactor interface{ Check() error }, log *slog.Logger) error {
 	interval := time.NewTicker(stateInterval)

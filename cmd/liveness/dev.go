@@ -29,11 +29,14 @@ type DevCmd struct {
 	EngineFlags  `embed:""`
 	SessionFlags `embed:""`
 	LimitFlags   `embed:""`
-	Addr         string `help:"Address of the API and the console." default:"127.0.0.1:8080" env:"LIVENESS_ADDR"`
-	AWSAddr      string `name:"aws-addr" help:"Address of the AWS simulator: Marketplace page, mailbox, and AWS's protocols." default:"127.0.0.1:8081"`
-	NodeAddr     string `help:"Address of the event store node, for EventStoreDB clients." default:"127.0.0.1:2113"`
-	NodeLike     string `help:"Version line of EventStoreDB that the node behaves like, 23.10 or 24; nothing for the node as it is. For tests." default:"" env:"LIVENESS_NODE_LIKE"`
-	Data         string `help:"Directory of all data; it survives restarts. Remove it to begin anew." default:"./data" type:"path" env:"LIVENESS_DATA"`
+
+	TransparencyFlags `embed:""`
+
+	Addr     string `help:"Address of the API and the console." default:"127.0.0.1:8080" env:"LIVENESS_ADDR"`
+	AWSAddr  string `name:"aws-addr" help:"Address of the AWS simulator: Marketplace page, mailbox, and AWS's protocols." default:"127.0.0.1:8081"`
+	NodeAddr string `help:"Address of the event store node, for EventStoreDB clients." default:"127.0.0.1:2113"`
+	NodeLike string `help:"Version line of EventStoreDB that the node behaves like, 23.10 or 24; nothing for the node as it is. For tests." default:"" env:"LIVENESS_NODE_LIKE"`
+	Data     string `help:"Directory of all data; it survives restarts. Remove it to begin anew." default:"./data" type:"path" env:"LIVENESS_DATA"`
 }
 
 // Help is shown below the options.
@@ -227,6 +230,7 @@ func (c *DevCmd) serve(ctx context.Context, app *App, m *machine, siteListener, 
 	site, err := core.openSite(siteConfig{
 		flags: flags, limits: c.LimitFlags, publicURL: publicURL, engine: m.engine, marketplace: buying, productCode: devProductCode,
 		listingURL: "http://" + c.AWSAddr + "/marketplace", assetsDir: assets, metrics: metrics, security: app.Security,
+		transparency: c.TransparencyFlags,
 	})
 	if err != nil {
 		return err
@@ -243,7 +247,7 @@ func (c *DevCmd) serve(ctx context.Context, app *App, m *machine, siteListener, 
 	worker, err := core.openWorker(mails, reportingConfig{
 		aws: awsSettings, productCode: devProductCode, every: devMeterEvery, bound: subscriptions.DefaultEndingBound,
 		queue: notifications.Settings{QueueName: devQueue, DeadLetterName: devQueue + "-dead"},
-	}, metrics)
+	}, c.TransparencyFlags, metrics)
 	if err != nil {
 		return err
 	}

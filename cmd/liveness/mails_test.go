@@ -93,7 +93,7 @@ func (p *mailedProduct) work(mailer accounts.Mailer) (stop func()) {
 	p.core = core
 	mails, err := core.accountMails(mailer, site, "support@liveness.example")
 	p.must(err)
-	worker, err := core.openWorker(mails, reportingConfig{}, newRegistry())
+	worker, err := core.openWorker(mails, reportingConfig{}, TransparencyFlags{}, newRegistry())
 	p.must(err)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(p.t.Context()))
 	ended := make(chan error, 1)

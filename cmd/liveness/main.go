@@ -37,6 +37,7 @@ type commandLine struct {
 	Metering     MeteringCmd     `cmd:"" help:"Look after the usage that is reported to AWS."`
 	Usage        UsageCmd        `cmd:"" help:"Credit calls that were charged wrongly."`
 	Audit        AuditCmd        `cmd:"" help:"Replay the log and prove its counts."`
+	Transparency TransparencyCmd `cmd:"" help:"Print what was signed of the log, and the keys."`
 	Erase        EraseCmd        `cmd:"" help:"Erase a customer's personal data on request."`
 	Hold         HoldCmd         `cmd:"" help:"Keep personal data from being erased, for a dispute."`
 	Search       SearchCmd       `cmd:"" help:"Search log, database and files for texts of a person who was erased."`

@@ -21,6 +21,8 @@ type ServeCmd struct {
 	EngineFlags    `embed:""`
 	MetricsFlags   `embed:""`
 	TransportFlags `embed:""`
+
+	TransparencyFlags `embed:""`
 }
 
 // Help is shown below the options.
@@ -88,6 +90,7 @@ func (c *ServeCmd) Run(ctx context.Context, app *App) error {
 	site, err := core.openSite(siteConfig{
 		flags: c.SiteFlags, limits: c.LimitFlags, publicURL: publicURL, engine: engine, marketplace: buying, productCode: c.ProductCode,
 		listingURL: c.ListingURL, assetsDir: assets, metrics: observed.registry, tracing: observed.tracing, security: app.Security,
+		transparency: c.TransparencyFlags,
 	})
 	if err != nil {
 		return err

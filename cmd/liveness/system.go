@@ -26,6 +26,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/http/fairshare"
 	"github.com/pas-ta/liveness/adapters/http/securitylog"
 	"github.com/pas-ta/liveness/adapters/http/server"
+	publishing "github.com/pas-ta/liveness/adapters/http/transparency"
 	v1 "github.com/pas-ta/liveness/adapters/http/v1"
 	"github.com/pas-ta/liveness/adapters/judge"
 	"github.com/pas-ta/liveness/adapters/postgres"
@@ -34,6 +35,7 @@ import (
 	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/commands/notices"
 	"github.com/pas-ta/liveness/commands/subscriptions"
+	"github.com/pas-ta/liveness/commands/transparency"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
 	"github.com/pas-ta/liveness/projections/engine"
@@ -168,6 +170,8 @@ type siteConfig struct {
 	metrics     prometheus.Registerer
 	security    *slog.Logger         // nil writes what may be an attack to the log
 	tracing     trace.TracerProvider // nil makes no spans
+
+	transparency TransparencyFlags
 }
 
 func (c *core) openSite(cfg siteConfig) (*site, error) {
@@ -236,7 +240,7 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	serving := server.New(routes(cfg.publicURL, api, screens), cfg.limits.server(cfg.flags.Proxies), c.log)
+	serving := server.New(routes(cfg.publicURL, api, screens, c.transparencyLog(cfg.transparency)), cfg.limits.server(cfg.flags.Proxies), c.log)
 	for _, collector := range []prometheus.Collector{cfg.limits.metrics(), fairshare.NewMetrics("connections", serving.Connections())} {
 		if err := cfg.metrics.Register(collector); err != nil {
 			return nil, fmt.Errorf("register the metrics of connections: %w", err)
@@ -245,10 +249,13 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 	return &site{server: serving, counter: counter, failures: failures, rehasher: rehasher}, nil
 }
 
-// routes parts the site between the API and the screens. Addresses are taken as they are: http.ServeMux would answer one
+// routes parts the site between the API, the screens and the transparency log, which may be nil. Addresses are taken as they are: http.ServeMux would answer one
 // with a doubled slash by a redirect, in HTML, that turns a POST of some clients into a GET.
-func routes(public *url.URL, api, screens http.Handler) http.Handler {
+func routes(public *url.URL, api, screens, transparencyLog http.Handler) http.Handler {
 	router := mux.NewRouter().SkipClean(true)
+	if transparencyLog != nil {
+		router.MatcherFunc(func(r *http.Request, _ *mux.RouteMatch) bool { return publishing.Serves(r) }).Handler(transparencyLog)
+	}
 	router.MatcherFunc(func(r *http.Request, _ *mux.RouteMatch) bool { return console.Serves(r) }).Handler(screens)
 	router.PathPrefix("/").Handler(api) // everything else is not found, in the API's words
 	if public.Scheme == "https" {
@@ -268,6 +275,7 @@ type worker struct {
 	mailEvents  *notifications.Consumer // nil without a queue
 	log         *slog.Logger
 	reporting   *reporting // nil when usage is not reported
+	checkpoints *transparency.CheckpointSigner
 }
 
 // accountMails sends through mailer, the mail of each event once, and keeps what becomes of it.
@@ -277,7 +285,9 @@ func (c *core) accountMails(mailer accounts.Mailer, site *url.URL, support strin
 }
 
 // openWorker prepares the worker. Without a product code nothing is reported to AWS, and a warning says so.
-func (c *core) openWorker(mails *accounts.Mails, usage reportingConfig, metrics prometheus.Registerer) (*worker, error) {
+func (c *core) openWorker(
+	mails *accounts.Mails, usage reportingConfig, log TransparencyFlags, metrics prometheus.Registerer,
+) (*worker, error) {
 	source := eventstoredb.NewSource(c.client, c.registry, c.log)
 	models, err := engine.New(engine.Config{
 		Pool: c.pool, Source: source, Projections: projections.All(), Log: c.log, Barrier: c.barrier,
@@ -300,6 +310,9 @@ func (c *core) openWorker(mails *accounts.Mails, usage reportingConfig, metrics 
 	}
 	w := &worker{projections: models, mailing: mailing, components: postgres.NewComponentStates(c.pool), mails: states, log: c.log}
 	w.usage, w.noticing = notices.NewUsageNotifier(c.executor(), projections.NewUsage(c.pool), c.log), lease.NewLeader(c.pool, "usage notices")
+	if w.checkpoints, err = c.checkpointSigner(log, metrics); err != nil {
+		return nil, err
+	}
 	if usage.productCode == "" {
 		c.log.Warn("no product code is configured: usage is not reported to AWS and agreements are not followed")
 		return w, nil
@@ -333,6 +346,9 @@ func (w *worker) run(ctx context.Context) error {
 		return reportComponent(ctx, w.components, componentMails, w.mailing, w.log)
 	}}
 	tasks = append(tasks, func(ctx context.Context) error { return w.usage.Run(ctx, w.noticing, usageNoticeInterval) })
+	tasks = append(tasks, func(ctx context.Context) error { return w.checkpoints.Run(ctx, checkpointLook) }, func(ctx context.Context) error {
+		return reportComponent(ctx, w.components, componentTransparency, w.checkpoints, w.log)
+	})
 	if w.mailEvents != nil {
 		tasks = append(tasks, func(ctx context.Context) error { return w.mailEvents.Run(ctx, mailevents.Handler(w.returned)) })
 	}

@@ -16,13 +16,14 @@ func TestAddressesAreTakenAsTheyAre(t *testing.T) {
 	says := func(name string) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, name) })
 	}
-	site := routes(&url.URL{Scheme: "http", Host: "127.0.0.1"}, says("api"), says("screens"))
+	site := routes(&url.URL{Scheme: "http", Host: "127.0.0.1"}, says("api"), says("screens"), says("log"))
 	for address, want := range map[string]string{
 		"POST /v1/check/liveness": "api", "POST /v1//check/liveness": "api", "GET /v1": "api", "GET /v1/../v1/usage": "api",
 		"GET /consoles": "api", "POST /": "api", "GET //example.com": "api", "GET /favicon.ico": "api",
 		"GET /": "screens", "HEAD /": "screens", "GET /login": "screens", "GET /Console": "screens", "GET /Console/Keys": "screens", "POST /login": "api",
 		"GET /console": "screens", "GET /console/": "screens", "POST /console/login": "screens", "GET /console//login": "screens",
-		"POST /marketplace/register": "screens",
+		"POST /marketplace/register":   "screens",
+		"GET /transparency/checkpoint": "log", "POST /transparency/": "log", "GET /transparency": "api", "GET /transparency//tile/0/000": "log",
 	} {
 		method, path, _ := strings.Cut(address, " ")
 		r := httptest.NewRequest(method, "/", nil)
@@ -43,7 +44,7 @@ func TestStrictTransportIsSaidEverywhere(t *testing.T) {
 	}
 	for scheme, want := range map[string]string{"https": "max-age=31536000; includeSubDomains", "http": ""} {
 		for _, status := range []int{http.StatusOK, http.StatusSeeOther, http.StatusNotFound, http.StatusServiceUnavailable} {
-			site := routes(&url.URL{Scheme: scheme, Host: "liveness.example.com"}, answers(status), answers(status))
+			site := routes(&url.URL{Scheme: scheme, Host: "liveness.example.com"}, answers(status), answers(status), nil)
 			for _, address := range []string{"/v1/check/liveness", "/v1/usage", "/v1/health", "/v1/nothing", "/elsewhere", "/", "/console/login", "/marketplace/register"} {
 				answer := httptest.NewRecorder()
 				site.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, address, nil))

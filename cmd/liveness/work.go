@@ -22,8 +22,11 @@ type WorkCmd struct {
 	AWSFlags       `embed:""`
 	MetricsFlags   `embed:""`
 	TransportFlags `embed:""`
-	PublicURL      string `help:"Address that customers see; links in mails begin with it." env:"LIVENESS_PUBLIC_URL" placeholder:"URL" required:""`
-	Support        string `help:"Mail address that mails name for questions." env:"LIVENESS_SUPPORT_MAIL" placeholder:"MAIL"`
+
+	TransparencyFlags `embed:""`
+
+	PublicURL string `help:"Address that customers see; links in mails begin with it." env:"LIVENESS_PUBLIC_URL" placeholder:"URL" required:""`
+	Support   string `help:"Mail address that mails name for questions." env:"LIVENESS_SUPPORT_MAIL" placeholder:"MAIL"`
 }
 
 // Help is shown below the options.
@@ -76,7 +79,7 @@ func (c *WorkCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
-	worker, err := core.openWorker(mails, reporting, observed.registry)
+	worker, err := core.openWorker(mails, reporting, c.TransparencyFlags, observed.registry)
 	if err != nil {
 		return err
 	}
