@@ -5,7 +5,6 @@ package audit
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -20,6 +19,7 @@ type Audit struct {
 	subscriptions map[uuid.UUID]*subscription
 	customers     map[uuid.UUID]uuid.UUID // the subscription of each
 	members       map[uuid.UUID]domain.Members
+	keys          map[uuid.UUID]domain.APIKeys // by customer
 	records       map[uuid.UUID]*record
 	months        map[monthKey]*Month
 	windows       map[windowKey]*window
@@ -30,6 +30,7 @@ type Audit struct {
 	changes       []Change
 	skips         []Skip
 	findings      []Finding
+	unlisted      int64 // findings beyond those
 	events        int64
 	others        int64
 }
@@ -83,7 +84,7 @@ func (f Finding) String() string {
 func New() *Audit {
 	return &Audit{
 		streams: map[string]uint64{}, subscriptions: map[uuid.UUID]*subscription{}, customers: map[uuid.UUID]uuid.UUID{},
-		members: map[uuid.UUID]domain.Members{}, records: map[uuid.UUID]*record{},
+		members: map[uuid.UUID]domain.Members{}, keys: map[uuid.UUID]domain.APIKeys{}, records: map[uuid.UUID]*record{},
 		months: map[monthKey]*Month{}, windows: map[windowKey]*window{}, credits: map[monthKey]*credit{},
 		notices: map[string]domain.UsageNotices{}, holds: map[uuid.UUID]int{},
 	}
@@ -106,12 +107,8 @@ func (a *Audit) Observe(r domain.Recorded) {
 	case domain.SubscriptionScheduled, domain.SubscriptionStarted, domain.PlanChanged, domain.OverageSwitched, domain.AgreementLinked,
 		domain.UnsubscribeRequested, domain.SubscriptionRenewed, domain.SubscriptionEnded, domain.SubscriptionReinstated:
 		a.followSubscription(r)
-	case domain.KeyIssued:
-		a.change(r, e.SubscriptionID, "%s key %s issued", e.Slot, e.Key.Prefix)
-	case domain.KeyRegenerated:
-		a.change(r, e.SubscriptionID, "%s key %s replaced by %s", e.Slot, e.OldKey.Prefix, e.NewKey.Prefix)
-	case domain.KeyNamed:
-		a.change(r, e.SubscriptionID, "%s key named", e.Slot)
+	case domain.KeyIssued, domain.KeyRegenerated, domain.KeyRehashed, domain.KeyNamed:
+		a.followKeys(r)
 	case domain.CheckCompleted:
 		a.decideCall(r, e)
 		a.meterCall(r, e)
@@ -146,44 +143,6 @@ func (a *Audit) PassOver(r domain.Recorded, eventType string) {
 	}
 }
 
-func (a *Audit) followSubscription(r domain.Recorded) {
-	id, err := uuid.Parse(strings.TrimPrefix(r.Stream, string(domain.CategorySubscription)+"-"))
-	if err != nil {
-		a.find(r, uuid.Nil, "%s stands in a stream of another kind", r.Event.EventType())
-		return
-	}
-	s := a.subscription(id)
-	a.customers[domain.CustomerIDForSubscription(id)] = id
-	s.states = append(s.states, s.newest().Fold(r.Event))
-	switch e := r.Event.(type) {
-	case domain.SubscriptionScheduled:
-		a.change(r, id, "subscription scheduled to start on %s", e.StartsAt.UTC().Format(time.DateOnly))
-	case domain.SubscriptionReinstated:
-		s.ended = false
-		a.change(r, id, "subscription reinstated: %s", e.Why)
-	case domain.SubscriptionStarted:
-		a.change(r, id, "subscription started: %s, %d calls a month", e.Plan, e.Limit)
-	case domain.PlanChanged:
-		a.change(r, id, "plan changed from %s (%d) to %s (%d)", e.FromPlan, e.FromLimit, e.Plan, e.Limit)
-	case domain.OverageSwitched:
-		a.change(r, id, "over-limit behaviour switched from %s to %s", behaviour(e.From, e.FromCeiling), behaviour(e.To, e.Ceiling))
-	case domain.UnsubscribeRequested:
-		a.change(r, id, "unsubscription requested")
-	case domain.SubscriptionRenewed:
-		a.change(r, id, "subscription renewed")
-	case domain.SubscriptionEnded:
-		a.change(r, id, "subscription ended: %s", e.Reason)
-	}
-}
-
-// behaviour names an over-limit behaviour with its ceiling, if it has one.
-func behaviour(policy domain.OveragePolicy, ceiling int64) string {
-	if ceiling == 0 {
-		return string(policy)
-	}
-	return fmt.Sprintf("%s up to %d calls beyond the plan", policy, ceiling)
-}
-
 func (a *Audit) subscription(id uuid.UUID) *subscription {
 	s := a.subscriptions[id]
 	if s == nil {
@@ -193,7 +152,14 @@ func (a *Audit) subscription(id uuid.UUID) *subscription {
 	return s
 }
 
+// mostFindings is how many findings are kept; of those beyond it only the number is.
+const mostFindings = 10_000
+
 func (a *Audit) find(r domain.Recorded, concerned uuid.UUID, format string, args ...any) {
+	if len(a.findings) == mostFindings {
+		a.unlisted++
+		return
+	}
 	a.findings = append(a.findings, Finding{
 		Position: r.Position, Stream: r.Stream, Revision: r.Revision, SubscriptionID: concerned, Problem: fmt.Sprintf(format, args...),
 	})
@@ -207,6 +173,14 @@ func (a *Audit) Others() int64 { return a.others }
 
 // Skips returns what operators let read models go past, in the order of the log.
 func (a *Audit) Skips() []Skip { return a.skips }
+
+// Unlisted returns how many findings there are beyond those that Findings returns.
+func (a *Audit) Unlisted() int64 { return a.unlisted }
+
+// Damaged takes note that the store's own checksum contradicts an event, before the event is observed as it stands.
+func (a *Audit) Damaged(r domain.Recorded, err error) {
+	a.find(r, uuid.Nil, "it is not as it was written: %v", err)
+}
 
 // Findings returns where the log contradicts the rules, in its order; none is the proof.
 func (a *Audit) Findings() []Finding { return a.findings }

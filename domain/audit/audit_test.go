@@ -209,7 +209,9 @@ func TestAuditFindsTampering(t *testing.T) {
 		}, []string{"usage@8: the call should have been refused: quota_exceeded"}},
 		"a call beyond the ceiling": {func(l *logbook, e domain.CheckCompleted, _ *domain.Recorded) {
 			last := l.events[len(l.events)-1].Event.(domain.CheckCompleted)
-			l.write(domain.SubscriptionStream(e.SubscriptionID), domain.OverageSwitched{To: domain.OverageContinue, Ceiling: 1})
+			l.write(domain.SubscriptionStream(e.SubscriptionID), domain.OverageSwitched{
+				SubscriptionID: e.SubscriptionID, From: domain.OverageStop, To: domain.OverageContinue, Ceiling: 1,
+			})
 			for range 2 {
 				last.Ordinal, last.OverageTotal, last.CheckID = last.Ordinal+1, last.OverageTotal+1, uuid.New()
 				last.SubscriptionRevision, last.Overage, last.Billing = 3, domain.OverageContinue, domain.BillingOverage

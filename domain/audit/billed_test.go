@@ -87,7 +87,9 @@ func TestCompareRecordsOfNothing(t *testing.T) {
 		l := newMeteredLog(t)
 		l.seal(noon)
 		key := domain.NewUsageRecordKey(l.id, noon, domain.PlanStarter, "starter_over")
-		l.write(key.Stream(), domain.UsageRecordPrepared{UsageRecordKey: key, LicenseARN: "l-audited"})
+		l.write(key.Stream(), stamped(domain.UsageRecordPrepared{
+			UsageRecordKey: key, LicenseARN: identity.LicenseARN, AWSAccountID: identity.AWSAccountID, ProductCode: identity.ProductCode,
+		}))
 		l.write(key.Stream(), domain.UsageRecordAttempted{UsageRecordKey: key, Attempt: 1})
 		l.write(key.Stream(), domain.UsageRecordRejected{UsageRecordKey: key})
 		replayed := audited(&l.logbook)
@@ -103,10 +105,18 @@ func TestCompareRecordsOfNothing(t *testing.T) {
 func TestCompareWithAWSByCustomerIdentifier(t *testing.T) {
 	t.Parallel()
 	l := newMeteredLog(t)
+	legacy := identity
+	legacy.CustomerIdentifier = "legacy"
+	l.change(domain.SubscriptionStarted{
+		SubscriptionID: l.id, CustomerID: l.state.CustomerID, Marketplace: legacy, Plan: domain.PlanStarter, Overage: domain.OverageContinue, StartedAt: noon,
+	})
+	l.events = l.events[1:] // as if it had started so
+	l.events[0].Revision, l.events[0].Position = 0, 10
+	l.position, l.revisions[domain.SubscriptionStream(l.id)] = 10, 1
 	l.seal(noon)
 	key := domain.NewUsageRecordKey(l.id, noon, domain.PlanStarter, "starter_over")
-	l.write(key.Stream(), domain.UsageRecordPrepared{UsageRecordKey: key, CustomerIdentifier: "legacy"})
-	l.write(key.Stream(), domain.UsageRecordAccepted{UsageRecordKey: key})
+	l.write(key.Stream(), stamped(domain.UsageRecordPrepared{UsageRecordKey: key, CustomerIdentifier: "legacy", ProductCode: legacy.ProductCode}))
+	l.write(key.Stream(), domain.UsageRecordAccepted{UsageRecordKey: key, Outcome: domain.MeteringSuccess})
 	replayed := audited(&l.logbook)
 	settled := replayed.Settle()
 	replayed.CompareWithAWS(&settled, []audit.Billed{{Buyer: "legacy", Dimension: "starter_over", Hour: noon}})

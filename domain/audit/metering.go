@@ -43,8 +43,12 @@ type record struct {
 
 // followMetering takes the events of sealed hours and usage records.
 func (a *Audit) followMetering(r domain.Recorded) {
+	a.decideOutcome(r)
 	switch e := r.Event.(type) {
 	case domain.HourSealed:
+		if want := domain.SealedHoursStream(domain.MonthOf(e.Hour)); r.Stream != want {
+			a.find(r, uuid.Nil, "hour %s is sealed outside its stream %s", domain.UsageHourKey(e.Hour), want)
+		}
 		if !e.Hour.After(a.sealed) {
 			a.find(r, uuid.Nil, "hour %s is sealed behind hour %s", domain.UsageHourKey(e.Hour), domain.UsageHourKey(a.sealed))
 		}
@@ -119,6 +123,7 @@ func (a *Audit) prepare(r domain.Recorded, e domain.UsageRecordPrepared) {
 		a.find(r, e.SubscriptionID, "record %s is prepared twice", e.Stream())
 		return
 	}
+	a.identify(r, e)
 	a.records[e.RecordID] = &record{UsageRecord: domain.UsageRecord{}.Fold(e)}
 	if s := a.subscription(e.SubscriptionID); e.Hour.After(a.closed(e.SubscriptionID)) && !s.ended {
 		a.find(r, e.SubscriptionID, "record %s is prepared before its hour is sealed", e.Stream())
@@ -183,6 +188,47 @@ func (a *Audit) carry(r domain.Recorded, e domain.UsageCarriedOver) {
 	}
 	w := a.window(r, e.SubscriptionID, e.Plan)
 	w.carried = append(w.carried, domain.CarriedUsage{Hour: e.Hour, Quantity: e.Quantity})
+}
+
+// Hour is what a metered hour of a subscription holds beyond a plan, and what became of it.
+type Hour struct {
+	SubscriptionID   uuid.UUID                `json:"subscriptionId"`
+	Hour             time.Time                `json:"hour"`
+	Plan             domain.PlanID            `json:"plan"`
+	Counted          int64                    `json:"counted"`
+	Carried          int64                    `json:"carried"`  // in, from hours that could not be reported
+	Credited         int64                    `json:"credited"` // of both, what is not reported
+	Status           domain.UsageRecordStatus `json:"status"`   // of its record; empty while there is none
+	Quantity         int64                    `json:"quantity"` // that the record says
+	Attempts         int                      `json:"attempts"`
+	MeteringRecordID string                   `json:"meteringRecordId,omitempty"` // AWS's
+}
+
+// Hours returns the metered hours, by subscription and hour.
+func (a *Audit) Hours() []Hour {
+	hours := make(map[windowKey]*Hour, len(a.windows))
+	of := func(key windowKey) *Hour {
+		if hours[key] == nil {
+			hours[key] = &Hour{SubscriptionID: key.subscription, Hour: key.hour, Plan: key.plan}
+		}
+		return hours[key]
+	}
+	for key, w := range a.windows {
+		h := of(key)
+		h.Counted, h.Carried, h.Credited = w.counted, w.carriedIn(), w.credited
+	}
+	for _, record := range a.records {
+		h := of(windowKey{record.SubscriptionID, record.Hour.UTC(), record.Plan})
+		h.Status, h.Quantity, h.Attempts, h.MeteringRecordID = record.Status, record.Quantity, record.Attempts, record.billedID
+	}
+	sorted := make([]Hour, 0, len(hours))
+	for _, h := range hours {
+		sorted = append(sorted, *h)
+	}
+	slices.SortFunc(sorted, func(x, y Hour) int {
+		return cmp.Or(cmp.Compare(x.SubscriptionID.String(), y.SubscriptionID.String()), x.Hour.Compare(y.Hour), cmp.Compare(x.Plan, y.Plan))
+	})
+	return sorted
 }
 
 // Account is that of one subscription, in calls beyond its plan.

@@ -56,6 +56,12 @@ func (l *meteredLog) seal(hour time.Time) {
 	l.write(domain.SealedHoursStream(domain.MonthOf(hour)), domain.HourSealed{Hour: hour, SealedAt: l.at})
 }
 
+// stamped gives a record the time and the deadline that its hour makes.
+func stamped(e domain.UsageRecordPrepared) domain.UsageRecordPrepared {
+	e.Timestamp, e.Deadline = e.Hour, domain.UsageDeadline(e.Hour)
+	return e
+}
+
 // preparedRecord is a usage record in the log.
 type preparedRecord struct {
 	log   *meteredLog
@@ -317,7 +323,7 @@ func TestAuditFindsWhatMeteringMustNotDo(t *testing.T) {
 		"a record whose sum is wrong": {func(l *meteredLog) {
 			l.seal(noon)
 			key := domain.NewUsageRecordKey(l.id, noon, domain.PlanStarter, "starter_over")
-			l.write(key.Stream(), domain.UsageRecordPrepared{UsageRecordKey: key, Counted: 3, Quantity: 4})
+			l.write(key.Stream(), stamped(domain.UsageRecordPrepared{UsageRecordKey: key, Counted: 3, Quantity: 4, ProductCode: identity.ProductCode}))
 		}, []string{
 			"metering@0: record metering-ID-2026112212-starter_over says 3 counted and 4 in all; the log holds 3 counted and 0 carries",
 			"@0: -1 calls are neither reported nor accounted for",
@@ -348,7 +354,7 @@ func TestAuditFindsWhatMeteringMustNotDo(t *testing.T) {
 		"a record accepted twice": {func(l *meteredLog) {
 			l.seal(noon)
 			r := l.prepare(noon, 3).attempt(domain.MeteringSuccess)
-			r.write(domain.UsageRecordAccepted{UsageRecordKey: r.state.UsageRecordKey, Quantity: 3})
+			r.write(domain.UsageRecordAccepted{UsageRecordKey: r.state.UsageRecordKey, Outcome: domain.MeteringSuccess, Quantity: 3})
 		}, []string{"metering@3: UsageRecordAccepted of metering-ID-2026112212-starter_over, which is accepted"}},
 		"a record sent again after the end": {func(l *meteredLog) {
 			l.seal(noon)
@@ -371,7 +377,7 @@ func TestAuditFindsWhatMeteringMustNotDo(t *testing.T) {
 		"a quantity that is not the record's": {func(l *meteredLog) {
 			l.seal(noon)
 			r := l.prepare(noon, 3)
-			r.write(domain.UsageRecordAccepted{UsageRecordKey: r.state.UsageRecordKey, Quantity: 2})
+			r.write(domain.UsageRecordAccepted{UsageRecordKey: r.state.UsageRecordKey, Outcome: domain.MeteringSuccess, Quantity: 2})
 		}, []string{"metering@1: UsageRecordAccepted of metering-ID-2026112212-starter_over says 2; it was prepared with 3"}},
 		"a record carried that may have been billed": {func(l *meteredLog) {
 			l.seal(noon)
@@ -403,7 +409,7 @@ func TestAuditFindsWhatMeteringMustNotDo(t *testing.T) {
 			l.seal(noon)
 			other := uuid.UUID{15: 1}
 			key := domain.NewUsageRecordKey(other, noon, domain.PlanStarter, "starter_over")
-			l.write(key.Stream(), domain.UsageRecordPrepared{UsageRecordKey: key, Counted: 1, Quantity: 1})
+			l.write(key.Stream(), stamped(domain.UsageRecordPrepared{UsageRecordKey: key, Counted: 1, Quantity: 1}))
 		}, []string{
 			"metering@0: record metering-00000000-0000-0000-0000-000000000001-2026112212-starter_over says 1 counted and 1 in all; the log holds 0 counted and 0 carries",
 			"@0: -1 calls are neither reported nor accounted for",
