@@ -136,19 +136,28 @@ func (c *Client) Head(ctx context.Context) (uint64, error) {
 const readAll = "read $all"
 
 func head(ctx context.Context, client *esdb.Client) (uint64, error) {
+	newest, err := newestEvent(ctx, client)
+	if err != nil || newest == nil {
+		return 0, err
+	}
+	return newest.Position.Commit, nil
+}
+
+// newestEvent returns the newest event in the log, nil when it is empty.
+func newestEvent(ctx context.Context, client *esdb.Client) (*esdb.RecordedEvent, error) {
 	stream, err := client.ReadAll(ctx, esdb.ReadAllOptions{From: esdb.End{}, Direction: esdb.Backwards}, 1)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer stream.Close()
 	event, err := stream.Recv()
 	if err != nil {
 		if IsEnd(err) {
-			return 0, nil
+			return nil, nil
 		}
-		return 0, err
+		return nil, err
 	}
-	return event.OriginalEvent().Position.Commit, nil
+	return event.OriginalEvent(), nil
 }
 
 func (c *Client) inner() (*esdb.Client, error) {

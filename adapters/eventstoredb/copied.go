@@ -69,13 +69,44 @@ func (c *Copied) Notes(stream string, revision uint64) bool {
 
 // recordedAt returns when an event was recorded first, in this log or in the one that it was copied from.
 func (c *Copied) recordedAt(raw *esdb.RecordedEvent, meta domain.Metadata) time.Time {
-	if c == nil || raw.Position.Commit > c.Position || meta.OccurredAt.IsZero() {
-		return raw.CreatedDate.UTC()
+	return c.firstRecorded(raw.StreamID, raw.EventNumber, raw.Position.Commit, raw.CreatedDate, meta)
+}
+
+func (c *Copied) firstRecorded(stream string, revision, position uint64, created time.Time, meta domain.Metadata) time.Time {
+	if c == nil || position > c.Position || meta.OccurredAt.IsZero() {
+		return created.UTC()
 	}
-	if at, noted := c.times[place{raw.StreamID, raw.EventNumber}]; noted {
+	if at, noted := c.times[place{stream, revision}]; noted {
 		return at.UTC()
 	}
 	return meta.OccurredAt.UTC()
+}
+
+// RecordedAt returns the same of an event of which only its place and its metadata are known.
+func (c *Copied) RecordedAt(stream string, revision, position uint64, created time.Time, metadata []byte) time.Time {
+	var meta domain.Metadata
+	if c == nil || position > c.Position || json.Unmarshal(metadata, &meta) != nil {
+		return created.UTC()
+	}
+	return c.firstRecorded(stream, revision, position, created, meta)
+}
+
+// ReadCopiedFrom returns what events of CopyStream, oldest first, say of a log.
+func ReadCopiedFrom(events []RawCopyEvent) (*Copied, error) {
+	copied := &Copied{times: map[place]time.Time{}}
+	for _, e := range events {
+		if err := copied.apply(e); err != nil {
+			return nil, fmt.Errorf("read %s: revision %d: %w", CopyStream, e.Revision, err)
+		}
+	}
+	return copied, nil
+}
+
+// RawCopyEvent is an event of CopyStream as it stands there.
+type RawCopyEvent struct {
+	Revision uint64
+	Type     string
+	Data     []byte
 }
 
 // copiedTimeout bounds the reading of what a copy noted.
@@ -106,18 +137,20 @@ func (c *Client) ReadCopied(ctx context.Context) (*Copied, error) {
 	if err != nil && !IsEnd(err) {
 		return nil, fmt.Errorf("read %s: %w", CopyStream, lacks("read stream "+CopyStream, err))
 	}
-	copied := &Copied{times: map[place]time.Time{}}
-	for _, event := range events {
-		if err := copied.apply(event); err != nil {
-			return nil, fmt.Errorf("read %s: revision %d: %w", CopyStream, event.EventNumber, err)
-		}
+	raw := make([]RawCopyEvent, len(events))
+	for i, event := range events {
+		raw[i] = RawCopyEvent{event.EventNumber, event.EventType, event.Data}
+	}
+	copied, err := ReadCopiedFrom(raw)
+	if err != nil {
+		return nil, err
 	}
 	c.copied.Store(copied)
 	return copied, nil
 }
 
-func (c *Copied) apply(event *esdb.RecordedEvent) error {
-	switch event.EventType {
+func (c *Copied) apply(event RawCopyEvent) error {
+	switch event.Type {
 	case CopyBegunType:
 		c.Begun = true
 	case RecordedTimesType:
