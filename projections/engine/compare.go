@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/projections/lease"
@@ -66,7 +67,7 @@ func (e *Engine) compare(ctx context.Context, i *instance, track *track, head ui
 		i.gate.hold(position)
 		return track.await(ctx, func(at checkpoint) bool { return at.position >= position })
 	}
-	if err := e.awaitRunning(ctx, i.Name, int64(head)); err != nil {
+	if err := awaitRunning(ctx, e.Pool, i.Name, int64(head)); err != nil {
 		return Comparison{}, err
 	}
 	for quick := false; !quick; {
@@ -108,14 +109,14 @@ func (e *Engine) compare(ctx context.Context, i *instance, track *track, head ui
 }
 
 // awaitRunning waits until the running read model has come to a position, as long as it goes on.
-func (e *Engine) awaitRunning(ctx context.Context, name string, position int64) error {
+func awaitRunning(ctx context.Context, pool *pgxpool.Pool, name string, position int64) error {
 	var last checkpoint
 	for since := time.Now(); ; {
-		at, _, err := readCheckpoint(ctx, e.Pool, name, "")
+		at, _, err := readCheckpoint(ctx, pool, name, "")
 		if err != nil || at.position >= position {
 			return err
 		}
-		maintained, err := lease.Held(ctx, e.Pool)
+		maintained, err := lease.Held(ctx, pool)
 		if err != nil {
 			return err
 		}
