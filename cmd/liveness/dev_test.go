@@ -228,7 +228,7 @@ func TestDevChecksCountsAndKeeps(t *testing.T) {
 	if lines := strings.Count(out.String(), "\n"); lines != 8 {
 		t.Errorf("the log shows %d checks, want 8:\n%s", lines, out.String())
 	}
-	audit := &AuditCmd{LogFlags: events.LogFlags}
+	audit := &AuditVerifyCmd{ReadModelFlags: ReadModelFlags{LogFlags: events.LogFlags}}
 	if err := audit.Run(t.Context(), &App{Out: &out, Err: io.Discard, Log: slog.New(slog.DiscardHandler)}); err != nil || !strings.Contains(out.String(), " 0 findings") {
 		t.Errorf("the audit: %v\n%s", err, out.String())
 	}

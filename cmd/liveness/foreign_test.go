@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/auditing"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
 	"github.com/pas-ta/liveness/projections/engine"
@@ -101,12 +102,12 @@ func TestForeignEventsAreNobodysBusiness(t *testing.T) {
 	stop()
 
 	others := 3 * len(foreign)
-	out, code := projectionsRun(t, &AuditCmd{LogFlags: r.flags.LogFlags})
+	out, code := projectionsRun(t, &AuditVerifyCmd{ReadModelFlags: ReadModelFlags{LogFlags: r.flags.LogFlags}})
 	if want := fmt.Sprintf("8 events of ours read, %d of others passed over, 0 findings", others); code != 0 || !strings.Contains(out, want) {
 		t.Errorf("audit = %d, want 0 and %q\n%s", code, want, out)
 	}
-	var report auditReport
-	out, code = projectionsRun(t, &AuditCmd{LogFlags: r.flags.LogFlags, JSON: true})
+	var report auditing.Report
+	out, code = projectionsRun(t, &AuditVerifyCmd{ReadModelFlags: ReadModelFlags{LogFlags: r.flags.LogFlags, JSON: true}})
 	if err := json.Unmarshal([]byte(out), &report); err != nil || code != 0 || report.Events != 8 || report.Others != int64(others) {
 		t.Errorf("audit --json = %d, %v, %+v", code, err, report)
 	}
@@ -130,10 +131,10 @@ func TestStrangerInOurStreamIsFound(t *testing.T) {
 	r := openReadModels(t)
 	subscription := uuid.New()
 	r.count(t, subscription, 0, 2)
-	before, _ := projectionsRun(t, &AuditCmd{LogFlags: r.flags.LogFlags})
+	before, _ := projectionsRun(t, &AuditVerifyCmd{ReadModelFlags: ReadModelFlags{LogFlags: r.flags.LogFlags}})
 	stream := domain.UsageStream(subscription, domain.Month{Year: 2026, Month: 11})
 	appendRaw(t, r.flags.EventStore, stream, "CustomerMoved", `{}`, ``)
-	out, code := projectionsRun(t, &AuditCmd{LogFlags: r.flags.LogFlags})
+	out, code := projectionsRun(t, &AuditVerifyCmd{ReadModelFlags: ReadModelFlags{LogFlags: r.flags.LogFlags}})
 	if code != exitFindings || strings.Count(out, "\n"+stream+"@") != strings.Count(before, "\n"+stream+"@")+1 || !strings.Contains(out, "CustomerMoved") {
 		t.Errorf("audit = %d\n%s\nbefore it was\n%s", code, out, before)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/awssim"
 	"github.com/pas-ta/liveness/adapters/eventstoredb"
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/auditing"
 	"github.com/pas-ta/liveness/commands/metering"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/domain/audit"
@@ -96,7 +97,7 @@ func (c *MeteringReconcileCmd) Run(ctx context.Context, app *App) error {
 
 func (c *MeteringReconcileCmd) settle(ctx context.Context, app *App, client *eventstoredb.Client, model *projections.Metering) (reconciliation, error) {
 	result := reconciliation{Compared: []string{"outcome events"}}
-	replayed, err := replay(ctx, client)
+	replayed, err := auditing.Rules(ctx, eventstoredb.NewAuditedLog(client))
 	if err != nil {
 		return result, err
 	}

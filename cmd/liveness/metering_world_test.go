@@ -29,6 +29,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/node/store"
 	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/auditing"
 	"github.com/pas-ta/liveness/commands/metering"
 	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
@@ -261,7 +262,7 @@ func (s *watchedStore) newestOf(eventTypes []string) (position uint64) {
 func (w *meteredWorld) audit() audit.Settlement {
 	w.t.Helper()
 	w.settle()
-	replayed, err := replay(w.t.Context(), w.client)
+	replayed, err := auditing.Rules(w.t.Context(), eventstoredb.NewAuditedLog(w.client))
 	w.must(err)
 	settled := replayed.Settle()
 	records, err := w.sim.Records(w.t.Context(), awssim.RecordFilter{})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/pas-ta/liveness/commands/auditing"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
 )
@@ -65,12 +66,12 @@ func TestProjectionsSkip(t *testing.T) {
 	if out, code := projectionsRun(t, &ProjectionsSkipCmd{r.flags, "api_keys", bad, "again"}); code != exitFailure {
 		t.Errorf("skipping what is skipped = %d\n%s", code, out)
 	}
-	out, _ := projectionsRun(t, &AuditCmd{LogFlags: r.flags.LogFlags})
+	out, _ := projectionsRun(t, &AuditVerifyCmd{ReadModelFlags: ReadModelFlags{LogFlags: r.flags.LogFlags}})
 	if !strings.Contains(out, "read model api_keys skips KeyIssued, revision 0 of "+stream+", by operator: a test wrote it") {
 		t.Errorf("the audit does not show the skip:\n%s", out)
 	}
-	out, _ = projectionsRun(t, &AuditCmd{LogFlags: r.flags.LogFlags, JSON: true})
-	var report auditReport
+	out, _ = projectionsRun(t, &AuditVerifyCmd{ReadModelFlags: ReadModelFlags{LogFlags: r.flags.LogFlags, JSON: true}})
+	var report auditing.Report
 	if err := json.Unmarshal([]byte(out), &report); err != nil || len(report.Skips) != 1 || report.Skips[0].Why != "a test wrote it" || report.Skips[0].Position != bad {
 		t.Errorf("audit --json: %v\n%s", err, out)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/node"
 	"github.com/pas-ta/liveness/adapters/node/nodetest"
 	"github.com/pas-ta/liveness/adapters/postgres"
+	"github.com/pas-ta/liveness/commands/auditing"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
 )
@@ -77,7 +78,7 @@ func TestStoreCopyKeepsTheBill(t *testing.T) {
 	client, err := eventstoredb.Connect(target.ConnectionString(), w.log)
 	w.must(err)
 	t.Cleanup(func() { _ = client.Close() })
-	replayed, err := replay(t.Context(), client)
+	replayed, err := auditing.Rules(t.Context(), eventstoredb.NewAuditedLog(client))
 	w.must(err)
 	after := replayed.Settle()
 	before.InFlight = after.InFlight
@@ -98,7 +99,7 @@ func TestStoreCopyKeepsTheBill(t *testing.T) {
 	}
 
 	audited := func(address string) string {
-		out, _ := projectionsRun(t, &AuditCmd{LogFlags: LogFlags{EventStore: address}})
+		out, _ := projectionsRun(t, &AuditVerifyCmd{ReadModelFlags: ReadModelFlags{LogFlags: LogFlags{EventStore: address}}})
 		return out
 	}
 	if diff := cmp.Diff(audited(w.address), audited(target.ConnectionString())); diff != "" {
