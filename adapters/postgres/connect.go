@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"strings"
 	"time"
@@ -31,15 +30,21 @@ const (
 
 // Connect opens a pool to the database at url, a postgres:// URL or a keyword/value string, and checks that the server
 // answers and is new enough. The caller closes the pool. Errors name the server and never the password.
-func Connect(ctx context.Context, url string) (*pgxpool.Pool, error) { return connect(ctx, url, nil) }
+func Connect(ctx context.Context, url string) (*pgxpool.Pool, error) {
+	return connect(ctx, url, func(*pgx.ConnConfig) {})
+}
 
 // ConnectToRead opens a pool like Connect whose transactions may not write, unless one says that it does. They may be idle:
 // who compares with a log waits for the log.
 func ConnectToRead(ctx context.Context, url string) (*pgxpool.Pool, error) {
-	return connect(ctx, url, map[string]string{"default_transaction_read_only": "on", "idle_in_transaction_session_timeout": "0"})
+	return connect(ctx, url, func(conn *pgx.ConnConfig) {
+		conn.RuntimeParams["default_transaction_read_only"] = "on"
+		conn.RuntimeParams["idle_in_transaction_session_timeout"] = "0"
+		conn.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary // a standby has no tables of sessions
+	})
 }
 
-func connect(ctx context.Context, url string, settings map[string]string) (*pgxpool.Pool, error) {
+func connect(ctx context.Context, url string, adjust func(*pgx.ConnConfig)) (*pgxpool.Pool, error) {
 	if url == "" {
 		return nil, errors.New("no Postgres is configured: give its URL, for example postgres://user:password@host:5432/liveness")
 	}
@@ -48,7 +53,7 @@ func connect(ctx context.Context, url string, settings map[string]string) (*pgxp
 		return nil, fmt.Errorf("read the Postgres URL: %w", err)
 	}
 	applyDefaults(config)
-	maps.Copy(config.ConnConfig.RuntimeParams, settings)
+	adjust(config.ConnConfig)
 	if config.MaxConns < leastConnections {
 		return nil, fmt.Errorf("pool_max_conns is %d in the Postgres URL; %d or more are needed", config.MaxConns, leastConnections)
 	}

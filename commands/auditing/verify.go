@@ -207,6 +207,7 @@ func (r *entryRead) forReadModels() domain.Recorded {
 	if r.err != nil {
 		recorded.Event = Unreadable{Type: r.Type, Err: r.err}
 	}
+	recorded.Raw = domain.Raw{Data: r.Data, Metadata: r.Metadata}
 	return recorded
 }
 
