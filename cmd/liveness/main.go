@@ -33,6 +33,7 @@ type commandLine struct {
 	Events       EventsCmd       `cmd:"" help:"Print the event log, or follow it."`
 	Projections  ProjectionsCmd  `cmd:"" help:"Look after the read models."`
 	Mails        MailsCmd        `cmd:"" help:"Look after the mails to customers."`
+	Customers    CustomersCmd    `cmd:"" help:"Find customers by what you have of them."`
 	Subscription SubscriptionCmd `cmd:"" help:"Look after subscriptions that AWS does not list."`
 	Metering     MeteringCmd     `cmd:"" help:"Look after the usage that is reported to AWS."`
 	Usage        UsageCmd        `cmd:"" help:"Credit calls that were charged wrongly."`
