@@ -15,6 +15,9 @@ type AuditCmd struct {
 	Verify  AuditVerifyCmd  `cmd:"" default:"withargs" help:"Prove the whole log from nothing else, and hold it against what is given. What audit does without another word."`
 	Explain AuditExplainCmd `cmd:"" help:"Say why a call was counted as it was, or what another event follows from."`
 	Replay  AuditReplayCmd  `cmd:"" help:"Say what held for customers at a moment: plan, keys, switch, counts."`
+	Export  AuditExportCmd  `cmd:"" help:"Write the proof of a customer's month, for somebody without this log."`
+	Check   AuditCheckCmd   `cmd:"" help:"Check such a proof, without the log."`
+	Page    AuditPageCmd    `cmd:"" help:"Write a page that checks proofs in a browser."`
 }
 
 // Help is shown below the options.
@@ -25,7 +28,9 @@ Examples:
   liveness audit --month 2026-11
   liveness audit verify --read-models
   liveness audit explain 0197f3a2-5d1e-7c3b-9f00-5a6b7c8d9e0f
-  liveness audit replay --at 2026-11-22T12:00:00Z`
+  liveness audit replay --at 2026-11-22T12:00:00Z
+  liveness audit export --customer f38c0a2e-eb83-5996-a1e7-8e1229647684 --month 2026-11
+  liveness audit check november.ndjson`
 }
 
 // ScopeFlags say what a report is about.
