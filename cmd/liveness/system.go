@@ -233,6 +233,7 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 		Sessions: pgxstore.NewWithCleanupInterval(c.pool, 10*time.Minute),
 		Attempts: console.NewPostgresAttempts(c.pool), Judge: judging,
 		Logins: console.NewPostgresLogins(c.pool, logins), LoginLimits: logins,
+		Proofs:          newExporter(eventstoredb.NewSource(c.client, c.registry, c.log), projections.NewTransparency(c.pool), c.ring),
 		OverLimitPrices: prices,
 		AssetsDir:       cfg.assetsDir, PublicURL: cfg.publicURL, Keyring: c.ring,
 		SupportMail: cfg.flags.Support, MarketplaceURL: cfg.listingURL, TrustedProxies: cfg.flags.Proxies, Now: time.Now, Log: c.log,

@@ -5,6 +5,7 @@ package memorystore
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sort"
@@ -212,7 +213,7 @@ func (s *Store) firstReadable(stream string) uint64 {
 	return uint64(sort.Search(len(places), func(i int) bool { return s.log[places[i]].at.After(oldest) }))
 }
 
-// All returns the whole log in the order of commits.
+// All returns the whole log in the order of commits, with the bytes of the events.
 func (s *Store) All() ([]domain.Recorded, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -220,7 +221,18 @@ func (s *Store) All() ([]domain.Recorded, error) {
 	for i := range places {
 		places[i] = i
 	}
-	return s.decodeAll(places)
+	events, err := s.decodeAll(places)
+	if err != nil {
+		return nil, err
+	}
+	for i, r := range s.log {
+		metadata, err := json.Marshal(r.meta)
+		if err != nil {
+			return nil, fmt.Errorf("revision %d of %s: %w", r.revision, r.stream, err)
+		}
+		events[i].Raw = domain.Raw{Data: r.data, Metadata: metadata}
+	}
+	return events, nil
 }
 
 func (s *Store) readable(ctx context.Context, operation Operation) error {

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/gorilla/mux"
 
+	"github.com/pas-ta/liveness/adapters/http/proofpage"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
 )
@@ -80,6 +81,8 @@ func (c *console) routeAPI(s *mux.Router) {
 	login(http.MethodPost, "account/second-factor/recovery-codes", c.replaceRecoveryCodes)
 	s.HandleFunc(apiPath+"usage.csv", c.downloadMonths).Methods(http.MethodGet, http.MethodHead)
 	s.HandleFunc(apiPath+"usage/{month:[0-9]{4}-[0-9]{2}}.csv", c.downloadMonth).Methods(http.MethodGet, http.MethodHead)
+	s.HandleFunc(apiPath+"usage/{month:[0-9]{4}-[0-9]{2}}.ndjson", c.downloadProof).Methods(http.MethodGet)
+	s.HandleFunc(apiPath+proofpage.FileName, c.downloadProofPage).Methods(http.MethodGet, http.MethodHead)
 	s.HandleFunc(apiPath+"checks/{month:[0-9]{4}-[0-9]{2}}.csv", c.downloadChecks).Methods(http.MethodGet, http.MethodHead)
 	s.HandleFunc(apiPath+"login", c.logInAgain).Methods(http.MethodPost)
 }

@@ -13,12 +13,17 @@ import (
 )
 
 type usageAnswer struct {
-	Months []monthAnswer `json:"months"` // newest first, with the current one even when nothing was counted in it
+	Months   []monthAnswer `json:"months"`   // newest first, with the current one even when nothing was counted in it
+	Provable bool          `json:"provable"` // proofs of months can be downloaded
 }
 
 func (c *console) readUsage(r *http.Request, user visitor) (any, error) {
 	months, err := c.months(r, user)
-	return usageAnswer{months}, err
+	if err != nil || c.Proofs == nil {
+		return usageAnswer{Months: months}, err
+	}
+	provable, err := c.Proofs.Ready(r.Context())
+	return usageAnswer{months, provable}, err
 }
 
 func (c *console) months(r *http.Request, user visitor) ([]monthAnswer, error) {
@@ -137,7 +142,4 @@ func (c *console) writeCSV(w http.ResponseWriter, r *http.Request, name string, 
 	}
 }
 
-func setCSV(h http.Header, name string) {
-	h.Set("Content-Type", "text/csv; charset=utf-8")
-	h.Set("Content-Disposition", `attachment; filename="`+name+`"`)
-}
+func setCSV(h http.Header, name string) { setDownload(h, "text/csv; charset=utf-8", name) }

@@ -51,6 +51,7 @@ type Config struct {
 
 	OverLimitPrices map[domain.PlanID]domain.CallPrice // optional: of a call beyond a plan, as the listing has them
 
+	Proofs         Proofs              // optional: makes proofs of months
 	Mails          accounts.Deliveries // optional: what became of the mail that a page waits for
 	SupportMail    string              // optional: shown wherever a person may be stuck
 	MarketplaceURL string              // optional: product page on AWS Marketplace, for people without a subscription
@@ -68,6 +69,7 @@ type console struct {
 	static    *static
 	photos    *checkbody.Reader
 	hashing   chan struct{} // bounds how many passwords are hashed at once: each takes 19 MiB
+	proving   chan struct{} // bounds how many proofs are made at once
 }
 
 // maxHashing is how many passwords are hashed at once.
@@ -89,7 +91,7 @@ func New(cfg Config) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("parse the console's pages: %w", err)
 	}
-	c := &console{Config: cfg, static: static, templates: templates, photos: newPhotoReader(), hashing: make(chan struct{}, maxHashing)}
+	c := &console{Config: cfg, static: static, templates: templates, photos: newPhotoReader(), hashing: make(chan struct{}, maxHashing), proving: make(chan struct{}, maxProving)}
 	c.sessions = c.newSessionManager()
 	protection, err := crossOriginProtection(cfg.PublicURL, http.HandlerFunc(c.crossOriginRefused))
 	if err != nil {

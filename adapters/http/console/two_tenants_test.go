@@ -97,6 +97,8 @@ func thefts(v victim) map[string]theft {
 		"POST api/account/second-factor/recovery-codes": {path: "account/second-factor/recovery-codes", body: map[string]string{"code": "123456"}},
 		"GET api/usage.csv":                             {path: "usage.csv", named: true, owner: 200},
 		"GET api/usage/{month}.csv":                     {path: "usage/2026-11.csv", named: true, owner: 200},
+		"GET api/usage/{month}.ndjson":                  {path: "usage/2026-11.ndjson", named: true},
+		"GET api/check-proof.html":                      {path: "check-proof.html", owner: 200},
 		"GET api/checks/{month}.csv":                    {path: "checks/2026-11.csv", named: true, owner: 200},
 		"POST api/login":                                {path: "login", body: map[string]string{"email": consoletest.MailAddress, "password": "Not-her-password-1"}, marks: []string{"LoginFailed"}},
 		"POST api/account/sign-out-others":              {path: "account/sign-out-others", body: map[string]string{"password": "Not-her-password-1"}},

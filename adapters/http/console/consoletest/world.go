@@ -20,13 +20,16 @@ import (
 	"github.com/pas-ta/liveness/adapters/http/console"
 	"github.com/pas-ta/liveness/adapters/http/securitylog"
 	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
+	"github.com/pas-ta/liveness/adapters/keyring"
 	"github.com/pas-ta/liveness/adapters/parts"
 	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/commands/commandstest"
 	"github.com/pas-ta/liveness/commands/counting"
+	"github.com/pas-ta/liveness/commands/proofs"
 	"github.com/pas-ta/liveness/commands/subscriptions"
+	"github.com/pas-ta/liveness/commands/transparency"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
 	"github.com/pas-ta/liveness/projections/engine"
@@ -105,6 +108,10 @@ func New(t testing.TB) *World {
 			Commands: w.Subscriptions(), Catalogue: domain.DefaultCatalogue(), Marketplace: w.Market, ProductCode: productCode,
 		},
 		Mails:           w.States,
+		Proofs: proofs.Exporter{
+			Log: w.Store, Tree: projections.NewTransparency(w.Pool), Keys: keyring.CheckpointSigners(commands.OneSecret(Secret)),
+			Catalogue: domain.DefaultCatalogue(), Now: clock.Now,
+		},
 		OverLimitPrices: map[domain.PlanID]domain.CallPrice{domain.PlanStarter: 250_000},
 		Barrier:         barrier, Catalogue: domain.DefaultCatalogue(),
 		Models: console.ReadModels{
@@ -127,6 +134,23 @@ func New(t testing.TB) *World {
 // Subscriptions returns the commands on subscriptions.
 func (w *World) Subscriptions() subscriptions.Commands {
 	return subscriptions.Commands{Executor: w.Accounts.Executor}
+}
+
+// Sign signs a checkpoint of the log, as the worker does.
+func (w *World) Sign() {
+	w.t.Helper()
+	w.Settled()
+	signer, err := transparency.NewCheckpointSigner(transparency.SignerConfig{
+		Executor: w.Accounts.Executor, Tree: projections.NewTransparency(w.Pool), Keys: keyring.CheckpointSigners(commands.OneSecret(Secret)),
+		Origin: "liveness-log", Log: slog.New(slog.DiscardHandler),
+	})
+	Must(w.t, err)
+	signed, err := signer.SignCheckpoint(w.t.Context())
+	Must(w.t, err)
+	if !signed {
+		w.t.Fatal("no checkpoint was signed")
+	}
+	w.Settled()
 }
 
 // Settled waits until all read models show everything.

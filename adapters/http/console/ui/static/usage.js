@@ -19,7 +19,8 @@ export function Usage() {
           <th scope="row"><button class="link" aria-pressed=${String(m.month === (month ?? data.months[0].month))} onClick=${() => setMonth(m.month)}>${inMonth(m.month)}</button></th>
           <td>${m.plan}</td><td class="num end">${count(m.calls)}</td><td class="num end">${count(m.included)}</td>
           <td class="num end">${m.overage ? html`<${Badge} kind="warn">${count(m.overage)}<//>` : "0"}</td><td class="num end">${count(m.reported)}</td><td class="num end">${m.credited ? html`<${Badge} kind="good">${count(m.credited)}<//>` : "0"}</td><td class="num end">${count(m.limit)}</td></tr>`)}</tbody><//><//>
-      <${MonthParts} month=${month ?? data.months[0].month} />`}<//>`;
+      <${MonthParts} month=${month ?? data.months[0].month} />
+      ${data.provable && html`<${Proof} month=${month ?? data.months[0].month} />`}`}<//>`;
 }
 
 // MonthParts are a month's days, its failed calls, and below them every check: how much room the calls take is known when they are
@@ -33,4 +34,10 @@ function MonthParts({ month }) {
       <${ChartRoom}><${Loaded} of=${days} lines=${6}>${(data) => html`<${DayChart} days=${data.days} label=${"Counted calls by day, " + inMonth(month)} />`}<//><//><//>
     <${Loaded} of=${failures} lines=${5}>${(data) => html`<${MonthFailures} month=${month} data=${data} />`}<//>
     ${settled.current && html`<${FindChecks} month=${month} />`}</div>`;
+}
+
+// Proof offers the file with which somebody else can check a month, and the page that does it.
+function Proof({ month }) {
+  return html`<${Card} title=${"Proof of " + inMonth(month)} aside=${html`<a class="button button-small" href=${download(`usage/${month}.ndjson`)} download><${Icon} name="download" />Proof<span class="visually-hidden"> of ${inMonth(month)}</span></a>`}>
+    <p>A file with every counted call, the switches and reports to AWS that your bill follows from, and the proof that each of them stands in our log as it was signed. Anybody can check it without us: save <a href=${download("check-proof.html")} download>the page that checks it</a>, open it, and choose the file.</p><//>`;
 }
