@@ -75,7 +75,7 @@ const (
 	PasswordChange     PasswordCause = "change"
 )
 
-// PasswordSet says that the account has a new password.
+// PasswordSet says that the account has a new password. The account was activated, or the password reset or changed.
 type PasswordSet struct {
 	CustomerID   uuid.UUID     `json:"customerId"`
 	PasswordHash Ciphertext    `json:"passwordHash"` // argon2id, encrypted as personal data

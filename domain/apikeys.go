@@ -84,7 +84,8 @@ func NewKeyDigest(key, hash, secretID string) KeyDigest {
 	return KeyDigest{Hash: hash, Prefix: key[:KeyVisibleLength], SecretID: secretID}
 }
 
-// KeyIssued says that a slot got its first key.
+// KeyIssued says that a slot got its first key. Its digest names the secret that keys it; none is that of the time before
+// secrets had ids.
 type KeyIssued struct {
 	CustomerID     uuid.UUID `json:"customerId"`
 	SubscriptionID uuid.UUID `json:"subscriptionId"`

@@ -12,7 +12,8 @@ import (
 //  2. It stays known when the server's secret is replaced: its hash is made again at the next login.
 //  3. Every further device of an account is told to its owner, once. The first one is not: somebody has to be the first.
 
-// DeviceFirstUsed says that somebody logged in from a device that the account did not know.
+// DeviceFirstUsed says that somebody logged in from a device that the account did not know. Its owner is told, unless it is
+// the first of the account.
 type DeviceFirstUsed struct {
 	AccountID uuid.UUID `json:"accountId"`
 	Device    string    `json:"device"` // keyed hash of the account and the device's cookie: it names the device to nobody else

@@ -15,7 +15,7 @@ import (
 // EmailChangeValidity is how long the link to a new address is valid.
 const EmailChangeValidity = VerificationValidity
 
-// EmailChangeRequested says that a link is to be mailed to the new address.
+// EmailChangeRequested says that a link is to be mailed to the new address. The link is void once there is another password.
 type EmailChangeRequested struct {
 	CustomerID  uuid.UUID  `json:"customerId"`
 	ChangeID    uuid.UUID  `json:"changeId"`
@@ -25,7 +25,7 @@ type EmailChangeRequested struct {
 	RequestedAt time.Time  `json:"requestedAt"`
 }
 
-// EmailChanged says that the link was used: the account has another login name.
+// EmailChanged says that the link was used: the account has another login name. The old address is told.
 type EmailChanged struct {
 	CustomerID uuid.UUID  `json:"customerId"`
 	ChangeID   uuid.UUID  `json:"changeId"`

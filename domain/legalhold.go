@@ -13,7 +13,7 @@ import (
 //  3. An erasure that is asked for meanwhile is noted, so that it is not forgotten: it waits, and is repeated after the release.
 //  4. The hold of who registered a customer is that of the customer too: they have one id.
 
-// LegalHoldPlaced says that the account must not be erased.
+// LegalHoldPlaced says that the account must not be erased. Why is sealed under the key of the account.
 type LegalHoldPlaced struct {
 	CustomerID uuid.UUID  `json:"customerId"`
 	HoldID     uuid.UUID  `json:"holdId"`

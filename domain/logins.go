@@ -18,7 +18,8 @@ type LoginSucceeded struct {
 	At         time.Time `json:"at"`
 }
 
-// LoginFailed says that somebody tried to log in with a wrong password, or with the password and a wrong code.
+// LoginFailed says that somebody tried to log in with a wrong password, or with the password and a wrong code. Streams of
+// logins forget after 90 days.
 type LoginFailed struct {
 	CustomerID uuid.UUID `json:"customerId"`
 	WrongCode  bool      `json:"wrongCode,omitempty"`

@@ -2,8 +2,8 @@ package domain
 
 import "time"
 
-// MarketplaceNotified says that AWS Marketplace told of a change. It is a reason to look at AWS, not the state itself.
-// Names that a message does not have are empty.
+// MarketplaceNotified says that AWS Marketplace told of a change. It is a reason to look at AWS, not the state itself. Names
+// that a message does not have are empty. It is kept before the message is deleted from the queue.
 type MarketplaceNotified struct {
 	NotificationID     string    `json:"notificationId"` // the same in every copy of a message
 	Type               string    `json:"type"`           // AWS's name

@@ -29,7 +29,7 @@ const (
 )
 
 // MemberInvited says that an invitation is to be mailed. The link's secret follows from the id, as that of a verification
-// does. Who has no account yet gets one of the invitation's id.
+// does. Who has no account yet gets one of the invitation's id. The address is under a key of the invitation's own.
 type MemberInvited struct {
 	CustomerID   uuid.UUID  `json:"customerId"`
 	InvitationID uuid.UUID  `json:"invitationId"`

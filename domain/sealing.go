@@ -21,7 +21,8 @@ type HourSealed struct {
 	SealedAt time.Time `json:"sealedAt"`
 }
 
-// SubscriptionUsageSealed says that all usage of an ended subscription stands before this event.
+// SubscriptionUsageSealed says that all usage of an ended subscription stands before this event. Its hour is closed for the
+// subscription; behind a reinstatement it closes nothing.
 type SubscriptionUsageSealed struct {
 	SubscriptionID uuid.UUID `json:"subscriptionId"`
 	Hour           time.Time `json:"hour"`          // the hour that was open

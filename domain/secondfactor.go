@@ -15,7 +15,8 @@ import (
 //     log in with, and erasing the personal data destroys them.
 //  4. A new password leaves it as it is: who can read somebody's mail is not that person yet.
 
-// SecondFactorAdded says that a login needs a code from now on.
+// SecondFactorAdded says that a login needs a code from now on. The secret of the app and what recovery codes are known by
+// are encrypted.
 type SecondFactorAdded struct {
 	CustomerID uuid.UUID  `json:"customerId"`
 	Factor     Ciphertext `json:"factor"`        // secret and recovery codes

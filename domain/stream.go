@@ -63,31 +63,36 @@ const (
 	CategoryErasure       Category = "erasure"
 )
 
-// idForms says of each category whether a text has the form of what follows the category in its streams' names.
-var idForms = map[Category]func(id string) bool{
-	CategorySubscription: isUUID,
-	CategoryAccount:      isUUID,
-	CategoryAPIKeys:      isUUID,
-	CategoryUsage:        isUUIDAndMonth,
-	CategoryMetering: func(id string) bool {
+// idForm is the form of what follows the category in a stream's name.
+type idForm struct {
+	name    string // as the catalogue of events writes it
+	matches func(id string) bool
+}
+
+var idForms = map[Category]idForm{
+	CategorySubscription: {"<subscription>", isUUID},
+	CategoryAccount:      {"<account>", isUUID},
+	CategoryAPIKeys:      {"<customer>", isUUID},
+	CategoryUsage:        {"<subscription>-<yyyymm>", isUUIDAndMonth},
+	CategoryMetering: {"<subscription>-<yyyymmddhh>-<dimension>", func(id string) bool {
 		rest, ok := cutUUID(id)
 		hour := rest[:min(len(rest), len(usageHourLayout))]
 		dimension, dash := strings.CutPrefix(rest[len(hour):], "-")
 		return ok && isHour(hour) && dash && isName(dimension)
-	},
-	CategorySealedHours:   isMonth,
-	CategoryUsageEnd:      isUUID,
-	CategoryUsageCredits:  isUUIDAndMonth,
-	CategoryMarketplace:   isName, // AWS chooses these names, in several forms
-	CategoryLogins:        isUUID,
-	CategoryMailAddress:   func(id string) bool { return len(id) == mailHashLength && isHex(id) },
-	CategoryProjections:   isName,
-	CategoryMembers:       isUUID,
-	CategoryUsageNotices:  isUUIDAndMonth,
-	CategoryNotifications: isUUID,
-	CategoryDevices:       isUUID,
-	CategoryTransparency:  func(id string) bool { return id == transparencyID },
-	CategoryErasure:       isUUID,
+	}},
+	CategorySealedHours:   {"<yyyymm>", isMonth},
+	CategoryUsageEnd:      {"<subscription>", isUUID},
+	CategoryUsageCredits:  {"<subscription>-<yyyymm>", isUUIDAndMonth},
+	CategoryMarketplace:   {"<licence, account, agreement or customer>", isName}, // AWS chooses these names, in several forms
+	CategoryLogins:        {"<account>", isUUID},
+	CategoryMailAddress:   {"<keyed hash>", func(id string) bool { return len(id) == mailHashLength && isHex(id) }},
+	CategoryProjections:   {"<read model>", isName},
+	CategoryMembers:       {"<customer>", isUUID},
+	CategoryUsageNotices:  {"<subscription>-<yyyymm>", isUUIDAndMonth},
+	CategoryNotifications: {"<customer>", isUUID},
+	CategoryDevices:       {"<account>", isUUID},
+	CategoryTransparency:  {transparencyID, func(id string) bool { return id == transparencyID }},
+	CategoryErasure:       {"<customer or account>", isUUID},
 }
 
 const (
@@ -103,9 +108,12 @@ func (c Category) Holds(stream string) bool {
 	if !ok || len(id) < 2 || id[0] != '-' {
 		return false
 	}
-	hasForm := idForms[c]
-	return hasForm != nil && hasForm(id[1:])
+	form, known := idForms[c]
+	return known && form.matches(id[1:])
 }
+
+// Form returns how the streams of the category are named, with what stands for something between angle brackets.
+func (c Category) Form() string { return string(c) + "-" + idForms[c].name }
 
 // isUUID returns whether text is a UUID as the product writes it, in lower case; uuid.Parse takes other forms as well.
 func isUUID(text string) bool {

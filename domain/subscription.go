@@ -85,7 +85,7 @@ type PlanChanged struct {
 	ChangedAt      time.Time `json:"changedAt"`
 }
 
-// OverageSwitched says that the customer chose another over-limit behaviour.
+// OverageSwitched says that the customer chose another over-limit behaviour, or another ceiling of calls beyond the plan.
 type OverageSwitched struct {
 	SubscriptionID uuid.UUID     `json:"subscriptionId"`
 	From           OveragePolicy `json:"from"`
@@ -102,7 +102,8 @@ type AgreementLinked struct {
 	LinkedAt       time.Time `json:"linkedAt"`
 }
 
-// UnsubscribeRequested says that the buyer has cancelled and the end is near.
+// UnsubscribeRequested says that the buyer has cancelled and the end is near. Calls are still served. It stands in old logs
+// only: an announced end is an end.
 type UnsubscribeRequested struct {
 	SubscriptionID uuid.UUID `json:"subscriptionId"`
 	RequestedAt    time.Time `json:"requestedAt"`
@@ -115,7 +116,8 @@ type SubscriptionRenewed struct {
 	RenewedAt      time.Time `json:"renewedAt"`
 }
 
-// SubscriptionReinstated says that an ended subscription goes on as it was.
+// SubscriptionReinstated says that an ended subscription goes on as it was. An operator has decided it, or there is a new
+// agreement for the licence.
 type SubscriptionReinstated struct {
 	SubscriptionID uuid.UUID `json:"subscriptionId"`
 	Why            string    `json:"why"`

@@ -21,7 +21,8 @@ const (
 	BillingOverage  BillingClass = "overage"
 )
 
-// CheckCompleted says that a face was judged: one counted call.
+// CheckCompleted says that a face was judged: one counted call. It holds what the call was decided on and how it was judged;
+// what was added to that later is missing in older events.
 type CheckCompleted struct {
 	CheckID              uuid.UUID     `json:"checkId"`
 	CustomerID           uuid.UUID     `json:"customerId"`

@@ -14,7 +14,8 @@ import (
 //  4. Who passes several at once is told of each, unless there are so many that nobody would read them: then of the highest.
 //  5. Nothing is told while the customer has switched it off, or after the subscription's end.
 
-// UsageThresholdReached says that a month's counted calls have reached a share of the plan's limit.
+// UsageThresholdReached says that a month's counted calls have reached a share of the plan's limit. The owners are told, of
+// each share once per plan.
 type UsageThresholdReached struct {
 	SubscriptionID uuid.UUID     `json:"subscriptionId"`
 	CustomerID     uuid.UUID     `json:"customerId"`

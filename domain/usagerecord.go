@@ -42,7 +42,8 @@ type CarriedUsage struct {
 	Quantity int64     `json:"quantity"`
 }
 
-// UsageRecordPrepared fixes what is reported for an hour, before anything is sent.
+// UsageRecordPrepared fixes what is reported for an hour, before anything is sent. It never changes. The quantity is what
+// was counted and carried over, less what was credited.
 type UsageRecordPrepared struct {
 	UsageRecordKey
 	CustomerID         uuid.UUID      `json:"customerId"`
@@ -67,7 +68,8 @@ func (p UsageRecordPrepared) Identity() MarketplaceIdentity {
 	}
 }
 
-// UsageRecordAttempted says that the record is about to be sent.
+// UsageRecordAttempted says that the record is about to be sent. Without an outcome behind it, that of the attempt is not
+// known.
 type UsageRecordAttempted struct {
 	UsageRecordKey
 	AttemptID   uuid.UUID `json:"attemptId"` // of the call; records sent together share it
