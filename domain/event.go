@@ -32,6 +32,16 @@ const (
 	ActorOperator    = "operator"    // a person at the command line
 )
 
+// Ours returns whether metadata is as this product writes it: an event that bears it is the product's, also when a newer program
+// has written it and its type or stream is not known here.
+func (m Metadata) Ours() bool {
+	switch m.Actor {
+	case ActorBuyer, ActorUser, ActorAPIClient, ActorMarketplace, ActorSystem, ActorOperator:
+		return m.SchemaVersion > 0 && m.CausationID != uuid.Nil && m.CorrelationID != uuid.Nil && !m.OccurredAt.IsZero()
+	}
+	return false
+}
+
 // Recorded is an event as the log holds it.
 type Recorded struct {
 	ID         uuid.UUID

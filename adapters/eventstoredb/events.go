@@ -95,6 +95,3 @@ func (r Reader) Decode(raw *esdb.RecordedEvent) (domain.Recorded, error) { retur
 
 // Owns returns whether an event is ours; those of other programs need not be decodable.
 func (r Reader) Owns(raw *esdb.RecordedEvent) bool { return r.codec.owns(raw) }
-
-// Locate returns where an event stands, without the event itself.
-func (r Reader) Locate(raw *esdb.RecordedEvent) domain.Recorded { return located(raw) }

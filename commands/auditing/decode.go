@@ -3,6 +3,7 @@ package auditing
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"runtime"
 
@@ -110,6 +111,10 @@ func gather(ctx context.Context, log Log, work, order chan<- *group) (damage, er
 
 func (r *entryRead) decode(registry *domain.Registry) {
 	if r.ours = registry.Owns(r.Stream, r.Type); !r.ours {
+		r.recorded = r.Place()
+		if json.Unmarshal(r.Metadata, &r.recorded.Meta) != nil {
+			r.recorded.Meta = domain.Metadata{} // another program's; that of a newer one of ours can be read
+		}
 		return
 	}
 	if r.leaf = transparency.IsLeaf(r.Stream, r.Type); r.leaf {

@@ -132,7 +132,7 @@ func (v *verification) observe(e *entryRead) {
 	}
 	switch {
 	case !e.ours:
-		v.replayed.PassOver(v.place, e.Type)
+		v.replayed.PassOver(e.recorded, e.Type)
 	case e.err != nil:
 		v.replayed.Unreadable(e.recorded, e.err)
 	default:

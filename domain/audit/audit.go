@@ -133,14 +133,23 @@ func (a *Audit) Unreadable(r domain.Recorded, err error) {
 	a.find(r, uuid.Nil, "it cannot be read: %v", err)
 }
 
-// PassOver takes an event of another program, which says nothing of ours. In a stream of ours, though, it has taken a place
-// that no event of ours can have: the length of a usage stream is a count.
+// PassOver takes an event that this program does not know. One that bears the product's metadata was written by a newer program,
+// and nobody here can say what it changes. Any other is another program's and says nothing of ours; in a stream of ours,
+// though, it has taken a place that no event of ours can have: the length of a usage stream is a count.
 func (a *Audit) PassOver(r domain.Recorded, eventType string) {
-	a.others++
-	if _, known := a.streams[r.Stream]; known {
+	_, known := a.streams[r.Stream]
+	switch {
+	case r.Meta.Ours():
+		a.events++
+		a.find(r, uuid.Nil, "%s is no event that this program knows: a newer one has written it; audit with that one", eventType)
+	case known:
+		a.others++
 		a.find(r, uuid.Nil, "%s, which is none of this program's events, stands in a stream of ours", eventType)
-		a.streams[r.Stream] = r.Revision + 1
+	default:
+		a.others++
+		return
 	}
+	a.streams[r.Stream] = r.Revision + 1
 }
 
 func (a *Audit) subscription(id uuid.UUID) *subscription {

@@ -288,6 +288,25 @@ func TestAuditPassesOverEventsOfOthers(t *testing.T) {
 	}
 }
 
+// An event of a newer program of ours is told wherever it stands, and what follows it in its stream is no gap.
+func TestAuditTellsOfNewerEvents(t *testing.T) {
+	t.Parallel()
+	ours := domain.Metadata{CorrelationID: uuid.New(), CausationID: uuid.New(), Actor: domain.ActorSystem, SchemaVersion: 1, OccurredAt: noon}
+	customer := uuid.New()
+	for _, stream := range []string{"novelty-1", domain.DevicesStream(customer)} {
+		replayed := audit.New()
+		replayed.PassOver(domain.Recorded{Stream: stream, Position: 1, Meta: ours}, "DeviceForgotten")
+		replayed.Observe(domain.Recorded{Stream: stream, Revision: 1, Position: 2, Event: domain.DeviceFirstUsed{AccountID: customer}})
+		findings := replayed.Findings()
+		if len(findings) != 1 || findings[0].Stream != stream || !strings.Contains(findings[0].Problem, "DeviceForgotten") || !strings.Contains(findings[0].Problem, "newer") {
+			t.Errorf("%s: %v", stream, findings)
+		}
+		if replayed.Events() != 2 || replayed.Others() != 0 {
+			t.Errorf("%s: %d events, %d others", stream, replayed.Events(), replayed.Others())
+		}
+	}
+}
+
 // What cannot be read, or is somebody else's, has a place in its stream all the same: what stands behind it is no gap.
 func TestAuditGoesOnBehindWhatItCannotTake(t *testing.T) {
 	t.Parallel()
