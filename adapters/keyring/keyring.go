@@ -5,6 +5,7 @@ package keyring
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -169,9 +170,9 @@ func Read(file string) (Contents, error) {
 
 // Add draws a new secret for each of the purposes and writes it into the file. Without a file it makes one, with a secret for
 // every purpose, which are in use at once; in a file of one plain secret, that becomes the eldest of a ring.
-func Add(file string, purposes []commands.Purpose, now, useFrom time.Time) ([]Entry, error) {
+func Add(ctx context.Context, file string, purposes []commands.Purpose, now, useFrom time.Time) ([]Entry, error) {
 	var added []Entry
-	err := change(file, func(c Contents) (_ Contents, err error) {
+	err := change(ctx, file, func(c Contents) (_ Contents, err error) {
 		if len(c.Entries) == 0 {
 			purposes, useFrom = commands.Purposes(), now
 		}
@@ -188,17 +189,25 @@ func Add(file string, purposes []commands.Purpose, now, useFrom time.Time) ([]En
 }
 
 // Retire takes a secret out of the file.
-func Retire(file, id string, now time.Time) (Entry, error) {
+func Retire(ctx context.Context, file, id string, now time.Time) (Entry, error) {
 	var retired Entry
-	err := change(file, func(c Contents) (_ Contents, err error) {
+	err := change(ctx, file, func(c Contents) (_ Contents, err error) {
 		c, retired, err = c.remove(id, now)
 		return c, err
 	})
 	return retired, err
 }
 
-// change rewrites the file, wholly or not at all.
-func change(file string, do func(Contents) (Contents, error)) error {
+// change rewrites the file, wholly or not at all, and one at a time.
+func change(ctx context.Context, file string, do func(Contents) (Contents, error)) error {
+	if target, err := filepath.EvalSymlinks(file); err == nil {
+		file = target // what a link points to is replaced, not the link
+	}
+	unlock, err := lock(ctx, file)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	contents, err := Read(file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -213,9 +222,6 @@ func change(file string, do func(Contents) (Contents, error)) error {
 	content, err := contents.encode()
 	if err != nil {
 		return fmt.Errorf("write the key ring: %w", err)
-	}
-	if target, err := filepath.EvalSymlinks(file); err == nil {
-		file = target // what a link points to is replaced, not the link
 	}
 	temporary, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*")
 	if err != nil {

@@ -2,10 +2,12 @@ package keyring_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -15,6 +17,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/gofrs/flock"
 
 	"github.com/pas-ta/liveness/adapters/keyring"
 	"github.com/pas-ta/liveness/commands"
@@ -132,7 +136,7 @@ func TestSecretsThatCannotBeUsedAreRefused(t *testing.T) {
 func TestModesOfTheFile(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "ring")
-	if _, err := keyring.Add(file, nil, noon, noon); err != nil {
+	if _, err := keyring.Add(t.Context(), file, nil, noon, noon); err != nil {
 		t.Fatal(err)
 	}
 	plain := written(t, drawn(t))
@@ -159,7 +163,7 @@ func TestSecretsAreAddedAndRetired(t *testing.T) {
 	t.Parallel()
 	secret := drawn(t)
 	file := written(t, secret)
-	added, err := keyring.Add(file, []commands.Purpose{commands.PurposeLinks}, noon, noon.Add(time.Minute))
+	added, err := keyring.Add(t.Context(), file, []commands.Purpose{commands.PurposeLinks}, noon, noon.Add(time.Minute))
 	if err != nil || len(added) != 1 || added[0].Purpose != commands.PurposeLinks || !strings.HasPrefix(added[0].ID, "links-") {
 		t.Fatalf("%+v, %v", added, err)
 	}
@@ -189,17 +193,17 @@ func TestSecretsAreAddedAndRetired(t *testing.T) {
 	}
 	for id, says := range map[string]string{"none": "status", links: "in use", domain.EldestSecretID: "in use for api-keys"} {
 		at := noon.Add(time.Hour)
-		if _, err := keyring.Retire(file, id, at); err == nil || !strings.Contains(err.Error(), says) {
+		if _, err := keyring.Retire(t.Context(), file, id, at); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("retire %s: %v", id, err)
 		}
 	}
-	if _, err := keyring.Retire(file, links, noon); err != nil { // it was never used
+	if _, err := keyring.Retire(t.Context(), file, links, noon); err != nil { // it was never used
 		t.Error(err)
 	}
-	if _, err := keyring.Add(file, commands.Purposes(), noon, noon); err != nil {
+	if _, err := keyring.Add(t.Context(), file, commands.Purposes(), noon, noon); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := keyring.Retire(file, domain.EldestSecretID, noon.Add(time.Hour)); err != nil {
+	if _, err := keyring.Retire(t.Context(), file, domain.EldestSecretID, noon.Add(time.Hour)); err != nil {
 		t.Error(err)
 	}
 	content, err := os.ReadFile(file)
@@ -233,7 +237,7 @@ func TestARunningNodeReadsTheFileAgain(t *testing.T) {
 		}
 	}
 	now := time.Now()
-	added, err := keyring.Add(file, []commands.Purpose{commands.PurposeLinks}, now, now.Add(300*time.Millisecond))
+	added, err := keyring.Add(t.Context(), file, []commands.Purpose{commands.PurposeLinks}, now, now.Add(300*time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -256,10 +260,10 @@ func TestARunningNodeReadsTheFileAgain(t *testing.T) {
 	}
 	awaitIDs(links, domain.EldestSecretID)
 	rewrite(t, file, string(good))
-	if _, err := keyring.Add(file, commands.Purposes(), now, now); err != nil {
+	if _, err := keyring.Add(t.Context(), file, commands.Purposes(), now, now); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := keyring.Retire(file, domain.EldestSecretID, time.Now()); err != nil {
+	if _, err := keyring.Retire(t.Context(), file, domain.EldestSecretID, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	tick := time.NewTicker(time.Millisecond)
@@ -305,5 +309,77 @@ func TestSigningKeys(t *testing.T) {
 	public := one.Public().(ed25519.PublicKey)
 	if !one.Equal(same) || one.Equal(other) || !ed25519.Verify(public, []byte("head"), ed25519.Sign(one, []byte("head"))) {
 		t.Error("a secret does not stand for one key")
+	}
+}
+
+// Of operators who change the ring at the same time none loses what another has done.
+func TestChangesAtTheSameTime(t *testing.T) {
+	t.Parallel()
+	file := written(t, drawn(t))
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(file, link); err != nil {
+		t.Fatal(err)
+	}
+	unused, err := keyring.Add(t.Context(), file, []commands.Purpose{commands.PurposeVault}, noon, noon.Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const each = 2
+	var operators sync.WaitGroup
+	for _, purpose := range commands.Purposes() {
+		for n := range each {
+			operators.Go(func() {
+				name := []string{file, link}[n%2]
+				if _, err := keyring.Add(t.Context(), name, []commands.Purpose{purpose}, noon, noon.Add(time.Minute)); err != nil {
+					t.Errorf("add: %v", err)
+				}
+			})
+		}
+	}
+	operators.Go(func() {
+		if _, err := keyring.Retire(t.Context(), file, unused[0].ID, noon); err != nil {
+			t.Errorf("retire: %v", err)
+		}
+	})
+	operators.Wait()
+	contents, err := keyring.Read(file)
+	if want := 1 + each*len(commands.Purposes()); err != nil || len(contents.Entries) != want {
+		t.Errorf("the ring holds %d secrets, want %d; %v", len(contents.Entries), want, err)
+	}
+	if slices.ContainsFunc(contents.Entries, func(e keyring.Entry) bool { return e.ID == unused[0].ID }) {
+		t.Error("a secret that was retired is back")
+	}
+	if left, err := os.ReadDir(filepath.Dir(file)); err != nil || len(left) != 1 {
+		t.Errorf("beside the ring there is left %v, %v", left, err)
+	}
+}
+
+// Somebody who holds the ring for long keeps nobody waiting who gives up, and nothing is changed without it.
+func TestAChangeWaitsForAnother(t *testing.T) {
+	t.Parallel()
+	secret := drawn(t)
+	file := written(t, secret)
+	other := flock.New(filepath.Dir(file), flock.SetFlag(os.O_RDONLY))
+	if held, err := other.TryLock(); err != nil || !held {
+		t.Fatalf("lock: %v, %v", held, err)
+	}
+	impatient, leave := context.WithCancel(t.Context())
+	leave()
+	if _, err := keyring.Add(impatient, file, nil, noon, noon); !errors.Is(err, context.Canceled) {
+		t.Errorf("who has left: %v", err)
+	}
+	if content, err := os.ReadFile(file); err != nil || string(content) != secret {
+		t.Errorf("the file was changed all the same: %v", err)
+	}
+	done := make(chan error)
+	go func() {
+		_, err := keyring.Add(t.Context(), file, commands.Purposes(), noon, noon)
+		done <- err
+	}()
+	if err := other.Unlock(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Errorf("when the other is done: %v", err)
 	}
 }

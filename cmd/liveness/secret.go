@@ -60,7 +60,7 @@ Examples:
 }
 
 // Run adds the secrets.
-func (c *SecretAddCmd) Run(app *App) error {
+func (c *SecretAddCmd) Run(ctx context.Context, app *App) error {
 	if c.UseAfter < 0 {
 		return errors.New("--use-after must be 0 or longer: write it as 5m")
 	}
@@ -75,7 +75,7 @@ func (c *SecretAddCmd) Run(app *App) error {
 		purposes = commands.Purposes()
 	}
 	now := time.Now()
-	added, err := keyring.Add(c.file(c.Data), purposes, now, now.Add(c.UseAfter))
+	added, err := keyring.Add(ctx, c.file(c.Data), purposes, now, now.Add(c.UseAfter))
 	if err != nil {
 		return err
 	}
@@ -336,7 +336,7 @@ func (c *SecretRetireCmd) Run(ctx context.Context, app *App) error {
 			return err
 		}
 	}
-	retired, err := keyring.Retire(file, c.ID, now)
+	retired, err := keyring.Retire(ctx, file, c.ID, now)
 	if err != nil {
 		return err
 	}

@@ -139,7 +139,7 @@ func TestSecretsAreReplacedUnderLoad(t *testing.T) {
 	})
 	<-answered
 	app, _ := anOperator()
-	if err := (&SecretAddCmd{SecretFlags: dev.ring, UseAfter: 5 * time.Second}).Run(app); err != nil {
+	if err := (&SecretAddCmd{SecretFlags: dev.ring, UseAfter: 5 * time.Second}).Run(t.Context(), app); err != nil {
 		t.Fatal(err)
 	}
 	dev.awaitNeed(t, commands.PurposeAPIKeys, 1) // the primary key is in use and came along, the secondary is not
