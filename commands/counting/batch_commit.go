@@ -235,7 +235,12 @@ func (b *batcher) append(ctx context.Context, counted []*countRequest) error {
 	defer b.mu.Unlock()
 	b.quota.Usage, b.stale = b.quota.Usage.Fold(counted[len(counted)-1].event), false
 	for _, c := range counted {
-		c.settle(c.event.Repeat(c.check.RequestDigest))
+		event, err := c.event.Repeat(c.check.RequestDigest)
+		if err != nil { // its caller may know the digest under another secret
+			prior := c.event
+			c.reservation.prior = &prior
+		}
+		c.settle(event, err)
 	}
 	return nil
 }

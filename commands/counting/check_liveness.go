@@ -54,11 +54,11 @@ func (c *LivenessChecker) Check(ctx context.Context, reservation *Reservation, c
 	if err := cmd.confirm(ctx); err != nil {
 		return domain.CheckCompleted{}, err
 	}
-	digest := ""
+	digest, others := "", []commands.Secret(nil)
 	if reservation.keyed {
 		secrets := c.ring.Secrets(commands.PurposeAPIKeys)
-		digest = cmd.digest(secrets[0])
-		if event, found, err := reservation.priorUnder(cmd, digest, secrets[1:]); found || err != nil {
+		digest, others = cmd.digest(secrets[0]), secrets[1:]
+		if event, found, err := reservation.priorUnder(cmd, digest, others); found || err != nil {
 			return event, err
 		}
 	}
@@ -70,7 +70,12 @@ func (c *LivenessChecker) Check(ctx context.Context, reservation *Reservation, c
 	if err := cmd.confirm(ctx); err != nil {
 		return domain.CheckCompleted{}, err
 	}
-	return reservation.Count(ctx, cmd.By, digest, judgement)
+	event, err := reservation.Count(ctx, cmd.By, digest, judgement)
+	if errors.Is(err, domain.ErrIdempotencyConflict) {
+		// Another node has counted the key meanwhile, and may use another secret than this one.
+		event, _, err = reservation.priorUnder(cmd, digest, others)
+	}
+	return event, err
 }
 
 // digest tells whether another request is the same.
