@@ -1,6 +1,7 @@
 package accounts_test
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -97,5 +98,68 @@ func TestLengthOfNormalisedPasswords(t *testing.T) {
 		if got := accounts.PasswordForms(password); !slices.Equal(got, want) {
 			t.Errorf("forms of %q: %q", password, got)
 		}
+	}
+}
+
+// A password that fulfils the rule of the classes and is guessed nevertheless is refused wherever one is chosen.
+func TestCommonPasswordsAreRefused(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	_, err := f.register(f.bought, ada)
+	wantError(t, "registering", err, nil)
+	token := f.link(f.bought.CustomerID)
+	for _, password := range []string{
+		"P@ssw0rd1!", "Password-123", "Passw0rd-2024", "Qwerty-123456", "Welcome-2026!", "Summer2026!", "Liverpool.1987", "Abcd-1234",
+		"Aaaa-1111", "Admin@123", "Admin-12345", "!!!Monkey987", "Changeme-1!", "Test_1111", "Dragon-321", "1999-Michael", // on every list
+		"Ada-Lovelace1", "Engines-2026!", "Example.com1", "Ada@example.com1", "Liveness-1!", // of who chooses it
+		"L1v3n3ss-!", "!1drowssaP",
+	} {
+		if err := domain.CheckPassword(password); err != nil {
+			t.Errorf("%q does not fulfil the rule: %v", password, err)
+		}
+		_, err := f.activate(token, password)
+		wantCommon(t, "activating with "+password, err)
+	}
+	activation, err := f.activate(token, goodPassword)
+	if err != nil || len(activation.Keys) != 2 {
+		t.Fatalf("a good one: %v", err)
+	}
+	const common = "P@ssw0rd1!"
+	customer := f.bought.CustomerID
+	wantCommon(t, "changing", f.ChangePassword(t.Context(), accounts.ChangePassword{By: byUser(), CustomerID: customer, Current: goodPassword, New: common}))
+	wantError(t, "asking for a reset", f.RequestPasswordReset(t.Context(), accounts.RequestPasswordReset{By: byUser(), Email: ada.Email}), nil)
+	_, err = f.ResetPassword(t.Context(), accounts.ResetPassword{By: byUser(), Token: f.resetLink(), Password: common})
+	wantCommon(t, "resetting", err)
+	for _, password := range []string{common, "Grace-Hopper1"} {
+		_, err = f.RegisterInvitee(t.Context(), accounts.RegisterInvitee{
+			By: byUser(), Token: f.invited(graceAddress, domain.RoleReader), FirstName: "Grace", LastName: "Hopper", Password: password,
+		})
+		wantCommon(t, "an invitation with "+password, err)
+	}
+	wantError(t, "the password of before", f.logIn(ada.Email, goodPassword), nil)
+}
+
+func wantCommon(t *testing.T, what string, err error) {
+	t.Helper()
+	var refusal *domain.Error
+	if !errors.As(err, &refusal) || refusal.Field != "password" || !strings.Contains(refusal.Message, "first that attackers try") {
+		t.Errorf("%s: %v", what, err)
+	}
+}
+
+// What cannot be guessed is taken, however it looks, and long ones cost no time.
+func TestUncommonPasswordsAreTaken(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.activated()
+	current := goodPassword
+	for _, password := range []string{
+		"Difference-1822", "correct-Horse battery 9 staple", "xK7#pQ2v", "Größe-Äpfel-7", "Wq!8" + strings.Repeat("harp ", 50),
+		"Summer-83914", "Summer####1", "Ada-Lovelace-engine-1", "Lovelace-56021",
+	} {
+		wantError(t, "changing to "+password, f.ChangePassword(t.Context(), accounts.ChangePassword{
+			By: byUser(), CustomerID: f.bought.CustomerID, Current: current, New: password,
+		}), nil)
+		current = password
 	}
 }
