@@ -241,7 +241,8 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	serving := server.New(routes(cfg.publicURL, api, screens, c.transparencyLog(cfg.transparency)), cfg.limits.server(cfg.flags.Proxies), c.log)
+	handler := routes(api, screens, c.transparencyLog(cfg.transparency))
+	serving := newServer(cfg.publicURL, handler, cfg.limits.server(cfg.flags.Proxies), c.log)
 	for _, collector := range []prometheus.Collector{cfg.limits.metrics(), fairshare.NewMetrics("connections", serving.Connections())} {
 		if err := cfg.metrics.Register(collector); err != nil {
 			return nil, fmt.Errorf("register the metrics of connections: %w", err)
@@ -250,18 +251,24 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 	return &site{server: serving, counter: counter, failures: failures, rehasher: rehasher}, nil
 }
 
-// routes parts the site between the API, the screens and the transparency log, which may be nil. Addresses are taken as they are: http.ServeMux would answer one
-// with a doubled slash by a redirect, in HTML, that turns a POST of some clients into a GET.
-func routes(public *url.URL, api, screens, transparencyLog http.Handler) http.Handler {
+// newServer returns the server of a site that is reached at an address.
+func newServer(public *url.URL, site http.Handler, limits server.Limits, log *slog.Logger) *server.Server {
+	s := server.New(site, limits, log)
+	if public.Scheme == "https" {
+		s.StrictTransport()
+	}
+	return s
+}
+
+// routes parts the site between the API, the screens and the transparency log, which may be nil. Addresses are taken as they are:
+// http.ServeMux would answer one with a doubled slash by a redirect, in HTML, that turns a POST of some clients into a GET.
+func routes(api, screens, transparencyLog http.Handler) http.Handler {
 	router := mux.NewRouter().SkipClean(true)
 	if transparencyLog != nil {
 		router.MatcherFunc(func(r *http.Request, _ *mux.RouteMatch) bool { return publishing.Serves(r) }).Handler(transparencyLog)
 	}
 	router.MatcherFunc(func(r *http.Request, _ *mux.RouteMatch) bool { return console.Serves(r) }).Handler(screens)
 	router.PathPrefix("/").Handler(api) // everything else is not found, in the API's words
-	if public.Scheme == "https" {
-		return server.StrictTransport(router)
-	}
 	return router
 }
 

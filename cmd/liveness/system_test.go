@@ -1,14 +1,20 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"fmt"
 	"io"
+	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/pas-ta/liveness/adapters/http/server"
 )
 
 func TestAddressesAreTakenAsTheyAre(t *testing.T) {
@@ -16,7 +22,7 @@ func TestAddressesAreTakenAsTheyAre(t *testing.T) {
 	says := func(name string) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, name) })
 	}
-	site := routes(&url.URL{Scheme: "http", Host: "127.0.0.1"}, says("api"), says("screens"), says("log"))
+	site := routes(says("api"), says("screens"), says("log"))
 	for address, want := range map[string]string{
 		"POST /v1/check/liveness": "api", "POST /v1//check/liveness": "api", "GET /v1": "api", "GET /v1/../v1/usage": "api",
 		"GET /consoles": "api", "POST /": "api", "GET //example.com": "api", "GET /favicon.ico": "api",
@@ -44,16 +50,46 @@ func TestStrictTransportIsSaidEverywhere(t *testing.T) {
 	}
 	for scheme, want := range map[string]string{"https": "max-age=31536000; includeSubDomains", "http": ""} {
 		for _, status := range []int{http.StatusOK, http.StatusSeeOther, http.StatusNotFound, http.StatusServiceUnavailable} {
-			site := routes(&url.URL{Scheme: scheme, Host: "liveness.example.com"}, answers(status), answers(status), nil)
-			for _, address := range []string{"/v1/check/liveness", "/v1/usage", "/v1/health", "/v1/nothing", "/elsewhere", "/", "/console/login", "/marketplace/register"} {
-				answer := httptest.NewRecorder()
-				site.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, address, nil))
-				if got := answer.Header().Get("Strict-Transport-Security"); got != want {
-					t.Errorf("%s over %s, answered %d: %q, want %q", address, scheme, status, got, want)
+			site := serveSite(t, &url.URL{Scheme: scheme, Host: "liveness.example.com"}, routes(answers(status), answers(status), answers(status)))
+			for _, address := range []string{"/v1/check/liveness", "/v1/usage", "/v1/health", "/v1/nothing", "/elsewhere", "/", "/console/login", "/marketplace/register", "/transparency/checkpoint", "/%zz"} {
+				conn, err := net.Dial("tcp", site)
+				if err != nil {
+					t.Fatal(err)
 				}
+				_, _ = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", address)
+				answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := answer.Header.Get("Strict-Transport-Security"); got != want {
+					t.Errorf("%s over %s, answered %d: %q, want %q", address, scheme, answer.StatusCode, got, want)
+				}
+				_ = answer.Body.Close()
+				_ = conn.Close()
 			}
 		}
 	}
+}
+
+// serveSite serves until the test ends, and returns where.
+func serveSite(t *testing.T, public *url.URL, site http.Handler) (address string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error, 1)
+	go func() {
+		ended <- newServer(public, site, server.Limits{}, slog.New(slog.DiscardHandler)).Serve(ctx, listener)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return listener.Addr().String()
 }
 
 // A process that was killed holds its lock for a moment longer.

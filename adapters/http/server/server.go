@@ -45,6 +45,7 @@ func (l Limits) withDefaults() Limits {
 // Server serves a handler within limits.
 type Server struct {
 	http        *http.Server
+	listener    func(net.Listener) net.Listener // wraps the one that is served
 	limits      Limits
 	connections *connections
 }
@@ -56,7 +57,8 @@ func New(handler http.Handler, limits Limits, log *slog.Logger) *Server {
 		pool:    fairshare.NewPool(int64(limits.Connections), fairshare.LeastRecentFirst),
 		proxies: limits.TrustedProxies, weight: limits.StrangerWeight,
 	}
-	return &Server{limits: limits, connections: held, http: &http.Server{
+	asIs := func(l net.Listener) net.Listener { return l }
+	return &Server{limits: limits, connections: held, listener: asIs, http: &http.Server{
 		Handler:           held.progress(handler, limits),
 		ReadHeaderTimeout: limits.ReadHeader,
 		IdleTimeout:       limits.Idle,
@@ -78,7 +80,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		failed = s.http.Serve(listener)
+		failed = s.http.Serve(s.listener(listener))
 	}()
 	select {
 	case <-done:
