@@ -81,6 +81,7 @@ type fixture struct {
 	clock   *commandstest.Clock
 	vault   *memoryVault
 	barrier *commandstest.Barrier
+	ring    *commandstest.Keyring
 	log     *strings.Builder
 	bought  domain.Subscription
 }
@@ -90,13 +91,13 @@ func newFixture(t *testing.T) *fixture {
 	f := &fixture{
 		t: t, clock: commandstest.NewClock(time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)), barrier: &commandstest.Barrier{},
 		vault: &memoryVault{ciphertext: map[domain.Ciphertext][]byte{}, gone: map[uuid.UUID]bool{}},
-		log:   &strings.Builder{},
+		ring:  commandstest.NewKeyring(domain.EldestSecretID), log: &strings.Builder{},
 	}
 	f.store = memorystore.New(f.clock.Now)
 	var err error
 	f.Commands, err = accounts.New(accounts.Config{
 		Executor: commands.Executor{Store: f.store, Now: f.clock.Now}, Vault: f.vault, Barrier: f.barrier,
-		Keyring: commands.OneSecret(strings.Repeat("s", 32)), Log: slog.New(slog.NewTextHandler(f.log, nil)),
+		Keyring: f.ring, Log: slog.New(slog.NewTextHandler(f.log, nil)),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -3,7 +3,6 @@ package accounts_test
 import (
 	"errors"
 	"log/slog"
-	"strings"
 	"sync"
 	"testing"
 
@@ -37,7 +36,7 @@ func newRace(t *testing.T, namesRevision bool) *race {
 	var err error
 	r.node, err = accounts.New(accounts.Config{
 		Executor: commands.Executor{Store: store, Now: r.clock.Now}, Vault: r.vault, Barrier: r.barrier,
-		Keyring: commands.OneSecret(strings.Repeat("s", 32)), Log: slog.New(slog.DiscardHandler),
+		Keyring: r.ring, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
