@@ -200,7 +200,7 @@ func (e eraser) customer(ctx context.Context, customer uuid.UUID) error {
 // person erases a person: their login, what they registered with it or with its address, and invitations that they have not
 // answered. It says in certify what that was.
 func (e eraser) person(ctx context.Context, address string, certify *accounts.CertifyErasure) error {
-	login, err := e.login(ctx, address)
+	login, err := findLogin(ctx, e.accounts, address)
 	if err != nil {
 		return err
 	}
@@ -269,14 +269,6 @@ func (e eraser) erasure(ctx context.Context, account uuid.UUID) (erase accounts.
 	}
 	erase.Registrations, err = e.logins.AttachedTo(ctx, account)
 	return erase, err
-}
-
-// login finds an account by its address or its id.
-func (e eraser) login(ctx context.Context, person string) (domain.Account, error) {
-	if id, err := uuid.Parse(person); err == nil {
-		return e.accounts.Account(ctx, id)
-	}
-	return e.accounts.AccountOfMail(ctx, person)
 }
 
 func (e eraser) endSessions(ctx context.Context, logins ...uuid.UUID) error {

@@ -18,6 +18,7 @@ func mailGroups() []logcopy.Group {
 	return []logcopy.Group{
 		{Name: accounts.MailGroup, Events: accounts.MailEvents()},
 		{Name: accounts.NoticeGroup, Events: accounts.NoticeEvents()},
+		{Name: accounts.SecondFactorGroup, Events: accounts.SecondFactorEvents()},
 	}
 }
 

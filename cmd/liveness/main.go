@@ -43,6 +43,7 @@ type commandLine struct {
 	Hold         HoldCmd         `cmd:"" help:"Keep personal data from being erased, for a dispute."`
 	Search       SearchCmd       `cmd:"" help:"Search log, database and files for texts of a person who was erased."`
 	Certificate  CertificateCmd  `cmd:"" help:"Show and check certificates of erasure."`
+	Login        LoginCmd        `cmd:"" help:"Look after the logins of people."`
 	Store        StoreCmd        `cmd:"" help:"Back up, verify and measure the embedded event store."`
 	Secret       SecretCmd       `cmd:"" help:"Replace the secrets of the server while it runs."`
 	Parts        PartsCmd        `cmd:"" help:"Fetch the native parts ahead of their first use."`

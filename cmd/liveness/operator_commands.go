@@ -21,7 +21,8 @@ import (
 
 // operatorCommands are the commands that change data or copy them. Who ran one is written down.
 var operatorCommands = []string{
-	"erase", "hold place", "hold release", "mails replay", "mails drop", "metering resolve", "projections rebuild", "projections skip", "secret add", "secret retire", "secret rewrap",
+	"erase", "hold place", "hold release", "login remove-second-factor",
+	"mails replay", "mails drop", "metering resolve", "projections rebuild", "projections skip", "secret add", "secret retire", "secret rewrap",
 	"store backup", "store copy", "store prepare", "subscription reinstate", "usage credit",
 }
 

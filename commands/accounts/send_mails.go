@@ -50,11 +50,12 @@ func NewMails(c *Commands, mailer Mailer, site *url.URL, support string) (*Mails
 	return &Mails{commands: c, mailer: mailer, site: *site, support: support, layout: layout, catalogue: domain.DefaultCatalogue()}, nil
 }
 
-// MailGroup and NoticeGroup name the subscriptions whose events nodes compete for. What a group delivers is fixed when it is
+// MailGroup, NoticeGroup and SecondFactorGroup name the subscriptions whose events nodes compete for. What a group delivers is fixed when it is
 // created: a new type of event belongs to the newest group as long as no release has it, else to a new one.
 const (
-	MailGroup   = "account-mails"
-	NoticeGroup = "customer-notices"
+	MailGroup         = "account-mails"
+	NoticeGroup       = "customer-notices"
+	SecondFactorGroup = "second-factor-notices"
 )
 
 // MailEvents are the types of the events that HandleRecorded acts on and MailGroup delivers.
@@ -73,6 +74,14 @@ func NoticeEvents() []string {
 		domain.OverageSwitched{}.EventType(), domain.UsageThresholdReached{}.EventType(), domain.DeviceFirstUsed{}.EventType(),
 		domain.MemberInvited{}.EventType(), domain.MemberRoleChanged{}.EventType(), domain.OwnershipPassedOn{}.EventType(),
 		domain.MemberRemoved{}.EventType(), domain.EmailChangeRequested{}.EventType(), domain.EmailChanged{}.EventType(),
+	}
+}
+
+// SecondFactorEvents are the types of the events that HandleRecorded acts on and SecondFactorGroup delivers.
+func SecondFactorEvents() []string {
+	return []string{
+		domain.SecondFactorAdded{}.EventType(), domain.SecondFactorRemoved{}.EventType(),
+		domain.RecoveryCodesReplaced{}.EventType(), domain.RecoveryCodeUsed{}.EventType(),
 	}
 }
 
@@ -138,6 +147,14 @@ func addressedTo(event domain.Event) (uuid.UUID, audience) {
 			return uuid.Nil, nobody
 		}
 		return e.AccountID, oneAccount
+	case domain.SecondFactorAdded:
+		return e.CustomerID, oneAccount
+	case domain.SecondFactorRemoved:
+		return e.CustomerID, oneAccount
+	case domain.RecoveryCodesReplaced:
+		return e.CustomerID, oneAccount
+	case domain.RecoveryCodeUsed:
+		return e.CustomerID, oneAccount
 	case domain.KeyRegenerated:
 		return e.CustomerID, theOwners
 	case domain.PlanChanged:
@@ -253,6 +270,8 @@ func (m *Mails) decide(account domain.Account, recorded domain.Recorded, now tim
 		return passwordChangedMessage(m.link(ForgotPath, ""), e.SetAt), recent
 	case domain.DeviceFirstUsed:
 		return newDeviceMessage(m.link(ForgotPath, ""), e.At), recent
+	case domain.SecondFactorAdded, domain.SecondFactorRemoved, domain.RecoveryCodesReplaced, domain.RecoveryCodeUsed:
+		return secondFactorMessage(m.link(ForgotPath, ""), account, recorded), recent
 	case domain.KeyRegenerated:
 		return keyRegeneratedMessage(m.link("/console/keys", ""), e), recent
 	}

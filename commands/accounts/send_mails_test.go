@@ -218,7 +218,15 @@ func TestNotices(t *testing.T) {
 			"Your Primary API key was regenerated", []string{"lc_old…", "lc_new", "https://liveness.example/console/keys"}},
 		"secondary key": {domain.KeyRegenerated{CustomerID: customer, Slot: domain.SlotSecondary, RegeneratedAt: m.now}, "Your Secondary API key was regenerated", nil},
 		"void reset":    {domain.PasswordResetRequested{CustomerID: customer, ResetID: reset, ExpiresAt: m.now.Add(time.Hour)}, "", nil},
-		"issued key":    {domain.KeyIssued{CustomerID: customer, Slot: domain.SlotPrimary}, "", nil},
+		"two-step login on": {domain.SecondFactorAdded{CustomerID: customer, AddedAt: m.now}, "Two-step login to your Liveness Detection API account is on",
+			[]string{"Since 20 November 2026 at 12:00 UTC", "https://liveness.example/console/password/forgot"}},
+		"two-step login off": {domain.SecondFactorRemoved{CustomerID: customer, RemovedAt: m.now}, "Two-step login to your Liveness Detection API account is off",
+			[]string{"Two-step login was switched off on 20 November 2026 at 12:00 UTC", "The password alone is enough"}},
+		"fresh recovery codes": {domain.RecoveryCodesReplaced{CustomerID: customer, ReplacedAt: m.now}, "Your Liveness Detection API recovery codes were replaced",
+			[]string{"made on 20 November 2026 at 12:00 UTC", "no longer work"}},
+		"a recovery code": {domain.RecoveryCodeUsed{CustomerID: customer, UsedAt: m.now}, "A recovery code of your Liveness Detection API account was used",
+			[]string{"in place of your app's on 20 November 2026 at 12:00 UTC", "None is left"}},
+		"issued key": {domain.KeyIssued{CustomerID: customer, Slot: domain.SlotPrimary}, "", nil},
 	} {
 		recorded := domain.Recorded{ID: uuid.New(), Event: c.event, Meta: domain.Metadata{OccurredAt: m.now}}
 		for age, late := range map[time.Duration]bool{0: false, 24*time.Hour - 1: false, 24 * time.Hour: true} {
@@ -232,7 +240,7 @@ func TestNotices(t *testing.T) {
 				continue
 			}
 			mail := m.box.mails[0]
-			if mail.Subject != c.subject || mail.ID != recorded.ID || mail.To != "ada@example.com" || !slices.Contains(accounts.MailEvents(), c.event.EventType()) {
+			if mail.Subject != c.subject || mail.ID != recorded.ID || mail.To != "ada@example.com" || !slices.Contains(slices.Concat(accounts.MailEvents(), accounts.SecondFactorEvents()), c.event.EventType()) {
 				t.Errorf("%s: %+v", name, mail)
 			}
 			for _, text := range append(c.says, "Hello Ada <b>,") {
@@ -303,5 +311,32 @@ func TestMailWithoutALog(t *testing.T) {
 	}
 	if err := m.handler.HandleRecorded(t.Context(), domain.Recorded{Event: domain.LoginFailed{}}); err != nil {
 		t.Errorf("an event that calls for no mail: %v", err)
+	}
+}
+
+// Who is told that a recovery code was used learns how many are left; that an operator switched two-step login off is said.
+func TestMailsAboutTheSecondFactor(t *testing.T) {
+	t.Parallel()
+	m := newMailing(t)
+	m.activate()
+	customer := m.customer()
+	m.happen(domain.AccountStream(customer), domain.SecondFactorAdded{CustomerID: customer, Factor: "factor", Codes: 3, AddedAt: m.now})
+	for used, says := range []string{"2 are left.", "One is left: make fresh ones", "None is left: make fresh ones"} {
+		event := domain.RecoveryCodeUsed{CustomerID: customer, Code: used, UsedAt: m.now}
+		m.happen(domain.AccountStream(customer), event)
+		m.box.mails = nil
+		m.must(m.handler.HandleRecorded(t.Context(), domain.Recorded{ID: uuid.New(), Event: event, Meta: domain.Metadata{OccurredAt: m.now}}))
+		if len(m.box.mails) != 1 || m.box.mails[0].Kind != accounts.MailKindRecoveryCodeUsed || !strings.Contains(m.box.mails[0].Text, says) {
+			t.Errorf("after %d: %+v", used+1, m.box.mails)
+		}
+	}
+	for actor, says := range map[string]string{domain.ActorUser: "Two-step login was switched off on", domain.ActorOperator: "Our support, asked to, switched two-step login off on"} {
+		m.box.mails = nil
+		m.must(m.handler.HandleRecorded(t.Context(), domain.Recorded{
+			ID: uuid.New(), Event: domain.SecondFactorRemoved{CustomerID: customer, RemovedAt: m.now}, Meta: domain.Metadata{OccurredAt: m.now, Actor: actor},
+		}))
+		if len(m.box.mails) != 1 || m.box.mails[0].Kind != accounts.MailKindSecondFactorRemoved || !strings.Contains(m.box.mails[0].Text, says) {
+			t.Errorf("by %s: %+v", actor, m.box.mails)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -46,6 +47,10 @@ func everyMail(t *testing.T, w *consoletest.World, customer, subscription uuid.U
 		"over-limit-stop":         domain.OverageSwitched{SubscriptionID: subscription, To: domain.OverageStop, SwitchedAt: now},
 		"over-limit-ceiling":      domain.OverageSwitched{SubscriptionID: subscription, To: domain.OverageContinue, Ceiling: 5000, SwitchedAt: now},
 		"new-device":              domain.DeviceFirstUsed{AccountID: customer, Device: "another", At: now},
+		"second-factor-added":     domain.SecondFactorAdded{CustomerID: customer, AddedAt: now},
+		"second-factor-removed":   domain.SecondFactorRemoved{CustomerID: customer, RemovedAt: now},
+		"recovery-codes-replaced": domain.RecoveryCodesReplaced{CustomerID: customer, ReplacedAt: now},
+		"recovery-code-used":      domain.RecoveryCodeUsed{CustomerID: customer, UsedAt: now},
 		"role-changed":            domain.MemberRoleChanged{CustomerID: customer, AccountID: customer, From: domain.RoleOwner, To: domain.RoleReader, ChangedAt: now},
 		"ownership-passed-on":     domain.OwnershipPassedOn{CustomerID: customer, To: customer, PassedOnAt: now},
 		"removed":                 domain.MemberRemoved{CustomerID: customer, AccountID: customer, RemovedAt: now},
@@ -59,7 +64,7 @@ func everyMail(t *testing.T, w *consoletest.World, customer, subscription uuid.U
 		}
 		mails[name], shown[event.EventType()] = called[0], true
 	}
-	for _, eventType := range append(accounts.MailEvents(), accounts.NoticeEvents()...) {
+	for _, eventType := range slices.Concat(accounts.MailEvents(), accounts.NoticeEvents(), accounts.SecondFactorEvents()) {
 		if !shown[eventType] {
 			t.Errorf("nobody has looked at the mail of %s: add it here", eventType)
 		}
