@@ -37,16 +37,25 @@ func (f CheckFilter) where(args []any) (string, []any) {
 		and("month in ($%d, $%d)", month.Start(), month.End())
 		and("completed_at >= $%d and completed_at < $%d", f.Day, f.Day.AddDate(0, 0, 1))
 	}
+	// Written out, so that Postgres can tell which of the indexes of checks hold what is looked for.
 	if f.FakeFace != nil {
-		and("fake_face = $%d", *f.FakeFace)
+		and(map[bool]string{true: "fake_face", false: "not fake_face"}[*f.FakeFace])
 	}
 	if f.ValidFace != nil {
-		and("valid_face = $%d", *f.ValidFace)
+		and(map[bool]string{true: "valid_face", false: "not valid_face"}[*f.ValidFace])
 	}
-	if f.KeySlot != "" {
+	switch f.KeySlot {
+	case "":
+	case domain.SlotSecondary:
+		and("key_slot = 'secondary'")
+	default:
 		and("key_slot = $%d", string(f.KeySlot))
 	}
-	if f.Billing != "" {
+	switch f.Billing {
+	case "":
+	case domain.BillingOverage:
+		and("billing = 'overage'")
+	default:
 		and("billing = $%d", string(f.Billing))
 	}
 	if f.Request != uuid.Nil {

@@ -71,6 +71,13 @@ func UsageProjection() engine.Projection {
 				overage         bigint not null,
 				primary key (subscription_id, hour, plan)
 			);`,
+		// What is looked for among calls of which few are so. A walk along the primary key would pass all the others.
+		Indexes: map[string]string{
+			"checks_fake":      "on checks (subscription_id, month, ordinal) where fake_face",
+			"checks_invalid":   "on checks (subscription_id, month, ordinal) where not valid_face",
+			"checks_secondary": "on checks (subscription_id, month, ordinal) where key_slot = 'secondary'",
+			"checks_overage":   "on checks (subscription_id, month, ordinal) where billing = 'overage'",
+		},
 		Events:        types(domain.CheckCompleted{}),
 		Apply:         applyUsage,
 		StopsOnPoison: true,

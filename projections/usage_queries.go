@@ -149,24 +149,30 @@ type CheckCursor struct {
 func (c CountedCheck) Cursor() CheckCursor { return CheckCursor{Month: c.Month, Ordinal: c.Ordinal} }
 
 // Checks lists at most limit calls that a filter lets through, newest first, from behind a cursor on; the zero cursor begins
-// with the newest. Each page is a walk along the primary key, past what the filter keeps out.
+// with the newest. Each page is a walk along the primary key, past what the filter keeps out, or along the index of what it lets
+// through.
 func (u *Usage) Checks(ctx context.Context, subscription uuid.UUID, filter CheckFilter, behind CheckCursor, limit int) ([]CountedCheck, error) {
-	before := time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
-	if behind != (CheckCursor{}) {
-		before = behind.Month.Start()
-	}
-	where, args := filter.where([]any{subscription, before, behind.Ordinal, limit})
-	rows, _ := u.pool.Query(ctx, `
-		select check_id, month, ordinal, completed_at, billing, key_slot, fake_likelihood, fake_face, valid_face, brightness, latency_ms
-		from usage.checks
-		where subscription_id = $1 and (month, ordinal) < ($2::date, $3::bigint)`+where+`
-		order by month desc, ordinal desc
-		limit $4`, args...)
+	query, args := checksQuery(subscription, filter, behind, limit)
+	rows, _ := u.pool.Query(ctx, query, args...)
 	checks, err := pgx.CollectRows(rows, scanCheck)
 	if err != nil {
 		return nil, fmt.Errorf("list checks: %w", err)
 	}
 	return checks, nil
+}
+
+func checksQuery(subscription uuid.UUID, filter CheckFilter, behind CheckCursor, limit int) (query string, args []any) {
+	before := time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+	if behind != (CheckCursor{}) {
+		before = behind.Month.Start()
+	}
+	where, args := filter.where([]any{subscription, before, behind.Ordinal, limit})
+	return `
+		select check_id, month, ordinal, completed_at, billing, key_slot, fake_likelihood, fake_face, valid_face, brightness, latency_ms
+		from usage.checks
+		where subscription_id = $1 and (month, ordinal) < ($2::date, $3::bigint)` + where + `
+		order by month desc, ordinal desc
+		limit $4`, args
 }
 
 func scanCheck(row pgx.CollectableRow) (CountedCheck, error) {

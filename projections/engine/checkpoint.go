@@ -77,11 +77,16 @@ func Prepare(ctx context.Context, pool *pgxpool.Pool, projections ...Projection)
 			if err := lease.HoldUntilCommit(ctx, tx, p.Name+" tables"); err != nil {
 				return err
 			}
-			_, exists, err := readCheckpoint(ctx, tx, p.Name, "")
-			if exists || err != nil {
+			made, exists, err := readCheckpoint(ctx, tx, p.Name, "")
+			switch {
+			case err != nil:
 				return err
+			case !exists:
+				return createTables(ctx, tx, p, p.Name)
+			case made.version == p.Version:
+				return createIndexes(ctx, tx, p, p.Name)
 			}
-			return createTables(ctx, tx, p, p.Name)
+			return nil
 		})
 		if err != nil {
 			return fmt.Errorf("prepare read model %s: %w", p.Name, err)
@@ -140,6 +145,26 @@ func createTables(ctx context.Context, tx pgx.Tx, p Projection, schema string) e
 	}
 	if _, err := tx.Exec(ctx, p.Tables); err != nil {
 		return fmt.Errorf("create tables of %s: %w", schema, err)
+	}
+	return createIndexes(ctx, tx, p, schema)
+}
+
+// createIndexes makes those that are not there yet. It asks first: to create one locks the table, also when it is there.
+func createIndexes(ctx context.Context, tx pgx.Tx, p Projection, schema string) error {
+	for name, on := range p.Indexes {
+		var there bool
+		if err := tx.QueryRow(ctx, "select exists (select from pg_catalog.pg_indexes where schemaname = $1 and indexname = $2)", schema, name).Scan(&there); err != nil {
+			return fmt.Errorf("look for index %s of %s: %w", name, schema, err)
+		}
+		if there {
+			continue
+		}
+		if err := enter(ctx, tx, schema); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, "create index "+quoted(name)+" "+on); err != nil {
+			return fmt.Errorf("create index %s of %s: %w", name, schema, err)
+		}
 	}
 	return nil
 }

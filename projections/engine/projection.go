@@ -26,6 +26,9 @@ type Projection struct {
 	Version int
 	// Tables is the DDL, without schema names: it is also run for the copy that is built beside.
 	Tables string
+	// Indexes are those that only make queries faster, by name, each from "on" on. One may be added in a program of the same
+	// Version: tables that an older program has made get it at the next start.
+	Indexes map[string]string
 	// Events are the types followed.
 	Events []string
 	// Apply changes the tables by a batch of events, in order, without schema names. It must depend on the events alone (no

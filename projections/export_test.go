@@ -1,0 +1,4 @@
+package projections
+
+// ChecksQuery returns how checks are asked for.
+var ChecksQuery = checksQuery
