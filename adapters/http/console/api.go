@@ -56,6 +56,7 @@ func (c *console) routeAPI(s *mux.Router) {
 	api(http.MethodGet, "cost", c.readCost, usage, subscriptions, projections.MeteringProjection().Name)
 	api(http.MethodGet, "traffic", c.readTraffic, projections.TrafficProjection().Name)
 	api(http.MethodGet, "failures", c.readFailures)
+	api(http.MethodGet, "try", c.readTries)
 	api(http.MethodPost, "try", c.tryPhoto)
 	api(http.MethodGet, "plan", c.readPlan, subscriptions, usage)
 	api(http.MethodPost, "plan/overage", c.confirmed(c.switchOverage))

@@ -56,6 +56,20 @@ func (c *console) tryPhoto(r *http.Request, user visitor) (any, error) {
 	return v1.NewVerdict(judgement, true), nil
 }
 
+type triesAnswer struct {
+	Left int `json:"left"` // today (UTC)
+	ADay int `json:"aDay"`
+}
+
+// readTries says how many photos the subscription may still try today.
+func (c *console) readTries(r *http.Request, user visitor) (any, error) {
+	made, err := c.Attempts.Made(r.Context(), c.subject(tryOfSubscription, c.tryToday(user)), oneDayOnly)
+	if err != nil {
+		return nil, domain.ErrUnavailable.Because(err)
+	}
+	return triesAnswer{Left: max(0, triesADay-made), ADay: triesADay}, nil
+}
+
 func (c *console) countTry(r *http.Request, user visitor) error {
 	wait, err := c.Attempts.Take(r.Context(), c.subject(tryOfSubscription, c.tryToday(user)), oneDayOnly)
 	switch {

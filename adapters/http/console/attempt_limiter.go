@@ -22,11 +22,14 @@ import (
 // Take counts an attempt of a subject before its outcome is known, so that attempts made at the same time cannot slip
 // past the limit together. It returns how long the subject has to wait; the attempt is counted only when that is 0.
 //
+// Made returns how many attempts of a subject are counted.
+//
 // Refund uncounts the last attempt: it was none of those that are to be limited.
 //
 // Reset drops all that is counted of a subject.
 type AttemptLimiter interface {
 	Take(ctx context.Context, subject string, limit AttemptLimit) (wait time.Duration, err error)
+	Made(ctx context.Context, subject string, limit AttemptLimit) (int, error)
 	Refund(ctx context.Context, subject string) error
 	Reset(ctx context.Context, subject string) error
 }

@@ -57,6 +57,13 @@ func (l AttemptLimit) steps() []time.Duration {
 	return steps
 }
 
+// Made counts attempts.
+func (a *PostgresAttempts) Made(ctx context.Context, subject string, limit AttemptLimit) (attempts int, err error) {
+	err = a.pool.QueryRow(ctx, "select coalesce(sum(attempts), 0) from console_attempts where subject = $1 and counted_at >= clock_timestamp() - $2::interval",
+		subject, limit.Window).Scan(&attempts)
+	return attempts, wrapQuery("read attempts", err)
+}
+
 // Refund uncounts the last attempt.
 func (a *PostgresAttempts) Refund(ctx context.Context, subject string) error {
 	_, err := a.pool.Exec(ctx, "update console_attempts set attempts = greatest(attempts - 1, 0), open_at = clock_timestamp() where subject = $1", subject)

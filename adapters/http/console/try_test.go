@@ -69,19 +69,35 @@ func TestTriesAreLimitedByTheDay(t *testing.T) {
 	w := consoletest.New(t)
 	b := w.Client()
 	b.Customer()
+	left := func(want int) {
+		t.Helper()
+		var tries struct{ Left, ADay int }
+		b.Read("try", &tries)
+		if tries.Left != want || tries.ADay != 30 {
+			t.Errorf("%+v, want %d of 30", tries, want)
+		}
+	}
+	left(30)
 	w.Judge.Fails = domain.ErrOverloaded
 	b.Command("try", photo("a photo")).Is(http.StatusServiceUnavailable)
+	w.Judge.Fails = domain.ErrInvalidImage
+	left(30)
+	b.Command("try", photo("no photo")).Is(http.StatusBadRequest) // it was judged
 	w.Judge.Fails = nil
-	for range 30 {
+	left(29)
+	for range 29 {
 		b.Command("try", photo("a photo")).Is(http.StatusOK)
 	}
+	left(0)
 	refused := b.Command("try", photo("a photo")).Is(http.StatusTooManyRequests).Code("too_many_attempts").Says("30 photos", "tomorrow")
 	if wait := refused.Header.Get("Retry-After"); wait != "43200" { // it is noon
 		t.Errorf("Retry-After %q, want until midnight", wait)
 	}
 	w.Clock.Advance(12*time.Hour - time.Second)
 	b.Command("try", photo("a photo")).Is(http.StatusTooManyRequests)
+	left(0)
 	w.Clock.Advance(time.Second)
+	left(30)
 	b.Command("try", photo("a photo")).Is(http.StatusOK)
 }
 

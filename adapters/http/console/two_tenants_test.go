@@ -73,6 +73,7 @@ func thefts(v victim) map[string]theft {
 		"GET api/cost":                                  {path: "cost", named: true, owner: 200},
 		"GET api/traffic":                               {path: "traffic", named: true, owner: 200},
 		"GET api/failures":                              {path: "failures?month=2026-11", named: true, owner: 200},
+		"GET api/try":                                   {path: "try", named: true, owner: 200},
 		"POST api/try":                                  {path: "try", body: photo("a photo"), named: true, owner: 200},
 		"GET api/plan":                                  {path: "plan", named: true, owner: 200},
 		"POST api/plan/overage":                         {path: "plan/overage", body: map[string]string{"to": "stop"}, named: true, owner: 200},

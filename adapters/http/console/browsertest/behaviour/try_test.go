@@ -19,16 +19,19 @@ func TestTryInBrowser(t *testing.T) {
 	b := w.Person("try")
 	sample, err := parts.New(parts.Options{}).SamplePhoto(t.Context(), 1)
 	consoletest.Must(t, err)
+	b.AwaitText("#tries-left", "30 of 30 photos left today (UTC)")
 	b.Screen("60-try")
 	b.Choose("#photo", sample)
 	b.Await("the verdict is shown", "document.querySelector('#tried-likelihood')?.innerText.includes('0.420')")
 	b.Await("it says what to do", "document.querySelector('#tried-issues')?.innerText.includes('Find more light')")
 	b.Await("the photo is drawn as it was judged, turned", "document.querySelector('canvas.picture').height > document.querySelector('canvas.picture').width")
+	b.AwaitText("#tries-left", "29 of 30 photos left today (UTC)")
 	b.Screen("61-tried")
 
 	w.Judge.Fails = domain.ErrInvalidImage.Saying("No face was detected.")
 	b.Choose("#photo", sample)
 	b.Await("a refusal is shown", "document.querySelector('[role=alert]')?.innerText.includes('No face was detected')")
+	b.AwaitText("#tries-left", "28 of 30 photos left today (UTC)")
 	b.Screen("62-try-refused")
 	w.Judge.Fails = nil
 

@@ -1,7 +1,7 @@
 // A photo tried on the console: chosen, dropped or taken with the camera, judged as the API does, and drawn with what was found.
 
 import { html, useEffect, useRef, useState } from "./vendor/preact.js";
-import { command } from "./api.js";
+import { command, useRead } from "./api.js";
 import { Badge, Card, Heading, Icon, Note, announce, useBusy } from "./ui.js";
 import { Verdict } from "./checks.js";
 import { count, likelihood } from "./format.js";
@@ -13,17 +13,18 @@ export function Try() {
   const { busy, error, run, clear } = useBusy();
   const [tried, setTried] = useState(null);
   const [camera, setCamera] = useState(false);
+  const tries = useRead("try");
   const judge = (photo) => run(async () => {
     setTried(null);
     if (photo.size > largest) throw new Error("The photo is larger than 10 MB. Choose a smaller one.");
     const [picture, image] = await Promise.all([shown(photo), base64(photo)]);
     setTried({ picture });
-    const verdict = await command("try", { image, image_format: formats[photo.type] ?? "jpeg" });
+    const verdict = await command("try", { image, image_format: formats[photo.type] ?? "jpeg" }).finally(tries.reload);
     setTried({ picture, verdict });
     announce("Judged: " + (verdict.isFakeFace ? "suspected fake" : "live"));
   });
-  return html`<${Heading} title="Try it"><p class="muted">See what the API says of a photo. It is judged by the same models and not counted as a call; the photo is not kept. 30 photos a day.</p><//>
-    <${Card} title="Your photo">
+  return html`<${Heading} title="Try it"><p class="muted">See what the API says of a photo. It is judged by the same models and not counted as a call; the photo is not kept.</p><//>
+    <${Card} title="Your photo" aside=${tries.data && html`<span class="muted" id="tries-left">${count(tries.data.left)} of ${count(tries.data.aDay)} photos left today (UTC)</span>`}>
       ${camera ? html`<${Camera} onClose=${() => setCamera(false)} onTaken=${(photo) => { setCamera(false); judge(photo); }} />`
         : html`<${Choose} busy=${busy} onChosen=${judge} onCamera=${() => { clear(); setTried(null); setCamera(true); }} />`}
       ${error && html`<${Note} kind="bad" role="alert">${error.message}<//>`}
