@@ -25,7 +25,7 @@ func TestCertificatesAreSigned(t *testing.T) {
 	if err != nil || !strings.HasPrefix(certificate, text+"\n— liveness-erasure ") {
 		t.Fatalf("%q, %v", certificate, err)
 	}
-	if _, err := keyring.Add(file, []commands.Purpose{commands.PurposeAuditSigning}, noon, longAgo); err != nil {
+	if _, err := keyring.Add(t.Context(), file, []commands.Purpose{commands.PurposeAuditSigning}, noon, longAgo); err != nil {
 		t.Fatal(err)
 	}
 	ring, err := keyring.Open(file, 0, slog.New(slog.DiscardHandler))
