@@ -55,3 +55,19 @@ func Subscriptions(ctx context.Context, log Log, at Moment) ([]uuid.UUID, error)
 	}
 	return ids, err
 }
+
+// FindIn returns the event with an id from one of the streams named; false when none has it.
+func FindIn(ctx context.Context, streams Streams, id uuid.UUID, names ...string) (found domain.Recorded, ok bool, err error) {
+	for _, name := range names {
+		err := readStream(ctx, streams, name, func(r domain.Recorded) bool {
+			if r.ID == id {
+				found, ok = r, true
+			}
+			return !ok
+		})
+		if err != nil || ok {
+			return found, ok, err
+		}
+	}
+	return found, false, nil
+}

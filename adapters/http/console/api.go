@@ -63,6 +63,8 @@ func (c *console) routeAPI(s *mux.Router) {
 	api(http.MethodGet, "notifications", c.readNotifications)
 	api(http.MethodPost, "notifications", c.changeNotifications)
 	api(http.MethodGet, "activity", c.readActivity, activity, accounts)
+	api(http.MethodGet, "explanations/{event}", c.readExplanation)
+	api(http.MethodGet, "replay/{position}", c.readReplay)
 	api(http.MethodGet, "people", c.readPeople, accounts)
 	api(http.MethodPost, "people/invite", c.confirmed(c.inviteMember))
 	api(http.MethodPost, "people/{account}/role", c.confirmed(c.changeMemberRole))

@@ -28,14 +28,15 @@ type activityAnswer struct {
 }
 
 type entryAnswer struct {
-	ID      uuid.UUID `json:"id"`
-	Kind    string    `json:"kind"`
-	Actor   string    `json:"actor"`  // or how it came about, when that was not in a session
-	By      string    `json:"by"`     // the name of the user who did it; empty when it was not one, or is not known
-	You     bool      `json:"you"`    // it was who asks
-	Person  string    `json:"person"` // the name of the person that it happened to; empty when it happened to nobody
-	At      time.Time `json:"at"`
-	Summary string    `json:"summary"`
+	ID       uuid.UUID `json:"id"`
+	Position uint64    `json:"position,string"`
+	Kind     string    `json:"kind"`
+	Actor    string    `json:"actor"`  // or how it came about, when that was not in a session
+	By       string    `json:"by"`     // the name of the user who did it; empty when it was not one, or is not known
+	You      bool      `json:"you"`    // it was who asks
+	Person   string    `json:"person"` // the name of the person that it happened to; empty when it happened to nobody
+	At       time.Time `json:"at"`
+	Summary  string    `json:"summary"`
 }
 
 func (c *console) readActivity(r *http.Request, user visitor) (any, error) {
@@ -57,7 +58,7 @@ func (c *console) readActivity(r *http.Request, user visitor) (any, error) {
 	names := c.namesOf(r)
 	answer := activityAnswer{Entries: make([]entryAnswer, 0, len(entries))}
 	for _, e := range entries {
-		entry := entryAnswer{ID: e.EventID, Kind: e.Kind, Actor: e.Actor, At: e.At, Summary: e.Summary()}
+		entry := entryAnswer{ID: e.EventID, Position: e.Position, Kind: e.Kind, Actor: e.Actor, At: e.At, Summary: e.Summary()}
 		if e.Actor == domain.ActorUser && e.Account == uuid.Nil { // from before users were named: there was one
 			e.Account = user.customer
 			if e.Personal {

@@ -154,6 +154,8 @@ func (c *console) routes() http.Handler {
 		page(http.MethodGet, "/console/"+screen, c.showConsole)
 	}
 	page(http.MethodGet, checkScreen+"{check}", c.showConsole)
+	page(http.MethodGet, explainScreen+"{event}", c.showConsole)
+	page(http.MethodGet, replayScreen+"{position}", c.showConsole)
 	c.routeAPI(s)
 	return r
 }

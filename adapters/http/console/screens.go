@@ -42,6 +42,10 @@ func moduleOf(screen string) string {
 		screen = "overview"
 	case strings.HasPrefix(screenPath+screen, checkScreen):
 		screen = "check"
+	case strings.HasPrefix(screenPath+screen, explainScreen):
+		screen = "explain"
+	case strings.HasPrefix(screenPath+screen, replayScreen):
+		screen = "replay"
 	}
 	return screen + ".js"
 }

@@ -22,7 +22,11 @@ const screens = [
 ];
 
 // Screens of one thing each, behind another.
-const behind = [{ begins: "/console/checks/", path: "/console/usage", screen: lazy(() => import("./check.js"), "Check", 9) }];
+const behind = [
+  { begins: "/console/checks/", path: "/console/usage", screen: lazy(() => import("./check.js"), "Check", 9) },
+  { begins: "/console/explain/", path: "/console/activity", screen: lazy(() => import("./explain.js"), "Explain", 6) },
+  { begins: "/console/replay/", path: "/console/activity", screen: lazy(() => import("./replay.js"), "Replay", 6) },
+];
 
 const known = (path) => screens.find((s) => s.path === path) ?? behind.find((s) => path.startsWith(s.begins));
 const screenAt = (path) => known(path) ?? screens[0];

@@ -30,7 +30,7 @@ export function Check({ session }) {
         ${j.faces > 0 && html`<div><dt>Faces found</dt><dd class="num">${count(j.faces)}${j.faces > 1 && ", the largest is judged"}${j.rotated > 0 && html`; the photo was turned by ${j.rotated}°`}</dd></div>`}
         <div><dt>Latency</dt><dd class="num">${count(j.latencyMs)} ms in the service</dd></div>
         <div><dt>Key</dt><dd>${e.keySlot === "secondary" ? "Secondary" : "Primary"}</dd></div>
-        <div><dt>Billing</dt><dd>${e.billing === "overage" ? html`<${Badge} kind="warn">Over limit<//>` : "Included in the plan"}</dd></div>
+        <div><dt>Billing</dt><dd>${e.billing === "overage" ? html`<${Badge} kind="warn">Over limit<//>` : "Included in the plan"}, <a id="why" href=${`/console/explain/${e.month}.${e.ordinal}`}>why</a></dd></div>
         <div><dt>Plan then</dt><dd class="num">${data.planName}, ${count(e.limit)} calls a month, over the limit: ${e.overage}</dd></div>
         <div><dt>Month with it</dt><dd class="num">${count(e.includedTotal)} within the plan, ${count(e.overageTotal)} over the limit</dd></div>
         <div><dt>Idempotency-Key</dt><dd>${e.requestDigest ? "Sent with the request" : "None"}</dd></div>
