@@ -91,6 +91,7 @@ func (c *AuditVerifyCmd) compareWith(ctx context.Context, v *auditing.Verificati
 		return nil, err
 	}
 	v.ReadModels = engine.Examiner{Pool: pool, Projections: projections.All()}
+	v.StoredTree, v.TreeModel = storedTree{projections.NewTransparency(pool)}, projections.TransparencyProjection().Name
 	return pool.Close, nil
 }
 
@@ -125,4 +126,17 @@ func auditProgress(app *App) func(uint64) {
 		last = time.Now()
 		fmt.Fprintf(app.Err, "audit: position %d after %s\n", position, time.Since(begun).Round(time.Second))
 	}
+}
+
+// storedTree is the tree in Postgres, as auditors compare it.
+type storedTree struct{ tree *projections.Transparency }
+
+// Leaves implements auditing.StoredTree.
+func (s storedTree) Leaves(ctx context.Context, from int64, limit int) ([]auditing.StoredLeaf, error) {
+	leaves, err := s.tree.Leaves(ctx, from, limit)
+	stored := make([]auditing.StoredLeaf, len(leaves))
+	for i, leaf := range leaves {
+		stored[i] = auditing.StoredLeaf(leaf)
+	}
+	return stored, err
 }

@@ -181,13 +181,14 @@ func (c *checkpointsAudit) finish(ctx context.Context) (Transparency, error) {
 
 // StoredTree is the tree as the product keeps it beside the log.
 //
-// Leaves returns at most limit leaves behind a position, in the order of the log.
+// Leaves returns at most limit leaves from an index on.
 type StoredTree interface {
-	Leaves(ctx context.Context, behind int64, limit int) ([]StoredLeaf, error)
+	Leaves(ctx context.Context, from int64, limit int) ([]StoredLeaf, error)
 }
 
 // StoredLeaf is what is kept of an event.
 type StoredLeaf struct {
+	Index    int64
 	Hash     tlog.Hash
 	Position uint64
 	Stream   string
@@ -198,7 +199,7 @@ type StoredLeaf struct {
 type storedTreeAudit struct {
 	stored   StoredTree
 	page     []StoredLeaf
-	behind   int64
+	from     int64 // index of the next to read
 	end      bool
 	agreed   int64
 	findings int
@@ -210,12 +211,17 @@ const storedPage = 2048
 
 func (s *storedTreeAudit) next(ctx context.Context) (*StoredLeaf, error) {
 	if len(s.page) == 0 && !s.end {
-		page, err := s.stored.Leaves(ctx, s.behind, storedPage)
-		if err != nil {
-			return nil, err
+		page, err := s.stored.Leaves(ctx, s.from, storedPage)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err != nil { // what is kept of the tree is not fit to be read, or not there
+			s.end = true
+			s.found(domain.Recorded{}, "the stored tree cannot be compared from leaf %d on: %v", s.from, err)
+			return nil, nil
 		}
 		if s.page, s.end = page, len(page) < storedPage; len(page) > 0 {
-			s.behind = int64(page[len(page)-1].Position)
+			s.from = page[len(page)-1].Index + 1
 		}
 	}
 	if len(s.page) == 0 {
@@ -243,7 +249,7 @@ func (s *storedTreeAudit) add(ctx context.Context, place domain.Recorded, hash t
 		case stored.Hash != hash && (stored.Stream != place.Stream || stored.Revision != place.Revision):
 			s.found(place, "another event stood here when the tree was made: revision %d of %s", stored.Revision, stored.Stream)
 		case stored.Hash != hash:
-			s.found(place, "the event was changed after the tree was made: its hash is not the one of leaf and stored tree")
+			s.found(place, "the event, or the stored tree, was changed: the tree holds the hash %s of it", stored.Hash)
 		default:
 			s.agreed++
 		}

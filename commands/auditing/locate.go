@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/pas-ta/liveness/domain"
@@ -11,34 +12,41 @@ import (
 
 var errEnough = errors.New("enough was read")
 
-// locate returns where the event stands that a row comes from: among those that changed it last, the last that names all that
-// the row is about.
-func (v *verification) locate(ctx context.Context, d Difference) (place domain.Recorded, err error) {
+// locate returns where the event stands that a row comes from: of those that changed it last, the last one that names all that
+// the row is about, else the last one.
+func (v *verification) locate(ctx context.Context, d Difference) (domain.Recorded, error) {
+	var last, named domain.Recorded
 	if d.Last == 0 {
-		return place, nil // there is none in the log
+		return last, nil // there is none in the log
 	}
-	err = v.Log.Follow(ctx, d.Behind, func(e Entry) error {
+	err := v.Log.Follow(ctx, d.Behind, func(e Entry) error {
 		if e.Position > d.Last {
 			return errEnough
 		}
-		if place.Stream == "" || names(e, d) {
-			place = e.Place()
+		if e.Position < d.First {
+			return nil
+		}
+		if last = e.Place(); d.isNamedBy(e) {
+			named = last
 		}
 		return nil
 	})
-	if errors.Is(err, errEnough) {
-		err = nil
+	if err != nil && !errors.Is(err, errEnough) && !errors.Is(err, ErrDamaged) {
+		return last, err
 	}
-	return place, err
+	if named.Stream != "" {
+		return named, nil
+	}
+	return last, nil
 }
 
-// names returns whether an entry names all that a row is about.
-func names(e Entry, d Difference) bool {
+// isNamedBy returns whether an entry names all that a row is about.
+func (d Difference) isNamedBy(e Entry) bool {
 	for _, id := range d.IDs {
 		text := id.String()
 		if !strings.Contains(e.Stream, text) && !bytes.Contains(e.Data, []byte(text)) && e.ID != id {
 			return false
 		}
 	}
-	return true
+	return d.Ordinal == 0 || bytes.Contains(e.Data, fmt.Appendf(nil, `"ordinal":%d,`, d.Ordinal))
 }

@@ -52,10 +52,12 @@ type Difference struct {
 	Running string `json:"running,omitempty"` // as it is shown; empty when there is no such row
 	Log     string `json:"log,omitempty"`     // as the log says; empty when there should be none
 
-	// When they were looked for: the events that changed the row last stand behind the one position and up to the other.
-	Behind uint64      `json:"-"`
-	Last   uint64      `json:"-"`
-	IDs    []uuid.UUID `json:"-"` // that the row is about
+	// When they were looked for: the events that changed the row last stand behind the one position, from First to Last.
+	Behind  uint64      `json:"-"`
+	First   uint64      `json:"-"`
+	Last    uint64      `json:"-"`
+	IDs     []uuid.UUID `json:"-"` // that the row is about
+	Ordinal int64       `json:"-"` // of the call that the row is about; 0 when it is about none
 }
 
 // Unreadable stands for an event of ours that cannot be decoded.

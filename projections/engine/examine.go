@@ -117,7 +117,7 @@ func (e *examined) begin(ctx context.Context, conn *pgx.Conn, locating bool) (er
 	e.limit, e.result.Position = at.position, uint64(max(at.position, 0))
 	tables := e.Tables
 	if locating {
-		tables += "; create table " + placesTable + " (behind bigint not null, last bigint not null)"
+		tables += "; create table " + placesTable + " (behind bigint not null, first bigint not null, last bigint not null)"
 	}
 	for _, sql := range []string{
 		"set local search_path = pg_temp", tables, "set transaction read only", // from here on the server takes nothing but rows of these tables
@@ -226,12 +226,13 @@ func (e *examined) apply(ctx context.Context, batch []domain.Recorded, locating 
 	}
 	err := pgx.BeginFunc(ctx, e.tx, func(tx pgx.Tx) error {
 		if locating {
-			if _, err := tx.Exec(ctx, "insert into "+placesTable+" values ($1, $2)", e.behind, batch[len(batch)-1].Position); err != nil {
+			if _, err := tx.Exec(ctx, "insert into "+placesTable+" values ($1, $2, $3)",
+				e.behind, batch[0].Position, batch[len(batch)-1].Position); err != nil {
 				return err
 			}
 		}
 		for _, r := range batch {
-			if unreadable, ok := r.Event.(auditing.Unreadable); ok {
+			if unreadable, ok := r.Event.(auditing.Unreadable); ok && !e.TakesUndecodable {
 				return fmt.Errorf("%w: %w", ErrPoisonous, unreadable.Err)
 			}
 		}

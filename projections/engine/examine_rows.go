@@ -55,11 +55,11 @@ func (e *examined) differences(ctx context.Context, table string, locating bool)
 	if err != nil {
 		return nil, err
 	}
-	places := "0, 0"
+	places := "0, 0, 0"
 	if locating {
 		// The command that wrote a row, in this one transaction, is that of the events applied last before it.
-		places = fmt.Sprintf(`coalesce((select max(p.behind) from %[1]s p where p.cmin::text::bigint <= made.at), 0),
-			coalesce((select max(p.last) from %[1]s p where p.cmin::text::bigint <= made.at), 0)`, placesTable)
+		const of = "coalesce((select max(p.%s) from " + placesTable + " p where p.cmin::text::bigint <= made.at), 0)"
+		places = fmt.Sprintf(of+", "+of+", "+of, "behind", "first", "last")
 	}
 	join := make([]string, len(keys))
 	for i, key := range keys {
@@ -74,11 +74,13 @@ func (e *examined) differences(ctx context.Context, table string, locating bool)
 	rows, _ := e.tx.Query(ctx, sql)
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (auditing.Difference, error) {
 		var running, made []byte
-		var behind, last int64
-		if err := row.Scan(&running, &made, &behind, &last); err != nil {
+		var d auditing.Difference
+		if err := row.Scan(&running, &made, &d.Behind, &d.First, &d.Last); err != nil {
 			return auditing.Difference{}, err
 		}
-		return describe(table, keys, running, made, uint64(behind), uint64(last))
+		d.Table = table
+		err := describe(&d, keys, running, made)
+		return d, err
 	})
 }
 
@@ -99,8 +101,7 @@ func (e *examined) keysOf(ctx context.Context, table string) ([]string, error) {
 }
 
 // describe says in words what differs between two rows of one key; either may be missing.
-func describe(table string, keys []string, running, made []byte, behind, last uint64) (auditing.Difference, error) {
-	d := auditing.Difference{Table: table, Behind: behind, Last: last}
+func describe(d *auditing.Difference, keys []string, running, made []byte) error {
 	var shown, said map[string]any
 	for text, into := range map[*[]byte]*map[string]any{&running: &shown, &made: &said} {
 		if *text == nil {
@@ -109,7 +110,7 @@ func describe(table string, keys []string, running, made []byte, behind, last ui
 		decoder := json.NewDecoder(bytes.NewReader(*text))
 		decoder.UseNumber() // a count is written as it stands
 		if err := decoder.Decode(into); err != nil {
-			return d, err
+			return err
 		}
 	}
 	row := said
@@ -124,6 +125,9 @@ func describe(table string, keys []string, running, made []byte, behind, last ui
 				d.IDs = append(d.IDs, id)
 			}
 		}
+		if number, ok := row[name].(json.Number); ok && name == "ordinal" {
+			d.Ordinal, _ = number.Int64()
+		}
 	}
 	d.Row = strings.Join(key, ", ")
 	differ := func(of, other map[string]any) string {
@@ -137,7 +141,7 @@ func describe(table string, keys []string, running, made []byte, behind, last ui
 		return strings.Join(parts, ", ")
 	}
 	d.Running, d.Log = differ(shown, said), differ(said, shown)
-	return d, nil
+	return nil
 }
 
 // brief writes a value so that it fits into a line.
