@@ -227,20 +227,3 @@ func writeFileSurely(name string, content []byte) error {
 	}
 	return err
 }
-
-// simulatedPlans is the catalogue as the simulator lists it.
-func simulatedPlans() []awssim.Plan {
-	var plans []awssim.Plan
-	for _, p := range catalogue().Plans() {
-		plans = append(plans, awssim.Plan{Dimension: string(p.ID), Name: p.Name, MonthlyCalls: p.MonthlyCalls, PriceUSD: p.PriceUSD, Custom: p.Custom})
-	}
-	return plans
-}
-
-func meteredDimensions() []string {
-	var dimensions []string
-	for _, p := range catalogue().Plans() {
-		dimensions = append(dimensions, p.OverageDimension)
-	}
-	return dimensions
-}

@@ -49,17 +49,8 @@ Examples:
   liveness dev --addr 127.0.0.1:9000 --data /tmp/liveness`
 }
 
-// devProductCode is the listing's product code in the simulator.
-const devProductCode = "liveness-dev-product"
-
 // devPrices are the simulated listing's prices of calls beyond the plans.
 const devPrices = "starter=0.2,standard=0.17,professional=0.14,business=0.1,enterprise=0.06"
-
-// devQueue is where the simulator puts what happens to agreements.
-const devQueue = "marketplace-events"
-
-// devMailEvents is where the simulator tells what came of mails.
-const devMailEvents = "mail-events"
 
 // devMeterEvery is how often usage is looked at on one machine, where somebody may set the simulator's faults and wait.
 const devMeterEvery = 10 * time.Second
@@ -140,15 +131,8 @@ func (c *DevCmd) startMachine(ctx context.Context, app *App) (_ *machine, err er
 		return err
 	})
 	starting.Go(func() (err error) {
-		m.sim, err = awssim.New(awssim.Config{
-			Dir: filepath.Join(c.Data, "aws"), ProductCode: devProductCode, Plans: simulatedPlans(), MeteredDimensions: meteredDimensions(),
-			QueueName: devQueue, MailEventsQueue: devMailEvents,
-			RegistrationURL: "http://" + c.Addr + "/marketplace/register", Logger: app.Log,
-		})
-		if err != nil {
-			return fmt.Errorf("start the AWS simulator: %w. If %s is damaged, move it away: its agreements and mails are lost, the product's own data are not", err, filepath.Join(c.Data, "aws"))
-		}
-		return nil
+		m.sim, err = openSimulator(filepath.Join(c.Data, "aws"), "http://"+c.Addr+"/marketplace/register", app.Log)
+		return err
 	})
 	return m, starting.Wait()
 }
@@ -371,16 +355,4 @@ func explainStore(err error) error {
 		return fmt.Errorf("%w. Stop that one, or ask its node: `liveness dev` prints the address that --eventstore takes", err)
 	}
 	return err
-}
-
-// onlyLoopback keeps a product with a simulated AWS and a known password from other machines.
-func onlyLoopback(addr string) error {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return fmt.Errorf("%q is not an address: write it as 127.0.0.1:8080", addr)
-	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return fmt.Errorf("%s is not on loopback. dev simulates AWS and knows a demo password, so it serves this machine only; use `liveness serve` for others", addr)
-	}
-	return nil
 }

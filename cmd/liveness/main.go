@@ -27,6 +27,7 @@ type commandLine struct {
 	Serve        ServeCmd        `cmd:"" help:"Answer requests: the API, the console, registration."`
 	Work         WorkCmd         `cmd:"" help:"Follow the log: read models, mails, metering."`
 	Node         NodeCmd         `cmd:"" help:"Run the embedded event store alone."`
+	Awssim       AwssimCmd       `cmd:"" help:"Run the AWS simulator alone."`
 	Check        CheckCmd        `cmd:"" help:"Judge image files from the shell."`
 	Evaluate     EvaluateCmd     `cmd:"" help:"Measure on labelled pictures how well model packs judge."`
 	Pack         PackCmd         `cmd:"" help:"Make model packs."`
