@@ -23,6 +23,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/keyring"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/domain/transparency"
 )
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
@@ -381,5 +382,79 @@ func TestAChangeWaitsForAnother(t *testing.T) {
 	}
 	if err := <-done; err != nil {
 		t.Errorf("when the other is done: %v", err)
+	}
+}
+
+// While a secret for audit signing is replaced, checkpoints bear the signatures of both: who knows only the old key is led to the
+// new one, and what was signed with the old one can be verified when its secret is gone.
+func TestCheckpointsAreSignedByEveryKeyOfTheRing(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "secret")
+	now := time.Now()
+	if _, err := keyring.Add(t.Context(), file, nil, now.Add(-2*time.Hour), now.Add(-2*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	const origin = "liveness.example.com/log"
+	sign := func() (note string, keys []string) {
+		t.Helper()
+		ring, err := keyring.Open(file, 0, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		signers, err := keyring.CheckpointSigners(ring)(origin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, signer := range signers {
+			keys = append(keys, signer.VerifierKey)
+		}
+		note, err = transparency.Checkpoint{Origin: origin}.Sign(signers...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return note, keys
+	}
+	verifies := func(note, key string) bool {
+		_, _, err := transparency.OpenCheckpoint(note, key)
+		return err == nil
+	}
+	before, first := sign()
+	added, err := keyring.Add(t.Context(), file, []commands.Purpose{commands.PurposeAuditSigning}, now.Add(-time.Hour), now.Add(-time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	during, both := sign()
+	if len(first) != 1 || len(both) != 2 || both[1] != first[0] {
+		t.Fatalf("it was signed by %v, then by %v: the key in use is the first", first, both)
+	}
+	contents, err := keyring.Read(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range contents.Entries {
+		if entry.Purpose == commands.PurposeAuditSigning && entry.ID != added[0].ID {
+			if _, err := keyring.Retire(t.Context(), file, entry.ID, now); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	after, last := sign()
+	if len(last) != 1 || last[0] != both[0] {
+		t.Fatalf("after the old secret was retired it is signed by %v", last)
+	}
+	for name, tt := range map[string]struct {
+		note     string
+		old, new bool
+	}{"before": {before, true, false}, "during": {during, true, true}, "after": {after, false, true}} {
+		if old, younger := verifies(tt.note, first[0]), verifies(tt.note, last[0]); old != tt.old || younger != tt.new {
+			t.Errorf("%s: the old key verifies: %t, the new one: %t", name, old, younger)
+		}
+	}
+	ring, err := keyring.Open(file, 0, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if signers, err := keyring.CheckpointSigners(ring)("a log"); domain.KindOf(err) != domain.KindInvalid {
+		t.Errorf("a name with a space: %d signers, %v", len(signers), err)
 	}
 }
