@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -12,11 +13,13 @@ import (
 	"testing"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/pas-ta/liveness/adapters/keyring"
 	"github.com/pas-ta/liveness/adapters/node"
 	"github.com/pas-ta/liveness/commands"
+	signing "github.com/pas-ta/liveness/commands/transparency"
 	"github.com/pas-ta/liveness/domain/transparency"
 )
 
@@ -112,6 +115,53 @@ func TestTransparencyLogProvesTheEventStore(t *testing.T) {
 	if status, _ := log.get("tile/entries/000"); status != http.StatusNotFound {
 		t.Errorf("entries are answered with %d", status)
 	}
+}
+
+// A row of the tree that is changed by hand stops the signing, and is told by metric and component: it is not vouched for.
+func TestChangedTreeIsNotSigned(t *testing.T) {
+	t.Parallel()
+	p := startMailing(t, node.Config{}, 1)
+	p.register("ada@example.com")
+	metrics := newRegistry()
+	signer, err := p.core.checkpointSigner(TransparencyFlags{}, metrics)
+	p.must(err)
+	eventually(t, "a checkpoint", func() error {
+		_, err := signer.SignCheckpoint(t.Context())
+		if err == nil && signer.Status().Signed == 0 {
+			err = errors.New("nothing is signed yet")
+		}
+		return err
+	})
+	look := func(name string, changed bool) {
+		t.Helper()
+		signed, err := signer.SignCheckpoint(t.Context())
+		if signed || errors.Is(err, signing.ErrHistoryChanged) != changed || errors.Is(signer.Check(), signing.ErrHistoryChanged) != changed {
+			t.Errorf("%s: signed %t, %v; the component says %v", name, signed, err, signer.Check())
+		}
+		if got := gauge(t, metrics, "liveness_transparency_history_changed"); got != map[bool]float64{true: 1}[changed] {
+			t.Errorf("%s: the metric is %v", name, got)
+		}
+	}
+	look("as it was signed", false)
+	_, err = p.core.pool.Exec(t.Context(), "update transparency.leaves set hash = sha256('another event') where index = 0")
+	p.must(err)
+	look("with another leaf", true)
+}
+
+// gauge returns the value of a metric.
+func gauge(t *testing.T, metrics prometheus.Gatherer, name string) float64 {
+	t.Helper()
+	families, err := metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() == name {
+			return family.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	t.Fatalf("there is no metric %s", name)
+	return 0
 }
 
 // routesOf is the site with the transparency log alone.
