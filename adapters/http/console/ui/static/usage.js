@@ -19,8 +19,8 @@ export function Usage() {
           <th scope="row"><button class="link" aria-pressed=${String(m.month === (month ?? data.months[0].month))} onClick=${() => setMonth(m.month)}>${inMonth(m.month)}</button></th>
           <td>${m.plan}</td><td class="num end">${count(m.calls)}</td><td class="num end">${count(m.included)}</td>
           <td class="num end">${m.overage ? html`<${Badge} kind="warn">${count(m.overage)}<//>` : "0"}</td><td class="num end">${count(m.reported)}</td><td class="num end">${m.credited ? html`<${Badge} kind="good">${count(m.credited)}<//>` : "0"}</td><td class="num end">${count(m.limit)}</td></tr>`)}</tbody><//><//>
-      <${MonthParts} month=${month ?? data.months[0].month} />
-      ${data.provable && html`<${Proof} month=${month ?? data.months[0].month} />`}`}<//>`;
+      ${data.provable && html`<${Proof} month=${month ?? data.months[0].month} />`}
+      <${MonthParts} month=${month ?? data.months[0].month} />`}<//>`;
 }
 
 // MonthParts are a month's days, its failed calls, and below them every check: how much room the calls take is known when they are
