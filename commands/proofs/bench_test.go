@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pas-ta/liveness/commands/proofs"
 	"github.com/pas-ta/liveness/domain/proof"
 	"github.com/pas-ta/liveness/domain/proof/prooftest"
 )
@@ -19,19 +20,19 @@ func BenchmarkMonth(b *testing.B) {
 		eve.Call(at)
 	}
 	l.Sign(prooftest.Day.Add(time.Hour))
-	var file []byte
+	var made proofs.Proof
 	b.Run("export", func(b *testing.B) {
 		for b.Loop() {
 			var err error
-			if file, err = exporter(l).Export(b.Context(), month(ada)); err != nil {
+			if made, err = exporter(l).Export(b.Context(), month(ada)); err != nil {
 				b.Fatal(err)
 			}
 		}
-		b.ReportMetric(float64(len(file)), "bytes")
+		b.ReportMetric(float64(len(made.Content)), "bytes")
 	})
 	b.Run("check", func(b *testing.B) {
 		for b.Loop() {
-			if report, err := proof.Check(file, proof.Options{}); err != nil || len(report.Findings) > 0 {
+			if report, err := proof.Check(made.Content, proof.Options{}); err != nil || len(report.Findings) > 0 {
 				b.Fatal(err, report.Findings)
 			}
 		}

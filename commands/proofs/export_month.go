@@ -60,14 +60,20 @@ func (e Exporter) Ready(ctx context.Context) (bool, error) {
 	return found, err
 }
 
-// Export returns the proof of a month, as of the newest checkpoint. It fails rather than make one that does not hold.
-func (e Exporter) Export(ctx context.Context, of Month) ([]byte, error) {
+// Proof is a proof that was made.
+type Proof struct {
+	proof.File
+	Content []byte // as it is given away
+}
+
+// Export makes the proof of a month, as of the newest checkpoint. It fails rather than make one that does not hold.
+func (e Exporter) Export(ctx context.Context, of Month) (Proof, error) {
 	newest, found, err := e.Tree.Checkpoint(ctx)
 	if err != nil {
-		return nil, err
+		return Proof{}, err
 	}
 	if !found {
-		return nil, ErrNothingSigned
+		return Proof{}, ErrNothingSigned
 	}
 	x := &export{Exporter: e, of: of, file: proof.File{
 		Header: proof.Header{
@@ -76,16 +82,16 @@ func (e Exporter) Export(ctx context.Context, of Month) ([]byte, error) {
 		Keys: slices.Clone(newest.Keys), Checkpoint: newest.Note,
 	}}
 	if x.tree, err = transparency.OfEvent(newest); err != nil {
-		return nil, ErrNotProvable.Because(fmt.Errorf("the newest checkpoint: %w", err))
+		return Proof{}, ErrNotProvable.Because(fmt.Errorf("the newest checkpoint: %w", err))
 	}
 	for _, step := range []func(context.Context) error{x.readEvents, x.addEarlier, x.prove} {
 		if err := step(ctx); err != nil {
-			return nil, err
+			return Proof{}, err
 		}
 	}
 	var findings []proof.Finding
 	if x.file.Month, findings = proof.Recompute(x.file.Header, x.file.Events); len(findings) > 0 {
-		return nil, ErrNotProvable.Because(fmt.Errorf("the events contradict the rules in %d places, first %s", len(findings), findings[0]))
+		return Proof{}, ErrNotProvable.Because(fmt.Errorf("the events contradict the rules in %d places, first %s", len(findings), findings[0]))
 	}
 	return x.encode()
 }
@@ -290,10 +296,10 @@ func (x *export) proveWith(hashes tlog.HashReader) (err error) {
 	return nil
 }
 
-func (x *export) encode() ([]byte, error) {
+func (x *export) encode() (Proof, error) {
 	keys, err := x.Keys(x.tree.Origin)
 	if err != nil {
-		return nil, err
+		return Proof{}, err
 	}
 	signers := make([]note.Signer, len(keys))
 	for i, key := range keys {
@@ -302,5 +308,6 @@ func (x *export) encode() ([]byte, error) {
 			x.file.Keys = append(x.file.Keys, key.VerifierKey)
 		}
 	}
-	return x.file.Encode(signers...)
+	content, err := x.file.Encode(signers...)
+	return Proof{x.file, content}, err
 }

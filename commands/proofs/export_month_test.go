@@ -28,15 +28,15 @@ func month(c *prooftest.Customer) proofs.Month {
 
 func exported(t *testing.T, e proofs.Exporter, of proofs.Month) ([]byte, proof.Report) {
 	t.Helper()
-	file, err := e.Export(t.Context(), of)
+	made, err := e.Export(t.Context(), of)
 	if err != nil {
 		t.Fatal(err)
 	}
-	report, err := proof.Check(file, proof.Options{})
+	report, err := proof.Check(made.Content, proof.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return file, report
+	return made.Content, report
 }
 
 func TestExportMonth(t *testing.T) {

@@ -16,10 +16,10 @@ import (
 //
 // Ready returns whether there is a checkpoint on which one can rest.
 //
-// Export returns the proof of a month.
+// Export makes the proof of a month.
 type Proofs interface {
 	Ready(ctx context.Context) (bool, error)
-	Export(ctx context.Context, of proofs.Month) ([]byte, error)
+	Export(ctx context.Context, of proofs.Month) (proofs.Proof, error)
 }
 
 // maxProving is how many proofs a node makes at once: each holds a month in memory.
@@ -49,12 +49,12 @@ func (c *console) downloadProof(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, errProving)
 		return
 	}
-	content, err := c.Proofs.Export(r.Context(), proofs.Month{CustomerID: user.customer, SubscriptionID: user.subscription, Month: month})
+	made, err := c.Proofs.Export(r.Context(), proofs.Month{CustomerID: user.customer, SubscriptionID: user.subscription, Month: month})
 	if err != nil {
 		c.fail(w, r, err)
 		return
 	}
-	c.writeDownload(w, r, "application/x-ndjson", proofs.FileName(user.customer, month), content)
+	c.writeDownload(w, r, "application/x-ndjson", proofs.FileName(user.customer, month), made.Content)
 }
 
 // downloadProofPage is the page that checks proofs. It holds nothing of anybody.

@@ -19,8 +19,8 @@ import (
 
 	"github.com/pas-ta/liveness/adapters/http/console"
 	"github.com/pas-ta/liveness/adapters/http/securitylog"
-	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/adapters/keyring"
+	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/adapters/parts"
 	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/commands"
@@ -107,7 +107,7 @@ func New(t testing.TB) *World {
 		Registration: &subscriptions.Registration{
 			Commands: w.Subscriptions(), Catalogue: domain.DefaultCatalogue(), Marketplace: w.Market, ProductCode: productCode,
 		},
-		Mails:           w.States,
+		Mails: w.States,
 		Proofs: proofs.Exporter{
 			Log: w.Store, Tree: projections.NewTransparency(w.Pool), Keys: keyring.CheckpointSigners(commands.OneSecret(Secret)),
 			Catalogue: domain.DefaultCatalogue(), Now: clock.Now,
