@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/commands/auditing"
+	"github.com/pas-ta/liveness/domain/transparency"
 	"github.com/pas-ta/liveness/projections"
 	"github.com/pas-ta/liveness/projections/engine"
 )
@@ -19,6 +22,7 @@ type AuditVerifyCmd struct {
 
 	ReadModels bool   `help:"Also hold every read model in Postgres against the log, row by row."`
 	Simulator  string `help:"Also hold every usage record against what dev's AWS simulator at this address holds." placeholder:"URL"`
+	Against    string `help:"Also hold the log against a signed checkpoint that was kept outside of it, as /transparency/checkpoint gives it." type:"existingfile" placeholder:"FILE"`
 	Changes    bool   `help:"Also print plan changes, over-limit switches and key changes."`
 	Hours      bool   `help:"Also print the metered hours."`
 	HTML       bool   `help:"Print the report as a web page." name:"html" xor:"format"`
@@ -33,7 +37,7 @@ checkpoints say. Every difference is named with its stream and revision. Events 
 and passed over.
 
 --read-models makes every read model anew, in tables that end with the session, and compares them row by row with those in
-Postgres. --customer and --month narrow what is printed; the whole log is proved all the same.
+Postgres. --against tells whether the log is the one of which a checkpoint was kept, and not put back or forked. --customer and --month narrow what is printed; the whole log is proved all the same.
 
 It reads and cannot write: the files of a node are opened for reading, and Postgres refuses its sessions every write.
 
@@ -79,6 +83,13 @@ func (c *AuditVerifyCmd) compareWith(ctx context.Context, v *auditing.Verificati
 		}
 		v.Billed, v.AskedAWS = billedUsage(records), true
 	}
+	if c.Against != "" {
+		held, err := readCheckpointFile(c.Against)
+		if err != nil {
+			return nil, err
+		}
+		v.Held = append(v.Held, held)
+	}
 	if !c.ReadModels {
 		return func() {}, nil
 	}
@@ -93,6 +104,19 @@ func (c *AuditVerifyCmd) compareWith(ctx context.Context, v *auditing.Verificati
 	v.ReadModels = engine.Examiner{Pool: pool, Projections: projections.All()}
 	v.StoredTree, v.TreeModel = storedTree{projections.NewTransparency(pool)}, projections.TransparencyProjection().Name
 	return pool.Close, nil
+}
+
+// readCheckpointFile reads a checkpoint that somebody kept. That it is the log's is for them to know: it is compared, not believed.
+func readCheckpointFile(path string) (auditing.Held, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return auditing.Held{}, fmt.Errorf("read what the log is to be held against: %w", err)
+	}
+	checkpoint, err := transparency.ParseCheckpoint(string(text))
+	if err != nil {
+		return auditing.Held{}, fmt.Errorf("--against %s: %w. Give a file with what /transparency/checkpoint answers", path, err)
+	}
+	return auditing.Held{From: filepath.Base(path), Checkpoint: checkpoint}, nil
 }
 
 // verdict returns the exit status that a report stands for.

@@ -274,6 +274,48 @@ func TestActivityTellsWhatHappened(t *testing.T) {
 	}
 }
 
+// What the activity screen leads to says why an entry is there and what held then, of one's own account alone.
+func TestActivityLeadsToTheAudit(t *testing.T) {
+	t.Parallel()
+	w := consoletest.New(t)
+	b := w.Client()
+	b.Customer()
+	var done struct{ Position string }
+	b.Command("plan/overage", map[string]string{"to": "stop"}).Is(200).Decode(&done)
+	var activity struct {
+		Entries []struct{ ID, Kind, Position string }
+	}
+	b.Read("activity?after="+done.Position, &activity)
+	if len(activity.Entries) == 0 || activity.Entries[0].Kind != "OverageSwitched" || activity.Entries[0].Position != done.Position {
+		t.Fatalf("activity: %+v", activity.Entries)
+	}
+	for _, e := range activity.Entries { // each can be explained
+		b.Get("/console/api/explanations/" + e.ID).Is(200)
+	}
+	var why struct {
+		Summary, Stream string
+		Reasons         []struct{ Says, EventID string }
+	}
+	b.Read("explanations/"+activity.Entries[0].ID, &why)
+	if !strings.Contains(why.Summary, "switch was on stop") || !strings.HasPrefix(why.Stream, "subscription-") || len(why.Reasons) != 1 || why.Reasons[0].EventID == "" {
+		t.Errorf("explanation: %+v", why)
+	}
+	var then, before struct {
+		Overage, NextCall string
+		Keys              []struct{ Prefix string }
+	}
+	b.Read("replay/"+done.Position, &then)
+	position, err := strconv.Atoi(done.Position)
+	consoletest.Must(t, err)
+	b.Read("replay/"+strconv.Itoa(position-1), &before)
+	if then.Overage != "stop" || before.Overage != "continue" || len(then.Keys) != 2 || then.NextCall == "" {
+		t.Errorf("replay: %+v, before %+v", then, before)
+	}
+	for _, nothing := range []string{"explanations/" + "00000000-0000-0000-0000-000000000001", "explanations/2026-11.9999", "explanations/x", "replay/0"} {
+		b.Get("/console/api/" + nothing).Is(404)
+	}
+}
+
 func TestHeadersProtectPages(t *testing.T) {
 	t.Parallel()
 	b := consoletest.New(t).Client()

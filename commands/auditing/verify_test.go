@@ -1,0 +1,307 @@
+package auditing_test
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/pas-ta/liveness/commands/auditing"
+	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/domain/transparency"
+)
+
+var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+// memoryLog is a log that tests can change as nobody should.
+type memoryLog struct {
+	entries []auditing.Entry
+	end     error // of Follow
+}
+
+func (l *memoryLog) Follow(_ context.Context, behind uint64, handle func(auditing.Entry) error) error {
+	for _, e := range l.entries {
+		if e.Position <= behind {
+			continue
+		}
+		if err := handle(e); err != nil {
+			return err
+		}
+	}
+	return l.end
+}
+
+func (l *memoryLog) Head(context.Context) (uint64, error) {
+	return l.entries[len(l.entries)-1].Position, nil
+}
+
+func (l *memoryLog) Read(_ context.Context, stream string, from uint64, limit int) (page []domain.Recorded, err error) {
+	registry := domain.NewRegistry()
+	for _, e := range l.entries {
+		if e.Stream == stream && e.Revision >= from && len(page) < limit {
+			r, _ := auditing.Decode(registry, e)
+			page = append(page, r)
+		}
+	}
+	return page, nil
+}
+
+func (l *memoryLog) ReadLast(ctx context.Context, stream string) (domain.Recorded, bool, error) {
+	page, err := l.Read(ctx, stream, 0, 1<<30)
+	if err != nil || len(page) == 0 {
+		return domain.Recorded{}, false, err
+	}
+	return page[len(page)-1], true, nil
+}
+
+// write appends an event as the store would.
+func (l *memoryLog) write(tb testing.TB, stream string, event domain.Event) {
+	tb.Helper()
+	data, version, err := domain.NewRegistry().Encode(event)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	metadata, err := json.Marshal(domain.Metadata{Actor: domain.ActorSystem, SchemaVersion: version, OccurredAt: noon})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var revision uint64
+	for _, e := range l.entries {
+		if e.Stream == stream {
+			revision = e.Revision + 1
+		}
+	}
+	l.entries = append(l.entries, auditing.Entry{
+		Event:    transparency.Event{Type: event.EventType(), Stream: stream, Revision: revision, ID: uuid.New(), Data: data, Metadata: metadata},
+		Position: uint64(len(l.entries)+1) * 10, RecordedAt: noon,
+	})
+}
+
+// Leaves implements auditing.StoredTree: what was written, whatever became of it.
+type storedLeaves []auditing.StoredLeaf
+
+func (s storedLeaves) Leaves(_ context.Context, from int64, limit int) ([]auditing.StoredLeaf, error) {
+	return s[min(int(from), len(s)):min(int(from)+limit, len(s))], nil
+}
+
+func (l *memoryLog) leaves() (leaves storedLeaves) {
+	for i, e := range l.entries {
+		leaves = append(leaves, auditing.StoredLeaf{Index: int64(i), Hash: e.LeafHash(), Position: e.Position, Stream: e.Stream, Revision: e.Revision})
+	}
+	return leaves
+}
+
+// checkpoint signs the log as it is.
+func (l *memoryLog) checkpoint(tb testing.TB, key byte) transparency.Checkpoint {
+	tb.Helper()
+	var hashes []tlog.Hash
+	reader := tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
+		found := make([]tlog.Hash, len(indexes))
+		for i, index := range indexes {
+			found[i] = hashes[index]
+		}
+		return found, nil
+	})
+	for i, e := range l.entries {
+		added, err := tlog.StoredHashes(int64(i), e.Canonical(), reader)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		hashes = append(hashes, added...)
+	}
+	root, err := tlog.TreeHash(int64(len(l.entries)), reader)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	c := transparency.Checkpoint{Origin: "liveness.test/log", Tree: tlog.Tree{N: int64(len(l.entries)), Hash: root}}
+	signer, err := transparency.NewSigner(c.Origin, ed25519.NewKeyFromSeed(append(make([]byte, ed25519.SeedSize-1), key)))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	note, err := c.Sign(signer)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	l.write(tb, domain.TransparencyStream, domain.CheckpointSigned{
+		Origin: c.Origin, Size: c.N, Root: root.String(), Note: note, Keys: []string{signer.VerifierKey}, SignedAt: noon,
+	})
+	return c
+}
+
+// signedLog has a subscription with eight calls and three checkpoints, the last behind everything.
+func signedLog(tb testing.TB) (*memoryLog, storedLeaves, transparency.Checkpoint) {
+	tb.Helper()
+	l := &memoryLog{}
+	identity := domain.MarketplaceIdentity{LicenseARN: "l-1", AWSAccountID: "123456789012", ProductCode: "product"}
+	started := domain.Subscription{}.Start(identity, domain.Entitlement{Plan: domain.PlanStarter, Limit: 100}, noon)[0]
+	state := domain.Subscription{}.Fold(started)
+	usage := domain.UsageMonth{Month: domain.MonthOf(noon)}
+	l.write(tb, domain.SubscriptionStream(state.ID), started)
+	var newest transparency.Checkpoint
+	for n := range 8 {
+		call, err := usage.Count(state, 0, domain.Check{ID: uuid.New(), At: noon, Judgement: domain.Judgement{FakeLikelihood: 0.1}})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		usage = usage.Fold(call)
+		l.write(tb, domain.UsageStream(state.ID, usage.Month), call)
+		if n%3 == 1 {
+			newest = l.checkpoint(tb, 1)
+		}
+	}
+	return l, l.leaves(), newest
+}
+
+func verified(t *testing.T, l *memoryLog, stored storedLeaves, held ...auditing.Held) auditing.Report {
+	t.Helper()
+	v := auditing.Verification{Log: l, Held: held}
+	if stored != nil {
+		v.StoredTree = stored
+	}
+	report, err := auditing.Verify(t.Context(), v, auditing.Scope{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return report
+}
+
+func TestVerifyProvesASignedLog(t *testing.T) {
+	t.Parallel()
+	l, stored, newest := signedLog(t)
+	report := verified(t, l, stored, auditing.Held{From: "kept", Checkpoint: newest})
+	tree := report.Transparency
+	if len(report.Findings) > 0 || report.Events != 12 || tree.Leaves != 12 || tree.Checkpoints != 3 || tree.Compared != 12 || tree.Proved != newest.N || len(tree.Keys) != 1 || len(tree.Held) != 1 {
+		t.Errorf("%+v\n%v", tree, report.Findings)
+	}
+}
+
+// Whatever somebody changes in a log, so that all rules still hold, the signed tree tells, and the stored leaves tell where.
+func TestVerifyFindsWhatRulesCannot(t *testing.T) {
+	t.Parallel()
+	score := func(e *auditing.Entry) {
+		e.Data = []byte(strings.Replace(string(e.Data), `"fakeLikelihood":0.1`, `"fakeLikelihood":0.9`, 1))
+	}
+	for name, test := range map[string]struct {
+		tamper  func(*memoryLog)
+		bounded string // by the checkpoints
+		located string // by the stored leaves, as revision of the stream's category
+	}{
+		"edited score":               {func(l *memoryLog) { score(&l.entries[4]) }, "among the leaves 3 to 6", "usage@2 the event, or the stored tree, was changed"},
+		"edited before all":          {func(l *memoryLog) { score(&l.entries[1]) }, "behind the beginning of the log, among the leaves 0 to 2", "usage@0 the event, or the stored tree, was changed"},
+		"another id":                 {func(l *memoryLog) { l.entries[5].ID = uuid.New() }, "among the leaves 3 to 6", "usage@3 the event, or the stored tree, was changed"},
+		"last event dropped":         {func(l *memoryLog) { l.entries = l.entries[:len(l.entries)-1] }, "", "transparency@2 the log ends before this event"},
+		"an older copy":              {func(l *memoryLog) { l.entries = l.entries[:7] }, "", "usage@5 the log ends before this event"},
+		"an event put in at the end": {func(l *memoryLog) { l.write(t, "devices-"+uuid.NewString(), domain.DeviceFirstUsed{}) }, "", ""},
+		"an event put in":            {func(l *memoryLog) { putIn(t, l, 5) }, "among the leaves 3 to 6", "devices@0 the event was put in"},
+		"swapped events":             {func(l *memoryLog) { swap(l, 4, 9) }, "among the leaves 3 to 7", "devices@0"},
+		"another checkpoint":         {func(l *memoryLog) { resign(t, l, 3, 2) }, "among the leaves 3 to 6", "transparency@0 the event, or the stored tree, was changed"},
+		"a forged signature": {func(l *memoryLog) {
+			l.entries[3].Data = []byte(strings.Replace(string(l.entries[3].Data), "test/log", "evil/log", 1))
+		}, "the checkpoint is not what was signed", ""},
+		"a checkpoint of the future": {func(l *memoryLog) {
+			l.entries[3].Data = []byte(strings.Replace(string(l.entries[3].Data), `"size":3`, `"size":30`, 1))
+		}, "the checkpoint is of 30 leaves, and 3 stand before it", ""},
+		"a middle event dropped": {func(l *memoryLog) { l.entries = slices.Delete(l.entries, 4, 5) }, "among the leaves 3 to 6", "usage@2 the event is missing from the log"},
+		"a checkpoint dropped":   {func(l *memoryLog) { l.entries = slices.Delete(l.entries, 7, 8) }, "the stream's next revision is 1", "transparency@1 the event is missing from the log"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l, stored, _ := signedLog(t)
+			if name == "swapped events" {
+				l, stored = twoStreams(t)
+			}
+			test.tamper(l)
+			said := inLines(verified(t, l, nil))
+			if !strings.Contains(said, test.bounded) {
+				t.Errorf("without the stored tree: want %q in\n%s", test.bounded, said)
+			}
+			if said = inLines(verified(t, l, stored)); !strings.Contains(said, test.located) {
+				t.Errorf("with the stored tree: want %q in\n%s", test.located, said)
+			}
+		})
+	}
+}
+
+func inLines(r auditing.Report) string {
+	var lines strings.Builder
+	for _, f := range r.Findings {
+		category, _, _ := strings.Cut(f.Stream, "-")
+		fmt.Fprintf(&lines, "%s@%d %s\n", category, f.Revision, f.Problem)
+	}
+	return lines.String()
+}
+
+// putIn puts an event between others, where a position is free.
+func putIn(t *testing.T, l *memoryLog, at int) {
+	t.Helper()
+	l.write(t, "devices-"+uuid.NewString(), domain.DeviceFirstUsed{})
+	forged := l.entries[len(l.entries)-1]
+	forged.Position = l.entries[at].Position - 5
+	l.entries = slices.Insert(l.entries[:len(l.entries)-1], at, forged)
+}
+
+// swap exchanges what stands at two places.
+func swap(l *memoryLog, i, j int) {
+	l.entries[i].Event, l.entries[j].Event = l.entries[j].Event, l.entries[i].Event
+}
+
+// twoStreams is the signed log with events of another stream among the calls.
+func twoStreams(t *testing.T) (*memoryLog, storedLeaves) {
+	t.Helper()
+	l := &memoryLog{}
+	for n := range 10 {
+		if n == 3 || n == 7 {
+			l.checkpoint(t, 1)
+		}
+		l.write(t, "devices-"+uuid.NewString(), domain.DeviceFirstUsed{})
+	}
+	return l, l.leaves()
+}
+
+// resign replaces a checkpoint by one of another key over other leaves.
+func resign(t *testing.T, l *memoryLog, at int, key byte) {
+	t.Helper()
+	forged := &memoryLog{entries: slices.Clone(l.entries[:at])}
+	forged.checkpoint(t, key)
+	l.entries[at].Data = forged.entries[at].Data
+}
+
+// A state that somebody kept tells of a log that was put back, and of one with another history.
+func TestVerifyAgainstWhatWasKept(t *testing.T) {
+	t.Parallel()
+	l, _, newest := signedLog(t)
+	held := auditing.Held{From: "kept.txt", Checkpoint: newest}
+	older := &memoryLog{entries: l.entries[:5]}
+	if said := inLines(verified(t, older, nil, held)); !strings.Contains(said, "put back to an older state: kept.txt is of "+fmt.Sprint(newest.N)+" leaves, and there are 5") {
+		t.Errorf("an older copy: %s", said)
+	}
+	fork, _, _ := signedLog(t)
+	if said := inLines(verified(t, fork, nil, held)); !strings.Contains(said, "kept.txt says root") {
+		t.Errorf("a forked history: %s", said)
+	}
+}
+
+// What the store itself finds is a finding too, and does not end the audit.
+func TestVerifyReportsDamage(t *testing.T) {
+	t.Parallel()
+	l, _, _ := signedLog(t)
+	l.entries[2].Damage = errors.New("it does not match its checksum")
+	l.end = fmt.Errorf("%w: the file ends here", auditing.ErrDamaged)
+	report := verified(t, l, nil)
+	if said := inLines(report); !strings.Contains(said, "usage@1 it is not as it was written: it does not match its checksum") ||
+		!strings.Contains(said, "behind this event: the log cannot be read any further: the file ends here") || report.Events != 12 {
+		t.Errorf("%d events: %s", report.Events, said)
+	}
+	l.end = errors.New("no connection")
+	if _, err := auditing.Verify(t.Context(), auditing.Verification{Log: l}, auditing.Scope{}); !errors.Is(err, l.end) {
+		t.Errorf("a log that cannot be read: %v", err)
+	}
+}
