@@ -99,8 +99,18 @@ type tile struct {
 // newTreeGrowth reads where the tree ends, and the incomplete tiles there: all that the hashes of more leaves rest on.
 func newTreeGrowth(ctx context.Context, tx pgx.Tx) (*treeGrowth, error) {
 	g := &treeGrowth{position: -1, edges: map[int]tile{}, hashes: map[int64]tlog.Hash{}}
-	err := tx.QueryRow(ctx, "select index + 1, position from leaves order by index desc limit 1").Scan(&g.size, &g.position)
-	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+	// What a crash of Postgres loses of the tree, it loses of the checkpoint as well, and is read from the log again. So no
+	// batch waits for the disk, on which the log has to be written at the same time.
+	var begin pgx.Batch
+	begin.Queue("set local synchronous_commit = off")
+	begin.Queue("select index + 1, position from leaves order by index desc limit 1").QueryRow(func(row pgx.Row) error {
+		if err := row.Scan(&g.size, &g.position); !errors.Is(err, pgx.ErrNoRows) {
+			return err
+		}
+		return nil
+	})
+	err := tx.SendBatch(ctx, &begin).Close()
+	if err != nil {
 		return nil, fmt.Errorf("read where the tree ends: %w", err)
 	}
 	for level, width := 0, g.size; width > 0; level, width = level+1, width>>tileHeight {
