@@ -56,8 +56,7 @@ func declarations(t *testing.T) map[string]declared {
 
 // fieldsOf returns the names of an event's fields in JSON, those of embedded structs among them.
 func fieldsOf(event reflect.Type) (names []string) {
-	for i := range event.NumField() {
-		field := event.Field(i)
+	for field := range event.Fields() {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		switch {
 		case field.Anonymous && name == "":
