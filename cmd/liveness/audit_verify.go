@@ -10,6 +10,7 @@ import (
 
 	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/commands/auditing"
+	"github.com/pas-ta/liveness/domain/proof"
 	"github.com/pas-ta/liveness/domain/transparency"
 	"github.com/pas-ta/liveness/projections"
 	"github.com/pas-ta/liveness/projections/engine"
@@ -22,7 +23,7 @@ type AuditVerifyCmd struct {
 
 	ReadModels bool   `help:"Also hold every read model in Postgres against the log, row by row."`
 	Simulator  string `help:"Also hold every usage record against what dev's AWS simulator at this address holds." placeholder:"URL"`
-	Against    string `help:"Also hold the log against a signed checkpoint that was kept outside of it, as /transparency/checkpoint gives it." type:"existingfile" placeholder:"FILE"`
+	Against    string `help:"Also hold the log against a signed checkpoint that was kept outside of it, as /transparency/checkpoint gives it, or that of an exported proof." type:"existingfile" placeholder:"FILE"`
 	Changes    bool   `help:"Also print plan changes, over-limit switches and key changes."`
 	Hours      bool   `help:"Also print the metered hours."`
 	HTML       bool   `help:"Print the report as a web page." name:"html" xor:"format"`
@@ -112,9 +113,9 @@ func readCheckpointFile(path string) (auditing.Held, error) {
 	if err != nil {
 		return auditing.Held{}, fmt.Errorf("read what the log is to be held against: %w", err)
 	}
-	checkpoint, err := transparency.ParseCheckpoint(string(text))
+	checkpoint, err := transparency.ParseCheckpoint(proof.CheckpointIn(text))
 	if err != nil {
-		return auditing.Held{}, fmt.Errorf("--against %s: %w. Give a file with what /transparency/checkpoint answers", path, err)
+		return auditing.Held{}, fmt.Errorf("--against %s: %w. Give a file with what /transparency/checkpoint answers, or one of `liveness audit export`", path, err)
 	}
 	return auditing.Held{From: filepath.Base(path), Checkpoint: checkpoint}, nil
 }
