@@ -32,7 +32,7 @@ func printVerification(out io.Writer, r auditing.Report, changes, hours bool) er
 		}
 	}
 	if len(r.ReadModels) > 0 {
-		fmt.Fprintln(table, "\nREAD MODEL\tPOSITION\tTABLE\tROWS\tROWS BY THE LOG\tCONTENT")
+		fmt.Fprintln(table, "\nREAD MODEL\tPOSITION\tTABLE\tSHOWN\tBY THE LOG\tCONTENT")
 		for _, m := range r.ReadModels {
 			for _, t := range m.Tables {
 				fmt.Fprintf(table, "%s\t%d\t%s\t%d\t%d\t%s\n", m.Name, m.Position, t.Name, t.Shown, t.ByLog, equalInWords(t.Equal))

@@ -75,11 +75,11 @@ func Replay(ctx context.Context, streams Streams, subscription uuid.UUID, at Mom
 	}
 	asked := domain.MonthOf(until)
 	for month := asked.Next(); !month.End().Before(firstCallAt(state)) && month.Start().Year() > 2000; month = month.Previous() {
-		counted, any, err := countedAsOf(ctx, streams, subscription, month, at)
+		counted, called, err := countedAsOf(ctx, streams, subscription, month, at)
 		if err != nil {
 			return AsOf{}, false, err
 		}
-		if any {
+		if called {
 			asOf.Months = append(asOf.Months, counted)
 		}
 	}

@@ -29,7 +29,9 @@ func startStrict(t *testing.T, limits server.Limits, handler http.HandlerFunc) (
 	go func() { done <- s.Serve(ctx, listener) }()
 	t.Cleanup(func() {
 		cancel()
-		<-done
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 	})
 	return listener.Addr().String()
 }
