@@ -37,11 +37,14 @@ type demoCustomer struct {
 
 const demoFile = "demo-customer.json"
 
+// demoPassword is known to everybody, and is no password that is refused as common: dev would not start.
+const demoPassword = "Marmalade-Lighthouse-7"
+
 // seedDemo makes the demo customer by the way of every customer: bought on the Marketplace, registered, activated. Each
 // step is written down before the next, so an interrupted start goes on where it ended.
 func seedDemo(ctx context.Context, c *core, sim *awssim.Sim, marketplace subscriptions.Marketplace, data string) (demoCustomer, error) {
 	file := filepath.Join(data, demoFile)
-	demo := demoCustomer{Email: "demo@example.com", Password: "Liveness-Demo-1"}
+	demo := demoCustomer{Email: "demo@example.com", Password: demoPassword}
 	content, err := os.ReadFile(file)
 	switch {
 	case err == nil:
@@ -99,6 +102,7 @@ func (d *demoCustomer) activate(ctx context.Context, c *core, sim *awssim.Sim, m
 	if err != nil {
 		return err
 	}
+	d.Password = demoPassword // an older program may have written down one that is refused by now
 	activation, err := c.accounts.ActivateAccount(ctx, accounts.ActivateAccount{
 		By: commands.NewOrigin(domain.ActorBuyer), Password: d.Password,
 		Token: c.accounts.LinkToken(accounts.LinkVerification, accounts.Link{CustomerID: buyer.CustomerID, RequestID: account.VerificationID}),
