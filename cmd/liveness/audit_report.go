@@ -9,6 +9,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/pas-ta/liveness/commands/auditing"
 )
 
@@ -74,7 +76,7 @@ var verificationPage string
 // printVerificationPage writes a report as one file that a browser shows without anything else.
 func printVerificationPage(out io.Writer, r auditing.Report) error {
 	page, err := template.New("audit").Funcs(template.FuncMap{
-		"keys": keysInWords, "equal": equalInWords, "join": strings.Join,
+		"keys": keysInWords, "equal": equalInWords, "known": func(id uuid.UUID) bool { return id != uuid.Nil }, "join": strings.Join,
 		"at": func(t time.Time) string {
 			if t.IsZero() {
 				return "–"
