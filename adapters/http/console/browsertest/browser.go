@@ -341,7 +341,7 @@ func (b *Browser) Screen(name string) {
 	b.Look(Laptop, Light)
 }
 
-// inspect reports what axe finds serious or critical.
+// inspect reports what axe finds.
 func (b *Browser) inspect(seen string) {
 	b.t.Helper()
 	if b.axe == "" {
@@ -349,7 +349,7 @@ func (b *Browser) inspect(seen string) {
 	}
 	step(b, "load axe", chromedp.Evaluate[bool](b.axe+"; true"))
 	result := step(b, "inspect "+seen, chromedp.Evaluate[string](`axe.run(document, { resultTypes: ["violations"] }).then((r) => JSON.stringify(
-		r.violations.filter((v) => v.impact === "serious" || v.impact === "critical").map((v) => ({ rule: v.id, help: v.help, nodes: v.nodes.map((n) => n.html) }))))`, chromedp.EvalAwaitPromise))
+		r.violations.map((v) => ({ rule: v.id, help: v.help, nodes: v.nodes.map((n) => n.html) }))))`, chromedp.EvalAwaitPromise))
 	var violations []struct {
 		Rule, Help string
 		Nodes      []string
