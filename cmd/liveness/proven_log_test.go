@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"encoding/binary"
@@ -263,16 +262,7 @@ func (l *provenLog) tamper(data string, change func(rows []row) []row) {
 	db, err := sql.Open("sqlite3", filepath.Join(eventsDir(data), "events.db"))
 	l.must(err)
 	defer db.Close()
-	found, err := db.Query(`SELECT e.position, e.stream, e.revision, e.type, e.created, e.category, e.json, e.id, e.metadata, e.data, s.name, n.name
-		FROM events e JOIN streams s ON s.id = e.stream JOIN names n ON n.id = e.type ORDER BY e.position`)
-	l.must(err)
-	var rows []row
-	for found.Next() {
-		var r row
-		l.must(found.Scan(&r.position, &r.stream, &r.revision, &r.kind, &r.created, &r.category, &r.json, &r.id, &r.metadata, &r.data, &r.streamName, &r.kindName))
-		rows = append(rows, r)
-	}
-	l.must(cmp.Or(found.Err(), found.Close()))
+	rows := l.rows(db)
 	_, err = db.Exec("DELETE FROM events")
 	l.must(err)
 	last := int64(0)
@@ -284,4 +274,21 @@ func (l *provenLog) tamper(data string, change func(rows []row) []row) {
 		l.must(err)
 	}
 	l.must(os.Remove(filepath.Join(eventsDir(data), "head")))
+}
+
+// rows returns the events of a database file, in the order of the log.
+func (l *provenLog) rows(db *sql.DB) []row {
+	l.t.Helper()
+	found, err := db.Query(`SELECT e.position, e.stream, e.revision, e.type, e.created, e.category, e.json, e.id, e.metadata, e.data, s.name, n.name
+		FROM events e JOIN streams s ON s.id = e.stream JOIN names n ON n.id = e.type ORDER BY e.position`)
+	l.must(err)
+	defer found.Close()
+	var rows []row
+	for found.Next() {
+		var r row
+		l.must(found.Scan(&r.position, &r.stream, &r.revision, &r.kind, &r.created, &r.category, &r.json, &r.id, &r.metadata, &r.data, &r.streamName, &r.kindName))
+		rows = append(rows, r)
+	}
+	l.must(found.Err())
+	return rows
 }

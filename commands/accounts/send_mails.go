@@ -304,7 +304,7 @@ func (m *Mails) notice(event domain.Event) message {
 }
 
 func (m *Mails) link(path, token string) string {
-	link := m.site.JoinPath(path)
+	link := m.site.JoinPath(path) // #nosec G125 -- paths are constants of this package
 	if token != "" {
 		link.RawQuery = url.Values{"token": {token}}.Encode()
 	}
