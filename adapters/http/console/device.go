@@ -30,7 +30,7 @@ func (c *console) knowDevice(next http.Handler) http.Handler {
 			drawn := make([]byte, deviceLength)
 			_, _ = rand.Read(drawn) // never fails
 			device = base64.RawURLEncoding.EncodeToString(drawn)
-			http.SetCookie(w, &http.Cookie{ //nolint:gosec // #nosec G124 -- Secure but for an address that is http by the operator's choice
+			http.SetCookie(w, &http.Cookie{ // #nosec G124 -- Secure but for an address that is http by the operator's choice
 				Name: c.deviceCookieName(), Value: device, Path: "/", MaxAge: int(deviceLifetime.Seconds()),
 				Secure: c.secure(), HttpOnly: true, SameSite: http.SameSiteLaxMode,
 			})

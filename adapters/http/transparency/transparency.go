@@ -98,7 +98,7 @@ func answer(w http.ResponseWriter, contentType, cache string, body []byte) {
 	header.Set("Cache-Control", cache)
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Access-Control-Allow-Origin", "*") // it is public, and pages that verify run anywhere
-	_, _ = w.Write(body)                           //nolint:gosec // #nosec G705 -- hashes and signed notes, of a type that no browser shows as a page
+	_, _ = w.Write(body)                           // #nosec G705 -- hashes and signed notes, of a type that no browser shows as a page
 }
 
 func refuse(w http.ResponseWriter, status int, message string) {

@@ -44,7 +44,7 @@ func newChart(width, height float64, says string, x, y axis) *chart {
 
 func (c *chart) end() template.HTML {
 	c.WriteString("</svg>")
-	return template.HTML(c.String()) //nolint:gosec // #nosec G203 -- texts are escaped where they are written
+	return template.HTML(c.String()) // #nosec G203 -- texts are escaped where they are written
 }
 
 func (c *chart) px(v float64) float64 { return c.left + c.x.at(v)*(c.width-c.left-c.right) }

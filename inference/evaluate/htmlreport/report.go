@@ -64,7 +64,7 @@ type thumbnail struct {
 func Write(ctx context.Context, w io.Writer, f evaluate.Figures) error {
 	sum := sha256.Sum256([]byte(style))
 	view := shown{
-		Figures: f, Style: template.CSS(style), Cautions: cautions(f), //nolint:gosec // #nosec G203 -- embedded
+		Figures: f, Style: template.CSS(style), Cautions: cautions(f), // #nosec G203 -- embedded
 		Policy: fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; img-src data:; base-uri 'none'; form-action 'none'",
 			base64.StdEncoding.EncodeToString(sum[:])),
 		Bands: []measure{
@@ -85,7 +85,7 @@ func Write(ctx context.Context, w io.Writer, f evaluate.Figures) error {
 			if err != nil {
 				t.Gone = err.Error()
 			} else {
-				t.Data = template.URL("data:image/jpeg;base64," + base64.StdEncoding.EncodeToString(picture)) //nolint:gosec // #nosec G203 -- made here
+				t.Data = template.URL("data:image/jpeg;base64," + base64.StdEncoding.EncodeToString(picture)) // #nosec G203 -- made here
 				t.Width, t.Height = width, height
 			}
 			all = append(all, t)
