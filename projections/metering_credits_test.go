@@ -170,7 +170,7 @@ func (l *meteredLife) prepare() {
 		case 2:
 			events = append(events[:1], domain.UsageRecordQuarantined{UsageRecordKey: key, Quantity: quantity, QuarantinedAt: l.at})
 		case 3:
-			events = append(events[:1], domain.UsageRecordAccepted{UsageRecordKey: key, Quantity: quantity, AcceptedAt: l.at})
+			events = append(events[:1], domain.UsageRecordAccepted{UsageRecordKey: key, Outcome: domain.MeteringSuccess, Quantity: quantity, AcceptedAt: l.at})
 		}
 		for _, event := range events {
 			l.write(key.Stream(), event)
