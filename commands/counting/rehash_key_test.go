@@ -170,6 +170,7 @@ func TestRehashingWaitsForTheNextUse(t *testing.T) {
 		})
 		rehasher.Offer(cmd)
 		<-time.After(time.Minute) // of the bubble's clock: longer than an attempt takes
+		synctest.Wait()
 		if got := l.types(l.customer); len(got) != 1 || !strings.Contains(log.String(), l.customer.String()) || strings.Contains(log.String(), apiKey) {
 			t.Errorf("the log holds %v; logged: %s", got, log.String())
 		}
