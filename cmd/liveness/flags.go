@@ -127,7 +127,7 @@ type EngineFlags struct {
 	QueueWait time.Duration `help:"Longest wait for a worker, then a check is answered 503 overloaded." default:"5s" env:"LIVENESS_QUEUE_WAIT"`
 	Decoder   string        `help:"Image decoder: libvips, go, or auto, which takes libvips where it can be had." enum:"auto,libvips,go" default:"auto" env:"LIVENESS_DECODER"`
 
-	Judge        string        `help:"Where images are decoded and judged: isolated, in processes that hold no secret, connection or file; in-process; or auto, which is isolated where the system can (Linux)." enum:"auto,isolated,in-process" default:"auto" env:"LIVENESS_JUDGE"`
+	Judge        string        `help:"Where images are decoded and judged: isolated, in processes that hold no secret, connection or file; in-process; or auto, which is isolated where the system can (Linux)." enum:"auto,isolated,in-process" default:"in-process" env:"LIVENESS_JUDGE"`
 	JudgeTimeout time.Duration `help:"Longest time that an isolated process may take for one image; then it is replaced and the image refused." default:"15s" env:"LIVENESS_JUDGE_TIMEOUT"`
 	JudgeMemory  int           `help:"Most MB that an isolated process may take for one image, beyond its models; then it is replaced and the image refused." default:"768" env:"LIVENESS_JUDGE_MEMORY"`
 }
