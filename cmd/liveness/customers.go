@@ -40,7 +40,7 @@ type CustomersFindCmd struct {
 func (*CustomersFindCmd) Help() string {
 	return `Prints ids and state of the customers that the text leads to, and the commands that act on them. Personal data is not printed. A mail
 address needs the server's secret (--secret-file), since the log holds addresses as keyed hashes. The id of a request or of a check
-that read models do not hold is looked for in the whole log, which takes ten seconds for a million events.
+that read models do not hold is looked for in the whole log, which takes its time.
 
 Exit status: 0 something was found, 1 nothing was, or the command failed.
 
