@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	// Reads what encoding/json reads, and as it does, in half the time: whoever replays a log decodes nothing but events.
+	decoding "github.com/go-json-experiment/json/v1"
 )
 
 // Upcaster turns the JSON of one version of an event into that of the next.
@@ -41,7 +44,7 @@ func register[T Event](r *Registry, category Category, upcasters ...Upcaster) {
 		upcasters: upcasters,
 		decode: func(data json.RawMessage) (Event, error) {
 			var event T
-			err := json.Unmarshal(data, &event)
+			err := decoding.Unmarshal(data, &event)
 			return event, err
 		},
 	}

@@ -3,10 +3,10 @@ package auditing
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"runtime"
 
+	"github.com/go-json-experiment/json/v1"
 	"golang.org/x/mod/sumdb/tlog"
 	"golang.org/x/sync/errgroup"
 

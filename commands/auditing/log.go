@@ -4,10 +4,11 @@ package auditing
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/go-json-experiment/json/v1"
 
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/domain/transparency"
