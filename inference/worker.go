@@ -48,7 +48,8 @@ type worker struct {
 	scorers    scorers
 	sampler    pixels.Sampler
 	tile       pixels.Tile
-	looked     int // degrees clockwise by which the image was turned when the detector last saw it
+	background *tuning.Background // for large images
+	looked     int                // degrees clockwise by which the image was turned when the detector last saw it
 }
 
 func newWorker(p pack.Pack, decoder decode.Decoder, threads int) (*worker, error) {
@@ -56,7 +57,7 @@ func newWorker(p pack.Pack, decoder decode.Decoder, threads int) (*worker, error
 	if err != nil {
 		return nil, err
 	}
-	w := &worker{manifest: p.Manifest, decoder: decoder, detector: d}
+	w := &worker{manifest: p.Manifest, decoder: decoder, detector: d, background: tuning.NewBackground()}
 	if w.landmarker, err = newLandmarker(p, threads); err != nil {
 		w.close()
 		return nil, err
@@ -100,13 +101,26 @@ func (w *worker) Close() {
 }
 
 func (w *worker) close() {
+	w.background.Close()
 	for _, m := range w.models() {
 		m.close()
 	}
 }
 
+// largeSize is from how many megapixels on an image gives way to everything else: it takes ten times as long as a small one, and
+// its sender, who waits longer anyway, notices little. The usual photos of telephones have 12.
+const largeSize = 16
+
 // Check implements Worker.
 func (w *worker) Check(ctx context.Context, data []byte, format decode.Format) (r Result, err error) {
+	if sizeOf(data) < largeSize {
+		return w.check(ctx, data, format)
+	}
+	w.background.Do(func() { r, err = w.check(ctx, data, format) })
+	return r, err
+}
+
+func (w *worker) check(ctx context.Context, data []byte, format decode.Format) (r Result, err error) {
 	start := time.Now()
 	img, err := w.decoder.Decode(ctx, data, format)
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -50,10 +49,6 @@ func attacks() []attack {
 
 // Run attacks until it is interrupted.
 func (c *attackCmd) Run(ctx context.Context) error {
-	// A real attacker has processors of its own.
-	if err := syscall.Setpriority(syscall.PRIO_PROCESS, 0, 19); err != nil {
-		return err
-	}
 	body, err := os.ReadFile(c.Body)
 	if err != nil {
 		return err

@@ -49,6 +49,19 @@ func QueueBehindWorkers() error {
 	return nil
 }
 
+// less is by how much the nice value of a thread that gives way is above that of the program: it is left a tenth of a processor
+// that somebody else wants as well. The garbage collector stops the threads once in a while and waits for each; with less
+// it would wait too long for this one.
+const less = 10
+
+// giveWay lowers the priority of the calling thread for the rest of its life. Everybody may; where it is forbidden all the
+// same, large images slow small ones down.
+func giveWay() {
+	if raw, err := unix.Getpriority(unix.PRIO_PROCESS, 0); err == nil { // the nice value n as 20 - n
+		_ = unix.Setpriority(unix.PRIO_PROCESS, 0, 20-raw+less)
+	}
+}
+
 // KeepFreedMemory stops glibc from giving the system back, after each strip of an image, what the next strip needs again:
 // taking it back, page by page, is a quarter of the time that decoding 12 megapixels takes. Up to 16 MB stay in each of
 // glibc's arenas; there are a few for the decoding threads to share, not eight for each processor. Other C libraries lack

@@ -7,3 +7,6 @@ func QueueBehindWorkers() error { return nil }
 
 // KeepFreedMemory does nothing: what it changes is a habit of glibc.
 func KeepFreedMemory() {}
+
+// giveWay does nothing: elsewhere a priority is that of a whole process.
+func giveWay() {}
