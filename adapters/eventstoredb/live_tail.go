@@ -50,8 +50,9 @@ type liveTail struct {
 	ring       ring
 	low        uint64
 	high       uint64
-	received   uint64    // events of any kind
-	hurried    time.Time // until when a new place is delivered at once
+	mark       *engine.Mark // the newest event of ours that the log does not forget; nil before the first
+	received   uint64       // events of any kind
+	hurried    time.Time    // until when a new place is delivered at once
 	readers    map[*tailReader]struct{}
 }
 
@@ -162,6 +163,9 @@ func (t *liveTail) receive(ctx context.Context, outage bool) (stood bool, err er
 	if !begun {
 		place = head
 	}
+	if err := t.recognise(ctx); err != nil {
+		return false, err
+	}
 	subscription, err := t.source.client.subscribe(ctx, place, nil)
 	if err != nil {
 		return false, fmt.Errorf("follow the end of the log: %w", err)
@@ -185,6 +189,22 @@ func (t *liveTail) receive(ctx context.Context, outage bool) (stood bool, err er
 			return true, fmt.Errorf("live subscription dropped: %w", lacks(readAll, t.source.client.storeError(message.SubscriptionDropped.Error)))
 		}
 	}
+}
+
+// recognise fails with engine.ErrOtherLog when the log lacks what the tail has received: it was exchanged while the connection was
+// lost, and has grown beyond the tail's place since.
+func (t *liveTail) recognise(ctx context.Context) error {
+	t.mu.Lock()
+	mark := t.mark
+	t.mu.Unlock()
+	if mark == nil {
+		return nil
+	}
+	held, err := engine.HoldsWithin(ctx, t.source, *mark, t.source.shortTimeout)
+	if err == nil && !held {
+		err = fmt.Errorf("%w: event %s was received from position %d of the log, and is not there any more", engine.ErrOtherLog, mark.ID, mark.Position)
+	}
+	return err
 }
 
 func (t *liveTail) place() (position uint64, begun bool) {
@@ -240,6 +260,9 @@ func (t *liveTail) add(recorded domain.Recorded) {
 	}
 	if oldest, full := t.ring.add(recorded); full {
 		t.low = oldest.Position
+	}
+	if mark := engine.MarkOf([]domain.Recorded{recorded}); mark != nil {
+		t.mark = mark
 	}
 	t.advance(recorded.Position, recorded.Event.EventType())
 }

@@ -37,12 +37,15 @@ type readModel struct {
 	types  []string
 	refuse func(engine.Batch) bool // may be nil; true gives a batch back
 
-	mu       sync.Mutex
-	taken    []uuid.UUID
-	place    engine.Place
-	batches  int
-	caughtUp int // batches that said so
-	broken   error
+	mu    sync.Mutex
+	taken []uuid.UUID
+	place engine.Place
+
+	recognise func() error // asked before the place is given; may be nil
+	mark      *engine.Mark
+	batches   int
+	caughtUp  int // batches that said so
+	broken    error
 
 	subscriber message.Subscriber
 	ended      chan struct{} // closed when nothing is delivered any more
@@ -54,6 +57,11 @@ func follow(t *testing.T, source *eventstoredb.Source, m *readModel) *readModel 
 	m.subscriber = source.Subscriber("test", m.types, func(context.Context) (engine.Place, error) {
 		m.mu.Lock()
 		defer m.mu.Unlock()
+		if m.recognise != nil {
+			if err := m.recognise(); err != nil {
+				return engine.Place{}, err
+			}
+		}
 		return m.place, nil
 	})
 	messages, err := m.subscriber.Subscribe(context.WithoutCancel(t.Context()), "test")
@@ -104,6 +112,9 @@ func (m *readModel) take(batch engine.Batch) {
 		m.taken = append(m.taken, recorded.ID)
 	}
 	m.place = engine.Place{Position: batch.Position, Started: true}
+	if mark := engine.MarkOf(batch.Events); mark != nil {
+		m.mark = mark
+	}
 	m.batches++
 	if batch.CaughtUp {
 		m.caughtUp++

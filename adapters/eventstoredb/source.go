@@ -62,6 +62,17 @@ func NewSource(client *Client, registry *domain.Registry, log *slog.Logger) *Sou
 // Head returns the commit position of the newest event in the log.
 func (s *Source) Head(ctx context.Context) (uint64, error) { return s.client.Head(ctx) }
 
+// Holds implements engine.Log.
+func (s *Source) Holds(ctx context.Context, mark engine.Mark) (bool, error) {
+	store := NewStore(s.client, s.codec.registry)
+	from := esdb.ReadStreamOptions{Direction: esdb.Forwards, From: esdb.Revision(mark.Revision)}
+	page, err := store.readRaw(ctx, mark.Stream, from, 1)
+	if err != nil {
+		return false, fmt.Errorf("read %s: %w", mark.Stream, lacks("read "+mark.Stream, err))
+	}
+	return len(page) == 1 && page[0].EventID == mark.ID && page[0].EventNumber == mark.Revision && page[0].Position.Commit == mark.Position, nil
+}
+
 // Hurry implements engine.Hurrier. Who catches up tells its place with every batch anyway.
 func (s *Source) Hurry() {
 	s.mu.Lock()

@@ -8,6 +8,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
@@ -20,6 +21,8 @@ import (
 type Store struct {
 	client *Client
 	codec  codec
+
+	refusal atomic.Pointer[error] // why nothing is read or written; nil while it is
 }
 
 var _ commands.EventStore = (*Store)(nil)
@@ -29,8 +32,30 @@ func NewStore(client *Client, registry *domain.Registry) *Store {
 	return &Store{client: client, codec: codec{registry, client}}
 }
 
+// Refuse has everything fail at once, as if the store were down, until it is called with nil. It is for a log that nothing may
+// be decided on.
+func (s *Store) Refuse(why error) {
+	if why == nil {
+		s.refusal.Store(nil)
+		return
+	}
+	refusal := fmt.Errorf("%w: %w", commands.ErrStoreDown, why)
+	s.refusal.Store(&refusal)
+}
+
+// refused returns why nothing is read or written.
+func (s *Store) refused() error {
+	if why := s.refusal.Load(); why != nil {
+		return *why
+	}
+	return nil
+}
+
 // Append writes events at the expected revision; see commands.EventStore.
 func (s *Store) Append(ctx context.Context, stream string, expected int64, events []commands.Proposed) (commands.Appended, error) {
+	if err := s.refused(); err != nil {
+		return commands.Appended{}, err
+	}
 	data := make([]esdb.EventData, len(events))
 	for i, event := range events {
 		encoded, err := s.codec.encode(event)
@@ -117,6 +142,9 @@ func (s *Store) ReadLast(ctx context.Context, stream string) (domain.Recorded, b
 }
 
 func (s *Store) read(ctx context.Context, stream string, options esdb.ReadStreamOptions, limit int) ([]domain.Recorded, error) {
+	if err := s.refused(); err != nil {
+		return nil, err
+	}
 	raw, err := s.readRaw(ctx, stream, options, limit)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", stream, lacks("read "+stream, err))

@@ -23,7 +23,7 @@ const componentMails = "account_mails"
 func (c *core) components() []v1.Component {
 	states, mails := postgres.NewComponentStates(c.pool), postgres.NewMailStates(c.pool, nil, c.log)
 	return []v1.Component{
-		{Name: "event_store", Probe: c.client.Ping, Version: c.client.Version},
+		{Name: "event_store", Probe: c.checkStore, Version: c.client.Version},
 		{Name: "database", Probe: func(ctx context.Context) error { return postgres.CheckWritable(ctx, c.pool) }},
 		{Name: "agreements", Probe: postgres.NewEntitlementGaps(c.pool).Check},
 		{Name: componentMails, Probe: func(ctx context.Context) error {
@@ -38,6 +38,14 @@ func (c *core) components() []v1.Component {
 		}},
 		transparencyComponent(states),
 	}
+}
+
+// checkStore returns why the event store is of no use.
+func (c *core) checkStore(ctx context.Context) error {
+	if err := c.client.Ping(ctx); err != nil {
+		return err
+	}
+	return c.guard.check()
 }
 
 // decoderComponent tells which decoder judges on this node: it is there as long as the process is.

@@ -185,7 +185,7 @@ func (c *DevCmd) serve(ctx context.Context, app *App, m *machine, siteListener, 
 		return err
 	}
 	defer core.close()
-	if err := core.checkLog(ctx, fmt.Sprintf(
+	if err := core.guard.begin(ctx, fmt.Sprintf(
 		"Restore the events in %s; or move %s away: everything in it but sessions and the keys of personal data is made again from the events",
 		eventsDir(c.Data), filepath.Join(c.Data, "postgres"))); err != nil {
 		return err
@@ -276,7 +276,7 @@ func (c *DevCmd) serve(ctx context.Context, app *App, m *machine, siteListener, 
 	return runAll(ctx, requests,
 		func(context.Context) error {
 			defer stopAWS()
-			return worker.run(workCtx)
+			return runAll(workCtx, worker.run, core.guard.run)
 		},
 		func(context.Context) error { return serveHTTP(awsCtx, awsListener, m.sim.Handler(), app.Log) },
 	)

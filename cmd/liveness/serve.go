@@ -67,6 +67,9 @@ func (c *ServeCmd) Run(ctx context.Context, app *App) error {
 		return err
 	}
 	defer core.close()
+	if err := core.guard.begin(ctx, restoreAdvice); err != nil {
+		return err
+	}
 	cache := parts.New(parts.Options{Progress: app.Err})
 	assets, err := cache.ConsoleAssets(ctx)
 	if err != nil {
@@ -104,6 +107,7 @@ func (c *ServeCmd) Run(ctx context.Context, app *App) error {
 	return runAll(ctx,
 		func(ctx context.Context) error { return site.server.Serve(ctx, listener) },
 		func(ctx context.Context) error { return observed.serve(ctx, app.Log) },
+		core.guard.run,
 	)
 }
 

@@ -3,15 +3,11 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/pas-ta/liveness/adapters/aws/notifications"
-	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
-	"github.com/pas-ta/liveness/projections/engine"
 )
 
 // WorkCmd follows the log: read models, mails, metering. Several nodes may run it; they share the work or stand by.
@@ -67,7 +63,7 @@ func (c *WorkCmd) Run(ctx context.Context, app *App) error {
 		return err
 	}
 	defer core.close()
-	if err := core.checkLog(ctx, "Connect both of the same service; or, after restoring an older log, make the read models anew: `liveness projections rebuild NAME` for each of `liveness projections list`"); err != nil {
+	if err := core.guard.begin(ctx, restoreAdvice); err != nil {
 		return err
 	}
 	observed, err := c.observe(ctx)
@@ -91,7 +87,7 @@ func (c *WorkCmd) Run(ctx context.Context, app *App) error {
 		app.Log.Warn("no queue of mail events is configured: mails that come back are not noticed")
 	}
 	app.Log.Info("working")
-	return runAll(ctx, worker.run, func(ctx context.Context) error { return observed.serve(ctx, app.Log) })
+	return runAll(ctx, worker.run, core.guard.run, func(ctx context.Context) error { return observed.serve(ctx, app.Log) })
 }
 
 // reporting returns how usage is reported and agreements are followed.
@@ -110,23 +106,4 @@ func (f AWSFlags) reporting(cfg aws.Config) (reportingConfig, error) {
 		bound:           domain.EndingBound{Subscriptions: f.MostEnds, Percent: f.MostEndsPercent},
 		unansweredGrace: f.UnansweredGrace, compareEvery: f.CompareEvery,
 	}, nil
-}
-
-// checkLog refuses to work where read models were made from another log than the one at hand, or a later state of it:
-// they would show what no event says, and miss what is recorded from now on. Advice says what to do then.
-func (c *core) checkLog(ctx context.Context, advice string) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	head, err := c.client.Head(ctx)
-	if errors.Is(err, commands.ErrStoreUnavailable) {
-		return nil // whoever works waits for it
-	}
-	if err != nil {
-		return fmt.Errorf("read the end of the log: %w", err)
-	}
-	err = engine.CheckLog(ctx, c.pool, head)
-	if errors.Is(err, engine.ErrOtherLog) {
-		return fmt.Errorf("%w. %s", err, advice)
-	}
-	return err
 }

@@ -81,14 +81,15 @@ type Place struct {
 //   - fails with ErrOtherLog when the log ends before that place;
 //   - delivers batches in the order of the log, one at a time: the next only after an Ack, the same again, after a pause,
 //     on a Nack;
-//   - reconnects by itself, and closes the channel when its context ends or the log turns out to end before the place.
+//   - reconnects by itself, and closes the channel when its context ends, or the log turns out to end before the place or to
+//     lack an event that it has delivered.
 //
 // Head returns the commit position of the newest event in the log, 0 for an empty log.
 //
 // ReadStream returns the events of ours in one stream, oldest first and with their bytes; none when there is no such stream.
 type Source interface {
 	Subscriber(name string, eventTypes []string, from func(context.Context) (Place, error)) message.Subscriber
-	Head(ctx context.Context) (uint64, error)
+	Log
 	ReadStream(ctx context.Context, stream string) ([]domain.Recorded, error)
 }
 

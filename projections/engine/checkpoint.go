@@ -28,6 +28,7 @@ type checkpoint struct {
 	position      int64 // the log is covered up to here
 	eventPosition int64 // of the last event applied
 	caughtUp      bool
+	mark          *Mark // the newest event applied that the log does not forget
 }
 
 // querier is a pool, a connection or a transaction.
@@ -39,8 +40,8 @@ type querier interface {
 func readCheckpoint(ctx context.Context, q querier, schema, mode string) (checkpoint, bool, error) {
 	var c checkpoint
 	err := q.QueryRow(ctx,
-		"select version, position, event_position, caught_up from projection_checkpoints where name = $1 "+mode, schema).
-		Scan(&c.version, &c.position, &c.eventPosition, &c.caughtUp)
+		"select version, position, event_position, caught_up, mark from projection_checkpoints where name = $1 "+mode, schema).
+		Scan(&c.version, &c.position, &c.eventPosition, &c.caughtUp, &c.mark)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return checkpoint{}, false, nil
 	}
@@ -56,10 +57,10 @@ func readCheckpoint(ctx context.Context, q querier, schema, mode string) (checkp
 func moveCheckpoint(ctx context.Context, tx pgx.Tx, schema string, from, to checkpoint, eventAt *time.Time) (bool, error) {
 	tag, err := tx.Exec(ctx, `
 		update projection_checkpoints set
-			position = $4, event_position = $5, event_at = coalesce($6, event_at), caught_up = $7,
+			position = $4, event_position = $5, event_at = coalesce($6, event_at), caught_up = $7, mark = coalesce($8, mark),
 			stopped = false, error = null, updated_at = now()
 		where name = $1 and version = $2 and position = $3`,
-		schema, from.version, from.position, to.position, to.eventPosition, eventAt, to.caughtUp)
+		schema, from.version, from.position, to.position, to.eventPosition, eventAt, to.caughtUp, to.mark)
 	if err != nil {
 		return false, fmt.Errorf("move checkpoint of %s: %w", schema, err)
 	}
@@ -93,38 +94,6 @@ func Prepare(ctx context.Context, pool *pgxpool.Pool, projections ...Projection)
 		}
 	}
 	return nil
-}
-
-// ErrOtherLog says that read models were made from another log than the one at hand, or from a later state of it.
-var ErrOtherLog = errors.New("the log and the database do not belong together")
-
-// CheckLog compares the read models with the end of the log. It fails with ErrOtherLog when one of them has come further.
-func CheckLog(ctx context.Context, pool *pgxpool.Pool, head uint64) error {
-	rows, _ := pool.Query(ctx, "select name, position, event_position from projection_checkpoints order by name")
-	var name string
-	var at checkpoint
-	_, err := pgx.ForEachRow(rows, []any{&name, &at.position, &at.eventPosition}, func() error { return at.within(name, head) })
-	if err != nil {
-		return fmt.Errorf("compare the read models with the log: %w", err)
-	}
-	return nil
-}
-
-// within returns ErrOtherLog when the checkpoint is no place of a log that ends at head.
-func (c checkpoint) within(readModel string, head uint64) error {
-	at := max(c.position, c.eventPosition)
-	switch {
-	case c.position < nothingRead || c.eventPosition < nothingRead:
-		return fmt.Errorf("%w: read model %s is at position %d, which is none of a log", ErrOtherLog, readModel, min(c.position, c.eventPosition))
-	case at > int64(head):
-		return fmt.Errorf("%w: read model %s has come to position %d and the log ends at %d", ErrOtherLog, readModel, at, head)
-	}
-	return nil
-}
-
-// otherLogAdvice returns what to do about a read model that was made from another log.
-func otherLogAdvice(readModel string, err error) string {
-	return fmt.Sprintf("%v. Connect the log that it was made from; or, after restoring an older log, make it anew: liveness projections rebuild %s", err, readModel)
 }
 
 // createTables makes a schema with a projection's empty tables and its checkpoint. What an interrupted attempt left under

@@ -121,15 +121,20 @@ func (i *instance) from(ctx context.Context) (Place, error) {
 	if err != nil {
 		return Place{}, err
 	}
-	at, err := i.reload(ctx)
+	at, err := i.stored(ctx)
 	if err != nil {
 		return Place{}, err
 	}
 	if at.position < nothingRead || at.eventPosition < nothingRead {
 		return Place{}, i.fail(at.within(i.Name, head))
 	}
+	if at.position <= int64(head) { // beyond, the source finds out whether it is another log, or slow to show its end
+		if at, err = i.recognised(ctx, at); err != nil {
+			return Place{}, err
+		}
+	}
 	i.mu.Lock()
-	i.head, i.live, i.skips = int64(head), false, skips
+	i.at, i.head, i.live, i.skips = at, int64(head), false, skips
 	i.mu.Unlock()
 	if at.position == nothingRead {
 		return Place{}, nil
@@ -248,6 +253,9 @@ func (i *instance) advance(ctx context.Context, batch Batch, change func(context
 		}
 		if n := len(admitted); n > 0 {
 			to.eventPosition = int64(admitted[n-1].Position)
+			if mark := MarkOf(admitted); mark != nil {
+				to.mark = mark
+			}
 		}
 		err = i.commit(ctx, from, to, admitted, change)
 		release()

@@ -103,7 +103,7 @@ func TestCheckpointThatIsNoPlace(t *testing.T) {
 			if _, err := pool.Exec(t.Context(), "update projection_checkpoints set position = $1 where name = 'ledger'", position); err != nil {
 				t.Fatal(err)
 			}
-			if err := engine.CheckLog(t.Context(), pool, last); !errors.Is(err, engine.ErrOtherLog) {
+			if err := engine.CheckLog(t.Context(), pool, log); !errors.Is(err, engine.ErrOtherLog) {
 				t.Errorf("check = %v", err)
 			}
 			projectionstest.Run(t, e)

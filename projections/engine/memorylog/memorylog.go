@@ -46,9 +46,10 @@ func (l *Log) Append(stream string, events ...domain.Event) uint64 {
 	for _, event := range events {
 		n := len(l.events)
 		position = uint64(n+1) * 10
+		raw := l.raw(event)
 		l.events = append(l.events, domain.Recorded{
-			ID: uuid.NewSHA1(uuid.Nil, fmt.Append(nil, n)), Stream: stream, Revision: l.last[stream], Position: position,
-			RecordedAt: Epoch.Add(time.Duration(n) * time.Second), Meta: domain.Metadata{Actor: domain.ActorUser}, Event: event, Raw: l.raw(event),
+			ID: uuid.NewSHA1(uuid.Nil, fmt.Append(nil, n, stream, raw.Data)), Stream: stream, Revision: l.last[stream], Position: position,
+			RecordedAt: Epoch.Add(time.Duration(n) * time.Second), Meta: domain.Metadata{Actor: domain.ActorUser}, Event: event, Raw: raw,
 		})
 		l.last[stream]++
 	}
@@ -78,6 +79,13 @@ func (l *Log) Head(context.Context) (uint64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return uint64(len(l.events)) * 10, nil
+}
+
+// Holds implements engine.Source.
+func (l *Log) Holds(_ context.Context, mark engine.Mark) (bool, error) {
+	return slices.ContainsFunc(l.All(), func(r domain.Recorded) bool {
+		return r.ID == mark.ID && r.Position == mark.Position && r.Stream == mark.Stream && r.Revision == mark.Revision
+	}), nil
 }
 
 // ReadStream implements engine.Source.

@@ -44,6 +44,7 @@ func Run(t *testing.T, open func(t *testing.T) Log) {
 		"caught up means that the head was reached":          caughtUp,
 		"the place reaches an end that is somebody else's":   foreignEnd,
 		"a place beyond the end is refused":                  beyondTheEnd,
+		"an event is held at its own place alone":            holds,
 		"closing ends a subscription":                        closing,
 		"an ended context ends a subscription":               endedContext,
 	} {
@@ -365,6 +366,36 @@ func beyondTheEnd(t *testing.T, s suite) {
 		}
 		if err := r.subscriber.Close(); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+func holds(t *testing.T, s suite) {
+	stream := domain.APIKeysStream(uuid.New())
+	s.AppendForeign(t, 2)
+	issued := domain.KeyIssued{CustomerID: uuid.New(), SubscriptionID: uuid.New(), Slot: domain.SlotPrimary}
+	last := s.Append(t, stream, issued, issued, issued)
+	events, err := s.Source.ReadStream(s.ctx, stream)
+	if err != nil || len(events) != 3 || events[2].Position != last {
+		t.Fatalf("%d events were recorded, %v", len(events), err)
+	}
+	mark := engine.MarkOf(events)
+	if mark == nil || mark.ID != events[2].ID {
+		t.Fatalf("the newest event is %v", mark)
+	}
+	for name, change := range map[string]func(*engine.Mark){
+		"":                   func(*engine.Mark) {},
+		"another id":         func(m *engine.Mark) { m.ID = events[1].ID },
+		"an earlier place":   func(m *engine.Mark) { m.Revision = 1 },
+		"a later place":      func(m *engine.Mark) { m.Revision = 3 },
+		"another position":   func(m *engine.Mark) { m.Position-- },
+		"of no stream":       func(m *engine.Mark) { m.Stream = domain.APIKeysStream(uuid.New()) },
+		"of another's place": func(m *engine.Mark) { m.ID, m.Position = uuid.New(), last+1 },
+	} {
+		changed := *mark
+		change(&changed)
+		if held, err := s.Source.Holds(s.ctx, changed); err != nil || held != (name == "") {
+			t.Errorf("%s: held: %t, %v", name, held, err)
 		}
 	}
 }

@@ -59,6 +59,12 @@ func (s *Log) Head(context.Context) (uint64, error) {
 	return all[len(all)-1].Position, nil
 }
 
+// Holds implements engine.Source.
+func (s *Log) Holds(_ context.Context, mark engine.Mark) (bool, error) {
+	all, err := s.All()
+	return slices.ContainsFunc(all, func(r domain.Recorded) bool { return r.ID == mark.ID && r.Position == mark.Position }), err
+}
+
 // ReadStream implements engine.Source.
 func (s *Log) ReadStream(_ context.Context, stream string) ([]domain.Recorded, error) {
 	all, err := s.All()

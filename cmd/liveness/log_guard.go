@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/pas-ta/liveness/adapters/eventstoredb"
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/projections/engine"
+)
+
+const (
+	// guardInterval is how often log and database are compared, guardRetry while the log is refused.
+	guardInterval = time.Second
+	guardRetry    = 250 * time.Millisecond
+	guardTimeout  = 10 * time.Second
+)
+
+// restoreAdvice is what to do about a log that the read models were not made from.
+const restoreAdvice = "Connect both of the same service; or, after restoring an older log, make the read models anew: " +
+	"`liveness projections rebuild NAME` for each of `liveness projections list`"
+
+// logGuard has nothing decided on a log that the read models were not made from, or on a later state of it than the one at hand: an
+// older backup that was restored, or the log of another service. Keys would open that no event issued, and calls be counted
+// beside those that were billed. It looks at the start, again and again, and before anything is decided on a store that was down.
+type logGuard struct {
+	pool   *pgxpool.Pool
+	source *eventstoredb.Source
+	store  *eventstoredb.Store
+	log    *slog.Logger
+
+	problem atomic.Pointer[error] // why the log is refused; nil while it is not
+}
+
+// begin compares for the first time. It fails when the log is refused; a store that cannot be read is waited for by run.
+func (g *logGuard) begin(ctx context.Context, advice string) error {
+	err := g.look(ctx)
+	switch {
+	case errors.Is(err, engine.ErrOtherLog):
+		return fmt.Errorf("%w. %s", err, advice)
+	case errors.Is(err, commands.ErrStoreUnavailable):
+		g.refuse(errNotCompared)
+		return nil
+	}
+	return err
+}
+
+// errNotCompared says that nothing is decided before the log was looked at.
+var errNotCompared = errors.New("log and database are not compared yet")
+
+func (g *logGuard) look(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, guardTimeout)
+	defer cancel()
+	return engine.CheckLog(ctx, g.pool, g.source)
+}
+
+// run compares until ctx ends.
+func (g *logGuard) run(ctx context.Context) error {
+	for wrong := 0; ; {
+		wait := guardInterval
+		if g.problem.Load() != nil || wrong > 0 {
+			wait = guardRetry
+		}
+		if err := commands.Sleep(ctx, wait); err != nil {
+			return nil
+		}
+		err := g.look(ctx)
+		switch {
+		case err == nil:
+			wrong = 0
+			g.admit(ctx)
+		case errors.Is(err, engine.ErrOtherLog):
+			if wrong++; wrong > 1 { // a new leader of a cluster may lack for a moment what the one before has shown
+				g.refuseOther(ctx, err)
+			}
+		case errors.Is(err, commands.ErrStoreDown):
+			g.refuse(errNotCompared) // it may come back as another
+		}
+	}
+}
+
+func (g *logGuard) admit(ctx context.Context) {
+	if before := g.problem.Swap(nil); before != nil {
+		g.store.Refuse(nil)
+		if errors.Is(*before, engine.ErrOtherLog) {
+			g.log.InfoContext(ctx, "log and database belong together again, and the log is used")
+		}
+	}
+}
+
+func (g *logGuard) refuseOther(ctx context.Context, err error) {
+	if before := g.problem.Load(); before == nil || !errors.Is(*before, engine.ErrOtherLog) {
+		g.log.ErrorContext(ctx, "the log is refused: nothing is read from it or written to it", "error", err, "advice", restoreAdvice)
+	}
+	g.refuse(err)
+}
+
+func (g *logGuard) refuse(why error) {
+	if before := g.problem.Load(); before != nil && errors.Is(*before, engine.ErrOtherLog) && !errors.Is(why, engine.ErrOtherLog) {
+		return // what is known to be another log is no less so while it is down
+	}
+	g.problem.Store(&why)
+	g.store.Refuse(why)
+}
+
+// check returns why the log is refused.
+func (g *logGuard) check() error {
+	if why := g.problem.Load(); why != nil {
+		return *why
+	}
+	return nil
+}
