@@ -6,7 +6,7 @@ import (
 	"log/slog"
 )
 
-// App is what every command gets beside its context, which ends on SIGINT or SIGTERM: the two outputs and the logs.
+// App is what every command gets beside its context, which ends on SIGINT, SIGTERM or SIGHUP: the two outputs and the logs.
 // Commands print for people or scripts on Out; logs and progress go to Err.
 type App struct {
 	Out io.Writer

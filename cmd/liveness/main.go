@@ -60,7 +60,7 @@ func main() {
 }
 
 func run(args []string, out, errOut io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := untilSignalled()
 	defer stop()
 
 	var commands commandLine
@@ -98,6 +98,21 @@ func run(args []string, out, errOut io.Writer) int {
 		return report(errOut, err)
 	}
 	return 0
+}
+
+// untilSignalled returns a context that ends when the program is asked to stop. After that SIGTERM and Ctrl-C have their usual effect:
+// the second one ends the program at once.
+func untilSignalled() (ctx context.Context, stop func()) {
+	hungUp, stopHangUp := context.Background(), func() {}
+	if !signal.Ignored(syscall.SIGHUP) { // nohup wants it ignored
+		hungUp, stopHangUp = signal.NotifyContext(hungUp, syscall.SIGHUP)
+	}
+	ctx, stopTerminate := signal.NotifyContext(hungUp, os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stopTerminate)
+	return ctx, func() {
+		stopTerminate()
+		stopHangUp()
+	}
 }
 
 func newLogger(w io.Writer, format, level string) *slog.Logger {

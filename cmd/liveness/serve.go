@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
@@ -23,6 +25,8 @@ type ServeCmd struct {
 	TransportFlags `embed:""`
 
 	TransparencyFlags `embed:""`
+
+	Drain time.Duration `help:"After SIGTERM or SIGHUP: how long requests are still taken while /v1/ready says that this node is on its way down. Longer than balancers take to notice. A second SIGTERM ends at once." default:"5s" env:"LIVENESS_DRAIN"`
 }
 
 // Help is shown below the options.
@@ -52,6 +56,9 @@ func (c *ServeCmd) Run(ctx context.Context, app *App) error {
 	}
 	if err := c.LimitFlags.check(); err != nil {
 		return err
+	}
+	if c.Drain < 0 {
+		return errors.New("--drain must be 0 or longer: write it as 5s")
 	}
 	settings, err := c.load(ctx)
 	if err != nil {
@@ -93,7 +100,7 @@ func (c *ServeCmd) Run(ctx context.Context, app *App) error {
 	site, err := core.openSite(siteConfig{
 		flags: c.SiteFlags, limits: c.LimitFlags, publicURL: publicURL, engine: engine, marketplace: buying, productCode: c.ProductCode,
 		listingURL: c.ListingURL, assetsDir: assets, metrics: observed.registry, tracing: observed.tracing, security: app.Security,
-		transparency: c.TransparencyFlags,
+		transparency: c.TransparencyFlags, drain: c.Drain,
 	})
 	if err != nil {
 		return err
@@ -104,9 +111,15 @@ func (c *ServeCmd) Run(ctx context.Context, app *App) error {
 		return err
 	}
 	app.Log.Info("serving", "address", listener.Addr().String(), "public_url", publicURL.String())
+	// What is answered on the way down is measured as well.
+	observing, stopObserving := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopObserving()
 	return runAll(ctx,
-		func(ctx context.Context) error { return site.server.Serve(ctx, listener) },
-		func(ctx context.Context) error { return observed.serve(ctx, app.Log) },
+		func(ctx context.Context) error {
+			defer stopObserving()
+			return site.server.Serve(ctx, listener)
+		},
+		func(context.Context) error { return observed.serve(observing, app.Log) },
 		core.guard.run,
 	)
 }

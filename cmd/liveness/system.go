@@ -174,6 +174,7 @@ type siteConfig struct {
 	tracing     trace.TracerProvider // nil makes no spans
 
 	transparency TransparencyFlags
+	drain        time.Duration // of the server before it stops
 }
 
 func (c *core) openSite(cfg siteConfig) (*site, error) {
@@ -244,7 +245,9 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 		return nil, err
 	}
 	handler := routes(api, screens, c.transparencyLog(cfg.transparency))
-	serving := newServer(cfg.publicURL, handler, cfg.limits.server(cfg.flags.Proxies), c.log)
+	limits := cfg.limits.server(cfg.flags.Proxies)
+	limits.Drain = cfg.drain
+	serving := newServer(cfg.publicURL, handler, limits, c.log)
 	for _, collector := range []prometheus.Collector{cfg.limits.metrics(), fairshare.NewMetrics("connections", serving.Connections())} {
 		if err := cfg.metrics.Register(collector); err != nil {
 			return nil, fmt.Errorf("register the metrics of connections: %w", err)

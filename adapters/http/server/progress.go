@@ -4,19 +4,19 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
 // progress sets the connection's deadlines as a request moves on. A single deadline for the whole request would have to
 // be long enough for the slowest honest upload, and everybody could hold a connection for as long.
-func (c *connections) progress(next http.Handler, limits Limits) http.Handler {
+func (c *connections) progress(next http.Handler, limits Limits, draining *atomic.Bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		control := http.NewResponseController(w)
 		reading := &readDeadline{control: control}
-		answer := &movingWriter{ResponseWriter: w, control: control, stall: limits.Stall}
+		answer := &movingWriter{ResponseWriter: w, control: control, stall: limits.Stall, draining: draining}
 		answer.extend()
-		// What the handler has written may leave only after it has returned.
-		defer answer.extend()
+		defer answer.end()
 		ctx, end, err := c.begin(r, reading.pass)
 		defer end()
 		if err != nil {
@@ -85,15 +85,36 @@ func (b *movingBody) linger() {
 // movingWriter cuts off a caller that does not take its answer.
 type movingWriter struct {
 	http.ResponseWriter
-	control *http.ResponseController
-	stall   time.Duration
+	control  *http.ResponseController
+	stall    time.Duration
+	draining *atomic.Bool
 }
 
 // extend allows for the lingering that comes before the answer leaves.
 func (w *movingWriter) extend() { _ = w.control.SetWriteDeadline(time.Now().Add(w.stall + lingering)) }
 
+// end comes after the handler: what it has written may leave only now.
+func (w *movingWriter) end() {
+	w.closeAfter()
+	w.extend()
+}
+
+// closeAfter has the connection end with this answer while the server drains, also when that has begun since the request came.
+func (w *movingWriter) closeAfter() {
+	if w.draining.Load() {
+		w.Header().Set("Connection", "close")
+	}
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w *movingWriter) WriteHeader(status int) {
+	w.closeAfter()
+	w.ResponseWriter.WriteHeader(status)
+}
+
 // Write implements io.Writer.
 func (w *movingWriter) Write(p []byte) (int, error) {
+	w.closeAfter()
 	w.extend()
 	return w.ResponseWriter.Write(p)
 }

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/pas-ta/liveness/adapters/http/fairshare"
@@ -19,13 +20,14 @@ import (
 // Limits bounds what a connection may take. A field that is zero gets its default.
 type Limits struct {
 	ReadHeader     time.Duration // from a request's first byte to the end of its headers; 5 s
-	Idle           time.Duration // between two requests on one connection; 60 s
+	Idle           time.Duration // between two requests on one connection; 75 s, past the 60 s after which proxies let go of theirs
 	MaxHeaderBytes int           // 16 KiB
 	Stall          time.Duration // without one byte of the body, or without one byte of the answer taken; 10 s
 	Grace          time.Duration // in which a body may be slower than MinRate; 10 s
 	MinRate        int64         // least average of a body after that, in bytes per second; 16 KiB/s
 	Upload         time.Duration // for a whole body, however fast it is; 2 min
-	Shutdown       time.Duration // for requests under way when the server stops; 30 s
+	Drain          time.Duration // in which a server that is to stop goes on listening; none
+	Shutdown       time.Duration // for requests under way after that; 30 s
 
 	Connections    int            // open at the same time; 4096. See TrustedProxies
 	StrangerWeight float64        // of all connections without a valid key together, beside a subscription's; 1
@@ -34,10 +36,10 @@ type Limits struct {
 
 func (l Limits) withDefaults() Limits {
 	return Limits{
-		ReadHeader: cmp.Or(l.ReadHeader, 5*time.Second), Idle: cmp.Or(l.Idle, time.Minute),
+		ReadHeader: cmp.Or(l.ReadHeader, 5*time.Second), Idle: cmp.Or(l.Idle, 75*time.Second),
 		MaxHeaderBytes: cmp.Or(l.MaxHeaderBytes, 16<<10), Stall: cmp.Or(l.Stall, 10*time.Second),
 		Grace: cmp.Or(l.Grace, 10*time.Second), MinRate: cmp.Or(l.MinRate, 16<<10), Upload: cmp.Or(l.Upload, 2*time.Minute),
-		Shutdown: cmp.Or(l.Shutdown, 30*time.Second), Connections: cmp.Or(l.Connections, 4096),
+		Drain: l.Drain, Shutdown: cmp.Or(l.Shutdown, 30*time.Second), Connections: cmp.Or(l.Connections, 4096),
 		StrangerWeight: cmp.Or(l.StrangerWeight, 1), TrustedProxies: l.TrustedProxies,
 	}
 }
@@ -48,6 +50,8 @@ type Server struct {
 	listener    func(net.Listener) net.Listener // wraps the one that is served
 	limits      Limits
 	connections *connections
+	draining    atomic.Bool
+	log         *slog.Logger
 }
 
 // New returns a server that does not listen yet.
@@ -58,8 +62,10 @@ func New(handler http.Handler, limits Limits, log *slog.Logger) *Server {
 		proxies: limits.TrustedProxies, weight: limits.StrangerWeight,
 	}
 	asIs := func(l net.Listener) net.Listener { return l }
-	return &Server{limits: limits, connections: held, listener: asIs, http: &http.Server{
-		Handler:           held.progress(handler, limits),
+	s := &Server{limits: limits, connections: held, listener: asIs, log: log}
+	s.http = &http.Server{
+		Handler:           held.progress(handler, limits, &s.draining),
+		BaseContext:       func(net.Listener) context.Context { return context.WithValue(context.Background(), drainingKey{}, s) },
 		ReadHeaderTimeout: limits.ReadHeader,
 		IdleTimeout:       limits.Idle,
 		MaxHeaderBytes:    limits.MaxHeaderBytes,
@@ -67,13 +73,14 @@ func New(handler http.Handler, limits Limits, log *slog.Logger) *Server {
 		ConnState:         held.follow,
 		// What net/http reports is mostly the noise of scanners that speak no HTTP.
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}}
+	}
+	return s
 }
 
 // Connections returns how the server's connections are divided.
 func (s *Server) Connections() *fairshare.Pool { return s.connections.pool }
 
-// Serve answers on the listener until ctx ends; then it stops listening, waits for the requests under way and returns
+// Serve answers on the listener until ctx ends; then it drains, stops listening, waits for the requests under way and returns
 // nil. What is not done in time is cut off, which is an error. It may be called once.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	var failed error
@@ -87,6 +94,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		return fmt.Errorf("serve HTTP on %s: %w", listener.Addr(), failed)
 	case <-ctx.Done():
 	}
+	s.leave(listener, done)
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.limits.Shutdown)
 	defer cancel()
 	err := s.http.Shutdown(stopping)

@@ -1,4 +1,5 @@
-// Package v1 is the HTTP API that customers call: POST /v1/check/liveness, GET /v1/usage and GET /v1/health.
+// Package v1 is the HTTP API that customers call: POST /v1/check/liveness, GET /v1/usage,
+// GET /v1/health and GET /v1/ready.
 //
 // The order of work on a check is the order of what it costs: the bucket of the address, the key, the bucket of the key,
 // the headers, whether there is room, the Idempotency-Key, the quota; only then is the body read, and only a whole image
@@ -32,6 +33,7 @@ const (
 	PathCheck  = "/v1/check/liveness"
 	PathUsage  = "/v1/usage"
 	PathHealth = "/v1/health"
+	PathReady  = "/v1/ready"
 )
 
 // Authenticator finds the owner of an API key, or fails with domain.ErrInvalidAPIKey. It is asked for every request.
@@ -133,6 +135,7 @@ func (a *API) routes() *mux.Router {
 	a.handle(router, PathCheck, methods{http.MethodPost: a.check})
 	a.handle(router, PathUsage, methods{http.MethodGet: a.usage, http.MethodHead: a.usage})
 	a.handle(router, PathHealth, methods{http.MethodGet: a.reportHealth, http.MethodHead: a.reportHealth})
+	a.handle(router, PathReady, methods{http.MethodGet: reportReady, http.MethodHead: reportReady})
 	router.NotFoundHandler = a.serve(routeOther, func(*exchange) (answer, error) { return nil, problem.ErrNotFound })
 	return router
 }

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -13,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/pas-ta/liveness/adapters/http/server"
 	v1 "github.com/pas-ta/liveness/adapters/http/v1"
 )
 
@@ -36,6 +40,9 @@ func TestRoutes(t *testing.T) {
 		{"OPTIONS", "/v1/usage", 204, "", "GET, HEAD, OPTIONS"},
 		{"HEAD", "/v1/usage", 200, "", ""},
 		{"HEAD", "/v1/health", 200, "", ""},
+		{"GET", "/v1/ready", 200, "", ""},
+		{"HEAD", "/v1/ready", 200, "", ""},
+		{"POST", "/v1/ready", 405, "method_not_allowed", "GET, HEAD, OPTIONS"},
 	} {
 		t.Run(test.method+" "+test.path, func(t *testing.T) {
 			t.Parallel()
@@ -51,6 +58,49 @@ func TestRoutes(t *testing.T) {
 				t.Errorf("%s, want the envelope of an unknown caller", got.Raw)
 			}
 		})
+	}
+}
+
+// A server on its way down says that it is not ready, and is as healthy as before.
+func TestReadiness(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	go func() {
+		_ = server.New(f.api, server.Limits{Drain: time.Hour}, slog.New(slog.DiscardHandler)).Serve(ctx, listener)
+	}()
+	ask := func(path string) (status int, body string) {
+		response, err := http.Get("http://" + listener.Addr().String() + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = response.Body.Close() }()
+		text, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return response.StatusCode, string(text)
+	}
+	if status, body := ask(v1.PathReady); status != 200 || body != `{"status":"ready"}`+"\n" {
+		t.Errorf("%d %s", status, body)
+	}
+	stop()
+	for began := time.Now(); ; {
+		status, body := ask(v1.PathReady)
+		if status == 503 && strings.Contains(body, `"code":"draining"`) {
+			break
+		}
+		if status != 200 || time.Since(began) > time.Minute {
+			t.Fatalf("%d %s", status, body)
+		}
+	}
+	if status, body := ask(v1.PathHealth); status != 200 || !strings.Contains(body, `"status":"ok"`) {
+		t.Errorf("%d %s", status, body)
 	}
 }
 

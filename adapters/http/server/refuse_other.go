@@ -1,0 +1,11 @@
+//go:build !linux
+
+package server
+
+import (
+	"errors"
+	"net"
+)
+
+// refuseNew is known on Linux alone.
+func refuseNew(net.Listener) error { return errors.ErrUnsupported }
