@@ -21,12 +21,13 @@ type AuditVerifyCmd struct {
 	ReadModelFlags `embed:""`
 	ScopeFlags     `embed:""`
 
-	ReadModels bool   `help:"Also hold every read model in Postgres against the log, row by row."`
-	Simulator  string `help:"Also hold every usage record against what dev's AWS simulator at this address holds." placeholder:"URL"`
-	Against    string `help:"Also hold the log against a signed checkpoint that was kept outside of it, as /transparency/checkpoint gives it, or that of an exported proof." type:"existingfile" placeholder:"FILE"`
-	Changes    bool   `help:"Also print plan changes, over-limit switches and key changes."`
-	Hours      bool   `help:"Also print the metered hours."`
-	HTML       bool   `help:"Print the report as a web page." name:"html" xor:"format"`
+	ReadModels bool     `help:"Also hold every read model in Postgres against the log, row by row."`
+	Simulator  string   `help:"Also hold every usage record against what dev's AWS simulator at this address holds." placeholder:"URL"`
+	Against    string   `help:"Also hold the log against a signed checkpoint that was kept outside of it, as /transparency/checkpoint gives it, or that of an exported proof." type:"existingfile" placeholder:"FILE"`
+	Key        []string `help:"A verifier key of the log that you have from elsewhere: one of them must have signed what --against names." placeholder:"KEY"`
+	Changes    bool     `help:"Also print plan changes, over-limit switches and key changes."`
+	Hours      bool     `help:"Also print the metered hours."`
+	HTML       bool     `help:"Print the report as a web page." name:"html" xor:"format"`
 }
 
 // Help is shown below the options.
@@ -38,7 +39,8 @@ checkpoints say. Every difference is named with its stream and revision. Events 
 and passed over.
 
 --read-models makes every read model anew, in tables that end with the session, and compares them row by row with those in
-Postgres. --against tells whether the log is the one of which a checkpoint was kept, and not put back or forked. --customer and --month narrow what is printed; the whole log is proved all the same.
+Postgres. --against tells whether the log is the one of which a checkpoint was kept, and not put back or forked; its signature is checked
+with --key, else with the keys of the log. --customer and --month narrow what is printed; the whole log is proved all the same.
 
 It reads and cannot write: the files of a node are opened for reading, and Postgres refuses its sessions every write.
 
@@ -85,7 +87,7 @@ func (c *AuditVerifyCmd) compareWith(ctx context.Context, v *auditing.Verificati
 		v.Billed, v.AskedAWS = billedUsage(records), true
 	}
 	if c.Against != "" {
-		held, err := readCheckpointFile(c.Against)
+		held, err := readCheckpointFile(c.Against, c.Key)
 		if err != nil {
 			return nil, err
 		}
@@ -107,17 +109,21 @@ func (c *AuditVerifyCmd) compareWith(ctx context.Context, v *auditing.Verificati
 	return pool.Close, nil
 }
 
-// readCheckpointFile reads a checkpoint that somebody kept. That it is the log's is for them to know: it is compared, not believed.
-func readCheckpointFile(path string) (auditing.Held, error) {
+// readCheckpointFile reads a checkpoint that somebody kept.
+func readCheckpointFile(path string, keys []string) (auditing.Held, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return auditing.Held{}, fmt.Errorf("read what the log is to be held against: %w", err)
 	}
-	checkpoint, err := transparency.ParseCheckpoint(proof.CheckpointIn(text))
-	if err != nil {
-		return auditing.Held{}, fmt.Errorf("--against %s: %w. Give a file with what /transparency/checkpoint answers, or one of `liveness audit export`", path, err)
+	held, err := auditing.OpenHeld(filepath.Base(path), proof.CheckpointIn(text), keys...)
+	switch {
+	case errors.Is(err, transparency.ErrUnsigned):
+		return held, fmt.Errorf("--against %s: none of the keys given with --key has signed it: it was changed, or is of another log", path)
+	case err != nil:
+		return held, fmt.Errorf("--against %s: %w. Give a file with what /transparency/checkpoint answers, or one of `liveness audit export`",
+			path, err)
 	}
-	return auditing.Held{From: filepath.Base(path), Checkpoint: checkpoint}, nil
+	return held, nil
 }
 
 // verdict returns the exit status that a report stands for.

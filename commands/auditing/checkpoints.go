@@ -13,8 +13,22 @@ import (
 
 // Held is a state of the tree that somebody holds outside the log: a checkpoint that was kept, or that of an archive.
 type Held struct {
-	From string // where it is from, for the report
+	From string   // where it is from, for the report
+	Note string   // as it was signed
+	Keys []string // verifier keys, one of which must have signed it; none: one of those that have signed the log's own
 	transparency.Checkpoint
+}
+
+// OpenHeld returns the checkpoint of a signed note that somebody kept. When keys are given, one of them must have signed it.
+func OpenHeld(from, note string, keys ...string) (Held, error) {
+	held := Held{From: from, Note: note, Keys: keys}
+	var err error
+	if len(keys) > 0 {
+		held.Checkpoint, _, err = transparency.OpenCheckpoint(note, keys...)
+	} else {
+		held.Checkpoint, err = transparency.ParseCheckpoint(note)
+	}
+	return held, err
 }
 
 // Transparency is what the audit found of the tree over the log.
@@ -41,7 +55,8 @@ type checkpointsAudit struct {
 	from     uint64            // revision of the next to read
 	end      bool              // there are none to read
 	promised int64             // size of the newest checkpoint taken
-	held     []Held            // by size
+	held     []Held            // by size, those that the tree has not come to
+	kept     []Held            // all of them
 
 	last       domain.Recorded // the newest leaf
 	provedLast domain.Recorded // the last leaf that the newest checkpoint that holds covers
@@ -50,7 +65,7 @@ type checkpointsAudit struct {
 func newCheckpointsAudit(log Log, held []Held, find func(domain.Recorded, string, ...any)) *checkpointsAudit {
 	held = slices.Clone(held)
 	slices.SortStableFunc(held, func(x, y Held) int { return int(min(max(x.N-y.N, -1), 1)) })
-	return &checkpointsAudit{log: log, held: held, find: find, result: Transparency{Keys: []string{}, Held: []string{}}}
+	return &checkpointsAudit{log: log, held: held, kept: held, find: find, result: Transparency{Keys: []string{}, Held: []string{}}}
 }
 
 // add takes the next leaf.
@@ -114,13 +129,24 @@ func (c *checkpointsAudit) root(place domain.Recorded, signed, by string) error 
 	if c.result.Broken++; c.result.Broken > 1 {
 		return nil
 	}
+	c.find(place, "the log is not the one that was signed: %s; %s says root %s of %d leaves, and the log has %s",
+		c.changed(), by, signed, c.tree.size, root)
+	return nil
+}
+
+// changed says between which leaves the log is another than the one of which a root of its tree was signed.
+func (c *checkpointsAudit) changed() string {
 	since := "the beginning of the log"
 	if c.result.Proved > 0 {
 		since = fmt.Sprintf("position %d (revision %d of %s)", c.provedLast.Position, c.provedLast.Revision, c.provedLast.Stream)
 	}
-	c.find(place, "the log is not the one that was signed: an event was changed, left out or put in behind %s, among the leaves %d to %d; "+
-		"%s says root %s of %d leaves, and the log has %s", since, c.result.Proved, c.tree.size-1, by, signed, c.tree.size, root)
-	return nil
+	switch c.tree.size - c.result.Proved {
+	case 0:
+		return fmt.Sprintf("two histories were signed, for another checkpoint of %d leaves says what the log holds", c.tree.size)
+	case 1:
+		return fmt.Sprintf("an event was changed, left out or put in behind %s, as leaf %d", since, c.result.Proved)
+	}
+	return fmt.Sprintf("an event was changed, left out or put in behind %s, among the leaves %d to %d", since, c.result.Proved, c.tree.size-1)
 }
 
 // next returns the next checkpoint of the log's stream.
@@ -171,12 +197,28 @@ func (c *checkpointsAudit) finish(ctx context.Context) (Transparency, error) {
 			held.From, held.N, c.tree.size)
 		c.result.Broken++
 	}
+	c.signatures()
 	root, err := c.tree.root()
 	if err != nil && c.tree.size > 0 {
 		return c.result, err
 	}
 	c.result.Leaves, c.result.Root = c.tree.size, root.String()
 	return c.result, nil
+}
+
+// signatures looks whether what was kept was signed by who signs this log. Without that anybody could have written it.
+func (c *checkpointsAudit) signatures() {
+	for _, kept := range c.kept {
+		keys := kept.Keys
+		if len(keys) == 0 {
+			keys = c.result.Keys
+		}
+		if _, _, err := transparency.OpenCheckpoint(kept.Note, keys...); err != nil {
+			c.result.Held = slices.DeleteFunc(c.result.Held, func(from string) bool { return from == kept.From })
+			c.find(domain.Recorded{}, "%s proves nothing, for none of the %d keys that have signed this log have signed it: it was changed, or is "+
+				"of another log (%v)", kept.From, len(c.result.Keys), err)
+		}
+	}
 }
 
 // StoredTree is the tree as the product keeps it beside the log.

@@ -99,8 +99,19 @@ func (l *memoryLog) leaves() (leaves storedLeaves) {
 	return leaves
 }
 
+const origin = "liveness.test/log"
+
+func signer(tb testing.TB, key byte) transparency.Signer {
+	tb.Helper()
+	by, err := transparency.NewSigner(origin, ed25519.NewKeyFromSeed(append(make([]byte, ed25519.SeedSize-1), key)))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return by
+}
+
 // checkpoint signs the log as it is.
-func (l *memoryLog) checkpoint(tb testing.TB, key byte) transparency.Checkpoint {
+func (l *memoryLog) checkpoint(tb testing.TB, key byte) auditing.Held {
 	tb.Helper()
 	var hashes []tlog.Hash
 	reader := tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
@@ -121,23 +132,20 @@ func (l *memoryLog) checkpoint(tb testing.TB, key byte) transparency.Checkpoint 
 	if err != nil {
 		tb.Fatal(err)
 	}
-	c := transparency.Checkpoint{Origin: "liveness.test/log", Tree: tlog.Tree{N: int64(len(l.entries)), Hash: root}}
-	signer, err := transparency.NewSigner(c.Origin, ed25519.NewKeyFromSeed(append(make([]byte, ed25519.SeedSize-1), key)))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	note, err := c.Sign(signer)
+	c := transparency.Checkpoint{Origin: origin, Tree: tlog.Tree{N: int64(len(l.entries)), Hash: root}}
+	by := signer(tb, key)
+	note, err := c.Sign(by)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	l.write(tb, domain.TransparencyStream, domain.CheckpointSigned{
-		Origin: c.Origin, Size: c.N, Root: root.String(), Note: note, Keys: []string{signer.VerifierKey}, SignedAt: noon,
+		Origin: c.Origin, Size: c.N, Root: root.String(), Note: note, Keys: []string{by.VerifierKey}, SignedAt: noon,
 	})
-	return c
+	return auditing.Held{From: "kept.txt", Note: note, Checkpoint: c}
 }
 
 // signedLog has a subscription with eight calls and three checkpoints, the last behind everything.
-func signedLog(tb testing.TB) (*memoryLog, storedLeaves, transparency.Checkpoint) {
+func signedLog(tb testing.TB) (*memoryLog, storedLeaves, auditing.Held) {
 	tb.Helper()
 	l := &memoryLog{}
 	identity := domain.MarketplaceIdentity{LicenseARN: "l-1", AWSAccountID: "123456789012", ProductCode: "product"}
@@ -145,7 +153,7 @@ func signedLog(tb testing.TB) (*memoryLog, storedLeaves, transparency.Checkpoint
 	state := domain.Subscription{}.Fold(started)
 	usage := domain.UsageMonth{Month: domain.MonthOf(noon)}
 	l.write(tb, domain.SubscriptionStream(state.ID), started)
-	var newest transparency.Checkpoint
+	var newest auditing.Held
 	for n := range 8 {
 		call, err := usage.Count(state, 0, domain.Check{ID: uuid.New(), At: noon, Judgement: domain.Judgement{FakeLikelihood: 0.1}})
 		if err != nil {
@@ -176,7 +184,7 @@ func verified(t *testing.T, l *memoryLog, stored storedLeaves, held ...auditing.
 func TestVerifyProvesASignedLog(t *testing.T) {
 	t.Parallel()
 	l, stored, newest := signedLog(t)
-	report := verified(t, l, stored, auditing.Held{From: "kept", Checkpoint: newest})
+	report := verified(t, l, stored, newest)
 	tree := report.Transparency
 	if len(report.Findings) > 0 || report.Events != 12 || tree.Leaves != 12 || tree.Checkpoints != 3 || tree.Compared != 12 || tree.Proved != newest.N || len(tree.Keys) != 1 || len(tree.Held) != 1 {
 		t.Errorf("%+v\n%v", tree, report.Findings)
@@ -277,15 +285,72 @@ func resign(t *testing.T, l *memoryLog, at int, key byte) {
 // A state that somebody kept tells of a log that was put back, and of one with another history.
 func TestVerifyAgainstWhatWasKept(t *testing.T) {
 	t.Parallel()
-	l, _, newest := signedLog(t)
-	held := auditing.Held{From: "kept.txt", Checkpoint: newest}
+	l, _, held := signedLog(t)
 	older := &memoryLog{entries: l.entries[:5]}
-	if said := inLines(verified(t, older, nil, held)); !strings.Contains(said, "put back to an older state: kept.txt is of "+fmt.Sprint(newest.N)+" leaves, and there are 5") {
+	if said := inLines(verified(t, older, nil, held)); !strings.Contains(said, "put back to an older state: kept.txt is of "+fmt.Sprint(held.N)+" leaves, and there are 5") {
 		t.Errorf("an older copy: %s", said)
 	}
 	fork, _, _ := signedLog(t)
 	if said := inLines(verified(t, fork, nil, held)); !strings.Contains(said, "kept.txt says root") {
 		t.Errorf("a forked history: %s", said)
+	}
+}
+
+// Anybody can write a root down. Only what was signed with a key of the log is worth being compared.
+func TestWhatWasKeptIsSigned(t *testing.T) {
+	t.Parallel()
+	l, _, held := signedLog(t)
+	key := verified(t, l, nil, held).Transparency.Keys[0]
+	said := func(note string, keys ...string) string {
+		t.Helper()
+		kept, err := auditing.OpenHeld("kept.txt", note, keys...)
+		if err != nil {
+			return err.Error()
+		}
+		report := verified(t, l, nil, kept)
+		if holds := len(report.Transparency.Held) == 1; holds != (len(report.Findings) == 0) {
+			t.Errorf("it holds: %v, and the findings are %v", holds, report.Findings)
+		}
+		return inLines(report)
+	}
+	text, signature, _ := strings.Cut(held.Note, "\n\n")
+	other := (&memoryLog{entries: slices.Clone(l.entries[:len(l.entries)-1])}).checkpoint(t, 2)
+	for name, test := range map[string]struct{ said, want string }{
+		"as it was signed":            {said(held.Note), ""},
+		"with the key":                {said(held.Note, key), ""},
+		"without a signature":         {said(text + "\n"), "kept.txt proves nothing"},
+		"another key":                 {said(other.Note), "kept.txt proves nothing, for none of the 1 keys that have signed this log have signed it"},
+		"another key than the given":  {said(other.Note, key), transparency.ErrUnsigned.Error()},
+		"the signature of something":  {said(text + "\nmore\n\n" + signature), "kept.txt proves nothing"},
+		"the key of somebody is kept": {said(other.Note, signer(t, 2).VerifierKey), ""},
+	} {
+		if test.want == "" && test.said != "" || !strings.Contains(test.said, test.want) {
+			t.Errorf("%s: want %q, and it says %q", name, test.want, test.said)
+		}
+	}
+}
+
+// Between which leaves a log was changed is said in numbers that exist.
+func TestChangedLeavesAreNamed(t *testing.T) {
+	t.Parallel()
+	l := &memoryLog{}
+	l.write(t, "devices-"+uuid.NewString(), domain.DeviceFirstUsed{})
+	first := l.checkpoint(t, 1)
+	l.write(t, "devices-"+uuid.NewString(), domain.DeviceFirstUsed{})
+	said := func(size int64) string {
+		kept := auditing.Held{From: "kept.txt", Note: first.Note, Checkpoint: transparency.Checkpoint{Tree: tlog.Tree{N: size}}}
+		return inLines(verified(t, l, nil, kept))
+	}
+	for size, want := range map[int64]string{
+		1: "two histories were signed, for another checkpoint of 1 leaves says what the log holds; kept.txt says root",
+		2: "behind position 10 (revision 0 of devices-", 3: "among the leaves 1 to 2; kept.txt says root",
+	} {
+		if got := said(size); !strings.Contains(got, want) {
+			t.Errorf("%d leaves: want %q in %s", size, want, got)
+		}
+	}
+	if got := said(2); !strings.Contains(got, "as leaf 1; kept.txt") {
+		t.Errorf("one leaf: %s", got)
 	}
 }
 
