@@ -39,6 +39,13 @@ func (c Checkpoints) Fold(event Event) Checkpoints {
 	return c
 }
 
+// EndsMonth returns whether a month has ended since the last checkpoint, and just now: the next one is to hold all of it. Later
+// than a while after its end it is better to sign what there is.
+func (c Checkpoints) EndsMonth(at time.Time) bool {
+	end := MonthOf(c.Last.SignedAt).End()
+	return c.Last.Size > 0 && !at.Before(end) && at.Before(end.Add(CheckpointInterval))
+}
+
 // Due returns whether it is time for another checkpoint: a while after the last one, and as soon as a month has ended.
 func (c Checkpoints) Due(at time.Time) bool {
 	return c.Last.Size == 0 || !at.Before(c.Last.SignedAt.Add(CheckpointInterval)) || !at.Before(MonthOf(c.Last.SignedAt).End())

@@ -39,3 +39,25 @@ func TestCheckpointsAreDueByTheMinuteAndAtTheEndOfAMonth(t *testing.T) {
 		}
 	}
 }
+
+// The first checkpoint behind a month's end is to hold all of the month, for as long as that is worth waiting for.
+func TestAMonthEndsForCheckpoints(t *testing.T) {
+	t.Parallel()
+	december := time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
+	for name, tt := range map[string]struct {
+		last domain.CheckpointSigned
+		at   time.Time
+		want bool
+	}{
+		"none was ever signed":     {domain.CheckpointSigned{}, time.Time{}.AddDate(0, 1, 0), false},
+		"the month is about to":    {domain.CheckpointSigned{Size: 1, SignedAt: noon}, december.Add(-1), false},
+		"it has":                   {domain.CheckpointSigned{Size: 1, SignedAt: noon}, december, true},
+		"almost a minute ago":      {domain.CheckpointSigned{Size: 1, SignedAt: noon}, december.Add(time.Minute - 1), true},
+		"a minute ago":             {domain.CheckpointSigned{Size: 1, SignedAt: noon}, december.Add(time.Minute), false},
+		"and one was signed since": {domain.CheckpointSigned{Size: 1, SignedAt: december}, december.Add(time.Second), false},
+	} {
+		if got := (domain.Checkpoints{Last: tt.last}).EndsMonth(tt.at); got != tt.want {
+			t.Errorf("%s: %t, want %t", name, got, tt.want)
+		}
+	}
+}

@@ -36,7 +36,7 @@ const componentTransparency = "transparency_log"
 func (c *core) checkpointSigner(flags TransparencyFlags, metrics prometheus.Registerer) (*transparency.CheckpointSigner, error) {
 	signer, err := transparency.NewCheckpointSigner(transparency.SignerConfig{
 		Executor: c.executor(), Tree: projections.NewTransparency(c.pool), Keys: keyring.CheckpointSigners(c.ring),
-		Origin: cmp.Or(flags.Origin, unpublishedOrigin), Log: c.log,
+		Origin: cmp.Or(flags.Origin, unpublishedOrigin), Log: c.log, CatchUp: c.treeCatchesUp,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("--transparency-origin: %w", err)
@@ -45,6 +45,15 @@ func (c *core) checkpointSigner(flags TransparencyFlags, metrics prometheus.Regi
 		return nil, err
 	}
 	return signer, nil
+}
+
+// treeCatchesUp returns once the tree holds everything that the log holds now.
+func (c *core) treeCatchesUp(ctx context.Context) error {
+	head, err := c.client.Head(ctx)
+	if err != nil {
+		return err
+	}
+	return c.barrier.WaitFor(ctx, projections.TransparencyProjection().Name, head)
 }
 
 // transparencyLog publishes the log; nil without a name to publish it under.

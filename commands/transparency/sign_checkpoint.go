@@ -26,6 +26,10 @@ type SignerConfig struct {
 	Keys   Keys
 	Origin string
 	Log    *slog.Logger
+
+	// CatchUp returns once the tree holds everything that the log holds at the call. It is called at a month's end, so that
+	// the month's last events are not left to a checkpoint of the next one.
+	CatchUp func(context.Context) error
 }
 
 // CheckpointSigner signs checkpoints. Any number of nodes may run it: each checkpoint is appended at an exact revision, by who
@@ -48,8 +52,8 @@ type Status struct {
 
 // NewCheckpointSigner checks the configuration: there has to be a key that can be named by the origin.
 func NewCheckpointSigner(config SignerConfig) (*CheckpointSigner, error) {
-	if config.Store == nil || config.Now == nil || config.Tree == nil || config.Keys == nil || config.Log == nil {
-		return nil, errors.New("signing checkpoints needs a store, a clock, a tree, keys and a log")
+	if config.Store == nil || config.Now == nil || config.Tree == nil || config.Keys == nil || config.Log == nil || config.CatchUp == nil {
+		return nil, errors.New("signing checkpoints needs a store, a clock, a tree that can catch up, keys and a log")
 	}
 	keys, err := config.Keys(config.Origin)
 	if err == nil && len(keys) == 0 {
@@ -104,6 +108,11 @@ func (s *CheckpointSigner) SignCheckpoint(ctx context.Context) (signed bool, err
 	state, revision := domain.Checkpoints{}, commands.NoStream
 	if found {
 		state, revision = state.Fold(last.Event), int64(last.Revision)
+	}
+	if state.EndsMonth(s.Now()) {
+		if err := s.CatchUp(ctx); err != nil {
+			return false, fmt.Errorf("wait for the last events of the month: %w", err)
+		}
 	}
 	done, err := commands.ExecuteFrom(ctx, s.Executor, commands.NewOrigin(domain.ActorSystem), domain.TransparencyStream, state, revision,
 		func(c domain.Checkpoints) ([]domain.Event, error) {

@@ -126,6 +126,7 @@ func (f *fixture) signer() *transparency.CheckpointSigner {
 func (f *fixture) config() transparency.SignerConfig {
 	return transparency.SignerConfig{
 		Executor: commands.Executor{Store: f.store, Now: f.clock.Now}, Tree: f.tree, Keys: f.keys, Origin: origin, Log: slog.New(slog.DiscardHandler),
+		CatchUp: func(context.Context) error { return nil },
 	}
 }
 
@@ -222,6 +223,42 @@ func TestWhenCheckpointsAreSigned(t *testing.T) {
 				t.Errorf("of %d leaves %d are signed", size, signer.Status().Signed)
 			}
 		})
+	}
+}
+
+// The checkpoint at a month's end holds the month's last events, also when the tree comes to them late.
+func TestTheMonthsLastEventsAreUnderItsCheckpoint(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.clock.Set(start.Add(12*time.Hour - time.Second))
+	config := f.config()
+	waited, behind := 0, errors.New("it is behind")
+	config.CatchUp = func(context.Context) error {
+		if waited++; waited == 1 {
+			return behind
+		}
+		f.tree.grow(t, false, "the month's last")
+		return nil
+	}
+	signer, err := transparency.NewCheckpointSigner(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !f.sign(signer) || waited > 0 {
+		t.Fatalf("in the month it has waited %d times", waited)
+	}
+	f.tree.grow(t, false, "four")
+	f.clock.Advance(time.Second)
+	if signed, err := signer.SignCheckpoint(t.Context()); signed || !errors.Is(err, behind) || !errors.Is(signer.Check(), behind) {
+		t.Errorf("while the tree is behind: %t, %v", signed, err)
+	}
+	if !f.sign(signer) || f.signed()[1].Size != 5 {
+		t.Errorf("the checkpoint is of %d leaves, want 5", f.signed()[1].Size)
+	}
+	f.tree.grow(t, false, "the next month's first")
+	f.clock.Advance(time.Minute)
+	if !f.sign(signer) || waited != 2 {
+		t.Errorf("it was waited for %d times, want 2", waited)
 	}
 }
 
@@ -363,6 +400,7 @@ func TestSignerNeedsAllItsParts(t *testing.T) {
 		"store": func(c *transparency.SignerConfig) { c.Store = nil }, "clock": func(c *transparency.SignerConfig) { c.Now = nil },
 		"tree": func(c *transparency.SignerConfig) { c.Tree = nil }, "keys": func(c *transparency.SignerConfig) { c.Keys = nil },
 		"log":              func(c *transparency.SignerConfig) { c.Log = nil },
+		"catching up":      func(c *transparency.SignerConfig) { c.CatchUp = nil },
 		"origin of a name": func(c *transparency.SignerConfig) { c.Origin = "a log" },
 		"any key":          func(c *transparency.SignerConfig) { c.Keys = func(string) ([]leaves.Signer, error) { return nil, nil } },
 	} {
