@@ -10,20 +10,20 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/pas-ta/liveness/adapters/eventstoredb"
+	"github.com/pas-ta/liveness/commands/auditing"
 	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
+	"github.com/pas-ta/liveness/projections/engine"
 )
 
 func checkBody(image []byte) []byte {
@@ -94,67 +94,106 @@ func (c *cluster) countedChecks(t *testing.T, subscription uuid.UUID, months ...
 	return all
 }
 
-// Under load, with Idempotency-Keys so that clients may repeat what got no answer, everything is killed at random. Every
-// check that was acknowledged is one event; there are no other events; the read model and the API count the same.
+// Under load, with Idempotency-Keys so that clients may repeat what got no answer, every part is killed and hung at random. Every
+// check that was acknowledged is one event; there are no other events; API, read models and audit say the same.
 func TestChaos(t *testing.T) {
 	t.Parallel()
-	kills := fromEnvironment(t, "LIVENESS_CHAOS_KILLS", 10)
-	c := startCluster(t, 2)
-	body := smallFace(t)
-	subscription := c.subscription(t)
-	firstMonth := domain.MonthOf(time.Now())
+	strikes := fromEnvironment(t, "LIVENESS_CHAOS_KILLS", 12)
+	c := startCluster(t, 2, 2)
+	subscription, firstMonth := c.subscription(t), domain.MonthOf(time.Now())
 
 	ctx, stopLoad := context.WithCancel(t.Context())
-	var clients sync.WaitGroup
-	var mu sync.Mutex
-	acknowledged := map[uuid.UUID]bool{}
-	var repeats, refused atomic.Int64
+	load := c.repeatChecks(ctx, t, subscription)
+	byName, broken := map[string]int{}, faults{parts: c.parts()}
+	for done := range strikes {
+		pauseFor(ctx, time.Duration(150+rand.IntN(500))*time.Millisecond)
+		byName[broken.strike(t)]++
+		if done%50 == 49 {
+			t.Logf("%d of %d: %v", done+1, strikes, byName)
+		}
+	}
+	stopLoad()
+	load.clients.Wait()
+
+	counted := c.countedChecks(t, subscription, monthsFrom(firstMonth)...)
+	differences := load.differences(counted)
+	modelled := c.modelledCalls(t, subscription, counted)
+	if modelled != int64(len(counted)) {
+		differences = append(differences, fmt.Sprintf("the read model counts %d calls, the log %d", modelled, len(counted)))
+	}
+	differences = append(differences, c.audited(t)...)
+	for _, difference := range differences {
+		t.Error(difference)
+	}
+	t.Logf("%d kills and hangs: %v", strikes, byName)
+	t.Logf("acknowledged %d, counted %d, in the read model %d, repeated requests %d, of them answered 503 %d: %d differences",
+		len(load.acknowledged), len(counted), modelled, load.repeats.Load(), load.refused.Load(), len(differences))
+}
+
+// repeatedChecks are checks of clients that repeat each until it is answered.
+type repeatedChecks struct {
+	clients          sync.WaitGroup
+	repeats, refused atomic.Int64
+
+	mu           sync.Mutex
+	acknowledged map[uuid.UUID]bool // by the check's id
+}
+
+// repeatChecks begins checks of eight clients until ctx ends. Once begun, a check is repeated until it is answered.
+func (c *cluster) repeatChecks(ctx context.Context, t *testing.T, subscription uuid.UUID) *repeatedChecks {
+	t.Helper()
+	load, body := &repeatedChecks{acknowledged: map[uuid.UUID]bool{}}, smallFace(t)
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}}
 	for range 8 {
-		clients.Go(func() {
+		load.clients.Go(func() {
 			for ctx.Err() == nil {
 				key := uuid.NewString()
-				// Once begun, a check is repeated until it is answered, also when the load is to end.
-				if err := c.checkUntilAnswered(t.Context(), client, key, body, &repeats, &refused); err != nil {
+				if err := c.checkUntilAnswered(t.Context(), client, key, body, &load.repeats, &load.refused); err != nil {
 					t.Error(err)
 					return
 				}
-				mu.Lock()
-				acknowledged[domain.CheckIDForIdempotencyKey(subscription, key)] = true
-				mu.Unlock()
+				load.mu.Lock()
+				load.acknowledged[domain.CheckIDForIdempotencyKey(subscription, key)] = true
+				load.mu.Unlock()
 			}
 		})
 	}
-	byName := map[string]int{}
-	for range kills {
-		pauseFor(ctx, time.Duration(150+rand.IntN(500))*time.Millisecond)
-		byName[c.killSomething(t)]++
-	}
-	stopLoad()
-	clients.Wait()
+	return load
+}
 
-	counted := c.countedChecks(t, subscription, monthsFrom(firstMonth)...)
+// differences says where the log holds another call than was acknowledged.
+func (l *repeatedChecks) differences(counted []domain.CheckCompleted) (found []string) {
 	seen := map[uuid.UUID]bool{}
 	for _, event := range counted {
 		if seen[event.CheckID] {
-			t.Errorf("check %s was counted twice", event.CheckID)
+			found = append(found, fmt.Sprintf("check %s was counted twice", event.CheckID))
 		}
 		seen[event.CheckID] = true
-		if !acknowledged[event.CheckID] {
-			t.Errorf("check %s was counted and never acknowledged", event.CheckID)
+		if !l.acknowledged[event.CheckID] {
+			found = append(found, fmt.Sprintf("check %s was counted and never acknowledged", event.CheckID))
 		}
 	}
-	for id := range acknowledged {
+	for id := range l.acknowledged {
 		if !seen[id] {
-			t.Errorf("check %s was acknowledged and is not in the log", id)
+			found = append(found, fmt.Sprintf("check %s was acknowledged and is not in the log", id))
 		}
 	}
-	modelled := c.modelledCalls(t, subscription, counted)
-	if modelled != int64(len(counted)) {
-		t.Errorf("the read model counts %d calls, the log %d", modelled, len(counted))
+	return found
+}
+
+// audited returns what the audit finds in the log and in the read models, once these have caught up.
+func (c *cluster) audited(t *testing.T) (found []string) {
+	t.Helper()
+	report, err := auditing.Verify(t.Context(), auditing.Verification{
+		Log: eventstoredb.NewAuditedLog(c.core.client), ReadModels: engine.Examiner{Pool: c.core.pool, Projections: projections.All()},
+	}, auditing.Scope{})
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Logf("killed %v; acknowledged %d, counted %d, in the read model %d, repeated requests %d, of them answered 503 %d",
-		byName, len(acknowledged), len(counted), modelled, repeats.Load(), refused.Load())
+	for _, finding := range report.Findings {
+		found = append(found, finding.String())
+	}
+	return found
 }
 
 // monthsFrom is the month a test began in and the one it ends in, if that is another.
@@ -176,7 +215,7 @@ func (c *cluster) subscription(t *testing.T) uuid.UUID {
 }
 
 func (c *cluster) checkUntilAnswered(ctx context.Context, client *http.Client, key string, body []byte, repeats, refused *atomic.Int64) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
 	for {
 		api := c.apis[rand.IntN(len(c.apis))]
@@ -194,26 +233,6 @@ func (c *cluster) checkUntilAnswered(ctx context.Context, client *http.Client, k
 		repeats.Add(1)
 		pauseFor(ctx, 50*time.Millisecond)
 	}
-}
-
-// killSomething kills an API node, the worker, the event store or Postgres, and says which.
-func (c *cluster) killSomething(t *testing.T) string {
-	t.Helper()
-	victims := append([]*process{c.store, c.worker}, c.apis...)
-	n := rand.IntN(len(victims) + 1)
-	if n < len(victims) {
-		victims[n].kill()
-		return victims[n].name
-	}
-	content, err := os.ReadFile(filepath.Join(c.pgDir, "postmaster.pid"))
-	if err != nil {
-		return "postgres (not running)"
-	}
-	first, _, _ := strings.Cut(string(content), "\n")
-	if pid, err := strconv.Atoi(first); err == nil && pid > 1 {
-		_ = syscall.Kill(pid, syscall.SIGKILL)
-	}
-	return "postgres"
 }
 
 // modelledCalls waits until the read model has seen the last check and gives what it counts.

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -33,7 +34,7 @@ import (
 // one event store and one Postgres. All of them can be killed.
 type cluster struct {
 	apis     []*process
-	worker   *process
+	workers  []*process
 	store    *process
 	postgres *localpostgres.Cluster
 	database string
@@ -52,7 +53,6 @@ type process struct {
 
 	mu      sync.Mutex
 	running *exec.Cmd
-	kills   int
 }
 
 func freeAddr(t *testing.T) string {
@@ -91,6 +91,9 @@ func (p *process) keep(ctx context.Context, t *testing.T) {
 		}()
 		select {
 		case <-ended:
+			p.mu.Lock()
+			p.running = nil
+			p.mu.Unlock()
 			pauseFor(ctx, 50*time.Millisecond)
 		case <-ctx.Done():
 			_ = command.Process.Kill()
@@ -106,18 +109,23 @@ func pauseFor(ctx context.Context, wait time.Duration) {
 	}
 }
 
-// kill ends the process as a power cut would.
-func (p *process) kill() {
+// pid returns the process's id; 0 while it does not run.
+func (p *process) pid() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.running != nil {
-		_ = p.running.Process.Kill()
-		p.kills++
+	if p.running == nil {
+		return 0
 	}
+	return p.running.Process.Pid
 }
 
-// startCluster starts apis API nodes, one worker, an event store node and a Postgres, with the demo customer.
-func startCluster(t *testing.T, apis int) *cluster {
+// processes returns everything that runs but Postgres.
+func (c *cluster) processes() []*process {
+	return slices.Concat([]*process{c.store}, c.workers, c.apis)
+}
+
+// startCluster starts API nodes, workers, an event store node and a Postgres, with the demo customer.
+func startCluster(t *testing.T, apis, workers int) *cluster {
 	t.Helper()
 	dir := t.TempDir()
 	cache := parts.New(parts.Options{})
@@ -162,21 +170,24 @@ func startCluster(t *testing.T, apis int) *cluster {
 		"LIVENESS_KEY_RATE=100000", "LIVENESS_KEY_BURST=100000", "LIVENESS_ADDRESS_RATE=100000", "LIVENESS_ADDRESS_BURST=100000",
 	}
 	c.store = &process{name: "store", addr: storeAddr, args: []string{"node", "--addr", storeAddr, "--data", filepath.Join(dir, "events")}, log: filepath.Join(dir, "store.log")}
-	c.worker = &process{name: "worker", args: []string{"work"}, env: env, log: filepath.Join(dir, "worker.log")}
+	for i := range workers {
+		name := fmt.Sprintf("worker%d", i)
+		c.workers = append(c.workers, &process{name: name, args: []string{"work"}, env: env, log: filepath.Join(dir, name+".log")})
+	}
 	for i := range apis {
 		addr := freeAddr(t)
 		c.apis = append(c.apis, &process{name: fmt.Sprintf("api%d", i), addr: addr, args: []string{"serve", "--addr", addr, "--workers", "1"}, env: env, log: filepath.Join(dir, fmt.Sprintf("api%d.log", i))})
 	}
 	var running sync.WaitGroup
 	ctx, stop := context.WithCancel(context.Background())
-	for _, p := range append([]*process{c.store, c.worker}, c.apis...) {
+	for _, p := range c.processes() {
 		running.Go(func() { p.keep(ctx, t) })
 	}
 	t.Cleanup(func() {
 		stop()
 		running.Wait()
 		if t.Failed() {
-			for _, p := range append([]*process{c.store, c.worker}, c.apis...) {
+			for _, p := range c.processes() {
 				content, _ := os.ReadFile(p.log)
 				t.Logf("%s:\n%s", p.name, content[max(0, len(content)-3000):])
 			}

@@ -22,7 +22,7 @@ func TestNodesStopTogetherAtTheLimit(t *testing.T) {
 	t.Parallel()
 	const limit = 1000
 	checks := fromEnvironment(t, "LIVENESS_STOP_CHECKS", 300)
-	c := startCluster(t, 3)
+	c := startCluster(t, 3, 1)
 	subscription, body := c.subscription(t), smallFace(t)
 	choose := func(to domain.OveragePolicy, ceiling *int64) {
 		t.Helper()
@@ -112,7 +112,7 @@ func (c *cluster) countBefore(t *testing.T, n int) {
 // Once Regenerate has answered, no node answers a request with the old key any more, however many are under way.
 func TestRegeneratedKeyIsDeadOnEveryNode(t *testing.T) {
 	t.Parallel()
-	c := startCluster(t, 2)
+	c := startCluster(t, 2, 1)
 	body := smallFace(t)
 	keys := counting.NewKeyAuthenticator(projections.NewAPIKeys(c.core.pool), c.core.ring, time.Now)
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32}}
