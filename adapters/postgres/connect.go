@@ -38,8 +38,7 @@ func Connect(ctx context.Context, url string) (*pgxpool.Pool, error) {
 // who compares with a log waits for the log.
 func ConnectToRead(ctx context.Context, url string) (*pgxpool.Pool, error) {
 	return connect(ctx, url, func(conn *pgx.ConnConfig) {
-		conn.RuntimeParams["default_transaction_read_only"] = "on"
-		conn.RuntimeParams["idle_in_transaction_session_timeout"] = "0"
+		setInSession(conn, map[string]string{"default_transaction_read_only": "on", "idle_in_transaction_session_timeout": "0"})
 		conn.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary // a standby has no tables of sessions
 	})
 }
@@ -61,11 +60,21 @@ func connect(ctx context.Context, url string, adjust func(*pgx.ConnConfig)) (*pg
 	if err != nil {
 		return nil, fmt.Errorf("open a pool to Postgres: %w", err)
 	}
-	if err := checkServer(ctx, pool); err != nil {
+	if err := check(ctx, pool); err != nil {
 		pool.Close()
 		return nil, explain(config.ConnConfig, err)
 	}
 	return pool, nil
+}
+
+// check refuses a server that cannot be used.
+func check(ctx context.Context, pool *pgxpool.Pool) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*connectTimeout)
+	defer cancel()
+	if err := checkServer(ctx, pool); err != nil {
+		return err
+	}
+	return checkSession(ctx, pool)
 }
 
 func applyDefaults(config *pgxpool.Config) {
@@ -87,12 +96,14 @@ func applyDefaults(config *pgxpool.Config) {
 	for name, value := range map[string]string{
 		"application_name": "liveness",
 		"timezone":         "UTC",
-		// A node that hangs in the middle of a transaction must not keep its locks: every read model would wait for it.
-		"idle_in_transaction_session_timeout": "60s",
 	} {
 		if conn.RuntimeParams[name] == "" {
 			conn.RuntimeParams[name] = value
 		}
+	}
+	// A node that hangs in the middle of a transaction must not keep its locks: every read model would wait for it.
+	if name := "idle_in_transaction_session_timeout"; conn.RuntimeParams[name] == "" {
+		setInSession(conn, map[string]string{name: "60s"})
 	}
 	if !strings.Contains(config.ConnString(), "target_session_attrs") && os.Getenv("PGTARGETSESSIONATTRS") == "" {
 		conn.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
@@ -132,10 +143,9 @@ func CheckWritable(ctx context.Context, pool *pgxpool.Pool) error {
 }
 
 func checkServer(ctx context.Context, pool *pgxpool.Pool) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*connectTimeout)
-	defer cancel()
 	var version int
-	if err := pool.QueryRow(ctx, "select current_setting('server_version_num')::int").Scan(&version); err != nil {
+	// Without preparing it: a pooler that shares sessions has lost it by the time it is to be run, and is to be found out below.
+	if err := pool.QueryRow(ctx, "select current_setting('server_version_num')::int", pgx.QueryExecModeSimpleProtocol).Scan(&version); err != nil {
 		return err
 	}
 	if version < oldestServer {
@@ -158,6 +168,9 @@ func explain(config *pgx.ConnConfig, err error) error {
 		default:
 			advice = "see the server's log"
 		}
+	}
+	if about := poolerAdvice(err); about != "" {
+		advice = about
 	}
 	if errors.Is(err, pgconn.ErrReadOnlyConnection) {
 		advice = "it is read-only: name the primary, or all servers as host1:5432,host2:5432 (target_session_attrs=any would take it as it is)"

@@ -43,6 +43,8 @@ func Migrate(ctx context.Context, pool *pgxpool.Pool) error {
 	if int(current) >= len(migrator.Migrations) {
 		return nil
 	}
+	// The migrator resets what was set in the session.
+	defer func() { _ = conn.Conn().Close(context.WithoutCancel(ctx)) }()
 	if err := migrator.Migrate(ctx); err != nil {
 		return fmt.Errorf("migrate Postgres: %w", err)
 	}
