@@ -336,12 +336,40 @@ func (c *SecretRetireCmd) Run(ctx context.Context, app *App) error {
 			return err
 		}
 	}
-	retired, err := keyring.Retire(ctx, file, c.ID, now)
+	contents, err := keyring.Read(file)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(app.Out, "%s is retired. Bring the file to every node.\n", retired.ID)
+	held := slices.ContainsFunc(contents.Entries, func(e keyring.Entry) bool { return e.ID == c.ID })
+	if held {
+		if _, err := keyring.Retire(ctx, file, c.ID, now); err != nil {
+			return err
+		}
+	}
+	switch known, err := c.note(ctx, app); {
+	case err != nil && held:
+		return fmt.Errorf("%s is retired in %s, and the database could not take note: until it has, nodes with this file do not start. Repeat `liveness secret retire %s`: %w",
+			c.ID, file, c.ID, err)
+	case err != nil:
+		return err
+	case !held && !known:
+		return fmt.Errorf("neither the key ring nor the database knows a secret %q; `liveness secret status` lists them", c.ID)
+	}
+	_, err = fmt.Fprintf(app.Out, "%s is retired. Bring the file to every node.\n", c.ID)
 	return err
+}
+
+// note has the database know that the secret may be missing.
+func (c *SecretRetireCmd) note(ctx context.Context, app *App) (known bool, err error) {
+	pool, err := c.connect(ctx, app)
+	if err != nil {
+		return false, err
+	}
+	defer pool.Close()
+	if err := postgres.Migrate(ctx, pool); err != nil {
+		return false, err
+	}
+	return postgres.NoteRetired(ctx, pool, c.ID)
 }
 
 // unneeded returns why a secret is needed still; nil when it is not.

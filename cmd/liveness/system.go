@@ -54,7 +54,7 @@ type core struct {
 	pool     *pgxpool.Pool
 	vault    *postgres.Vault
 	barrier  *engine.Barrier
-	guard    *logGuard
+	guard    *guard
 	ring     commands.Keyring
 	accounts *accounts.Commands
 }
@@ -84,7 +84,7 @@ func openCore(ctx context.Context, log *slog.Logger, eventStore, postgresURL str
 		return nil, err
 	}
 	c.barrier = engine.NewBarrier(c.pool, barrierTimeout)
-	c.guard = &logGuard{pool: c.pool, source: eventstoredb.NewSource(c.client, c.registry, log), store: c.store, log: log}
+	c.guard = &guard{pool: c.pool, source: eventstoredb.NewSource(c.client, c.registry, log), store: c.store, ring: ring, log: log}
 	c.accounts, err = accounts.New(accounts.Config{
 		Executor: c.executor(), Vault: c.vault, Barrier: c.barrier, Keyring: ring, Log: log,
 	})

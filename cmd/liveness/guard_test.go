@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -14,6 +17,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/adapters/node"
 	"github.com/pas-ta/liveness/adapters/node/nodetest"
+	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
@@ -114,5 +118,49 @@ func TestOlderLogThatHasGrownIsRefusedUntilRebuilt(t *testing.T) {
 	eventually(t, "the log is used again", core.guard.check)
 	if _, err := r.store.Append(t.Context(), domain.SubscriptionStream(uuid.New()), commands.NoStream, refused); err != nil {
 		t.Errorf("an append after the rebuild: %v", err)
+	}
+}
+
+// A node with other secrets than those that the database was written with does not start, and says which file to bring.
+func TestNodeWithOtherSecretsDoesNotStart(t *testing.T) {
+	t.Parallel()
+	store, database := nodetest.Start(t, node.Config{}).ConnectionString(), pgtest.Database(t)
+	one, other := filepath.Join(t.TempDir(), "one"), filepath.Join(t.TempDir(), "other")
+	for n, file := range []string{one, other} {
+		if err := os.WriteFile(file, fmt.Appendf(nil, "%x", sha256.Sum256([]byte{byte(n)})), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	begin := func(file string) error {
+		t.Helper()
+		ring, err := SecretFlags{SecretFile: file}.secrets(slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		core, err := openCore(t.Context(), slog.New(slog.DiscardHandler), store, database, ring)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer core.close()
+		return core.guard.begin(t.Context(), restoreAdvice)
+	}
+	if err := begin(one); err != nil {
+		t.Fatalf("the first node: %v", err)
+	}
+	if err := begin(other); !errors.Is(err, postgres.ErrOtherSecrets) {
+		t.Errorf("a node with another secret: %v", err)
+	}
+	settings := []string{"--eventstore", store, "--postgres", database, "--secret-file", other, "--product-code", "code"}
+	for _, command := range []string{"serve", "work"} {
+		line := append([]string{command, "--public-url", "http://127.0.0.1:8080"}, settings...)
+		if command == "work" {
+			line = append(line, "--mail-from", "no-reply@example.com")
+		}
+		if status, _, errOut := runLine(line...); status != exitFailure || !strings.Contains(errOut, "--secret-file") || !strings.Contains(errOut, "is another") {
+			t.Errorf("%s with another secret: %d, %s", command, status, errOut)
+		}
+	}
+	if err := begin(one); err != nil {
+		t.Errorf("with the secret of before: %v", err)
 	}
 }

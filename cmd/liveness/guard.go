@@ -11,12 +11,13 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/pas-ta/liveness/adapters/eventstoredb"
+	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/projections/engine"
 )
 
 const (
-	// guardInterval is how often log and database are compared, guardRetry while the log is refused.
+	// guardInterval is how often all are compared, guardRetry while the log is refused.
 	guardInterval = time.Second
 	guardRetry    = 250 * time.Millisecond
 	guardTimeout  = 10 * time.Second
@@ -26,20 +27,33 @@ const (
 const restoreAdvice = "Connect both of the same service; or, after restoring an older log, make the read models anew: " +
 	"`liveness projections rebuild NAME` for each of `liveness projections list`"
 
-// logGuard has nothing decided on a log that the read models were not made from, or on a later state of it than the one at hand: an
-// older backup that was restored, or the log of another service. Keys would open that no event issued, and calls be counted
-// beside those that were billed. It looks at the start, again and again, and before anything is decided on a store that was down.
-type logGuard struct {
+// secretsAdvice is what to do about a key ring that the database was not written with.
+const secretsAdvice = "Bring the file of --secret-file (of dev: secret in its --data) from the other nodes, or from where its copy is kept. " +
+	"A secret that was retired on purpose is taken note of by `liveness secret retire ID`"
+
+// guard has nothing decided where log, database and the server's secrets do not belong together: on an older backup of the log that
+// was restored, or the log of another service, keys would open that no event issued, and calls be counted beside those that were
+// billed; with other secrets, customers be refused and personal data sealed that nobody can open. It looks at the start, again and
+// again, and before anything is decided on a store that was down.
+type guard struct {
 	pool   *pgxpool.Pool
 	source *eventstoredb.Source
 	store  *eventstoredb.Store
+	ring   commands.Keyring
 	log    *slog.Logger
 
 	problem atomic.Pointer[error] // why the log is refused; nil while it is not
+	secrets string                // what the log was told about the secrets; of run
 }
 
-// begin compares for the first time. It fails when the log is refused; a store that cannot be read is waited for by run.
-func (g *logGuard) begin(ctx context.Context, advice string) error {
+// begin compares for the first time. It fails when something does not belong to the rest; a store that cannot be read is waited
+// for by run.
+func (g *guard) begin(ctx context.Context, advice string) error {
+	if err := postgres.CheckSecrets(ctx, g.pool, g.ring); errors.Is(err, postgres.ErrOtherSecrets) {
+		return fmt.Errorf("%w. %s", err, secretsAdvice)
+	} else if err != nil {
+		return err
+	}
 	err := g.look(ctx)
 	switch {
 	case errors.Is(err, engine.ErrOtherLog):
@@ -54,14 +68,27 @@ func (g *logGuard) begin(ctx context.Context, advice string) error {
 // errNotCompared says that nothing is decided before the log was looked at.
 var errNotCompared = errors.New("log and database are not compared yet")
 
-func (g *logGuard) look(ctx context.Context) error {
+func (g *guard) look(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, guardTimeout)
 	defer cancel()
 	return engine.CheckLog(ctx, g.pool, g.source)
 }
 
+// lookAtSecrets notes secrets that have come into use, and says in the log when those of this node do not belong to the database any
+// more. What is made with them meanwhile the other nodes can open, while they keep the older ones: it is no reason to refuse checks.
+func (g *guard) lookAtSecrets(ctx context.Context) {
+	err := postgres.CheckSecrets(ctx, g.pool, g.ring)
+	switch {
+	case err == nil:
+		g.secrets = ""
+	case errors.Is(err, postgres.ErrOtherSecrets) && g.secrets != err.Error():
+		g.secrets = err.Error()
+		g.log.ErrorContext(ctx, "this node will not start again with its secrets", "error", err, "advice", secretsAdvice)
+	}
+}
+
 // run compares until ctx ends.
-func (g *logGuard) run(ctx context.Context) error {
+func (g *guard) run(ctx context.Context) error {
 	for wrong := 0; ; {
 		wait := guardInterval
 		if g.problem.Load() != nil || wrong > 0 {
@@ -70,6 +97,7 @@ func (g *logGuard) run(ctx context.Context) error {
 		if err := commands.Sleep(ctx, wait); err != nil {
 			return nil
 		}
+		g.lookAtSecrets(ctx)
 		err := g.look(ctx)
 		switch {
 		case err == nil:
@@ -85,7 +113,7 @@ func (g *logGuard) run(ctx context.Context) error {
 	}
 }
 
-func (g *logGuard) admit(ctx context.Context) {
+func (g *guard) admit(ctx context.Context) {
 	if before := g.problem.Swap(nil); before != nil {
 		g.store.Refuse(nil)
 		if errors.Is(*before, engine.ErrOtherLog) {
@@ -94,14 +122,14 @@ func (g *logGuard) admit(ctx context.Context) {
 	}
 }
 
-func (g *logGuard) refuseOther(ctx context.Context, err error) {
+func (g *guard) refuseOther(ctx context.Context, err error) {
 	if before := g.problem.Load(); before == nil || !errors.Is(*before, engine.ErrOtherLog) {
 		g.log.ErrorContext(ctx, "the log is refused: nothing is read from it or written to it", "error", err, "advice", restoreAdvice)
 	}
 	g.refuse(err)
 }
 
-func (g *logGuard) refuse(why error) {
+func (g *guard) refuse(why error) {
 	if before := g.problem.Load(); before != nil && errors.Is(*before, engine.ErrOtherLog) && !errors.Is(why, engine.ErrOtherLog) {
 		return // what is known to be another log is no less so while it is down
 	}
@@ -110,7 +138,7 @@ func (g *logGuard) refuse(why error) {
 }
 
 // check returns why the log is refused.
-func (g *logGuard) check() error {
+func (g *guard) check() error {
 	if why := g.problem.Load(); why != nil {
 		return *why
 	}
