@@ -73,6 +73,29 @@ func (s *Source) Holds(ctx context.Context, mark engine.Mark) (bool, error) {
 	return len(page) == 1 && page[0].EventID == mark.ID && page[0].EventNumber == mark.Revision && page[0].Position.Commit == mark.Position, nil
 }
 
+// RecordedBehind implements engine.Source.
+func (s *Source) RecordedBehind(ctx context.Context, position uint64) (time.Time, error) {
+	recorded, err := call(ctx, s.client, func(ctx context.Context, client *esdb.Client) (time.Time, error) {
+		stream, err := client.ReadAll(ctx, esdb.ReadAllOptions{From: behind(position)}, 2) // the first may be the one at the position
+		if err != nil {
+			return time.Time{}, err
+		}
+		defer stream.Close()
+		for {
+			event, err := stream.Recv()
+			switch {
+			case err != nil && IsEnd(err):
+				return time.Time{}, nil
+			case err != nil:
+				return time.Time{}, err
+			case event.OriginalEvent().Position.Commit > position:
+				return event.OriginalEvent().CreatedDate, nil
+			}
+		}
+	})
+	return recorded, lacks(readAll, err)
+}
+
 // Hurry implements engine.Hurrier. Who catches up tells its place with every batch anyway.
 func (s *Source) Hurry() {
 	s.mu.Lock()

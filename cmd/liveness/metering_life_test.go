@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -263,8 +264,8 @@ func lastHourArrives(t *testing.T, late bool) {
 
 	ctx, stop := context.WithCancel(t.Context())
 	r := w.reporting()
-	r.metering, r.turns, r.every = w.worker(0), lease.NewLeader(w.pool, "usage reporting"), 10*time.Millisecond
-	r.checks = lease.NewLeader(w.pool, "entitlement comparison")
+	r.metering, r.turns, r.every = w.worker(0), lease.NewLeader(w.pool, "usage reporting", slog.New(slog.DiscardHandler)), 10*time.Millisecond
+	r.checks = lease.NewLeader(w.pool, "entitlement comparison", slog.New(slog.DiscardHandler))
 	var err error
 	r.consumer, err = notifications.NewConsumer(w.settings, notifications.Settings{QueueName: devQueue, DeadLetterName: devQueue + "-dead", Wait: time.Second}, w.log)
 	w.must(err)

@@ -18,7 +18,6 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/pas-ta/liveness/adapters/eventstoredb"
-	"github.com/pas-ta/liveness/projections/engine"
 )
 
 // observation is what this process tells its operator.
@@ -84,58 +83,4 @@ func newForeignEvents(source *eventstoredb.Source) prometheus.Collector {
 		Name: "liveness_foreign_events_total",
 		Help: "Events of other programs that read models received and passed over, each once while live and once per read model that catches up.",
 	}, func() float64 { return float64(source.ForeignEvents()) })
-}
-
-// projectionMetrics tells how far each read model is behind, asked for at every scrape.
-type projectionMetrics struct {
-	engine  *engine.Engine
-	log     *slog.Logger
-	seconds *prometheus.Desc
-	lag     *prometheus.Desc
-	parked  *prometheus.Desc
-	skipped *prometheus.Desc
-	stopped *prometheus.Desc
-}
-
-func newProjectionMetrics(models *engine.Engine, log *slog.Logger) *projectionMetrics {
-	describe := func(name, help string) *prometheus.Desc {
-		return prometheus.NewDesc("liveness_projection_"+name, help, []string{"projection"}, nil)
-	}
-	return &projectionMetrics{
-		engine: models, log: log,
-		seconds: describe("lag_seconds", "Age of the newest event applied while the read model is behind the log, 0 without a lag."),
-		lag:     describe("lag_positions", "Distance in commit positions between the end of the log and the read model."),
-		parked:  describe("parked_events", "Events gone past because they could not be applied."),
-		skipped: describe("skipped_events", "Events gone past because an operator said so."),
-		stopped: describe("stopped", "1 when a poisonous event stands in the way of the read model."),
-	}
-}
-
-// Describe implements prometheus.Collector.
-func (m *projectionMetrics) Describe(to chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{m.seconds, m.lag, m.parked, m.skipped, m.stopped} {
-		to <- desc
-	}
-}
-
-// Collect implements prometheus.Collector.
-func (m *projectionMetrics) Collect(to chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second) // Statuses may wait 2 s for a place
-	defer cancel()
-	statuses, err := m.engine.Statuses(ctx)
-	if err != nil {
-		m.log.Warn("read models cannot be asked for their lag", "error", err)
-		return
-	}
-	for _, s := range statuses {
-		stopped := 0.0
-		if s.State == engine.StateStopped {
-			stopped = 1
-		}
-		for desc, value := range map[*prometheus.Desc]float64{
-			m.seconds: time.Duration(s.LagFor).Seconds(), m.lag: float64(s.Lag), m.parked: float64(s.Parked), m.skipped: float64(s.Skipped), m.stopped: stopped,
-		} {
-			to <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, s.Name)
-		}
-	}
 }

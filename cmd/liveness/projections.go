@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -80,8 +81,10 @@ type ProjectionsListCmd struct {
 
 // Help is shown below the options.
 func (*ProjectionsListCmd) Help() string {
-	return `States: live, catching up, failing (is tried again and again), stopped (at an event that cannot be applied),
-idle (no node maintains it), building (beside the running one), abandoned (building was interrupted).
+	return `States: live, catching up, behind (was live and lacks the end of the log), stalled (a node holds it and nothing moves),
+failing (is tried again and again), stopped (at an event that cannot be applied), idle (no node maintains it), building (beside
+the running one), abandoned (building was interrupted). BEHIND is the age of the oldest event that is not shown, PASSED how long ago
+it applied events or was found at the end of the log. Both are measured against the log, whatever the holder says.
 
 Examples:
   liveness projections list
@@ -103,10 +106,11 @@ func (c *ProjectionsListCmd) Run(ctx context.Context, app *App) error {
 		return app.PrintJSON(statuses)
 	}
 	table := tabwriter.NewWriter(app.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "NAME\tVERSION\tSTATE\tPOSITION\tLAG\tBEHIND\tPARKED\tSKIPPED\tUPDATED")
+	fmt.Fprintln(table, "NAME\tVERSION\tSTATE\tPOSITION\tLAG\tBEHIND\tPASSED\tPARKED\tSKIPPED\tHOLDER")
 	for _, s := range statuses {
-		fmt.Fprintf(table, "%s\t%d\t%s\t%d\t%d\t%s\t%d\t%d\t%s\n", s.Name, s.Version, s.State, s.Position, s.Lag,
-			time.Duration(s.LagFor).Round(time.Millisecond), s.Parked, s.Skipped, s.UpdatedAt.UTC().Format(time.DateTime))
+		fmt.Fprintf(table, "%s\t%d\t%s\t%d\t%d\t%s\t%s\t%d\t%d\t%s\n", s.Name, s.Version, s.State, s.Position, s.Lag,
+			time.Duration(s.LagFor).Round(time.Millisecond), time.Duration(s.PassedAgo).Round(100*time.Millisecond), s.Parked, s.Skipped,
+			cmp.Or(s.Holder, "-"))
 	}
 	if err := table.Flush(); err != nil {
 		return err

@@ -52,7 +52,7 @@ func (c *core) openReporting(cfg reportingConfig, metrics prometheus.Registerer)
 	model := projections.NewMetering(c.pool)
 	r := &reporting{
 		every: cfg.every, counters: newReportingCounters(),
-		turns: lease.NewLeader(c.pool, "usage reporting"), checks: lease.NewLeader(c.pool, "entitlement comparison"),
+		turns: lease.NewLeader(c.pool, "usage reporting", c.log), checks: lease.NewLeader(c.pool, "entitlement comparison", c.log),
 	}
 	r.sync, err = subscriptions.NewEntitlementSync(subscriptions.EntitlementSyncConfig{
 		Executor: c.executor(), Catalogue: catalogue(), Log: c.log,

@@ -191,6 +191,13 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 	if err := cfg.metrics.Register(newOperatorMetrics(c.pool, c.log)); err != nil {
 		return nil, fmt.Errorf("register the metrics of operators' commands: %w", err)
 	}
+	models, err := c.observeReadModels()
+	if err != nil {
+		return nil, err
+	}
+	if err := registerOnce(cfg.metrics, newProjectionMetrics(models, c.log)); err != nil {
+		return nil, err
+	}
 	authenticator, rehasher := counting.NewKeyAuthenticator(keys, c.ring, time.Now), counting.NewKeyRehasher(c.executor(), c.log)
 	authenticator.Rehash = rehasher.Offer
 	api, err := v1.New(v1.Config{
@@ -201,7 +208,7 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 		Catalogue:      catalogue(),
 		Queue:          judging,
 		Failures:       failures,
-		Components:     append(c.components(), decoderComponent(cfg.engine.Engine), judgingComponent(cfg.engine)),
+		Components:     append(c.components(), readModelsComponent(models), decoderComponent(cfg.engine.Engine), judgingComponent(cfg.engine)),
 		Limits:         cfg.limits.api(cfg.flags),
 		TrustedProxies: cfg.flags.Proxies,
 		Now:            time.Now, Log: c.log, Registerer: cfg.metrics, Tracing: cfg.tracing,
@@ -308,10 +315,11 @@ func (c *core) openWorker(
 	if err != nil {
 		return nil, err
 	}
-	for _, collector := range []prometheus.Collector{newProjectionMetrics(models, c.log), newForeignEvents(source)} {
-		if err := metrics.Register(collector); err != nil {
-			return nil, fmt.Errorf("register the metrics of read models: %w", err)
-		}
+	if err := registerOnce(metrics, newProjectionMetrics(models, c.log)); err != nil {
+		return nil, err
+	}
+	if err := metrics.Register(newForeignEvents(source)); err != nil {
+		return nil, fmt.Errorf("register the metrics of read models: %w", err)
 	}
 	states := postgres.NewMailStates(c.pool, nil, c.log)
 	mailing, err := c.openMailing(mails, states, metrics)
@@ -322,7 +330,7 @@ func (c *core) openWorker(
 		return nil, fmt.Errorf("register the metrics of mails: %w", err)
 	}
 	w := &worker{projections: models, mailing: mailing, components: postgres.NewComponentStates(c.pool), mails: states, log: c.log}
-	w.usage, w.noticing = notices.NewUsageNotifier(c.executor(), projections.NewUsage(c.pool), c.log), lease.NewLeader(c.pool, "usage notices")
+	w.usage, w.noticing = notices.NewUsageNotifier(c.executor(), projections.NewUsage(c.pool), c.log), lease.NewLeader(c.pool, "usage notices", c.log)
 	if w.checkpoints, err = c.checkpointSigner(log, metrics); err != nil {
 		return nil, err
 	}

@@ -84,12 +84,14 @@ type Place struct {
 //   - reconnects by itself, and closes the channel when its context ends, or the log turns out to end before the place or to
 //     lack an event that it has delivered.
 //
-// Head returns the commit position of the newest event in the log, 0 for an empty log.
+// Head returns the commit position of the newest event in the log, 0 for an empty log. RecordedBehind returns when the first event
+// behind a position was recorded, whosever it is; the zero time when there is none.
 //
 // ReadStream returns the events of ours in one stream, oldest first and with their bytes; none when there is no such stream.
 type Source interface {
 	Subscriber(name string, eventTypes []string, from func(context.Context) (Place, error)) message.Subscriber
 	Log
+	RecordedBehind(ctx context.Context, position uint64) (time.Time, error)
 	ReadStream(ctx context.Context, stream string) ([]domain.Recorded, error)
 }
 

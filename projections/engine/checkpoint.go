@@ -58,7 +58,7 @@ func moveCheckpoint(ctx context.Context, tx pgx.Tx, schema string, from, to chec
 	tag, err := tx.Exec(ctx, `
 		update projection_checkpoints set
 			position = $4, event_position = $5, event_at = coalesce($6, event_at), caught_up = $7, mark = coalesce($8, mark),
-			stopped = false, error = null, updated_at = now()
+			stopped = false, error = null, updated_at = now(), passed_at = now()
 		where name = $1 and version = $2 and position = $3`,
 		schema, from.version, from.position, to.position, to.eventPosition, eventAt, to.caughtUp, to.mark)
 	if err != nil {

@@ -116,14 +116,14 @@ func awaitRunning(ctx context.Context, pool *pgxpool.Pool, name string, position
 		if err != nil || at.position >= position {
 			return err
 		}
-		maintained, err := lease.Held(ctx, pool)
+		holders, err := lease.Holders(ctx, pool)
 		if err != nil {
 			return err
 		}
 		if at != last {
 			last, since = at, time.Now()
 		}
-		if !maintained(name) || time.Since(since) >= runningTimeout {
+		if _, maintained := holders[name]; !maintained || time.Since(since) >= runningTimeout {
 			return nil
 		}
 		if err := commands.Sleep(ctx, runningLook); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -30,8 +31,8 @@ type Config struct {
 	FaultPause time.Duration
 	// StopPause is how long it waits after a poisonous event, so that a node with a newer program can take over; 30 s when 0.
 	StopPause time.Duration
-	// Recheck is how often the stored checkpoint is looked at when no event comes, to notice that the database was restored;
-	// 2 s when 0.
+	// Recheck is how often the stored checkpoint is looked at when no event comes, to notice that the database was restored, and
+	// that it is at the end of the log; 2 s when 0.
 	Recheck time.Duration
 }
 
@@ -39,7 +40,8 @@ type Config struct {
 // beside the running one when its version has grown.
 type Engine struct {
 	Config
-	registry *domain.Registry
+	registry   *domain.Registry
+	maintained sync.Map // names of the read models that this engine maintains now
 }
 
 // New returns an engine when the configuration is complete.
@@ -77,11 +79,15 @@ func (e *Engine) Run(ctx context.Context) error {
 		}
 		return err
 	}
-	leases := lease.NewSession(e.Pool, e.LeaseRetry)
+	leases := lease.NewSession(e.Pool, e.LeaseRetry, e.Log)
 	defer leases.Close(ctx)
 	var running errgroup.Group
 	running.Go(func() error {
 		leases.Watch(ctx)
+		return nil
+	})
+	running.Go(func() error {
+		e.watchEnd(ctx)
 		return nil
 	})
 	if source, ok := e.Source.(Hurrier); ok {
@@ -115,6 +121,8 @@ func (e *Engine) maintain(ctx context.Context, leases *lease.Session, p Projecti
 			wait = e.StopPause
 			e.Log.ErrorContext(ctx, "read model is not maintained", "projection", p.Name, "error", err)
 			e.instance(p, p.Name).note(ctx, otherLogAdvice(p.Name, err), nil)
+		case errors.Is(err, lease.ErrLost):
+			e.Log.WarnContext(ctx, "read model is no longer maintained here", "projection", p.Name, "reason", err)
 		case errors.Is(err, errMovedBack):
 			e.Log.WarnContext(ctx, "read model goes back", "projection", p.Name, "reason", err)
 		case err != nil:
@@ -139,12 +147,16 @@ func (e *Engine) serve(ctx context.Context, leases *lease.Session, p Projection)
 		_, err := e.buildShadow(ctx, leases, p, rebuildOptions{resume: true, onlyIfOlder: true, swap: true})
 		return err
 	}
-	leased, release, err := leases.Acquire(ctx, p.Name)
+	leased, held, err := leases.Acquire(ctx, p.Name)
 	if err != nil {
 		return err
 	}
-	defer release()
-	return e.instance(p, p.Name).run(leased)
+	defer held.Release(ctx)
+	i := e.instance(p, p.Name)
+	i.fence = held.Fence
+	e.maintained.Store(p.Name, true)
+	defer e.maintained.Delete(p.Name)
+	return i.run(leased)
 }
 
 func (e *Engine) instance(p Projection, schema string) *instance {

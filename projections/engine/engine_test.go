@@ -133,8 +133,7 @@ func TestTwoRunners(t *testing.T) {
 		var err error
 		once.Do(func() {
 			defer broken.Store(true)
-			_, err = pool.Exec(ctx, `select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and pid <> pg_backend_pid()
-				and database = (select oid from pg_database where datname = current_database())`)
+			_, err = pool.Exec(ctx, "select pg_terminate_backend(backend) from leases")
 		})
 		return err
 	})

@@ -31,7 +31,8 @@ type instance struct {
 	source   Source
 	registry *domain.Registry
 	log      *slog.Logger
-	reached  func(checkpoint) // told of every commit; may be nil
+	reached  func(checkpoint)                    // told of every commit; may be nil
+	fence    func(context.Context, pgx.Tx) error // fails when another node has become the one who maintains the tables; nil without a lease
 
 	mu      sync.Mutex
 	at      checkpoint                 // as last seen
@@ -284,10 +285,24 @@ func (i *instance) advance(ctx context.Context, batch Batch, change func(context
 	}
 }
 
+// beginBatch begins the transaction of a batch, which waits for a lock, such as an operator's, only so long before it fails and
+// says so. What it holds meanwhile is the read model's checkpoint.
+const beginBatch = "begin; set local lock_timeout = '10s'"
+
+// commitTimeout is how long a batch may take, also one whose connection has died without a word.
+const commitTimeout = 2 * time.Minute
+
 func (i *instance) commit(
 	ctx context.Context, from, to checkpoint, events []domain.Recorded, change func(context.Context, pgx.Tx, []domain.Recorded) error,
 ) error {
-	return pgx.BeginFunc(ctx, i.pool, func(tx pgx.Tx) error {
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	return pgx.BeginTxFunc(ctx, i.pool, pgx.TxOptions{BeginQuery: beginBatch}, func(tx pgx.Tx) error {
+		if i.fence != nil {
+			if err := i.fence(ctx, tx); err != nil {
+				return err
+			}
+		}
 		var eventAt *time.Time
 		if len(events) > 0 {
 			eventAt = &events[len(events)-1].RecordedAt

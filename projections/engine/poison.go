@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/projections/lease"
 )
 
 // ErrPoisonous marks an error of Apply as the event's own fault: applying it again can never succeed.
@@ -37,7 +38,8 @@ func poisonous(err error) bool {
 
 // worthRetrying returns whether the same batch may succeed at another attempt.
 func worthRetrying(err error) bool {
-	return !poisonous(err) && !errors.Is(err, errSuperseded) && !errors.Is(err, errStopped) && !errors.Is(err, errMovedBack)
+	ended := errors.Is(err, errSuperseded) || errors.Is(err, errStopped) || errors.Is(err, errMovedBack) || errors.Is(err, lease.ErrLost)
+	return !poisonous(err) && !ended
 }
 
 // isolatePoison finds the event that a batch fails by: it halves the batch until the failing part is one event, so that
@@ -103,10 +105,16 @@ func (i *instance) dealWith(ctx context.Context, batch Batch, cause error) error
 	return nil
 }
 
+// lockTimedOut is what Postgres says when a lock was waited for too long.
+const lockTimedOut = "55P03"
+
 // explain returns the text of an error without the stack of a panic.
 func explain(err error) string {
 	if panicked := (middleware.RecoveredPanicError{}); errors.As(err, &panicked) {
 		return fmt.Sprintf("panic: %v", panicked.V)
+	}
+	if refused := (*pgconn.PgError)(nil); errors.As(err, &refused) && refused.Code == lockTimedOut {
+		return "another session of Postgres holds a lock on its tables: look for it in pg_stat_activity and pg_locks"
 	}
 	return err.Error()
 }

@@ -59,7 +59,7 @@ func (e *Engine) buildShadowAlone(ctx context.Context, name string, options rebu
 	if err := Prepare(ctx, e.Pool, p); err != nil {
 		return Comparison{}, err
 	}
-	leases := lease.NewSession(e.Pool, e.LeaseRetry)
+	leases := lease.NewSession(e.Pool, e.LeaseRetry, e.Log)
 	defer leases.Close(ctx)
 	watching, stop := context.WithCancel(ctx)
 	var watch sync.WaitGroup
@@ -71,11 +71,11 @@ func (e *Engine) buildShadowAlone(ctx context.Context, name string, options rebu
 
 // buildShadow builds the tables of a read model beside the running ones and does with them what the options say.
 func (e *Engine) buildShadow(ctx context.Context, leases *lease.Session, p Projection, options rebuildOptions) (Comparison, error) {
-	leased, release, err := leases.Acquire(ctx, p.Name+rebuildSuffix)
+	leased, held, err := leases.Acquire(ctx, p.Name+rebuildSuffix)
 	if err != nil {
 		return Comparison{}, err
 	}
-	defer release()
+	defer held.Release(ctx)
 	running, _, err := readCheckpoint(leased, e.Pool, p.Name, "")
 	switch {
 	case err != nil:
@@ -98,6 +98,7 @@ func (e *Engine) buildShadow(ctx context.Context, leases *lease.Session, p Proje
 		options.compare, options.otherLog = false, true
 	}
 	i := e.instance(p, p.Name+rebuildSuffix)
+	i.fence = held.Fence
 	if err := e.createShadow(leased, i, options.resume); err != nil {
 		return Comparison{}, err
 	}
@@ -114,6 +115,9 @@ func (e *Engine) buildShadow(ctx context.Context, leases *lease.Session, p Proje
 
 func (e *Engine) createShadow(ctx context.Context, i *instance, resume bool) error {
 	return pgx.BeginFunc(ctx, e.Pool, func(tx pgx.Tx) error {
+		if err := i.fence(ctx, tx); err != nil {
+			return err
+		}
 		begun, exists, err := readCheckpoint(ctx, tx, i.schema, "")
 		if err != nil || resume && exists && begun.version == i.Version {
 			return err
@@ -177,6 +181,9 @@ func (e *Engine) build(ctx context.Context, i *instance, compare bool, options r
 // building is only waited under: it ends as soon as the instance notices the swap, maybe before the commit is answered.
 func (e *Engine) swap(ctx, building context.Context, i *instance, track *track, otherLog bool) error {
 	err := pgx.BeginFunc(ctx, e.Pool, func(tx pgx.Tx) error {
+		if err := i.fence(ctx, tx); err != nil {
+			return err
+		}
 		running, exists, err := readCheckpoint(ctx, tx, i.Name, "for update")
 		if err != nil {
 			return err

@@ -3,6 +3,7 @@ package lease
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -15,18 +16,19 @@ type Leader struct {
 	pool  *pgxpool.Pool
 	name  string
 	retry time.Duration
+	log   *slog.Logger
 }
 
 var _ commands.Lease = (*Leader)(nil)
 
 // NewLeader returns the turns at the work called name; nodes with the same database take them.
-func NewLeader(pool *pgxpool.Pool, name string) *Leader {
-	return &Leader{pool: pool, name: name, retry: 2 * time.Second}
+func NewLeader(pool *pgxpool.Pool, name string, log *slog.Logger) *Leader {
+	return &Leader{pool: pool, name: name, retry: 2 * time.Second, log: log}
 }
 
 // Hold implements commands.Lease.
 func (l *Leader) Hold(ctx context.Context, work func(ctx context.Context) error) error {
-	session := NewSession(l.pool, l.retry)
+	session := NewSession(l.pool, l.retry, l.log)
 	defer session.Close(ctx)
 	watching, stop := context.WithCancel(ctx)
 	done := make(chan struct{})
@@ -38,10 +40,10 @@ func (l *Leader) Hold(ctx context.Context, work func(ctx context.Context) error)
 		stop()
 		<-done
 	}()
-	leased, release, err := session.Acquire(ctx, l.name)
+	leased, held, err := session.Acquire(ctx, l.name)
 	if err != nil {
 		return fmt.Errorf("wait for the turn of %s: %w", l.name, err)
 	}
-	defer release()
+	defer held.Release(ctx)
 	return work(leased)
 }

@@ -1,14 +1,21 @@
 package lease_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
+	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/projections/lease"
 )
 
@@ -16,18 +23,35 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 
 func database(t *testing.T) *pgxpool.Pool {
 	t.Helper()
-	pool, err := pgxpool.New(t.Context(), pgtest.Database(t))
+	pool, err := postgres.Connect(t.Context(), pgtest.Database(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
+	if err := postgres.Migrate(t.Context(), pool); err != nil {
+		t.Fatal(err)
+	}
 	return pool
+}
+
+// hung returns a session of a process that hangs: it is connected, and renews nothing.
+func hung(t *testing.T, pool *pgxpool.Pool) *lease.Session {
+	t.Helper()
+	s := lease.NewSession(pool, 10*time.Millisecond, slog.New(slog.DiscardHandler))
+	t.Cleanup(func() { s.Close(t.Context()) })
+	return s
 }
 
 // session keeps watch over a session until the test ends.
 func session(t *testing.T, pool *pgxpool.Pool) *lease.Session {
 	t.Helper()
-	s := lease.NewSession(pool, 10*time.Millisecond)
+	s := hung(t, pool)
+	watch(t, s)
+	return s
+}
+
+func watch(t *testing.T, s *lease.Session) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	watched := make(chan struct{})
 	go func() {
@@ -37,36 +61,43 @@ func session(t *testing.T, pool *pgxpool.Pool) *lease.Session {
 	t.Cleanup(func() {
 		cancel()
 		<-watched
-		s.Close(ctx)
 	})
-	return s
+}
+
+func acquire(t *testing.T, s *lease.Session, name string) (context.Context, *lease.Held) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	leased, held, err := s.Acquire(ctx, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return leased, held
 }
 
 func held(t *testing.T, pool *pgxpool.Pool, name string) bool {
 	t.Helper()
-	isHeld, err := lease.Held(t.Context(), pool)
+	holders, err := lease.Holders(t.Context(), pool)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return isHeld(name)
+	holder, isHeld := holders[name]
+	if isHeld && (!strings.Contains(holder.Node, fmt.Sprint(os.Getpid())) || time.Since(holder.Since) > time.Hour) {
+		t.Errorf("held by %+v", holder)
+	}
+	return isHeld
 }
 
 func TestALeaseIsHeldByOneSessionAtATime(t *testing.T) {
 	t.Parallel()
 	pool := database(t)
 	first, second := session(t, pool), session(t, pool)
-	leased, release, err := first.Acquire(t.Context(), "work")
-	if err != nil {
-		t.Fatal(err)
-	}
+	leased, mine := acquire(t, first, "work")
 	if !held(t, pool, "work") || held(t, pool, "other work") {
 		t.Error("what is held is not told, or what is not")
 	}
-	if _, releaseOther, err := second.Acquire(t.Context(), "other work"); err != nil {
-		t.Error(err)
-	} else {
-		releaseOther()
-	}
+	_, other := acquire(t, second, "other work")
+	other.Release(t.Context())
 	for name, another := range map[string]*lease.Session{"another session": second, "the same session": first} {
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		if _, _, err := another.Acquire(ctx, "work"); !errors.Is(err, context.DeadlineExceeded) {
@@ -74,41 +105,140 @@ func TestALeaseIsHeldByOneSessionAtATime(t *testing.T) {
 		}
 		cancel()
 	}
-	release()
+	mine.Release(t.Context())
 	if leased.Err() == nil {
 		t.Error("the context of a lease outlives it")
 	}
-	if _, release, err = second.Acquire(t.Context(), "work"); err != nil {
-		t.Fatal(err)
-	}
-	release()
+	_, theirs := acquire(t, second, "work")
+	theirs.Release(t.Context())
 	if held(t, pool, "work") {
 		t.Error("a released lease is held")
 	}
 }
 
-// A node whose session breaks learns of it, and another takes over.
+// A node whose session breaks, as that of a process that was killed does, gives everything up at once: its leases last for an hour
+// here. It learns of it itself too, and nothing that it has begun under the lease commits.
 func TestALeaseEndsWithItsSession(t *testing.T) {
 	t.Parallel()
 	pool := database(t)
-	leased, release, err := session(t, pool).Acquire(t.Context(), "work")
-	if err != nil {
+	first := hung(t, pool)
+	first.ExpireAfter(time.Hour)
+	leased, held := acquire(t, first, "work")
+	if _, err := pool.Exec(t.Context(), "select pg_terminate_backend(backend) from leases"); err != nil {
 		t.Fatal(err)
 	}
-	defer release()
-	if _, err := pool.Exec(t.Context(), `select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'
-		and database = (select oid from pg_database where datname = current_database())`); err != nil {
-		t.Fatal(err)
-	}
-	_, releaseOther, err := session(t, pool).Acquire(t.Context(), "work")
-	if err != nil {
-		t.Fatal(err)
-	}
-	releaseOther()
+	_, theirs := acquire(t, session(t, pool), "work")
+	defer theirs.Release(t.Context())
+	watch(t, first)
 	<-leased.Done()
-	if errors.Is(context.Cause(leased), context.Canceled) {
-		t.Errorf("the lease ended because of %v", context.Cause(leased))
+	if cause := context.Cause(leased); !errors.Is(cause, lease.ErrLost) {
+		t.Errorf("the lease ended because of %v", cause)
 	}
+	wantFenced(t, pool, held, lease.ErrLost)
+}
+
+// wantFenced begins a transaction under a lease.
+func wantFenced(t *testing.T, pool *pgxpool.Pool, held *lease.Held, want error) {
+	t.Helper()
+	err := pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error { return held.Fence(t.Context(), tx) })
+	if !errors.Is(err, want) {
+		t.Errorf("a transaction under the lease = %v, want %v", err, want)
+	}
+}
+
+// A process that hangs, connected and in the middle of a transaction, loses its lease; what it had begun is rolled back, and when it
+// goes on, it is told and changes nothing any more.
+func TestTheLeaseOfAHungProcessIsTakenOver(t *testing.T) {
+	t.Parallel()
+	pool := database(t)
+	if _, err := pool.Exec(t.Context(), "create table work (done text)"); err != nil {
+		t.Fatal(err)
+	}
+	first := hung(t, pool)
+	first.ExpireAfter(100 * time.Millisecond)
+	leased, stale := acquire(t, first, "work")
+	begun, err := pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = begun.Rollback(t.Context()) }()
+	if err := stale.Fence(t.Context(), begun); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := begun.Exec(t.Context(), "insert into work values ('by the first')"); err != nil {
+		t.Fatal(err)
+	}
+
+	_, fresh := acquire(t, session(t, pool), "work")
+	if err := begun.Commit(t.Context()); err == nil {
+		t.Error("what hung commits after its lease was taken over")
+	}
+	wantFenced(t, pool, stale, lease.ErrLost)
+	if cause := context.Cause(leased); !errors.Is(cause, lease.ErrLost) {
+		t.Errorf("the lease ended because of %v", cause)
+	}
+	wantFenced(t, pool, fresh, nil)
+	var done int
+	if err := pool.QueryRow(t.Context(), "select count(*) from work").Scan(&done); err != nil || done != 0 {
+		t.Errorf("%d changes of the first, %v", done, err)
+	}
+	stale.Release(t.Context()) // is not the other's
+	if !held(t, pool, "work") {
+		t.Error("who has lost a lease has given it away once more")
+	}
+	watch(t, first)
+	fresh.Release(t.Context())
+	acquire(t, first, "work") // from here on it takes part again
+}
+
+// While a transaction is under way whose node is well, the lease is renewed and nobody takes it.
+func TestALeaseIsRenewedDuringATransaction(t *testing.T) {
+	t.Parallel()
+	pool := database(t)
+	first := session(t, pool)
+	leased, held := acquire(t, first, "work")
+	err := pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
+		if err := held.Fence(t.Context(), tx); err != nil {
+			return err
+		}
+		var before, after time.Time
+		if err := pool.QueryRow(t.Context(), "select expires_at from leases").Scan(&before); err != nil {
+			return err
+		}
+		for after = before; after.Equal(before); {
+			if err := pool.QueryRow(t.Context(), "select expires_at from leases").Scan(&after); err != nil {
+				return err
+			}
+		}
+		return leased.Err()
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// Who waits for a lease says for which, who holds it and since when, once.
+func TestWhoWaitsForALeaseSaysWhoHoldsIt(t *testing.T) {
+	t.Parallel()
+	pool := database(t)
+	_, mine := acquire(t, session(t, pool), "work")
+	var said bytes.Buffer
+	waiting := lease.NewSession(pool, time.Millisecond, slog.New(slog.NewTextHandler(&said, nil)))
+	defer waiting.Close(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, _, err := waiting.Acquire(ctx, "work"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("acquire = %v", err)
+	}
+	mine.Release(t.Context())
+	if text := said.String(); strings.Count(text, "waiting for the lease of work") != 1 || !strings.Contains(text, fmt.Sprint("process ", os.Getpid())) ||
+		!strings.Contains(text, "held_since=") {
+		t.Errorf("the log says %q", text)
+	}
+}
+
+func leader(pool *pgxpool.Pool) *lease.Leader {
+	return lease.NewLeader(pool, "work", slog.New(slog.DiscardHandler))
 }
 
 func TestLeadersTakeTurns(t *testing.T) {
@@ -117,7 +247,7 @@ func TestLeadersTakeTurns(t *testing.T) {
 	working, done := make(chan struct{}), make(chan struct{})
 	first := make(chan error, 1)
 	go func() {
-		first <- lease.NewLeader(pool, "work").Hold(t.Context(), func(context.Context) error {
+		first <- leader(pool).Hold(t.Context(), func(context.Context) error {
 			close(working)
 			<-done
 			return nil
@@ -126,7 +256,7 @@ func TestLeadersTakeTurns(t *testing.T) {
 	<-working
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if err := lease.NewLeader(pool, "work").Hold(ctx, func(context.Context) error { return nil }); !errors.Is(err, context.DeadlineExceeded) {
+	if err := leader(pool).Hold(ctx, func(context.Context) error { return nil }); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("two lead at once: %v", err)
 	}
 	close(done)
@@ -134,7 +264,7 @@ func TestLeadersTakeTurns(t *testing.T) {
 		t.Error(err)
 	}
 	failure := errors.New("the work failed")
-	if err := lease.NewLeader(pool, "work").Hold(t.Context(), func(context.Context) error { return failure }); !errors.Is(err, failure) {
+	if err := leader(pool).Hold(t.Context(), func(context.Context) error { return failure }); !errors.Is(err, failure) {
 		t.Errorf("hold = %v", err)
 	}
 }

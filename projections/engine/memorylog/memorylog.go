@@ -88,6 +88,16 @@ func (l *Log) Holds(_ context.Context, mark engine.Mark) (bool, error) {
 	}), nil
 }
 
+// RecordedBehind implements engine.Source.
+func (l *Log) RecordedBehind(_ context.Context, position uint64) (time.Time, error) {
+	for _, recorded := range l.All() {
+		if recorded.Position > position {
+			return recorded.RecordedAt, nil
+		}
+	}
+	return time.Time{}, nil
+}
+
 // ReadStream implements engine.Source.
 func (l *Log) ReadStream(_ context.Context, stream string) ([]domain.Recorded, error) {
 	return slices.DeleteFunc(l.All(), func(r domain.Recorded) bool { return r.Stream != stream }), nil

@@ -45,6 +45,7 @@ func Run(t *testing.T, open func(t *testing.T) Log) {
 		"the place reaches an end that is somebody else's":   foreignEnd,
 		"a place beyond the end is refused":                  beyondTheEnd,
 		"an event is held at its own place alone":            holds,
+		"what is behind a place tells its age":               ageBehind,
 		"closing ends a subscription":                        closing,
 		"an ended context ends a subscription":               endedContext,
 	} {
@@ -218,6 +219,36 @@ func upTo(n uint64) []uint64 {
 		revisions[i] = uint64(i)
 	}
 	return revisions
+}
+
+func ageBehind(t *testing.T, s suite) {
+	behind := func(place uint64) time.Time {
+		t.Helper()
+		recorded, err := s.Source.RecordedBehind(s.ctx, place)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return recorded
+	}
+	s.Append(t, s.stream, succeeded(3)...)
+	events, err := s.Source.ReadStream(s.ctx, s.stream)
+	if err != nil || len(events) != 3 {
+		t.Fatalf("the stream holds %v, %v", events, err)
+	}
+	for i, event := range events[:2] { // a store may write something of its own between two of them
+		if got := behind(event.Position); got.Before(event.RecordedAt) || got.After(events[i+1].RecordedAt) {
+			t.Errorf("behind %d something was recorded at %v; want from %v to %v", event.Position, got, event.RecordedAt, events[i+1].RecordedAt)
+		}
+	}
+	end := events[2].Position
+	for !behind(end).IsZero() { // until the store has written what it does
+		if end, err = s.Source.Head(s.ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if foreign := s.AppendForeign(t, 1); foreign > end && behind(end).Before(events[2].RecordedAt) {
+		t.Errorf("behind %d is %d, recorded at %v", end, foreign, behind(end))
+	}
 }
 
 func inOrder(t *testing.T, s suite) {

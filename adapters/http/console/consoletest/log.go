@@ -65,6 +65,17 @@ func (s *Log) Holds(_ context.Context, mark engine.Mark) (bool, error) {
 	return slices.ContainsFunc(all, func(r domain.Recorded) bool { return r.ID == mark.ID && r.Position == mark.Position }), err
 }
 
+// RecordedBehind implements engine.Source.
+func (s *Log) RecordedBehind(_ context.Context, position uint64) (time.Time, error) {
+	all, err := s.All()
+	for _, recorded := range all {
+		if recorded.Position > position {
+			return recorded.RecordedAt, err
+		}
+	}
+	return time.Time{}, err
+}
+
 // ReadStream implements engine.Source.
 func (s *Log) ReadStream(_ context.Context, stream string) ([]domain.Recorded, error) {
 	all, err := s.All()
