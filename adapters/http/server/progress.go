@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -17,6 +18,11 @@ func (c *connections) progress(next http.Handler, limits Limits, draining *atomi
 		answer := &movingWriter{ResponseWriter: w, control: control, stall: limits.Stall, draining: draining}
 		answer.extend()
 		defer answer.end()
+		if r.Context().Err() != nil {
+			// A deadline that cut off an earlier request ends the context of its connection, and with it those of all requests to come.
+			r = r.WithContext(context.WithoutCancel(r.Context()))
+			w.Header().Set("Connection", "close")
+		}
 		ctx, end, err := c.begin(r, reading.pass)
 		defer end()
 		if err != nil {
@@ -28,7 +34,7 @@ func (c *connections) progress(next http.Handler, limits Limits, draining *atomi
 		// A copy: net/http looks at the body of the original to decide what to do with an unread rest.
 		moving := r.WithContext(ctx)
 		if r.Body != nil && r.Body != http.NoBody {
-			body := &movingBody{ReadCloser: r.Body, deadline: reading, limits: limits, started: time.Now()}
+			body := &movingBody{ReadCloser: r.Body, deadline: reading, limits: limits}
 			moving.Body = body
 			defer body.linger()
 		}
@@ -36,24 +42,22 @@ func (c *connections) progress(next http.Handler, limits Limits, draining *atomi
 	})
 }
 
-// movingBody cuts off a body that stalls or trickles, or takes too long altogether.
+// movingBody cuts off a body that stalls or trickles, or takes too long altogether. Only the time in which somebody waits for it
+// counts: what the handler does before its first read and between two is not the caller's.
 type movingBody struct {
 	io.ReadCloser
 	deadline *readDeadline
 	limits   Limits
-	started  time.Time
+	waited   time.Duration
 	read     int64
 	ended    bool
 }
 
-// extend allows the next bytes: soon, not later than the least rate has them, and not after the end of the upload.
-func (b *movingBody) extend() {
-	allowed := min(b.limits.Grace+time.Duration(b.read/b.limits.MinRate)*time.Second, b.limits.Upload)
-	deadline := b.started.Add(allowed)
-	if stalled := time.Now().Add(b.limits.Stall); stalled.Before(deadline) {
-		deadline = stalled
-	}
-	b.deadline.move(deadline)
+// allowed is for how long the next bytes may be waited for: briefly, not longer than the least rate needs, and not beyond the time of
+// the upload.
+func (b *movingBody) allowed() time.Duration {
+	total := min(b.limits.Grace+time.Duration(b.read/b.limits.MinRate)*time.Second, b.limits.Upload)
+	return min(total-b.waited, b.limits.Stall)
 }
 
 // Read implements io.Reader.
@@ -61,8 +65,10 @@ func (b *movingBody) Read(p []byte) (int, error) {
 	if b.ended {
 		return 0, io.EOF
 	}
-	b.extend()
+	began := time.Now()
+	b.deadline.move(began.Add(b.allowed()))
 	n, err := b.ReadCloser.Read(p)
+	b.waited += time.Since(began)
 	b.read += int64(n)
 	if errors.Is(err, io.EOF) {
 		b.ended = true
