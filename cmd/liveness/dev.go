@@ -65,6 +65,7 @@ func (c *DevCmd) Run(ctx context.Context, app *App) (err error) {
 	if err := c.LimitFlags.check(); err != nil {
 		return err
 	}
+	c.fit(openFiles(), app.Log)
 	unlock, err := lockData(ctx, c.Data)
 	if err != nil {
 		return err

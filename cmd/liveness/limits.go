@@ -2,7 +2,10 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
+	"math"
 	"net/netip"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -54,6 +57,29 @@ func (f LimitFlags) check() error {
 		}
 	}
 	return nil
+}
+
+// handlesBeside is how many file handles a process needs besides those of connections: databases, store, files, processes.
+const handlesBeside = 256
+
+// fit lowers the connections to what the process may have open, so that the fair shares decide who is refused, and not chance.
+func (f *LimitFlags) fit(handles uint64, log *slog.Logger) {
+	most := max(handles/2, handles-min(handles, handlesBeside))
+	if uint64(f.Connections) <= most {
+		return
+	}
+	log.Warn("fewer connections than --connections are taken, for want of file handles: raise their limit (ulimit -n, LimitNOFILE)",
+		"handles", handles, "connections", most)
+	f.Connections = int(most)
+}
+
+// openFiles returns how many file handles the process may have open. Go has raised the soft limit to the hard one by now.
+func openFiles() uint64 {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return math.MaxInt32
+	}
+	return limit.Cur
 }
 
 // api returns the limits of the API; the plans that are not named weigh what they do by default.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"log/slog"
 	"math"
 	"strings"
 	"testing"
@@ -53,6 +55,23 @@ func TestLimitsReachWhatTheyLimit(t *testing.T) {
 	}
 	if got := given.server(nil); got.Connections != 7 || got.Upload != 30*time.Second {
 		t.Errorf("%+v", got)
+	}
+}
+
+// Connections never need more file handles than there are.
+func TestConnectionsFitTheFileHandles(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		handles uint64
+		want    int
+		said    bool
+	}{{20_000, 4096, false}, {4352, 4096, false}, {4351, 4095, true}, {1024, 768, true}, {300, 150, true}, {100, 50, true}} {
+		var log bytes.Buffer
+		limits := parseLimits(t)
+		limits.fit(test.handles, slog.New(slog.NewTextHandler(&log, nil)))
+		if said := log.Len() > 0; limits.Connections != test.want || said != test.said {
+			t.Errorf("%d handles: %d connections, and the log says %q; want %d", test.handles, limits.Connections, &log, test.want)
+		}
 	}
 }
 

@@ -57,6 +57,7 @@ func (c *ServeCmd) Run(ctx context.Context, app *App) error {
 	if err := c.LimitFlags.check(); err != nil {
 		return err
 	}
+	c.fit(openFiles(), app.Log)
 	if c.Drain < 0 {
 		return errors.New("--drain must be 0 or longer: write it as 5s")
 	}

@@ -87,7 +87,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		failed = s.http.Serve(s.listener(listener))
+		failed = s.http.Serve(&handleListener{Listener: s.listener(listener), log: s.log})
 	}()
 	select {
 	case <-done:

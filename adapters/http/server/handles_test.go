@@ -1,0 +1,116 @@
+package server_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/pas-ta/liveness/adapters/http/server"
+)
+
+// withHandles makes the test binary serve with no more file handles than it says, at an address that it prints.
+const withHandles = "LIVENESS_TEST_HANDLES"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(withHandles) != "" {
+		os.Exit(serveWithHandles())
+	}
+	os.Exit(m.Run())
+}
+
+func serveWithHandles() int {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err == nil {
+		err = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 40, Max: 40})
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	fmt.Println(listener.Addr())
+	limits := server.Limits{ReadHeader: time.Hour, Idle: time.Hour}
+	served := server.New(http.NotFoundHandler(), limits, slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	served.StrictTransport()
+	_ = served.Serve(context.Background(), listener)
+	return 1
+}
+
+// told collects what a process writes.
+type told struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (w *told) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.Write(p)
+}
+
+func (w *told) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.String()
+}
+
+// Callers for whom there is no file handle are refused, not left waiting; the log says so, and once handles are free again callers
+// are answered.
+func TestCallersAreRefusedWhileNoFileHandleIsLeft(t *testing.T) {
+	t.Parallel()
+	command, log := exec.CommandContext(t.Context(), os.Args[0]), &told{}
+	command.Env, command.Stderr = append(os.Environ(), withHandles+"=1"), log
+	out, err := command.StdoutPipe()
+	if err == nil {
+		err = command.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = command.Process.Kill()
+		_ = command.Wait()
+	}()
+	address, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err, log)
+	}
+	address = strings.TrimSpace(address)
+	var silent []net.Conn
+	for range 60 {
+		silent = append(silent, dial(t, address))
+	}
+	for n := range 5 {
+		if status, err := ask(dial(t, address), ""); err != nil || status != http.StatusServiceUnavailable {
+			t.Errorf("caller %d: %d, %v; want 503", n, status, err)
+		}
+	}
+	last := dial(t, address)
+	if answer := wantClosed(t, last); !strings.Contains(answer, "\r\nStrict-Transport-Security: ") {
+		t.Errorf("a refusal does not say to come by TLS: %q", answer)
+	}
+	if got := log.String(); strings.Count(got, "no file handle is left") != 1 {
+		t.Errorf("the log says %q, want once that no file handle is left", got)
+	}
+	for _, conn := range silent {
+		_ = conn.Close()
+	}
+	for began := time.Now(); ; {
+		status, err := ask(dial(t, address), "")
+		if err == nil && status == http.StatusNotFound {
+			return
+		}
+		if time.Since(began) > timeout {
+			t.Fatalf("callers are still refused: %d, %v", status, err)
+		}
+	}
+}
