@@ -23,7 +23,12 @@ import (
 	"github.com/pas-ta/liveness/projections/engine"
 )
 
-func TestMain(m *testing.M) { pgtest.Main(m) }
+func TestMain(m *testing.M) {
+	if told := os.Getenv(asNode); told != "" {
+		os.Exit(runNode(told))
+	}
+	pgtest.Main(m)
+}
 
 // composition is what the tests ask of deploy/compose.yaml.
 type composition struct {
