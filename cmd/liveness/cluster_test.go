@@ -45,11 +45,12 @@ type cluster struct {
 
 // process is a liveness program that is started again whenever it ends.
 type process struct {
-	name string
-	addr string
-	args []string
-	env  []string
-	log  string // file
+	name    string
+	addr    string
+	metrics string // address; empty when it has none
+	args    []string
+	env     []string
+	log     string // file
 
 	mu      sync.Mutex
 	running *exec.Cmd
@@ -171,12 +172,17 @@ func startCluster(t *testing.T, apis, workers int) *cluster {
 	}
 	c.store = &process{name: "store", addr: storeAddr, args: []string{"node", "--addr", storeAddr, "--data", filepath.Join(dir, "events")}, log: filepath.Join(dir, "store.log")}
 	for i := range workers {
-		name := fmt.Sprintf("worker%d", i)
-		c.workers = append(c.workers, &process{name: name, args: []string{"work"}, env: env, log: filepath.Join(dir, name+".log")})
+		name, metrics := fmt.Sprintf("worker%d", i), freeAddr(t)
+		c.workers = append(c.workers, &process{
+			name: name, metrics: metrics, args: []string{"work", "--metrics-addr", metrics}, env: env, log: filepath.Join(dir, name+".log"),
+		})
 	}
 	for i := range apis {
-		addr := freeAddr(t)
-		c.apis = append(c.apis, &process{name: fmt.Sprintf("api%d", i), addr: addr, args: []string{"serve", "--addr", addr, "--workers", "1"}, env: env, log: filepath.Join(dir, fmt.Sprintf("api%d.log", i))})
+		name, addr, metrics := fmt.Sprintf("api%d", i), freeAddr(t), freeAddr(t)
+		c.apis = append(c.apis, &process{
+			name: name, addr: addr, metrics: metrics, args: []string{"serve", "--addr", addr, "--workers", "1", "--metrics-addr", metrics},
+			env: env, log: filepath.Join(dir, name+".log"),
+		})
 	}
 	var running sync.WaitGroup
 	ctx, stop := context.WithCancel(context.Background())
