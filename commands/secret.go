@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"time"
 
 	"github.com/pas-ta/liveness/domain"
 )
@@ -30,8 +31,9 @@ func Purposes() []Purpose {
 
 // Secret is one of the server's secrets. It prints as its id, so that it cannot slip into a log.
 type Secret struct {
-	ID  string
-	Key []byte
+	ID      string
+	Key     []byte
+	Created time.Time // zero when that is not known
 }
 
 // String returns the id.

@@ -29,13 +29,8 @@ import (
 // TLS and protocol apart in the text of its errors only. It returns nil when one of them, and in a cluster its leader,
 // answers as an event store.
 func (c *Client) diagnose(ctx context.Context) error {
-	endpoints := c.settings.GossipSeeds
-	discover := c.settings.DnsDiscover || len(endpoints) > 0
-	if len(endpoints) == 0 {
-		host, port, _ := net.SplitHostPort(c.settings.Address)
-		number, _ := strconv.ParseUint(port, 10, 16)
-		endpoints = []*esdb.EndPoint{{Host: host, Port: uint16(number)}}
-	}
+	endpoints := c.namedServers()
+	discover := c.settings.DnsDiscover || len(c.settings.GossipSeeds) > 0
 	found := make([]*ConnectionError, len(endpoints))
 	var looking sync.WaitGroup
 	for i, endpoint := range endpoints {
@@ -55,6 +50,16 @@ func (c *Client) diagnose(ctx context.Context) error {
 		}
 	}
 	return worst
+}
+
+// namedServers returns the servers that the connection string names.
+func (c *Client) namedServers() []*esdb.EndPoint {
+	if seeds := c.settings.GossipSeeds; len(seeds) > 0 {
+		return seeds
+	}
+	host, port, _ := net.SplitHostPort(c.settings.Address)
+	number, _ := strconv.ParseUint(port, 10, 16)
+	return []*esdb.EndPoint{{Host: host, Port: uint16(number)}}
 }
 
 // examine returns what is wrong with one endpoint; nil when nothing is.

@@ -116,7 +116,7 @@ func (r *Ring) settle(now time.Time) {
 	next := &state{secrets: map[commands.Purpose][]commands.Secret{}, until: now.Add(r.interval)}
 	for _, purpose := range commands.Purposes() {
 		for _, e := range r.entries.For(purpose, now) {
-			next.secrets[purpose] = append(next.secrets[purpose], commands.Secret{ID: e.ID, Key: []byte(e.Secret)})
+			next.secrets[purpose] = append(next.secrets[purpose], commands.Secret{ID: e.ID, Key: []byte(e.Secret), Created: e.Created})
 			if e.UseFrom.After(now) && e.UseFrom.Before(next.until) {
 				next.until = e.UseFrom
 			}

@@ -69,6 +69,7 @@ const stoppedAnswerTimeout = 2 * time.Second
 type SMTP struct {
 	settings SMTPSettings
 	sender   parsedSender
+	shown    atomic.Pointer[[]*x509.Certificate] // by the server, when it was last connected to
 }
 
 var _ accounts.Mailer = (*SMTP)(nil)
@@ -127,7 +128,21 @@ func (s *SMTP) client(connection net.Conn, hello string) (*gomail.Client, error)
 }
 
 func (s *SMTP) tlsConfig() *tls.Config {
-	return &tls.Config{ServerName: s.settings.Host, RootCAs: s.settings.RootCAs, MinVersion: tls.VersionTLS12}
+	return &tls.Config{
+		ServerName: s.settings.Host, RootCAs: s.settings.RootCAs, MinVersion: tls.VersionTLS12,
+		VerifyConnection: func(state tls.ConnectionState) error {
+			s.shown.Store(&state.PeerCertificates)
+			return nil
+		},
+	}
+}
+
+// Certificates returns what the server has shown when a mail was last handed to it; nothing before the first one and without TLS.
+func (s *SMTP) Certificates(context.Context) ([]*x509.Certificate, error) {
+	if shown := s.shown.Load(); shown != nil {
+		return *shown, nil
+	}
+	return nil, nil
 }
 
 // Send hands one mail to the server. A failure is an *Error.

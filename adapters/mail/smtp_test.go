@@ -1,6 +1,7 @@
 package mail_test
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -354,6 +355,29 @@ func TestSMTPHeaders(t *testing.T) {
 		}
 		if _, err := header.Date(); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// The certificate that the server shows is known once a mail was handed to it, so that it is seen when it is about to run out.
+func TestServersCertificateIsKnown(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []mail.TLSMode{mail.TLSRequired, mail.TLSImplicit} {
+		service := startSMTP(t, mode)
+		mailer, err := service.mailer(t, mail.Sender{From: "no-reply@example.com"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		smtp := mailer.(*mail.SMTP)
+		if shown, err := smtp.Certificates(t.Context()); err != nil || len(shown) > 0 {
+			t.Errorf("%s, before the first mail: %v, %v", mode, shown, err)
+		}
+		if err := mailer.Send(t.Context(), accounts.Mail{To: "ada@example.com", Subject: "s", Text: "x"}); err != nil {
+			t.Fatal(err)
+		}
+		certificate, _ := testCertificate(t)
+		if shown, err := smtp.Certificates(t.Context()); err != nil || len(shown) != 1 || !bytes.Equal(shown[0].Raw, certificate.Certificate[0]) {
+			t.Errorf("%s: %d certificates, %v", mode, len(shown), err)
 		}
 	}
 }

@@ -107,6 +107,9 @@ func (c *ServeCmd) Run(ctx context.Context, app *App) error {
 		return err
 	}
 	defer site.close()
+	if err := core.registerExpiry(observed.registry, nil); err != nil {
+		return err
+	}
 	listener, err := listen(ctx, c.Addr, "--addr")
 	if err != nil {
 		return err

@@ -79,6 +79,9 @@ func (c *WorkCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
+	if err := core.registerExpiry(observed.registry, mailer); err != nil {
+		return err
+	}
 	if c.MailEvents != "" {
 		if err := worker.followMailEvents(settings, notifications.Settings{QueueURL: c.MailEvents}); err != nil {
 			return err
