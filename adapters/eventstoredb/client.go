@@ -54,7 +54,7 @@ var checkTimeout = 1900 * time.Millisecond
 func Connect(connectionString string, log *slog.Logger) (*Client, error) {
 	settings, err := parseConnectionString(connectionString, log)
 	if err != nil {
-		return nil, fmt.Errorf("the event store address is not valid: %w. Write it as esdb://host:port?tls=false or esdb://user:password@host:port", err)
+		return nil, invalidAddress(err)
 	}
 	settings.Logger = func(level esdb.LogLevel, format string, args ...any) {
 		if level == esdb.LogError || level == esdb.LogWarn {
@@ -66,6 +66,18 @@ func Connect(connectionString string, log *slog.Logger) (*Client, error) {
 		return nil, fmt.Errorf("event store client: %w", err)
 	}
 	return &Client{settings: settings, log: log, current: first}, nil
+}
+
+// CheckAddress returns what is wrong with a connection string, nil when it can be read.
+func CheckAddress(connectionString string) error {
+	if _, err := parseConnectionString(connectionString, slog.New(slog.DiscardHandler)); err != nil {
+		return invalidAddress(err)
+	}
+	return nil
+}
+
+func invalidAddress(err error) error {
+	return fmt.Errorf("the event store address is not valid: %w. Write it as esdb://host:port?tls=false or esdb://user:password@host:port", err)
 }
 
 // Close ends the connection. Calls under way fail as unavailable.

@@ -43,7 +43,13 @@ func ConnectToRead(ctx context.Context, url string) (*pgxpool.Pool, error) {
 	})
 }
 
-func connect(ctx context.Context, url string, adjust func(*pgx.ConnConfig)) (*pgxpool.Pool, error) {
+// CheckURL returns what is wrong with a URL, nil when it can be read.
+func CheckURL(url string) error {
+	_, err := parseURL(url)
+	return err
+}
+
+func parseURL(url string) (*pgxpool.Config, error) {
 	if url == "" {
 		return nil, errors.New("no Postgres is configured: give its URL, for example postgres://user:password@host:5432/liveness")
 	}
@@ -52,10 +58,18 @@ func connect(ctx context.Context, url string, adjust func(*pgx.ConnConfig)) (*pg
 		return nil, fmt.Errorf("read the Postgres URL: %w", err)
 	}
 	applyDefaults(config)
-	adjust(config.ConnConfig)
 	if config.MaxConns < leastConnections {
 		return nil, fmt.Errorf("pool_max_conns is %d in the Postgres URL; %d or more are needed", config.MaxConns, leastConnections)
 	}
+	return config, nil
+}
+
+func connect(ctx context.Context, url string, adjust func(*pgx.ConnConfig)) (*pgxpool.Pool, error) {
+	config, err := parseURL(url)
+	if err != nil {
+		return nil, err
+	}
+	adjust(config.ConnConfig)
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("open a pool to Postgres: %w", err)

@@ -62,7 +62,7 @@ func (c *DevCmd) Run(ctx context.Context, app *App) (err error) {
 			return err
 		}
 	}
-	if err := c.LimitFlags.check(); err != nil {
+	if err := mistakesIn(c.EngineFlags.check(), c.SessionFlags.check(), c.LimitFlags.check()); err != nil {
 		return err
 	}
 	c.fit(openFiles(), app.Log)

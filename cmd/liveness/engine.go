@@ -16,21 +16,26 @@ import (
 
 // check refuses values that would otherwise be taken for "not given", or with which nothing would ever be a fake.
 func (f EngineFlags) check() error {
-	switch {
-	case !(f.Threshold >= 0 && f.Threshold < 1): // NaN is neither
-		return fmt.Errorf("--threshold %v is not a likelihood: give one above 0 and below 1", f.Threshold)
-	case f.Workers < 0:
-		return fmt.Errorf("--workers %d: give a number of workers, or 0 for one per processor", f.Workers)
-	case f.Queue < 0:
-		return fmt.Errorf("--queue %d: give a number of checks, or 0 for %d per worker", f.Queue, inference.QueuePerWorker)
-	case f.QueueWait < 0:
-		return fmt.Errorf("--queue-wait %v is in the past: give a time above 0", f.QueueWait)
-	case f.JudgeTimeout < 0:
-		return fmt.Errorf("--judge-timeout %v is in the past: give a time above 0", f.JudgeTimeout)
-	case f.JudgeMemory < 0:
-		return fmt.Errorf("--judge-memory %d: give a number of MB", f.JudgeMemory)
+	var errs []error
+	if !(f.Threshold >= 0 && f.Threshold < 1) { // NaN is neither
+		errs = append(errs, fmt.Errorf("--threshold %v is not a likelihood: give one above 0 and below 1", f.Threshold))
 	}
-	return nil
+	if f.Workers < 0 {
+		errs = append(errs, fmt.Errorf("--workers %d: give a number of workers, or 0 for one per processor", f.Workers))
+	}
+	if f.Queue < 0 {
+		errs = append(errs, fmt.Errorf("--queue %d: give a number of checks, or 0 for %d per worker", f.Queue, inference.QueuePerWorker))
+	}
+	if f.QueueWait < 0 {
+		errs = append(errs, fmt.Errorf("--queue-wait %v is in the past: give a time above 0", f.QueueWait))
+	}
+	if f.JudgeTimeout < 0 {
+		errs = append(errs, fmt.Errorf("--judge-timeout %v is in the past: give a time above 0", f.JudgeTimeout))
+	}
+	if f.JudgeMemory < 0 {
+		errs = append(errs, fmt.Errorf("--judge-memory %d: give a number of MB", f.JudgeMemory))
+	}
+	return errors.Join(errs...)
 }
 
 // openedEngine is an engine with what is known of the processes in which it judges.

@@ -4,13 +4,22 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"math"
+	"net"
+	"net/mail"
 	"net/netip"
 	"net/url"
 	"os"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/pas-ta/liveness/adapters/eventstoredb"
 	"github.com/pas-ta/liveness/adapters/keyring"
+	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -33,13 +42,23 @@ type SecretFlags struct {
 // secrets opens the key ring.
 func (f SecretFlags) secrets(log *slog.Logger) (*keyring.Ring, error) {
 	if f.SecretFile != "" {
-		return keyring.Open(f.SecretFile, keyring.DefaultInterval, log)
+		ring, err := keyring.Open(f.SecretFile, keyring.DefaultInterval, log)
+		if err != nil {
+			return nil, fmt.Errorf("--secret-file: %w", err)
+		}
+		return ring, nil
 	}
 	secret := strings.TrimSpace(os.Getenv("LIVENESS_SECRET"))
 	if secret == "" {
 		return nil, errors.New("the server's secret is missing: let `liveness secret add --secret-file FILE` draw secrets, and name the file with --secret-file or LIVENESS_SECRET_FILE")
 	}
 	return keyring.Of(secret, log)
+}
+
+// check returns why there are no secrets to be had.
+func (f SecretFlags) check() error {
+	_, err := f.secrets(slog.New(slog.DiscardHandler))
+	return err
 }
 
 // SiteFlags say how customers reach this service.
@@ -57,16 +76,164 @@ type SiteFlags struct {
 	Proxies   []netip.Prefix `name:"trusted-proxies" help:"Networks of the proxies in front, whose X-Forwarded-For is believed." env:"LIVENESS_TRUSTED_PROXIES" placeholder:"CIDR"`
 }
 
+// publicURL reads --public-url. Everything of the site has its address right behind the host, and who opens a page sees no password.
 func (f SiteFlags) publicURL() (*url.URL, error) {
 	text := f.PublicURL
 	if text == "" {
 		text = "http://" + f.Addr
 	}
-	site, err := url.Parse(text)
-	if err != nil || site.Host == "" || (site.Scheme != "http" && site.Scheme != "https") {
-		return nil, fmt.Errorf("--public-url %q is not an address: write it as https://liveness.example.com", text)
+	site, err := webAddress("--public-url", text, "https://liveness.example.com")
+	if err != nil {
+		return nil, err
 	}
+	site.Path = ""
 	return site, nil
+}
+
+// webAddress reads the address of a host, on which nothing but the host, and its port, may stand.
+func webAddress(flag, text, example string) (*url.URL, error) {
+	address, err := webPage(flag, text, example)
+	if err == nil && (strings.Trim(address.Path, "/") != "" || address.RawQuery != "" || address.ForceQuery || address.Fragment != "" || strings.HasSuffix(text, "#")) {
+		return nil, fmt.Errorf("%s %q names more than a host: leave out what is behind it, as in %s", flag, text, example)
+	}
+	return address, err
+}
+
+// webPage reads the address of a page. It may hold no user and no password: it is shown, and stands in logs.
+func webPage(flag, text, example string) (*url.URL, error) {
+	page, err := url.Parse(text)
+	switch {
+	case err == nil && page.User != nil:
+		return nil, fmt.Errorf("%s holds a user or a password, which everybody would see: leave them out, as in %s", flag, example)
+	case err != nil || page.Hostname() == "" || (page.Scheme != "http" && page.Scheme != "https"):
+		return nil, fmt.Errorf("%s %q is not an address: write it as %s", flag, withoutSecrets(text), example)
+	}
+	if port := page.Port(); port != "" || strings.HasSuffix(page.Host, ":") {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return nil, fmt.Errorf("%s %q: a port is a number from 1 to 65535", flag, text)
+		}
+	}
+	return page, nil
+}
+
+// checkListen returns why nothing can listen on an address.
+func checkListen(flag, address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return fmt.Errorf("%s %q is no address to listen on: write it as 127.0.0.1:8080, [::1]:8080 or :8080", flag, address)
+	}
+	return nil
+}
+
+// checkMail returns why an address is none that mails come from or go to.
+func checkMail(flag, address string) error {
+	if _, err := mail.ParseAddress(address); address != "" && err != nil {
+		return fmt.Errorf("%s %q is no mail address: write it as no-reply@example.com", flag, address)
+	}
+	return nil
+}
+
+// above0 returns which of the values, by their flags, are not above 0.
+func above0[T int | int64 | float64 | time.Duration](values map[string]T) error {
+	var errs []error
+	for _, flag := range slices.Sorted(maps.Keys(values)) {
+		if value := values[flag]; !(value > 0) || math.IsInf(float64(value), 0) { // NaN is not above 0
+			errs = append(errs, fmt.Errorf("%s must be above 0, and is %v; --help says what it is without it", flag, value))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// check returns what is wrong with the address of the event store.
+func (f StoreFlags) check() error {
+	if f.EventStore == "" {
+		return nil // said by itself
+	}
+	if err := eventstoredb.CheckAddress(f.EventStore); err != nil {
+		return fmt.Errorf("--eventstore: %w", err)
+	}
+	return nil
+}
+
+// check returns what is wrong with the address of the database.
+func (f DatabaseFlags) check() error {
+	if f.Postgres == "" {
+		return nil // said by itself
+	}
+	if err := postgres.CheckURL(f.Postgres); err != nil {
+		return fmt.Errorf("--postgres: %w", err)
+	}
+	return nil
+}
+
+// check returns what is wrong with how the site is reached.
+func (f SiteFlags) check() error {
+	_, public := f.publicURL()
+	_, prices := f.prices()
+	return errors.Join(public, prices, f.SessionFlags.check(), checkListen("--addr", f.Addr), checkMail("--support", f.Support),
+		above0(map[string]float64{"--key-rate": f.KeyRate, "--address-rate": f.AddrRate}),
+		above0(map[string]int{"--key-burst": f.KeyBurst, "--address-burst": f.AddrBurst}))
+}
+
+// check returns what is wrong with how long sessions last.
+func (f SessionFlags) check() error {
+	return above0(map[string]time.Duration{"--session-idle": f.SessionIdle, "--session-lifetime": f.SessionLifetime})
+}
+
+// check returns what is wrong with where the operator looks.
+func (f MetricsFlags) check() error {
+	if f.MetricsAddr == "" {
+		return nil
+	}
+	return checkListen("--metrics-addr", f.MetricsAddr)
+}
+
+// awsRegion is how Regions are called.
+var awsRegion = regexp.MustCompile(`^[a-z]{2,}(-[a-z]+)+-[0-9]{1,2}$`)
+
+// check returns what is wrong with how AWS is reached.
+func (f AWSFlags) check() error {
+	errs := []error{checkMail("--mail-from", f.MailFrom), checkMail("--mail-reply-to", f.MailReplyTo)}
+	if !awsRegion.MatchString(f.Region) {
+		errs = append(errs, fmt.Errorf("--aws-region %q is no Region: write it as us-east-1", f.Region))
+	}
+	if f.AWSEndpoint != "" {
+		_, err := webAddress("--aws-endpoint", f.AWSEndpoint, "http://127.0.0.1:8081")
+		errs = append(errs, err)
+	}
+	const queue = "https://sqs.us-east-1.amazonaws.com/123456789012/name"
+	for flag, page := range map[string][2]string{
+		"--marketplace-queue": {f.Queue, queue}, "--marketplace-dead-letters": {f.DeadLetters, queue}, "--mail-events-queue": {f.MailEvents, queue},
+		"--listing-url": {f.ListingURL, "https://aws.amazon.com/marketplace/pp/prodview-name"},
+	} {
+		if page[0] != "" {
+			_, err := webPage(flag, page[0], page[1])
+			errs = append(errs, err)
+		}
+	}
+	if f.SMTP != "" {
+		if _, err := smtpSettings(f.SMTP); err != nil {
+			errs = append(errs, fmt.Errorf("--smtp: %w", err))
+		}
+	}
+	return errors.Join(append(errs, f.checkReporting())...)
+}
+
+// checkReporting returns what is wrong with how usage is reported and agreements are followed.
+func (f AWSFlags) checkReporting() error {
+	errs := []error{above0(map[string]time.Duration{
+		"--compare-every": f.CompareEvery, "--unanswered-grace": f.UnansweredGrace, "--meter-every": f.MeterEvery,
+	})}
+	if f.MostEnds < 0 {
+		errs = append(errs, errors.New("--most-ends must be 0 or more"))
+	}
+	if !(f.MostEndsPercent >= 0 && f.MostEndsPercent <= 100) {
+		errs = append(errs, errors.New("--most-ends-percent must be from 0 to 100"))
+	}
+	return errors.Join(errs...)
 }
 
 // prices reads --over-limit-prices.

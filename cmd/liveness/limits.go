@@ -1,10 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math"
 	"net/netip"
+	"slices"
 	"syscall"
 	"time"
 
@@ -33,30 +36,28 @@ type LimitFlags struct {
 	BeginTimeout   time.Duration      `name:"begin-timeout" help:"How long a check waits for its quota, or for another with its Idempotency-Key, before its image is read." default:"9s" env:"LIVENESS_BEGIN_TIMEOUT"`
 }
 
-// check refuses limits that would let nothing through, or for ever.
+// check returns which limits would let nothing through, or for ever.
 func (f LimitFlags) check() error {
-	for name, value := range map[string]float64{
-		"--connections": float64(f.Connections), "--uploads": float64(f.Uploads), "--stranger-weight": f.StrangerWeight,
-		"--header-timeout": f.HeaderTimeout.Seconds(), "--header-bytes": float64(f.HeaderBytes), "--idle-timeout": f.IdleTimeout.Seconds(),
-		"--stall-timeout": f.StallTimeout.Seconds(), "--upload-timeout": f.UploadTimeout.Seconds(), "--upload-rate": float64(f.UploadRate),
-		"--upload-grace": f.UploadGrace.Seconds(), "--begin-timeout": f.BeginTimeout.Seconds(),
-	} {
-		if !(value > 0) { // NaN is not
-			return fmt.Errorf("%s must be above 0; --help says what it is without it", name)
-		}
+	errs := []error{
+		above0(map[string]int{"--connections": f.Connections, "--uploads": f.Uploads, "--header-bytes": f.HeaderBytes}),
+		above0(map[string]float64{"--stranger-weight": f.StrangerWeight}),
+		above0(map[string]int64{"--upload-rate": f.UploadRate}),
+		above0(map[string]time.Duration{
+			"--header-timeout": f.HeaderTimeout, "--idle-timeout": f.IdleTimeout, "--stall-timeout": f.StallTimeout,
+			"--upload-timeout": f.UploadTimeout, "--upload-grace": f.UploadGrace, "--begin-timeout": f.BeginTimeout,
+		}),
 	}
 	if f.ImageMemory < 0 || f.ImageMemory > 0 && f.ImageMemory<<20 < 2*v1.MaxImage {
-		return fmt.Errorf("--image-memory %d: give at least %d MiB, which is two of the largest images, or 0", f.ImageMemory, 2*v1.MaxImage>>20)
+		errs = append(errs, fmt.Errorf("--image-memory %d: give at least %d MiB, which is two of the largest images, or 0", f.ImageMemory, 2*v1.MaxImage>>20))
 	}
-	for plan, weight := range f.PlanWeights {
+	for _, plan := range slices.Sorted(maps.Keys(f.PlanWeights)) {
 		if _, err := catalogue().Plan(domain.PlanID(plan)); err != nil {
-			return fmt.Errorf("--plan-weights: there is no plan %q; the plans are starter, standard, professional, business and enterprise", plan)
-		}
-		if !(weight > 0) {
-			return fmt.Errorf("--plan-weights %s=%v: a weight is above 0", plan, weight)
+			errs = append(errs, fmt.Errorf("--plan-weights: there is no plan %q; the plans are starter, standard, professional, business and enterprise", plan))
+		} else if weight := f.PlanWeights[plan]; !(weight > 0) {
+			errs = append(errs, fmt.Errorf("--plan-weights %s=%v: a weight is above 0", plan, weight))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // handlesBeside is how many file handles a process needs besides those of connections: databases, store, files, processes.

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -65,7 +66,8 @@ func run(args []string, out, errOut io.Writer) int {
 
 	var commands commandLine
 	exited := -1
-	parser, err := kong.New(&commands,
+	var unread unread
+	parser, err := kong.New(&commands, append(unread.options(),
 		kong.Name("liveness"),
 		kong.Description("Tells a live face from a photo or a screen: API, console, event store node and the tools to run and audit them."),
 		kong.UsageOnError(),
@@ -73,7 +75,7 @@ func run(args []string, out, errOut io.Writer) int {
 		kong.Writers(out, errOut),
 		kong.Exit(func(code int) { exited = code }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
-	)
+	)...)
 	if err != nil {
 		fmt.Fprintln(errOut, "liveness:", err)
 		return exitFailure
@@ -82,7 +84,7 @@ func run(args []string, out, errOut io.Writer) int {
 	if exited >= 0 {
 		return exited
 	}
-	if err != nil {
+	if err = unread.explain(commandOf(selected, err), err); err != nil {
 		fmt.Fprintf(errOut, "liveness: %v\nRun \"liveness --help\" for the commands.\n", err)
 		return exitUsage
 	}
@@ -113,6 +115,17 @@ func untilSignalled() (ctx context.Context, stop func()) {
 		stopTerminate()
 		stopHangUp()
 	}
+}
+
+// commandOf returns the command that a command line names, also when it was refused for something else; nil without one.
+func commandOf(selected *kong.Context, refusal error) *kong.Node {
+	if refused := (*kong.ParseError)(nil); errors.As(refusal, &refused) {
+		selected = refused.Context
+	}
+	if selected == nil {
+		return nil
+	}
+	return selected.Selected()
 }
 
 func newLogger(w io.Writer, format, level string) *slog.Logger {

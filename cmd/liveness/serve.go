@@ -38,8 +38,29 @@ Examples:
     liveness serve --addr :8080 --public-url https://liveness.example.com --secret-file /run/secrets/liveness`
 }
 
+// check returns all that is wrong with the configuration.
+func (c *ServeCmd) check() error {
+	errs := []error{
+		c.StoreFlags.check(), c.DatabaseFlags.check(), c.SecretFlags.check(), c.SiteFlags.check(), c.LimitFlags.check(), c.AWSFlags.check(),
+		c.EngineFlags.check(), c.MetricsFlags.check(),
+	}
+	if c.ProductCode == "" {
+		errs = append(errs, errors.New("--product-code is missing: the product code of the listing on AWS Marketplace"))
+	}
+	if c.Drain < 0 {
+		errs = append(errs, errors.New("--drain must be 0 or longer: write it as 5s"))
+	}
+	if publicURL, err := c.publicURL(); err == nil {
+		errs = append(errs, c.TransportFlags.check(publicURL, c.EventStore, c.Postgres))
+	}
+	return mistakesIn(errs...)
+}
+
 // Run serves until the command is interrupted; requests under way are finished first.
 func (c *ServeCmd) Run(ctx context.Context, app *App) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	ring, err := c.secrets(app.Log)
 	if err != nil {
 		return err
@@ -48,19 +69,7 @@ func (c *ServeCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
-	if err := c.TransportFlags.check(publicURL, c.EventStore, c.Postgres); err != nil {
-		return err
-	}
-	if _, err := c.prices(); err != nil {
-		return err
-	}
-	if err := c.LimitFlags.check(); err != nil {
-		return err
-	}
 	c.fit(openFiles(), app.Log)
-	if c.Drain < 0 {
-		return errors.New("--drain must be 0 or longer: write it as 5s")
-	}
 	settings, err := c.load(ctx)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"net/url"
@@ -18,16 +19,17 @@ type TransportFlags struct {
 
 // check refuses what can be read or changed on its way, unless a flag asks for it.
 func (f TransportFlags) check(publicURL *url.URL, eventStore, database string) error {
+	var errs []error
 	if host, err := netip.ParseAddr(publicURL.Hostname()); publicURL.Scheme != "https" && !f.InsecurePublicURL &&
 		publicURL.Hostname() != "localhost" && (err != nil || !host.IsLoopback()) {
-		return fmt.Errorf("the public address %s is not https://, so passwords, keys and images could be read on their way: write --public-url https://…, or --insecure-public-url to accept that",
-			publicURL)
+		errs = append(errs, fmt.Errorf("the public address %s is not https://, so passwords, keys and images could be read on their way: write --public-url https://…, or --insecure-public-url to accept that",
+			publicURL))
 	}
 	if err := eventstoredb.CheckTransport(eventStore); err != nil && !f.InsecureEventStore {
-		return fmt.Errorf("%w; --insecure-eventstore accepts that", err)
+		errs = append(errs, fmt.Errorf("%w (--eventstore); --insecure-eventstore accepts that", err))
 	}
 	if err := postgres.CheckTransport(database); err != nil && !f.InsecurePostgres {
-		return fmt.Errorf("%w; --insecure-postgres accepts that", err)
+		errs = append(errs, fmt.Errorf("%w (--postgres); --insecure-postgres accepts that", err))
 	}
-	return nil
+	return errors.Join(errs...)
 }

@@ -33,8 +33,30 @@ Examples:
   liveness work --public-url https://liveness.example.com --secret-file /run/secrets/liveness --mail-from no-reply@example.com`
 }
 
+// check returns all that is wrong with the configuration.
+func (c *WorkCmd) check() error {
+	errs := []error{
+		c.StoreFlags.check(), c.DatabaseFlags.check(), c.SecretFlags.check(), c.AWSFlags.check(), c.MetricsFlags.check(),
+		checkMail("--support", c.Support),
+	}
+	if c.MailFrom == "" {
+		errs = append(errs, errors.New("--mail-from is missing: the sender of mails, as no-reply@example.com"))
+	}
+	if c.PublicURL != "" { // its absence is said by itself
+		publicURL, err := SiteFlags{PublicURL: c.PublicURL}.publicURL()
+		if err == nil {
+			err = c.TransportFlags.check(publicURL, c.EventStore, c.Postgres)
+		}
+		errs = append(errs, err)
+	}
+	return mistakesIn(errs...)
+}
+
 // Run works until the command is interrupted.
 func (c *WorkCmd) Run(ctx context.Context, app *App) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	ring, err := c.secrets(app.Log)
 	if err != nil {
 		return err
@@ -43,17 +65,11 @@ func (c *WorkCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
-	if err := c.TransportFlags.check(publicURL, c.EventStore, c.Postgres); err != nil {
-		return err
-	}
 	settings, err := c.load(ctx)
 	if err != nil {
 		return err
 	}
-	reporting, err := c.reporting(settings)
-	if err != nil {
-		return err
-	}
+	reporting := c.reporting(settings)
 	mailer, err := newMailer(settings, c.AWSFlags)
 	if err != nil {
 		return err
@@ -94,19 +110,11 @@ func (c *WorkCmd) Run(ctx context.Context, app *App) error {
 }
 
 // reporting returns how usage is reported and agreements are followed.
-func (f AWSFlags) reporting(cfg aws.Config) (reportingConfig, error) {
-	switch {
-	case f.CompareEvery <= 0 || f.UnansweredGrace <= 0 || f.MeterEvery <= 0:
-		return reportingConfig{}, errors.New("--compare-every, --unanswered-grace and --meter-every must be longer than 0: write them as 30m or 72h")
-	case f.MostEnds < 0:
-		return reportingConfig{}, errors.New("--most-ends must be 0 or more")
-	case f.MostEndsPercent < 0 || f.MostEndsPercent > 100:
-		return reportingConfig{}, errors.New("--most-ends-percent must be from 0 to 100")
-	}
+func (f AWSFlags) reporting(cfg aws.Config) reportingConfig {
 	return reportingConfig{
 		aws: cfg, productCode: f.ProductCode, every: f.MeterEvery, zeroHours: f.ZeroUsageHour, legacy: f.LegacyCustomers,
 		queue:           notifications.Settings{QueueURL: f.Queue, DeadLetterURL: f.DeadLetters},
 		bound:           domain.EndingBound{Subscriptions: f.MostEnds, Percent: f.MostEndsPercent},
 		unansweredGrace: f.UnansweredGrace, compareEvery: f.CompareEvery,
-	}, nil
+	}
 }
