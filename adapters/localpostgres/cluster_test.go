@@ -3,9 +3,13 @@ package localpostgres_test
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -64,6 +68,95 @@ func TestKilledServerIsStartedAgain(t *testing.T) {
 	if n := count(t, c); n != 1 {
 		t.Errorf("%d rows after a crash, want 1", n)
 	}
+}
+
+// A server that does not come up again is started for as long as it takes, whatever is in its way.
+func TestAServerThatRanOnceIsNeverGivenUp(t *testing.T) {
+	t.Parallel()
+	dir := copiedDir(t)
+	warned := &counter{of: "starting it again"}
+	c, err := localpostgres.Start(t.Context(), localpostgres.Config{BinDir: binDir(t), Dir: dir, Logger: slog.New(slog.NewTextHandler(warned, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop(t, c)
+	exec1(t, c, "CREATE TABLE kept (x int); INSERT INTO kept VALUES (1)")
+	away := filepath.Join(t.TempDir(), "global")
+	if err := os.Rename(filepath.Join(dir, "global"), away); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(serverPID(t, dir), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "more starts in a row failing than a first start is tried", func() bool { return warned.count.Load() >= 8 || isDone(c) })
+	if isDone(c) {
+		t.Fatalf("given up after %d starts: %v", warned.count.Load(), c.Err())
+	}
+	if err := os.Rename(away, filepath.Join(dir, "global")); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the server answering again", func() bool { return try(t.Context(), c, "SELECT 1") == nil })
+	if n := count(t, c); n != 1 {
+		t.Errorf("%d rows, want 1", n)
+	}
+}
+
+// counter counts the lines of a log that say something.
+type counter struct {
+	of    string
+	count atomic.Int32
+}
+
+// Write implements io.Writer.
+func (c *counter) Write(line []byte) (int, error) {
+	if strings.Contains(string(line), c.of) {
+		c.count.Add(1)
+	}
+	return len(line), nil
+}
+
+func isDone(c *localpostgres.Cluster) bool {
+	select {
+	case <-c.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// What a cleaner takes out of the temporary folder, the socket and copied programs, is put back, and the server is reached again.
+func TestACleanedTemporaryFolderIsRestored(t *testing.T) {
+	t.Parallel()
+	wantRestored(t, start(t, copiedDir(t)))
+}
+
+func wantRestored(t *testing.T, c *localpostgres.Cluster) {
+	t.Helper()
+	exec1(t, c, "CREATE TABLE kept (x int); INSERT INTO kept VALUES (1)")
+	address, err := url.Parse(c.ConnString("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := filepath.Dir(address.Query().Get("host"))
+	before := files(t, folder)
+	if err := os.RemoveAll(folder); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the server answering again", func() bool { return try(t.Context(), c, "SELECT 1") == nil })
+	if n := count(t, c); n != 1 {
+		t.Errorf("%d rows, want 1", n)
+	}
+	if after := files(t, folder); after != before {
+		t.Errorf("%d files are there, want %d", after, before)
+	}
+}
+
+func files(t *testing.T, folder string) (n int) {
+	t.Helper()
+	if err := filepath.WalkDir(folder, func(string, fs.DirEntry, error) error { n++; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 func TestServerEndsWithItsKilledOwner(t *testing.T) {
@@ -218,4 +311,5 @@ func TestProgramsThatTheAccountCannotReach(t *testing.T) {
 	}
 	t.Cleanup(func() { stop(t, c) })
 	exec1(t, c, "SELECT 1")
+	wantRestored(t, c)
 }

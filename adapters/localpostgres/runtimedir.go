@@ -29,7 +29,8 @@ var plainPath = regexp.MustCompile(`^/[A-Za-z0-9/._-]*$`)
 // and, if the account cannot reach the programs where they are, a copy of them.
 type runtimeDir struct {
 	path   string
-	binDir string
+	source string // of the programs
+	binDir string // where they are run from: the source, or a copy of it
 }
 
 // newRuntimeDir makes the directory in the first temporary folder that is short
@@ -64,7 +65,7 @@ func tryRuntimeDir(ctx context.Context, temp, binDir string, a *account) (_ *run
 	if err != nil {
 		return nil, err
 	}
-	r := &runtimeDir{path: path, binDir: binDir}
+	r := &runtimeDir{path: path, source: binDir, binDir: binDir}
 	defer func() {
 		if err != nil {
 			r.remove()
@@ -73,20 +74,8 @@ func tryRuntimeDir(ctx context.Context, temp, binDir string, a *account) (_ *run
 	if len(filepath.Join(r.socketDir(), ".s.PGSQL."+port)) > maxSocketPath {
 		return nil, errors.New("its name is too long for a socket")
 	}
-	if err := os.Chmod(path, 0o755); err != nil {
+	if err := r.restore(a); err != nil {
 		return nil, err
-	}
-	// Whoever can open the socket is the database's superuser, so nobody but the owner gets into its folder.
-	if err := os.Mkdir(r.socketDir(), 0o700); err != nil {
-		return nil, err
-	}
-	if err := a.give(r.socketDir()); err != nil {
-		return nil, err
-	}
-	if !a.reaches(binDir) {
-		if err := r.copyPrograms(); err != nil {
-			return nil, err
-		}
 	}
 	// Some systems forbid to run programs from temporary folders: better
 	// noticed here, where the next folder can be tried.
@@ -94,6 +83,37 @@ func tryRuntimeDir(ctx context.Context, temp, binDir string, a *account) (_ *run
 		return nil, fmt.Errorf("run %s: %w %s", r.program("postgres"), err, strings.TrimSpace(string(out)))
 	}
 	return r, nil
+}
+
+// restore makes what is not there: at first everything, later what somebody has cleaned away.
+func (r *runtimeDir) restore(a *account) error {
+	if err := os.Mkdir(r.path, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if err := os.Chmod(r.path, 0o755); err != nil { // fails where the folder is another user's by now
+		return err
+	}
+	// Whoever can open the socket is the database's superuser, so nobody but the owner gets into its folder.
+	if err := os.Mkdir(r.socketDir(), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if err := a.give(r.socketDir()); err != nil {
+		return err
+	}
+	if a.reaches(r.source) {
+		return nil
+	}
+	return r.copyPrograms()
+}
+
+// intact returns whether clients reach the server, and the server its programs.
+func (r *runtimeDir) intact() bool {
+	for _, path := range []string{filepath.Join(r.socketDir(), ".s.PGSQL."+port), r.program("postgres")} {
+		if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+			return false
+		}
+	}
+	return true
 }
 
 func (r *runtimeDir) socketDir() string { return filepath.Join(r.path, "s") }
@@ -110,8 +130,8 @@ func (r *runtimeDir) remove() {
 // copyPrograms brings the programs with their libraries and data, which they find beside themselves, into the runtime
 // directory. Where the file system allows it the files are linked, which costs nothing.
 func (r *runtimeDir) copyPrograms() error {
-	from, to := filepath.Dir(r.binDir), filepath.Join(r.path, "programs")
-	for _, folder := range []string{filepath.Base(r.binDir), "lib", "share"} {
+	from, to := filepath.Dir(r.source), filepath.Join(r.path, "programs")
+	for _, folder := range []string{filepath.Base(r.source), "lib", "share"} {
 		source := filepath.Join(from, folder)
 		err := filepath.WalkDir(source, func(path string, d fs.DirEntry, err error) error {
 			if err != nil {
@@ -127,11 +147,15 @@ func (r *runtimeDir) copyPrograms() error {
 			return fmt.Errorf("copy PostgreSQL's programs: %w", err)
 		}
 	}
-	r.binDir = filepath.Join(to, filepath.Base(r.binDir))
+	r.binDir = filepath.Join(to, filepath.Base(r.source))
 	return nil
 }
 
+// copyEntry copies what is not there yet.
 func copyEntry(from, to string, d fs.DirEntry) error {
+	if _, err := os.Lstat(to); err == nil && !d.IsDir() {
+		return nil
+	}
 	info, err := d.Info()
 	if err != nil {
 		return err

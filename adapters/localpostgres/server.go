@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -11,11 +12,20 @@ import (
 )
 
 const (
-	// restartDelay is the first pause before a server that died is started
-	// again; it doubles with every failure in a row.
-	restartDelay = 100 * time.Millisecond
-	maxFailures  = 7 // in a row, about 12 seconds
+	// restartDelay is the first pause before a server that died is started again; it doubles with every failure in a row, up to
+	// longestRestartDelay.
+	restartDelay        = 100 * time.Millisecond
+	longestRestartDelay = 5 * time.Second
+	// firstFailures is how often in a row the first start is tried while processes of a killed server linger, for about 12 seconds.
+	firstFailures = 7
+	// runtimeLook is how often it is looked whether the socket and the programs are still there.
+	runtimeLook = 2 * time.Second
 )
+
+// pauseAfter returns how long to wait after so many failures in a row.
+func pauseAfter(failures int) time.Duration {
+	return min(restartDelay<<min(failures-1, 10), longestRestartDelay)
+}
 
 // settings are the server's. They suit a machine that does other work as well.
 func (c *Cluster) settings() []string {
@@ -47,8 +57,8 @@ func (c *Cluster) settings() []string {
 	return append(s, "fsync=on", "synchronous_commit=on", "full_page_writes=on")
 }
 
-// supervise keeps a server running until ctx ends. The outcome of the first
-// start goes to first, which must have room for it.
+// supervise keeps a server running until ctx ends: one that ran once is started again for as long as it takes. The outcome of the
+// first start goes to first, which must have room for it.
 func (c *Cluster) supervise(ctx context.Context, first chan<- error) {
 	defer close(c.done)
 	reported := false
@@ -71,7 +81,7 @@ func (c *Cluster) supervise(ctx context.Context, first chan<- error) {
 		// A server that never came up will not come up by trying again, unless
 		// the processes of a killed one just need a moment to notice and go.
 		lingering := strings.Contains(c.log.last(), "is still in use")
-		if (!reported && !lingering) || failures > maxFailures {
+		if !reported && (!lingering || failures > firstFailures) {
 			err = fmt.Errorf("%w; if the data in %s is damaged, restore a copy, or move the directory away to begin an empty one", err, c.cfg.Dir)
 			report(err)
 			c.mu.Lock()
@@ -84,7 +94,7 @@ func (c *Cluster) supervise(ctx context.Context, first chan<- error) {
 		case <-ctx.Done():
 			report(context.Cause(ctx))
 			return
-		case <-time.After(restartDelay << (failures - 1)):
+		case <-time.After(pauseAfter(failures)):
 		}
 	}
 }
@@ -92,6 +102,9 @@ func (c *Cluster) supervise(ctx context.Context, first chan<- error) {
 // serve runs the server once, until it ends by itself or ctx does, which stops
 // it. It calls onReady when the server answers, and tells whether it ever did.
 func (c *Cluster) serve(ctx context.Context, onReady func()) (ready bool, err error) {
+	if err := c.runtime.restore(c.account); err != nil {
+		return false, err
+	}
 	arg, inherit, err := c.account.dataArg(c.cfg.Dir)
 	if err != nil {
 		return false, err
@@ -116,18 +129,33 @@ func (c *Cluster) serve(ctx context.Context, onReady func()) (ready bool, err er
 	if ready {
 		onReady()
 	}
-	select {
-	case err = <-ended:
-	case <-ctx.Done():
-		stop := syscall.SIGINT // "fast": cut connections, write all, end
-		if c.cfg.Disposable {
-			stop = syscall.SIGQUIT // "immediate": just end
-		}
-		_ = cmd.Process.Signal(stop)
-		err = <-ended
-	}
+	err = c.awaitEnd(ctx, cmd.Process, ended)
 	c.watchdog.guard(nil)
 	return ready, c.explain(err)
+}
+
+// awaitEnd waits until the server has ended. It is ended when ctx is, and when its socket was cleaned away, without which nobody
+// reaches it.
+func (c *Cluster) awaitEnd(ctx context.Context, server *os.Process, ended <-chan error) error {
+	look := time.NewTicker(runtimeLook)
+	defer look.Stop()
+	for stop := syscall.SIGINT; ; { // "fast": cut connections, write all, end
+		select {
+		case err := <-ended:
+			return err
+		case <-look.C:
+			if c.runtime.intact() {
+				continue
+			}
+			c.cfg.Logger.Warn("the temporary folder was cleaned; PostgreSQL is started again with what it needs there", "folder", c.runtime.path)
+		case <-ctx.Done():
+			if c.cfg.Disposable {
+				stop = syscall.SIGQUIT // "immediate": just end
+			}
+		}
+		_ = server.Signal(stop)
+		return <-ended
+	}
 }
 
 // awaitReady waits until the server takes connections; false when it or ctx
