@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/pas-ta/liveness/commands"
 )
@@ -28,6 +30,10 @@ type availability struct {
 
 	down     error     // why calls fail at once; nil while they are made
 	answered time.Time // when a call was answered last
+	calls    int       // under way
+	since    time.Time // when the first of them began, if none was under way before
+	full     error     // what the last append was refused with, if that was for want of room
+	fullAt   time.Time
 	stop     context.CancelFunc
 	probing  sync.WaitGroup
 	closed   bool
@@ -42,6 +48,11 @@ const (
 	appendTrialInterval = 2 * time.Second
 	// appendsApart is how far apart two unanswered appends are no outage any more.
 	appendsApart = 30 * time.Second
+	// silentAfter is after how long without any answer calls that are under way make the store one that hangs, before the first of
+	// them is given up.
+	silentAfter = time.Second
+	// fullFor is how long a store that has refused an append for want of room is held for full: nobody tries again on purpose.
+	fullFor = 30 * time.Second
 )
 
 // known returns why the store is known to be down.
@@ -49,6 +60,46 @@ func (a *availability) known() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.down
+}
+
+// begin returns why a call is not to be made; otherwise end says that it is over.
+func (a *availability) begin() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.down != nil {
+		return a.down
+	}
+	if a.calls++; a.calls == 1 {
+		a.since = time.Now()
+	}
+	return nil
+}
+
+func (a *availability) end() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.calls--
+}
+
+// trouble returns why the store does not do what it is for; nil while it does.
+func (a *availability) trouble() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now, last := time.Now(), a.since
+	if a.answered.After(last) {
+		last = a.answered
+	}
+	switch {
+	case a.down != nil:
+		return a.down
+	case a.refusing:
+		return fmt.Errorf("%w: it has answered no append for %v", commands.ErrStoreDown, now.Sub(a.unanswered).Round(time.Second))
+	case a.full != nil && now.Sub(a.fullAt) < fullFor:
+		return fmt.Errorf("it has refused an append %v ago: %w", now.Sub(a.fullAt).Round(time.Second), a.full)
+	case a.calls > 0 && now.Sub(last) > silentAfter:
+		return fmt.Errorf("%w: it has answered none of %d calls for %v", commands.ErrStoreUnavailable, a.calls, now.Sub(last).Round(time.Second))
+	}
+	return nil
 }
 
 // observe takes note of how a call ended.
@@ -90,7 +141,9 @@ func (a *availability) observeAppend(c *Client, sent time.Time, err error) {
 		if a.refusing {
 			c.log.Info("event store takes appends again", "after", time.Since(a.unanswered).Round(time.Millisecond))
 		}
-		a.unanswered, a.refusing = time.Time{}, false
+		a.unanswered, a.refusing, a.full = time.Time{}, false, nil
+	case status.Code(err) == codes.ResourceExhausted:
+		a.full, a.fullAt = err, time.Now()
 	case !errors.Is(err, commands.ErrStoreUnavailable), errors.Is(err, commands.ErrStoreDown), errors.Is(err, context.Canceled):
 		// Neither says whether it can write.
 	default:

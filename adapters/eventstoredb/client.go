@@ -122,11 +122,17 @@ func (c *Client) Check(ctx context.Context) error {
 	}
 }
 
-// Ping asks the node for the end of the log.
+// Ping fails unless the node answers, and takes appends as far as is known.
 func (c *Client) Ping(ctx context.Context) error {
-	_, err := c.Head(ctx)
-	return err
+	if _, err := c.Head(ctx); err != nil {
+		return err
+	}
+	return c.availability.trouble()
 }
+
+// Trouble returns, without asking the node, why it does not do what it is for: it hangs, takes no appends or has no room; nil while
+// nothing says so.
+func (c *Client) Trouble() error { return c.availability.trouble() }
 
 // Version returns the version of the node that the client is connected to.
 func (c *Client) Version(ctx context.Context) (string, error) {
@@ -205,10 +211,11 @@ func Do[T any](ctx context.Context, c *Client, operation func(context.Context, *
 
 // call runs one operation of the official client, unless the store is known to be down.
 func call[T any](ctx context.Context, c *Client, operation func(context.Context, *esdb.Client) (T, error)) (T, error) {
-	if err := c.availability.known(); err != nil {
+	if err := c.availability.begin(); err != nil {
 		var none T
 		return none, err
 	}
+	defer c.availability.end()
 	value, err := run(ctx, c, operation)
 	c.availability.observe(c, err)
 	return value, err

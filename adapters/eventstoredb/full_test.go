@@ -2,6 +2,7 @@ package eventstoredb_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -22,7 +23,11 @@ func TestFullStoreIsNoUnknownOutcome(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = full.Close() }) // it may complain that it is full
-	store := eventstoredb.NewStore(connect(t, full.ConnectionString()), domain.NewRegistry())
+	client := connect(t, full.ConnectionString())
+	store := eventstoredb.NewStore(client, domain.NewRegistry())
+	if err := client.Ping(t.Context()); err != nil {
+		t.Errorf("before it is full: %v", err)
+	}
 
 	customer := uuid.New()
 	for range 200 {
@@ -36,5 +41,8 @@ func TestFullStoreIsNoUnknownOutcome(t *testing.T) {
 	}
 	if err == nil || errors.Is(err, commands.ErrStoreUnavailable) || errors.Is(err, commands.ErrConflict) {
 		t.Errorf("append to a full store: %v, want an error that says it did not happen", err)
+	}
+	if err := client.Ping(t.Context()); err == nil || !strings.Contains(err.Error(), "has refused an append") {
+		t.Errorf("health of a full store: %v", err)
 	}
 }

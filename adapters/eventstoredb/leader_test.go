@@ -3,6 +3,7 @@ package eventstoredb_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -136,6 +137,36 @@ func TestNodeThatHangs(t *testing.T) {
 	})
 }
 
+// A node that hangs is known to, before the first call is given up, by calls that nobody answers.
+func TestCallsThatNobodyAnswersAreTrouble(t *testing.T) {
+	t.Parallel()
+	n := nodetest.Start(t, node.Config{})
+	client := connect(t, n.ConnectionString())
+	if err := errors.Join(client.Ping(t.Context()), client.Trouble()); err != nil {
+		t.Fatal(err)
+	}
+	resume := n.Faults().Hang()
+	defer resume()
+	ctx, cancel := context.WithCancel(t.Context())
+	asked := make(chan error, 1)
+	go func() { asked <- client.Ping(ctx) }()
+	awaitWithin(t, time.Minute, "the silence being noticed", func(context.Context) error {
+		if err := client.Trouble(); !errors.Is(err, commands.ErrStoreUnavailable) || !strings.Contains(err.Error(), "none of 1 calls") {
+			return fmt.Errorf("trouble = %w", err)
+		}
+		return nil
+	})
+	cancel()
+	if err := <-asked; err == nil {
+		t.Error("a node that hangs has answered")
+	}
+	if err := client.Trouble(); err != nil {
+		t.Errorf("trouble without a call under way: %v", err)
+	}
+	resume()
+	awaitWithin(t, time.Minute, "the store answering again", client.Ping)
+}
+
 // Without a quorum the leader answers reads and no append: soon appends are refused at once, and when it can write again
 // the next one that is let through finds it out.
 func TestLeaderWithoutAQuorum(t *testing.T) {
@@ -164,6 +195,9 @@ func TestLeaderWithoutAQuorum(t *testing.T) {
 		if err := tries(t.Context()); !errors.Is(err, commands.ErrStoreDown) {
 			t.Fatalf("while it cannot write: %v", err)
 		}
+	}
+	if err := client.Ping(t.Context()); !errors.Is(err, commands.ErrStoreDown) {
+		t.Errorf("health while it cannot write: %v", err)
 	}
 	if took := time.Since(begun); took > time.Second {
 		t.Errorf("100 appends were refused in %v", took)

@@ -209,6 +209,7 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 		Queue:          judging,
 		Failures:       failures,
 		Components:     append(c.components(), readModelsComponent(models), decoderComponent(cfg.engine.Engine), judgingComponent(cfg.engine)),
+		StoreTrouble:   c.client.Trouble,
 		Limits:         cfg.limits.api(cfg.flags),
 		TrustedProxies: cfg.flags.Proxies,
 		Now:            time.Now, Log: c.log, Registerer: cfg.metrics, Tracing: cfg.tracing,

@@ -59,6 +59,7 @@ type Config struct {
 	Queue          Queue            // health reports it as the component inference: down while it is full
 	Failures       Failures         // what was not answered with a result; forgotten when it is nil
 	Components     []Component      // what health reports besides; may be empty
+	StoreTrouble   func() error     // why the event store keeps checks waiting, nil while it does not; may be nil
 	Limits         Limits           // zero fields get their defaults
 	TrustedProxies []netip.Prefix   // whose X-Forwarded-For is believed; none by default
 	Now            func() time.Time
@@ -82,6 +83,7 @@ type API struct {
 	bodies   *checkbody.Reader
 	throttle *throttle
 	gate     *gate
+	trouble  func() error // of the event store
 	health   *health
 	metrics  *metrics
 	tracer   trace.Tracer
@@ -101,6 +103,9 @@ func New(c Config) (*API, error) {
 	}
 	_, places := c.Queue.Admitted()
 	limits := c.Limits.withDefaults(places)
+	if c.StoreTrouble == nil {
+		c.StoreTrouble = func() error { return nil }
+	}
 	throttle, err := newThrottle(limits, c.TrustedProxies, c.Now)
 	if err != nil {
 		return nil, err
@@ -113,7 +118,7 @@ func New(c Config) (*API, error) {
 	}
 	a := &API{
 		version: c.Version, keys: c.Keys, checks: c.Checks, plans: c.Catalogue, limits: limits, now: c.Now, log: c.Log, failures: c.Failures, security: c.Security,
-		bodies: checkbody.NewReader(memory), throttle: throttle, gate: gate, metrics: metrics,
+		bodies: checkbody.NewReader(memory), throttle: throttle, gate: gate, metrics: metrics, trouble: c.StoreTrouble,
 		health: newHealth(c.Version, append(slices.Clip(c.Components), gate.component()), c.Now, c.Log), tracer: c.Tracing.Tracer("github.com/pas-ta/liveness/adapters/http/v1"),
 	}
 	a.router = a.routes()

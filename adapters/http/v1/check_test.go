@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -191,6 +192,35 @@ func TestARefusedBodyIsDrained(t *testing.T) {
 	if body.Len() != 0 {
 		t.Errorf("%d bytes are left unread: a client that sends them sees a reset connection and no answer", body.Len())
 	}
+}
+
+// While the event store hangs, checks that wait for it take all the room. Who finds none is told that the service is unavailable, not that
+// too many ask it; the log says why.
+func TestAStoreThatHangsIsNoOverload(t *testing.T) {
+	t.Parallel()
+	var hangs atomic.Bool
+	f := newFixture(t, func(c *v1.Config) {
+		c.StoreTrouble = func() error {
+			if hangs.Load() {
+				return errors.New("nobody answers")
+			}
+			return nil
+		}
+	})
+	f.judge.does(func(context.Context, []byte, string) (domain.Judgement, error) {
+		return domain.Judgement{}, domain.ErrOverloaded
+	})
+	f.want(f.check("photo"), 503, "overloaded")
+	hangs.Store(true)
+	f.want(f.check("photo"), 503, "service_unavailable")
+	f.queue.now.Store(queuePlaces)
+	refused := f.check("photo")
+	f.want(refused, 503, "service_unavailable")
+	if refused.Header.Get("Retry-After") == "" || !strings.Contains(f.logged.String(), "nobody answers") {
+		t.Errorf("Retry-After is %q, and the log says %s", refused.Header.Get("Retry-After"), f.logged)
+	}
+	hangs.Store(false)
+	f.want(f.check("photo"), 503, "overloaded")
 }
 
 func TestRefusedImagesAreNotCounted(t *testing.T) {

@@ -125,7 +125,7 @@ func (x *exchange) run(work handler) (data answer, err error) {
 
 // refuse answers with an error and, to a caller that is known, how it stands.
 func (x *exchange) refuse(err error) {
-	err = x.gaveWay(err)
+	err = x.unavailable(x.gaveWay(err))
 	x.failed = err
 	p := problem.Of(err).In(words)
 	x.noteAttack(p)

@@ -2,6 +2,7 @@ package v1
 
 import (
 	"context"
+	"errors"
 
 	"github.com/pas-ta/liveness/adapters/http/fairshare"
 	"github.com/pas-ta/liveness/commands/counting"
@@ -84,6 +85,18 @@ func (x *exchange) share() counting.Share {
 		share.Weight = x.api.limits.PlanWeights[last.Subscription.Plan]
 	}
 	return share
+}
+
+// unavailable returns what a check is refused with for want of room that others take which wait for the event store: they are not
+// too many, and more nodes would not help.
+func (x *exchange) unavailable(err error) error {
+	if !errors.Is(err, domain.ErrOverloaded) {
+		return err
+	}
+	if trouble := x.api.trouble(); trouble != nil {
+		return domain.ErrUnavailable.Because(errors.Join(trouble, err))
+	}
+	return err
 }
 
 // gaveWay returns what a check is refused with that had to give way, and every other error as it is. What a worker had begun
