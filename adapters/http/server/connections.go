@@ -21,12 +21,14 @@ type connections struct {
 	proxies []netip.Prefix
 	weight  float64  // of strangers
 	open    sync.Map // of *connection by net.Conn
+	seen    *oneAddress
 }
 
 // connection is one of them.
 type connection struct {
 	net.Conn
-	claim *fairshare.Claim
+	claim   *fairshare.Claim
+	address netip.Addr // that it comes from
 
 	mu      sync.Mutex
 	ended   bool
@@ -41,7 +43,7 @@ func (c *connections) accept(ctx context.Context, conn net.Conn) context.Context
 	if slices.ContainsFunc(c.proxies, func(p netip.Prefix) bool { return p.Contains(address) }) {
 		return ctx
 	}
-	held := &connection{Conn: conn}
+	held := &connection{Conn: conn, address: address}
 	held.claim = c.pool.Claim(c.stranger(address), held.giveWay)
 	if held.claim.Take(1) != nil {
 		held.claim.Release()
@@ -111,10 +113,13 @@ func (c *connections) begin(r *http.Request, interrupt func()) (ctx context.Cont
 		interrupt()
 	}
 	if held, ok := ctx.Value(connectionKey{}).(*connection); ok {
+		c.seen.see(held.address, passedOn(r))
 		held.begin(giveWay)
 		return fairshare.With(ctx, held.claim, giveWay), func() { cancel(nil) }, nil
 	}
-	claim := c.pool.Claim(c.stranger(clientaddress.Of(r, c.proxies)), giveWay)
+	address := clientaddress.Of(r, c.proxies)
+	c.seen.see(address, address.IsPrivate())
+	claim := c.pool.Claim(c.stranger(address), giveWay)
 	return fairshare.With(ctx, claim, giveWay), func() {
 		cancel(nil)
 		claim.Release()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/pas-ta/liveness/adapters/http/fairshare"
+	"github.com/pas-ta/liveness/adapters/http/server"
 )
 
 // A body that is never slow enough to be cut off for that has an end all the same.
@@ -206,5 +208,36 @@ func TestConnectionsOfProxiesAreNotCounted(t *testing.T) {
 		if line, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.Contains(line, "200") {
 			t.Errorf("%q, %v", line, err)
 		}
+	}
+}
+
+// A proxy that nobody has named is told of, and one that is named is not.
+func TestAProxyThatIsNotTrustedIsTold(t *testing.T) {
+	t.Parallel()
+	for name, trusted := range map[string][]netip.Prefix{"not trusted": nil, "trusted": {netip.MustParsePrefix("127.0.0.1/32")}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log := &told{}
+			listener, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			served := server.New(http.NotFoundHandler(), server.Limits{TrustedProxies: trusted}, slog.New(slog.NewTextHandler(log, nil)))
+			go func() { _ = served.Serve(t.Context(), listener) }()
+			conn := dial(t, listener.Addr().String())
+			answers := bufio.NewReader(conn)
+			for n := range 150 {
+				_, _ = fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.%d\r\n\r\n", n%100+1)
+				answer, err := http.ReadResponse(answers, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, _ = io.Copy(io.Discard, answer.Body)
+				_ = answer.Body.Close()
+			}
+			if warned := strings.Contains(log.String(), "--trusted-proxies"); warned != (trusted == nil) {
+				t.Errorf("the log says %q", log)
+			}
+		})
 	}
 }

@@ -59,7 +59,7 @@ func New(handler http.Handler, limits Limits, log *slog.Logger) *Server {
 	limits = limits.withDefaults()
 	held := &connections{
 		pool:    fairshare.NewPool(int64(limits.Connections), fairshare.LeastRecentFirst),
-		proxies: limits.TrustedProxies, weight: limits.StrangerWeight,
+		proxies: limits.TrustedProxies, weight: limits.StrangerWeight, seen: &oneAddress{log: log, now: time.Now},
 	}
 	asIs := func(l net.Listener) net.Listener { return l }
 	s := &Server{limits: limits, connections: held, listener: asIs, log: log}
