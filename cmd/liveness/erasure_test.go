@@ -231,7 +231,7 @@ func (o commandLineBeside) must(args ...string) (out string) {
 }
 
 // TestErasedPersonIsFoundNowhere: what a person has typed into the product is, after the erasure, in no event, no row, no file of
-// log and database, no backup and no line that was logged; a text that is planted in any of them is found. A legal hold delays the
+// log and database, no backup, no exported proof and no line that was logged; a text that is planted in any of them is found. A legal hold delays the
 // erasure, a signed certificate says what was destroyed, and the log proves its counts as before.
 func TestErasedPersonIsFoundNowhere(t *testing.T) {
 	t.Parallel()
@@ -265,6 +265,8 @@ func TestErasedPersonIsFoundNowhere(t *testing.T) {
 		t.Errorf("what stands: %s", out)
 	}
 	sealed, wrapped := sealedTexts(t, stores, customer), wrappedKey(t, database, customer)
+	archives := t.TempDir()
+	exportMonth(op, customer, filepath.Join(archives, "before.ndjson"))
 	if out := op.must("hold", "release", customer, hold[2], "--why", erasedHold); !strings.Contains(out, "The erasure of "+customer) {
 		t.Errorf("after the release: %s", out)
 	}
@@ -280,8 +282,9 @@ func TestErasedPersonIsFoundNowhere(t *testing.T) {
 	}
 	restoredKeysAreDestroyed(t, database, customer, wrapped, op)
 	nothingOpens(t, database, secret[1], sealed)
+	exportMonth(op, customer, filepath.Join(archives, "after.ndjson"))
 
-	// The search sees all of it: events, rows, the files below them, a backup, and what was logged.
+	// The search sees all of it: events, rows, the files below them, a backup, exported proofs, and what was logged.
 	backup, logged, texts := filepath.Join(t.TempDir(), "backup"), filepath.Join(t.TempDir(), "liveness.log"), filepath.Join(t.TempDir(), "texts")
 	if status, out, errOut := runLine("store", "backup", "--data", filepath.Join(data, "events"), backup); status != 0 {
 		t.Fatal(out, errOut)
@@ -296,7 +299,7 @@ func TestErasedPersonIsFoundNowhere(t *testing.T) {
 	write(texts, strings.Join(append(textsOfErased(), secretOfApp), "\n"))
 	search := func(more ...string) (searchReport, int) {
 		t.Helper()
-		args := append([]string{"search", "--json", "--texts", texts, filepath.Join(data, "events"), filepath.Join(data, "postgres"), backup, logged}, more...)
+		args := append([]string{"search", "--json", "--texts", texts, filepath.Join(data, "events"), filepath.Join(data, "postgres"), backup, archives, logged}, more...)
 		status, out, errOut := runLine(append(args, stores.flags...)...)
 		var report searchReport
 		if err := json.Unmarshal([]byte(out), &report); err != nil {
@@ -318,9 +321,10 @@ func TestErasedPersonIsFoundNowhere(t *testing.T) {
 	appendRaw(t, address, "crm-1", "Noted", fmt.Sprintf(`{"mail": %q}`, strings.ToUpper(erased.Email)), "")
 	plantRow(t, database)
 	write(filepath.Join(backup, "notes"), "to "+erasedKeyName)
+	write(filepath.Join(archives, "noted.ndjson"), `{"by": "`+erased.LastName+`"}`)
 	write(logged, "to="+erasedColleague)
 	report, status := search()
-	for _, place := range []string{"log, revision 0", `table "public"."sessions"`, filepath.Join(backup, "notes"), logged} {
+	for _, place := range []string{"log, revision 0", `table "public"."sessions"`, filepath.Join(backup, "notes"), filepath.Join(archives, "noted.ndjson"), logged} {
 		if !slices.ContainsFunc(report.Found, func(f foundRow) bool { return strings.HasPrefix(f.Place, place) }) {
 			t.Errorf("what was planted in %s is not found: %d, %+v", place, status, report.Found)
 		}
@@ -328,6 +332,22 @@ func TestErasedPersonIsFoundNowhere(t *testing.T) {
 	if status != exitFindings {
 		t.Errorf("a search that finds something = %d", status)
 	}
+}
+
+// exportMonth exports the proof of a customer's running month, once a checkpoint holds the customer's first event.
+func exportMonth(op commandLineBeside, customer, file string) {
+	op.t.Helper()
+	eventually(op.t, "the proof of the month", func() error {
+		out, status := op.run("audit", "export", "--customer", customer, "--month", domain.MonthOf(time.Now()).String(), "-o", file)
+		if status != 0 {
+			return errors.New(out)
+		}
+		content, err := os.ReadFile(file)
+		if err == nil && !strings.Contains(string(content), "SubscriptionStarted") {
+			err = errors.New("no checkpoint holds the customer's events yet")
+		}
+		return err
+	})
 }
 
 // sealedTexts returns what the log holds sealed of the customer, by the id of its key.
