@@ -11,6 +11,7 @@ import (
 
 	"github.com/pas-ta/liveness/adapters/aws/notifications"
 	"github.com/pas-ta/liveness/commands/metering"
+	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
 )
 
@@ -22,7 +23,7 @@ type reportingCounters struct {
 }
 
 func newReportingCounters() *reportingCounters {
-	return &reportingCounters{
+	c := &reportingCounters{
 		messages: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "liveness_marketplace_messages_total", Help: "Messages of AWS Marketplace by what became of them; malformed ones are dead letters.",
 		}, []string{"result"}),
@@ -31,6 +32,18 @@ func newReportingCounters() *reportingCounters {
 		}, []string{"outcome"}),
 		calls: prometheus.NewCounter(prometheus.CounterOpts{Name: "liveness_metering_calls_total", Help: "Calls of BatchMeterUsage."}),
 	}
+	// At 0, so that the first one is an increase.
+	for _, result := range []string{"handled", "failed", "malformed"} {
+		c.messages.WithLabelValues(result)
+	}
+	for _, outcome := range []domain.MeteringOutcome{
+		domain.MeteringSuccess, domain.MeteringDuplicate, domain.MeteringNotSubscribed, domain.MeteringUnprocessed, domain.MeteringNotSent,
+		domain.MeteringThrottled, domain.MeteringUnknown, domain.MeteringTimestampRefused, domain.MeteringLicenceRefused,
+		domain.MeteringDimensionRefused, domain.MeteringIdentityRefused, domain.MeteringRequestRefused, domain.MeteringAccessRefused,
+	} {
+		c.records.WithLabelValues(string(outcome))
+	}
+	return c
 }
 
 func (c *reportingCounters) collectors() []prometheus.Collector {
