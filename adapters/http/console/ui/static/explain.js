@@ -7,7 +7,7 @@ import { atTime, onDay } from "./format.js";
 
 const last = (path) => path.slice(path.lastIndexOf("/") + 1);
 
-const Where = ({ place }) => html`<p class="muted">${place.type}, revision ${place.revision} of <code class="wrap">${place.stream}</code>, ${onDay(place.recordedAt)}, ${atTime(place.recordedAt)} UTC. <a href=${"/console/replay/" + place.position} aria-label=${"What held at position " + place.position}>What held then</a></p>`;
+const Where = ({ place }) => html`<p class="muted">${place.type}, revision ${place.revision} of <code class="wrap">${place.stream}</code>, ${onDay(place.recordedAt)}, ${atTime(place.recordedAt)} UTC. <a href=${"/console/replay/" + place.position} aria-label=${"What held then, at position " + place.position}>What held then</a></p>`;
 
 export function Explain() {
   const read = useRead("explanations/" + last(location.pathname));
