@@ -1,6 +1,7 @@
 package v1
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -9,7 +10,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/pas-ta/liveness/adapters/http/fairshare"
+	"github.com/pas-ta/liveness/adapters/http/problem"
 	"github.com/pas-ta/liveness/adapters/http/v1/checkbody"
+	"github.com/pas-ta/liveness/domain"
 )
 
 // metrics are what the API tells Prometheus. Labels take few values each: a route, a status, an error code.
@@ -32,6 +35,7 @@ func newMetrics(registerer prometheus.Registerer, g *gate, memory *checkbody.Mem
 			Name: "liveness_api_requests_in_flight", Help: "Requests of the API that are being answered.",
 		}),
 	}
+	m.beginChecks()
 	if registerer == nil {
 		return m, nil
 	}
@@ -54,6 +58,22 @@ func newMetrics(registerer prometheus.Registerer, g *gate, memory *checkbody.Mem
 		}
 	}
 	return m, nil
+}
+
+// beginChecks has the answers of checks begin at 0, so that the first of each is an increase.
+func (m *metrics) beginChecks() {
+	begin := func(p problem.Problem) {
+		m.requests.WithLabelValues(PathCheck, http.MethodPost, strconv.Itoa(p.Status), p.Code)
+	}
+	begin(problem.Problem{Status: http.StatusOK})
+	begin(problem.Of(errors.New("a fault of ours")))
+	for _, refusal := range []*domain.Error{
+		domain.ErrInvalidRequest, domain.ErrInvalidImage, domain.ErrInvalidAPIKey, domain.ErrSubscriptionInactive, domain.ErrIdempotencyConflict,
+		domain.ErrImageTooLarge, domain.ErrUnsupportedMedia, domain.ErrQuotaExceeded, domain.ErrRateLimited, domain.ErrOverloaded,
+		domain.ErrUnavailable, problem.ErrRequestTimeout,
+	} {
+		begin(problem.Of(refusal))
+	}
 }
 
 func (m *metrics) observe(x *exchange, elapsed time.Duration) {

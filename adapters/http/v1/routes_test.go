@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -213,12 +214,29 @@ func TestMetrics(t *testing.T) {
 			want["liveness_share_"+zero+"{of="+share+"}"] = 0
 		}
 	}
-	if diff := cmp.Diff(want, f.gathered()); diff != "" {
+	got := f.gathered()
+	maps.DeleteFunc(got, func(name string, n float64) bool {
+		return n == 0 && strings.HasPrefix(name, "liveness_api_requests_total")
+	})
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("metrics (-want +got):\n%s", diff)
 	}
 }
 
 // gathered returns the counters and gauges by name and labels.
+// The first check that is answered in a way is an increase to Prometheus.
+func TestAnswersOfChecksBeginAtZero(t *testing.T) {
+	t.Parallel()
+	values := newFixture(t).gathered()
+	for _, answer := range []string{"code=,method=POST,route=/v1/check/liveness,status=200", "code=internal_error,method=POST,route=/v1/check/liveness,status=500",
+		"code=service_unavailable,method=POST,route=/v1/check/liveness,status=503", "code=overloaded,method=POST,route=/v1/check/liveness,status=503",
+		"code=quota_exceeded,method=POST,route=/v1/check/liveness,status=429", "code=request_timeout,method=POST,route=/v1/check/liveness,status=408"} {
+		if n, there := values["liveness_api_requests_total{"+answer+"}"]; !there || n != 0 {
+			t.Errorf("%s is there: %v, and begins at %v", answer, there, n)
+		}
+	}
+}
+
 func (f *fixture) gathered() map[string]float64 {
 	f.t.Helper()
 	families, err := f.registry.Gather()
