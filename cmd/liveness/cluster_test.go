@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -53,6 +54,7 @@ type process struct {
 	log     string // file
 
 	mu      sync.Mutex
+	program string // to run; this test binary when it is ""
 	running *exec.Cmd
 }
 
@@ -75,7 +77,9 @@ func (p *process) keep(ctx context.Context, t *testing.T) {
 	}
 	defer func() { _ = output.Close() }()
 	for ctx.Err() == nil {
-		command := exec.Command(os.Args[0], p.args...)
+		p.mu.Lock()
+		command := exec.Command(cmp.Or(p.program, os.Args[0]), p.args...)
+		p.mu.Unlock()
 		command.Env = append(append(os.Environ(), asLiveness+"=1"), p.env...)
 		command.Stdout, command.Stderr = output, output
 		if err := command.Start(); err != nil {
@@ -127,6 +131,12 @@ func (c *cluster) processes() []*process {
 
 // startCluster starts API nodes, workers, an event store node and a Postgres, with the demo customer.
 func startCluster(t *testing.T, apis, workers int) *cluster {
+	t.Helper()
+	return startClusterOf(t, "", apis, workers)
+}
+
+// startClusterOf starts a cluster whose API nodes and workers run another program; "" is this one.
+func startClusterOf(t *testing.T, program string, apis, workers int) *cluster {
 	t.Helper()
 	dir := t.TempDir()
 	cache := parts.New(parts.Options{})
