@@ -98,7 +98,7 @@ var (
 	ErrImageTooLarge        = &Error{Kind: KindTooLarge, Code: "image_too_large"}
 	ErrUnsupportedMedia     = &Error{Kind: KindUnsupported, Code: "unsupported_media_type"}
 	ErrQuotaExceeded        = &Error{Kind: KindExhausted, Code: "quota_exceeded"}
-	ErrRateLimited          = &Error{Kind: KindExhausted, Code: "rate_limited"}
+	ErrRateLimited          = &Error{Kind: KindExhausted, Code: "rate_limited", RetryAfter: time.Second}
 	ErrOverloaded           = &Error{Kind: KindUnavailable, Code: "overloaded", RetryAfter: time.Second}
 	ErrUnavailable          = &Error{Kind: KindUnavailable, Code: "service_unavailable", RetryAfter: 2 * time.Second}
 )

@@ -22,6 +22,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/aws/mailevents"
 	"github.com/pas-ta/liveness/adapters/aws/notifications"
 	"github.com/pas-ta/liveness/adapters/eventstoredb"
+	"github.com/pas-ta/liveness/adapters/http/apidocs"
 	"github.com/pas-ta/liveness/adapters/http/console"
 	"github.com/pas-ta/liveness/adapters/http/fairshare"
 	"github.com/pas-ta/liveness/adapters/http/securitylog"
@@ -202,6 +203,7 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 	authenticator.Rehash = rehasher.Offer
 	api, err := v1.New(v1.Config{
 		Security:       security,
+		ErrorDocs:      cfg.publicURL.String() + apidocs.ErrorsPrefix,
 		Version:        apiVersion,
 		Keys:           authenticator,
 		Checks:         counting.NewLivenessChecker(counter, judging, c.ring, time.Now),
@@ -252,7 +254,11 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	handler := routes(api, screens, c.transparencyLog(cfg.transparency))
+	documentation, err := apidocs.New(cfg.publicURL)
+	if err != nil {
+		return nil, err
+	}
+	handler := routes(api, screens, documentation, c.transparencyLog(cfg.transparency))
 	limits := cfg.limits.server(cfg.flags.Proxies)
 	limits.Drain = cfg.drain
 	serving := newServer(cfg.publicURL, handler, limits, c.log)
@@ -273,10 +279,17 @@ func newServer(public *url.URL, site http.Handler, limits server.Limits, log *sl
 	return s
 }
 
-// routes parts the site between the API, the screens and the transparency log, which may be nil. Addresses are taken as they are:
+// documentation serves what it says that it serves.
+type documentation interface {
+	http.Handler
+	Serves(r *http.Request) bool
+}
+
+// routes parts the site between the API, the screens, the documentation and the transparency log, which may be nil. Addresses are taken as they are:
 // http.ServeMux would answer one with a doubled slash by a redirect, in HTML, that turns a POST of some clients into a GET.
-func routes(api, screens, transparencyLog http.Handler) http.Handler {
+func routes(api, screens http.Handler, docs documentation, transparencyLog http.Handler) http.Handler {
 	router := mux.NewRouter().SkipClean(true)
+	router.MatcherFunc(func(r *http.Request, _ *mux.RouteMatch) bool { return docs.Serves(r) }).Handler(docs)
 	if transparencyLog != nil {
 		router.MatcherFunc(func(r *http.Request, _ *mux.RouteMatch) bool { return publishing.Serves(r) }).Handler(transparencyLog)
 	}

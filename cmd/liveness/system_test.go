@@ -14,20 +14,30 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pas-ta/liveness/adapters/http/apidocs"
 	"github.com/pas-ta/liveness/adapters/http/server"
 )
+
+// docs serves as the documentation does, and answers in its own way.
+type docs struct{ http.Handler }
+
+func (docs) Serves(r *http.Request) bool {
+	pages, err := apidocs.New(&url.URL{Scheme: "https", Host: "liveness.example.com"})
+	return err == nil && pages.Serves(r)
+}
 
 func TestAddressesAreTakenAsTheyAre(t *testing.T) {
 	t.Parallel()
 	says := func(name string) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, name) })
 	}
-	site := routes(says("api"), says("screens"), says("log"))
+	site := routes(says("api"), says("screens"), docs{says("docs")}, says("log"))
 	for address, want := range map[string]string{
 		"POST /v1/check/liveness": "api", "POST /v1//check/liveness": "api", "GET /v1": "api", "GET /v1/../v1/usage": "api",
 		"GET /consoles": "api", "POST /": "api", "GET //example.com": "api", "GET /favicon.ico": "api",
 		"GET /": "screens", "HEAD /": "screens", "GET /login": "screens", "GET /Console": "screens", "GET /Console/Keys": "screens", "POST /login": "api",
 		"GET /console": "screens", "GET /console/": "screens", "POST /console/login": "screens", "GET /console//login": "screens",
+		"GET /docs": "docs", "GET /docs/errors/quota_exceeded": "docs", "GET /openapi.json": "docs", "GET /docs//errors": "api", "POST /docs": "api",
 		"POST /marketplace/register":   "screens",
 		"GET /transparency/checkpoint": "log", "POST /transparency/": "log", "GET /transparency": "api", "GET /transparency//tile/0/000": "log",
 	} {
@@ -50,7 +60,7 @@ func TestStrictTransportIsSaidEverywhere(t *testing.T) {
 	}
 	for scheme, want := range map[string]string{"https": "max-age=31536000; includeSubDomains", "http": ""} {
 		for _, status := range []int{http.StatusOK, http.StatusSeeOther, http.StatusNotFound, http.StatusServiceUnavailable} {
-			site := serveSite(t, &url.URL{Scheme: scheme, Host: "liveness.example.com"}, routes(answers(status), answers(status), answers(status)))
+			site := serveSite(t, &url.URL{Scheme: scheme, Host: "liveness.example.com"}, routes(answers(status), answers(status), docs{answers(status)}, answers(status)))
 			for _, address := range []string{"/v1/check/liveness", "/v1/usage", "/v1/health", "/v1/nothing", "/elsewhere", "/", "/console/login", "/marketplace/register", "/transparency/checkpoint", "/%zz"} {
 				conn, err := net.Dial("tcp", site)
 				if err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/pas-ta/liveness/adapters/http/snippets"
 	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/domain"
 )
@@ -47,7 +48,7 @@ type shownKey struct {
 type shownKeys struct {
 	Heading  string
 	Keys     []shownKey
-	Snippets []snippet // the first call in every language, with the primary key in it
+	Snippets []snippets.Snippet // the first call in every language, with the primary key in it
 	Customer uuid.UUID
 	LoggedIn bool // the console is the next page, and no login before it
 }
@@ -89,7 +90,7 @@ func (c *console) showKeys(w http.ResponseWriter, r *http.Request, done accounts
 	}
 	if len(shown.Keys) > 0 {
 		var err error
-		if shown.Snippets, err = c.snippets(shown.Keys[0].Key); err != nil {
+		if shown.Snippets, err = snippets.For(c.PublicURL, shown.Keys[0].Key); err != nil {
 			c.fail(w, r, err)
 			return
 		}

@@ -66,28 +66,30 @@ type Config struct {
 	Log            *slog.Logger
 	Registerer     prometheus.Registerer // metrics are not registered when it is nil
 	Tracing        trace.TracerProvider  // no spans when it is nil
+	ErrorDocs      string                // address that the page about an error's code begins with; errors name none when it is ""
 	Security       *securitylog.Log      // what may be an attack is forgotten when it is nil
 }
 
 // API serves the addresses of the API. It answers every request in the API's own form, also those to unknown addresses.
 type API struct {
-	version  string
-	keys     Authenticator
-	checks   Checker
-	plans    domain.Catalogue
-	limits   Limits
-	now      func() time.Time
-	log      *slog.Logger
-	failures Failures
-	security *securitylog.Log
-	bodies   *checkbody.Reader
-	throttle *throttle
-	gate     *gate
-	trouble  func() error // of the event store
-	health   *health
-	metrics  *metrics
-	tracer   trace.Tracer
-	router   *mux.Router
+	version   string
+	keys      Authenticator
+	checks    Checker
+	plans     domain.Catalogue
+	limits    Limits
+	now       func() time.Time
+	log       *slog.Logger
+	failures  Failures
+	security  *securitylog.Log
+	bodies    *checkbody.Reader
+	throttle  *throttle
+	gate      *gate
+	trouble   func() error // of the event store
+	health    *health
+	metrics   *metrics
+	tracer    trace.Tracer
+	errorDocs string
+	router    *mux.Router
 }
 
 // New builds the API, or says what is missing.
@@ -118,7 +120,7 @@ func New(c Config) (*API, error) {
 	}
 	a := &API{
 		version: c.Version, keys: c.Keys, checks: c.Checks, plans: c.Catalogue, limits: limits, now: c.Now, log: c.Log, failures: c.Failures, security: c.Security,
-		bodies: checkbody.NewReader(memory), throttle: throttle, gate: gate, metrics: metrics, trouble: c.StoreTrouble,
+		bodies: checkbody.NewReader(memory), throttle: throttle, gate: gate, metrics: metrics, trouble: c.StoreTrouble, errorDocs: c.ErrorDocs,
 		health: newHealth(c.Version, append(slices.Clip(c.Components), gate.component()), c.Now, c.Log), tracer: c.Tracing.Tracer("github.com/pas-ta/liveness/adapters/http/v1"),
 	}
 	a.router = a.routes()

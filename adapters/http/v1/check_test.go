@@ -248,6 +248,9 @@ func TestRefusedImagesAreNotCounted(t *testing.T) {
 	}
 }
 
+// untilDecember is how many seconds there are from the fixture's time to the next month.
+const untilDecember = "732304"
+
 func TestQuota(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -256,7 +259,7 @@ func TestQuota(t *testing.T) {
 	f.want(f.check("2"), 200, "")
 	refused := f.check("3")
 	f.want(refused, 429, "quota_exceeded")
-	if *refused.Metadata.RemainingCalls != 0 || *refused.Metadata.OverLimitCalls != 0 || refused.Header.Get("Retry-After") != "" {
+	if *refused.Metadata.RemainingCalls != 0 || *refused.Metadata.OverLimitCalls != 0 || refused.Header.Get("Retry-After") != untilDecember {
 		t.Errorf("%s, Retry-After %q", refused.Raw, refused.Header.Get("Retry-After"))
 	}
 	f.limit(2, domain.OverageContinue)
@@ -532,7 +535,7 @@ func TestWhatEndsDuringACheckRefusesIt(t *testing.T) {
 func TestAKeyRegeneratedDuringATrickle(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	server := httptest.NewServer(f.api)
+	server := httptest.NewServer(f.handler)
 	defer server.Close()
 	connection, err := net.Dial("tcp", server.Listener.Addr().String())
 	if err != nil {
@@ -634,7 +637,7 @@ func TestOverloadIsAnsweredBeforeTheUploadEnds(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	f.queue.now.Store(queuePlaces)
-	server := httptest.NewServer(f.api)
+	server := httptest.NewServer(f.handler)
 	defer server.Close()
 	connection, err := net.Dial("tcp", server.Listener.Addr().String())
 	if err != nil {
@@ -730,7 +733,7 @@ func BenchmarkCheck(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		recorder := httptest.NewRecorder()
-		f.api.ServeHTTP(recorder, f.request(strings.NewReader(body)))
+		f.handler.ServeHTTP(recorder, f.request(strings.NewReader(body)))
 		if recorder.Code != 200 {
 			b.Fatal(recorder.Body)
 		}

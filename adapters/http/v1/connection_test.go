@@ -26,7 +26,7 @@ func (f *fixture) listen(limits server.Limits) (address string) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- server.New(f.api, limits, slog.New(slog.DiscardHandler)).Serve(ctx, listener) }()
+	go func() { done <- server.New(f.handler, limits, slog.New(slog.DiscardHandler)).Serve(ctx, listener) }()
 	f.t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {

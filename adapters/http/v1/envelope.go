@@ -38,6 +38,7 @@ type metadata struct {
 type failure struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
+	Docs    string `json:"docs,omitempty"` // page about the code
 }
 
 // quota is what metadata says about it, the answered call included.
@@ -81,7 +82,15 @@ func (x *exchange) writeProblem(p problem.Problem) {
 	p.SetHeaders(x.writer.Header())
 	x.writer.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'") // a browser may be led to one
 	x.code, x.message = p.Code, p.Message
-	x.writeJSON(p.Status, envelope{Metadata: x.metadata("error"), Error: &failure{Code: p.Code, Message: p.Message}})
+	x.writeJSON(p.Status, envelope{Metadata: x.metadata("error"), Error: x.api.failure(p)})
+}
+
+func (a *API) failure(p problem.Problem) *failure {
+	f := &failure{Code: p.Code, Message: p.Message}
+	if a.errorDocs != "" {
+		f.Docs = a.errorDocs + p.Code
+	}
+	return f
 }
 
 func (x *exchange) writeJSON(status int, body any) {

@@ -135,6 +135,10 @@ func (x *exchange) refuse(err error) {
 	if x.known && x.quota == nil {
 		x.quota = x.findQuota()
 	}
+	if p.Code == domain.ErrQuotaExceeded.Code {
+		now := x.api.now()
+		p.RetryAfter = domain.MonthOf(now).End().Sub(now)
+	}
 	// Who is told to come back later shall not have to send a photo of megabytes first.
 	if !x.known || errors.Is(err, domain.ErrOverloaded) && !x.body.touched {
 		x.refuseAtOnce(p)
@@ -211,7 +215,7 @@ func (b *trackedBody) Read(p []byte) (int, error) {
 
 // authenticate finds out who calls, before anything is read or done for the request.
 func (x *exchange) authenticate() error {
-	if err := x.api.throttle.takeAddress(x.request); err != nil {
+	if err := x.api.throttle.takeAddress(x.request, x.writer.Header()); err != nil {
 		return err
 	}
 	keys := x.request.Header.Values("X-API-Key")
@@ -224,7 +228,7 @@ func (x *exchange) authenticate() error {
 	}
 	x.owner, x.known, x.keyPrefix = owner, true, keys[0][:min(len(keys[0]), domain.KeyVisibleLength)]
 	fairshare.From(x.request.Context()).BelongsTo(holderOf(x.share()))
-	return x.api.throttle.takeKey(owner)
+	return x.api.throttle.takeKey(owner, x.writer.Header())
 }
 
 // confirm returns whether the key that was sent still is its owner's. It costs a look into memory while what is known of the

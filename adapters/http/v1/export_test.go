@@ -11,3 +11,6 @@ func (a *API) Routes() (all []string) {
 	})
 	return all
 }
+
+// Words returns the messages of the API's error codes.
+func Words() map[string]string { return words }

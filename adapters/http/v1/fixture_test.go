@@ -6,10 +6,12 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -19,6 +21,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/pas-ta/liveness/adapters/http/apidocs/apidocstest"
 	v1 "github.com/pas-ta/liveness/adapters/http/v1"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/accounts"
@@ -34,6 +37,7 @@ type fixture struct {
 	store    *memorystore.Store
 	accounts *accounts.Commands
 	api      *v1.API
+	handler  http.Handler // the API, whose answers are held against the OpenAPI document
 	keys     *keyDirectory
 	judge    *judge
 	queue    *queue
@@ -159,6 +163,20 @@ type upToDate struct{}
 
 func (upToDate) WaitFor(context.Context, string, uint64) error { return nil }
 
+// document is what every answer of these tests is held against.
+var document *apidocstest.Document
+
+func TestMain(m *testing.M) {
+	var err error
+	if document, err = apidocstest.Read(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	fmt.Printf("%d answers were held against the OpenAPI document\n", document.Answers())
+	os.Exit(code)
+}
+
 var secret = commands.OneSecret("a secret of 32 bytes, for tests.")
 
 func newFixture(t testing.TB, change ...func(*v1.Config)) *fixture {
@@ -180,7 +198,7 @@ func newFixture(t testing.TB, change ...func(*v1.Config)) *fixture {
 	counter := counting.NewUsageCounter(f.store, noIndex{}, f.clock.Now, log)
 	t.Cleanup(counter.Close)
 	config := v1.Config{
-		Version: "1.0.1", Keys: counting.NewKeyAuthenticator(f.keys, secret, f.clock.Now),
+		Version: "1.0.1", ErrorDocs: "https://api.example/docs/errors/", Keys: counting.NewKeyAuthenticator(f.keys, secret, f.clock.Now),
 		Checks:    counting.NewLivenessChecker(counter, f.judge, secret, f.clock.Now),
 		Queue:     f.queue,
 		Catalogue: domain.DefaultCatalogue(), Now: f.clock.Now, Log: log, Registerer: f.registry,
@@ -191,6 +209,7 @@ func newFixture(t testing.TB, change ...func(*v1.Config)) *fixture {
 	if f.api, err = v1.New(config); err != nil {
 		t.Fatal(err)
 	}
+	f.handler = document.Hold(t, f.api)
 	return f
 }
 
@@ -302,7 +321,7 @@ type reply struct {
 		Status         string
 	}
 	Data  map[string]any
-	Error *struct{ Code, Message string }
+	Error *struct{ Code, Message, Docs string }
 }
 
 func (r reply) code() string {
@@ -328,7 +347,7 @@ func (f *fixture) request(body io.Reader) *http.Request {
 func (f *fixture) do(r *http.Request) reply {
 	f.t.Helper()
 	recorder := httptest.NewRecorder()
-	f.api.ServeHTTP(recorder, r)
+	f.handler.ServeHTTP(recorder, r)
 	got := reply{Status: recorder.Code, Header: recorder.Header(), Raw: recorder.Body.String()}
 	if recorder.Body.Len() > 0 {
 		if err := json.Unmarshal(recorder.Body.Bytes(), &got); err != nil {

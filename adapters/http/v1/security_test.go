@@ -27,7 +27,7 @@ func TestAttacksOnTheAPIAreWrittenDown(t *testing.T) {
 		for _, key := range keys {
 			request.Header.Add("X-API-Key", key)
 		}
-		f.api.ServeHTTP(httptest.NewRecorder(), request)
+		f.handler.ServeHTTP(httptest.NewRecorder(), request)
 	}
 	unknown := "lc_ABCDEFGHIJKLMNOPQRSTUVWXYZabc"
 	ask("203.0.113.1", unknown)

@@ -2,6 +2,7 @@ package v1
 
 import (
 	"fmt"
+	"math"
 	"net/http"
 	"net/netip"
 	"time"
@@ -32,39 +33,46 @@ type keyOf struct {
 }
 
 func newThrottle(l Limits, proxies []netip.Prefix, now func() time.Time) (*throttle, error) {
-	keys, err := newBuckets[keyOf](l.KeyRate, l.KeyBurst)
+	keys, err := newBuckets[keyOf]("key", l.KeyRate, l.KeyBurst)
 	if err != nil {
 		return nil, err
 	}
-	addresses, err := newBuckets[netip.Addr](l.AddressRate, l.AddressBurst)
+	addresses, err := newBuckets[netip.Addr]("address", l.AddressRate, l.AddressBurst)
 	return &throttle{keys: keys, addresses: addresses, proxies: proxies, now: now}, err
 }
 
-func (t *throttle) takeKey(owner counting.KeyOwner) error {
-	return t.keys.take(keyOf{owner.SubscriptionID, owner.Slot}, t.now())
+func (t *throttle) takeKey(owner counting.KeyOwner, header http.Header) error {
+	return t.keys.take(keyOf{owner.SubscriptionID, owner.Slot}, t.now(), header)
 }
 
-func (t *throttle) takeAddress(r *http.Request) error {
-	return t.addresses.take(clientaddress.Of(r, t.proxies), t.now())
+func (t *throttle) takeAddress(r *http.Request, header http.Header) error {
+	return t.addresses.take(clientaddress.Of(r, t.proxies), t.now(), header)
 }
 
 // buckets holds the most recent callers' buckets.
 type buckets[K comparable] struct {
+	name   string
+	policy string // RateLimit-Policy
 	rate   rate.Limit
 	burst  int
 	recent *lru.Cache[K, *rate.Limiter]
 }
 
-func newBuckets[K comparable](perSecond float64, burst int) (*buckets[K], error) {
+func newBuckets[K comparable](name string, perSecond float64, burst int) (*buckets[K], error) {
 	recent, err := lru.New[K, *rate.Limiter](maxBuckets)
 	if err != nil {
 		return nil, fmt.Errorf("make room for token buckets: %w", err)
 	}
-	return &buckets[K]{rate: rate.Limit(perSecond), burst: burst, recent: recent}, nil
+	policy := fmt.Sprintf("%q;q=%d;w=%d", name, burst, seconds(float64(burst)/perSecond))
+	return &buckets[K]{name: name, policy: policy, rate: rate.Limit(perSecond), burst: burst, recent: recent}, nil
 }
 
-// take takes a token, or refuses and says when there will be one.
-func (b *buckets[K]) take(key K, now time.Time) error {
+// seconds rounds up: who waits that long is not too early.
+func seconds(s float64) int64 { return int64(math.Ceil(s)) }
+
+// take takes a token, or refuses and says when there will be one. The header says how many are left (r) and when all are back (t,
+// in seconds): draft-ietf-httpapi-ratelimit-headers-10.
+func (b *buckets[K]) take(key K, now time.Time, header http.Header) error {
 	bucket, ok := b.recent.Get(key)
 	if !ok {
 		bucket = rate.NewLimiter(b.rate, b.burst)
@@ -73,6 +81,9 @@ func (b *buckets[K]) take(key K, now time.Time) error {
 		}
 	}
 	reservation := bucket.ReserveN(now, 1)
+	left := max(0, bucket.TokensAt(now))
+	header.Set("RateLimit-Policy", b.policy)
+	header.Set("RateLimit", fmt.Sprintf("%q;r=%d;t=%d", b.name, int64(left), seconds((float64(b.burst)-left)/float64(b.rate))))
 	if wait := reservation.DelayFrom(now); wait > 0 {
 		reservation.CancelAt(now)
 		return domain.ErrRateLimited.After(wait)

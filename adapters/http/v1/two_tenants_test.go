@@ -51,7 +51,7 @@ func TestEveryAddressIsTriedOnAnotherCustomer(t *testing.T) {
 			r := httptest.NewRequest(http.MethodGet, path+"?customer="+victim, nil)
 			r.Header.Set("X-API-Key", f.key)
 			recorder := httptest.NewRecorder()
-			f.api.ServeHTTP(recorder, r)
+			f.handler.ServeHTTP(recorder, r)
 			if strings.Contains(recorder.Body.String(), "customer") || recorder.Code != http.StatusOK {
 				t.Errorf("%d %s", recorder.Code, recorder.Body)
 			}

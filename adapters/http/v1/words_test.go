@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 	"testing"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/pas-ta/liveness/adapters/http/apidocs"
+	"github.com/pas-ta/liveness/adapters/http/problem"
 	v1 "github.com/pas-ta/liveness/adapters/http/v1"
 	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/commands/memorystore"
@@ -94,5 +97,28 @@ func TestAFaultBehindTheCountSaysNothingWrong(t *testing.T) {
 	f.want(got, 500, "internal_error")
 	if said := got.Error.Message; strings.Contains(said, "was not counted") || !strings.Contains(said, "not known") || len(f.counted()) != 1 {
 		t.Errorf("of a call that is counted it is said: %q", said)
+	}
+}
+
+// Every code leads to a page of the documentation that says the same.
+func TestEveryErrorHasAPage(t *testing.T) {
+	t.Parallel()
+	pages, err := apidocs.ErrorPages()
+	if err != nil {
+		t.Fatal(err)
+	}
+	unsaid := maps.Clone(v1.Words())
+	delete(unsaid, problem.CodeClientClosedRequest) // nobody is there to read it
+	for _, refusal := range []*domain.Error{problem.ErrNotFound, problem.ErrMethodNotAllowed, problem.ErrRequestTimeout, v1.ErrDraining} {
+		unsaid[refusal.Code] = refusal.Message
+	}
+	for _, page := range pages {
+		if said, ok := unsaid[page.Code]; !ok || said != page.Message {
+			t.Errorf("the page about %q says %q, the API %q", page.Code, page.Message, said)
+		}
+		delete(unsaid, page.Code)
+	}
+	for code := range unsaid {
+		t.Errorf("%s has no page", code)
 	}
 }
