@@ -34,6 +34,10 @@ func TestCommandLine(t *testing.T) {
 	if status, _, errOut := runLine("audit", "--month", "November"); status != 1 || !strings.Contains(errOut, "2026-11") {
 		t.Errorf("audit of no month: %d, %s", status, errOut)
 	}
+	_, plain, _ := runLine("version")
+	if status, out, errOut := runLine("--version"); status != 0 || out != plain || !strings.Contains(out, apiVersion) || errOut != "" {
+		t.Errorf("--version: %d, %q, %s; version says %q", status, out, errOut, plain)
+	}
 	status, out, _ := runLine("version", "--json")
 	var version struct{ API string }
 	if err := json.Unmarshal([]byte(out), &version); status != 0 || err != nil || version.API != apiVersion {

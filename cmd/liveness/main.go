@@ -22,6 +22,8 @@ type commandLine struct {
 	LogFormat string `help:"Log as text or json." enum:"text,json" default:"text" env:"LIVENESS_LOG_FORMAT"`
 	LogLevel  string `help:"Least level that is logged." enum:"debug,info,warn,error" default:"info" env:"LIVENESS_LOG_LEVEL"`
 
+	ShowVersion kong.VersionFlag `name:"version" help:"Print the version of the program and of its API, and end."`
+
 	SecurityLog string `help:"Append the security log to this file, as JSON; without it its lines stand in the log." type:"path" env:"LIVENESS_SECURITY_LOG" placeholder:"FILE"`
 
 	Dev          DevCmd          `cmd:"" help:"Run everything on this machine, with a demo customer."`
@@ -71,6 +73,7 @@ func run(args []string, out, errOut io.Writer) int {
 		kong.Name("liveness"),
 		kong.Description("Tells a live face from a photo or a screen: API, console, event store node and the tools to run and audit them."),
 		kong.UsageOnError(),
+		kong.Vars{"version": versionLine()},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Writers(out, errOut),
 		kong.Exit(func(code int) { exited = code }),

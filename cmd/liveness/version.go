@@ -26,8 +26,13 @@ func (c *VersionCmd) Run(ctx context.Context, app *App) error {
 	if c.JSON {
 		return app.PrintJSON(v)
 	}
-	_, err := fmt.Fprintf(app.Out, "liveness %s (revision %s, %s, %s)\n", v.API, v.Revision, v.Go, v.Platform)
+	_, err := fmt.Fprintln(app.Out, versionLine())
 	return err
+}
+
+// versionLine returns the versions for people.
+func versionLine() string {
+	return fmt.Sprintf("liveness %s (revision %s, %s, %s/%s)", apiVersion, buildRevision(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // buildRevision is the commit the binary was built from, as the Go tool recorded it; "unknown" under `go run`.
