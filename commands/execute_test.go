@@ -260,6 +260,19 @@ func TestAppendThatStaysUnknown(t *testing.T) {
 	})
 }
 
+// What will not be otherwise when it is asked again is not asked again.
+func TestAppendThatIsRefusedIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	refused := errors.New("refused")
+	for _, refusal := range []error{commands.ErrConflict, refused} {
+		store := &commandstest.BrokenStore{EventStore: memorystore.New(time.Now), Fail: func(context.Context) error { return refusal }}
+		_, err := commands.AppendUntilKnown(t.Context(), store, stream, commands.NoStream, []commands.Proposed{{ID: uuid.New(), Event: ping()}})
+		if !errors.Is(err, refusal) || errors.Is(err, commands.ErrOutcomeUnknown) || store.Appends.Load() != 1 {
+			t.Errorf("%v after %d attempts: %v", refusal, store.Appends.Load(), err)
+		}
+	}
+}
+
 type emptyRing struct{}
 
 func (emptyRing) Secrets(commands.Purpose) []commands.Secret { return nil }

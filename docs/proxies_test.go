@@ -115,11 +115,12 @@ func reachable(address string) bool {
 
 func await(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for began := time.Now(); !holds(); {
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	for began := time.Now(); !holds(); <-again.C {
 		if time.Since(began) > time.Minute {
 			t.Fatalf("waited a minute for %s", what)
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
 }
 

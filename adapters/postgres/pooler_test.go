@@ -84,7 +84,9 @@ func pgBouncer(t *testing.T, mode string) string {
 		_ = command.Process.Kill()
 		_ = command.Wait()
 	})
-	for began := time.Now(); ; {
+	again := time.NewTicker(10 * time.Millisecond)
+	t.Cleanup(again.Stop)
+	for began := time.Now(); ; <-again.C {
 		conn, err := net.Dial("tcp", "127.0.0.1:"+port)
 		if err == nil {
 			_ = conn.Close()
@@ -93,7 +95,6 @@ func pgBouncer(t *testing.T, mode string) string {
 		if time.Since(began) > time.Minute {
 			t.Fatal(err)
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
 	return (&url.URL{Scheme: "postgres", User: url.User("anybody"), Host: "127.0.0.1:" + port, Path: "/liveness", RawQuery: "sslmode=disable"}).String()
 }
