@@ -133,7 +133,7 @@ func (s *Source) reach(ctx context.Context, position uint64) (uint64, error) {
 		}
 		if older || time.Since(begun) >= s.shortTimeout {
 			return 0, fmt.Errorf("%w: position %d was reached and the log ends at %d, so this is an older log, such as a restored backup. "+
-				"Make the read models anew from it: `liveness projections rebuild NAME` for each of `liveness projections list`; "+
+				"Make the read models anew from it: `liveness projections rebuild`; "+
 				"or connect the log that they were made from", engine.ErrOtherLog, position, head)
 		}
 	}

@@ -25,7 +25,7 @@ const (
 
 // restoreAdvice is what to do about a log that the read models were not made from.
 const restoreAdvice = "Connect both of the same service; or, after restoring an older log, make the read models anew: " +
-	"`liveness projections rebuild NAME` for each of `liveness projections list`"
+	"`liveness projections rebuild`"
 
 // secretsAdvice is what to do about a key ring that the database was not written with.
 const secretsAdvice = "Bring the file of --secret-file (of dev: secret in its --data) from the other nodes, or from where its copy is kept. " +

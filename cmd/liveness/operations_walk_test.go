@@ -63,13 +63,18 @@ func newWalk(t *testing.T) *walk {
 	return w
 }
 
-// run runs a script as a person's shell does. What it leaves running ends when stop is called.
-func (w *walk) run(t *testing.T, script string) (stop func()) {
-	t.Helper()
+// here puts the walk's own ports and database in the place of the documented ones.
+func (w *walk) here(script string) string {
 	for documented, free := range w.ports {
 		script = strings.ReplaceAll(script, "127.0.0.1:"+documented, "127.0.0.1:"+free)
 	}
-	script = strings.ReplaceAll(script, "postgres://liveness:change-me@127.0.0.1:5432/liveness?sslmode=disable", w.database)
+	return strings.ReplaceAll(script, "postgres://liveness:change-me@127.0.0.1:5432/liveness?sslmode=disable", w.database)
+}
+
+// run runs a script as a person's shell does. What it leaves running ends when stop is called.
+func (w *walk) run(t *testing.T, script string) (stop func()) {
+	t.Helper()
+	script = w.here(script)
 	output, err := os.Create(filepath.Join(w.dir, "output"))
 	if err != nil {
 		t.Fatal(err)

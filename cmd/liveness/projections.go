@@ -162,7 +162,7 @@ func (c *ProjectionsListCmd) explain(ctx context.Context, app *App, models *engi
 // ProjectionsRebuildCmd makes a read model anew.
 type ProjectionsRebuildCmd struct {
 	ReadModelFlags `embed:""`
-	Name           string `arg:"" help:"The read model."`
+	Name           string `arg:"" optional:"" help:"The read model; all of them, one after the other, when none is named."`
 }
 
 // Help is shown below the options.
@@ -181,7 +181,24 @@ func (c *ProjectionsRebuildCmd) Run(ctx context.Context, app *App) error {
 		return err
 	}
 	defer stop()
-	comparison, err := models.Rebuild(ctx, c.Name, printProgress(app, c.Name))
+	names := []string{c.Name}
+	if c.Name == "" {
+		names = names[:0]
+		for _, p := range projections.All() {
+			names = append(names, p.Name)
+		}
+	}
+	for _, name := range names {
+		if err := c.rebuild(ctx, app, models, name); err != nil {
+			return fmt.Errorf("rebuild %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// rebuild makes one read model anew and says what was different. As JSON each has a line.
+func (c *ProjectionsRebuildCmd) rebuild(ctx context.Context, app *App, models *engine.Engine, name string) error {
+	comparison, err := models.Rebuild(ctx, name, printProgress(app, name))
 	if err != nil {
 		return err
 	}
@@ -191,7 +208,7 @@ func (c *ProjectionsRebuildCmd) Run(ctx context.Context, app *App) error {
 	if err := printComparison(app, comparison); err != nil {
 		return err
 	}
-	fmt.Fprintf(app.Out, "%s is rebuilt and swapped in\n", c.Name)
+	fmt.Fprintf(app.Out, "%s is rebuilt and swapped in\n", name)
 	return nil
 }
 
