@@ -68,6 +68,7 @@ type hit struct{ Title, Link string }
 
 // Pages serves the documentation of a site.
 type Pages struct {
+	site     *url.URL
 	document []byte
 	css      []byte
 	page     *template.Template
@@ -79,7 +80,7 @@ type Pages struct {
 
 // New renders the pages.
 func New(site *url.URL) (*Pages, error) {
-	p := &Pages{router: mux.NewRouter().SkipClean(true)}
+	p := &Pages{site: site, router: mux.NewRouter().SkipClean(true)}
 	var err error
 	if p.document, err = Document(site); err != nil {
 		return nil, err
@@ -233,7 +234,7 @@ func (p *Pages) serveError(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	example, err := exampleOf(page)
+	example, err := p.exampleOf(page)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
@@ -242,7 +243,7 @@ func (p *Pages) serveError(w http.ResponseWriter, r *http.Request) {
 }
 
 // exampleOf is an answer with an error code.
-func exampleOf(page ErrorPage) (string, error) {
+func (p *Pages) exampleOf(page ErrorPage) (string, error) {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)
@@ -251,7 +252,7 @@ func exampleOf(page ErrorPage) (string, error) {
 		"metadata": map[string]any{
 			"date": "2026-11-22T12:34:56.789Z", "ver": "1.0.1", "customer_id": nil, "remaining_calls": nil, "over_limit_calls": nil, "status": "error",
 		},
-		"error": map[string]any{"code": page.Code, "message": page.Message, "docs": ErrorsPrefix + page.Code},
+		"error": map[string]any{"code": page.Code, "message": page.Message, "docs": p.site.String() + ErrorsPrefix + page.Code},
 	})
 	return text.String(), err
 }
