@@ -78,11 +78,10 @@ type SiteFlags struct {
 
 // publicURL reads --public-url. Everything of the site has its address right behind the host, and who opens a page sees no password.
 func (f SiteFlags) publicURL() (*url.URL, error) {
-	text := f.PublicURL
-	if text == "" {
-		text = "http://" + f.Addr
+	if f.PublicURL == "" { // a port of 0 lets the system choose one
+		return &url.URL{Scheme: "http", Host: f.Addr}, nil
 	}
-	site, err := webAddress("--public-url", text, "https://liveness.example.com")
+	site, err := webAddress("--public-url", f.PublicURL, "https://liveness.example.com")
 	if err != nil {
 		return nil, err
 	}
