@@ -59,7 +59,7 @@ func runNode(told string) int {
 			w.WriteHeader(http.StatusBadRequest)
 			return
 		}
-		time.Sleep(5 * time.Millisecond) // as if it were judged, so that many are under way
+		<-time.After(5 * time.Millisecond) // as if it were judged, so that many are under way
 		w.Header().Set("X-Generation", generation)
 		w.Header().Set("X-Caller", clientaddress.Of(r, trusted).String())
 		_, _ = w.Write(body)

@@ -57,10 +57,8 @@ func mistakesIn(errs ...error) error {
 
 // isList returns whether an error is nothing but several others.
 func isList(err error) bool {
-	if _, ok := err.(mistakes); ok {
-		return true
-	}
-	return reflect.TypeOf(err) == reflect.TypeOf(errors.Join(errors.New("")))
+	kind := reflect.TypeOf(err)
+	return kind == reflect.TypeFor[mistakes]() || kind == reflect.TypeOf(errors.Join(errors.New("")))
 }
 
 // configured is a command whose flags are checked beyond what each says by itself.
@@ -156,7 +154,7 @@ func (u *unread) explain(command *kong.Node, refusal error) error {
 		return nil
 	}
 	if command != nil && command.Target.CanAddr() {
-		if c, ok := command.Target.Addr().Interface().(configured); ok {
+		if c, ok := reflect.TypeAssert[configured](command.Target.Addr()); ok {
 			errs = append(errs, c.check())
 		}
 	}

@@ -94,7 +94,7 @@ func TestAddressesThatCannotBe(t *testing.T) {
 }
 
 // What another command does not read, it does not complain of.
-func TestUnreadableVariablesOfOtherCommands(t *testing.T) { //nolint:paralleltest // it sets the environment
+func TestUnreadableVariablesOfOtherCommands(t *testing.T) {
 	t.Setenv("LIVENESS_KEY_RATE", "often")
 	if status, out, errOut := runLine("version"); status != 0 || errOut != "" || out == "" {
 		t.Errorf("version: %d, %s", status, errOut)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,8 +27,8 @@ type Mark struct {
 
 // MarkOf returns the newest of events as a mark, nil when there is none. What a log forgets by itself is none.
 func MarkOf(events []domain.Recorded) *Mark {
-	for n := len(events) - 1; n >= 0; n-- {
-		if r := events[n]; domain.MaxAge(r.Stream) == 0 {
+	for _, r := range slices.Backward(events) {
+		if domain.MaxAge(r.Stream) == 0 {
 			return &Mark{ID: r.ID, Stream: r.Stream, Revision: r.Revision, Position: r.Position}
 		}
 	}

@@ -172,7 +172,8 @@ func TestDrainingEndsWithTheListener(t *testing.T) {
 		t.Fatal(err)
 	}
 	select {
-	case <-done:
+	case err := <-done:
+		t.Log(err)
 	case <-time.After(timeout):
 		t.Error(errors.Join(os.ErrDeadlineExceeded, errors.New("the server drains without a listener")))
 	}

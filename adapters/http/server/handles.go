@@ -51,7 +51,7 @@ func (l *handleListener) Accept() (net.Conn, error) {
 		case outOfHandles(err):
 			l.tell(err)
 			if l.kept == nil { // somebody else has taken even that one
-				time.Sleep(refusalTimeout)
+				<-time.After(refusalTimeout)
 			}
 			l.free()
 			continue

@@ -37,7 +37,7 @@ func serveWithHandles() int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	fmt.Println(listener.Addr())
+	fmt.Fprintln(os.Stdout, listener.Addr())
 	limits := server.Limits{ReadHeader: time.Hour, Idle: time.Hour}
 	served := server.New(http.NotFoundHandler(), limits, slog.New(slog.NewTextHandler(os.Stderr, nil)))
 	served.StrictTransport()

@@ -173,7 +173,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	code := m.Run()
-	fmt.Printf("%d answers were held against the OpenAPI document\n", document.Answers())
+	fmt.Fprintf(os.Stdout, "%d answers were held against the OpenAPI document\n", document.Answers())
 	os.Exit(code)
 }
 

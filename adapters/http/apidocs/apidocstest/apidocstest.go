@@ -63,9 +63,12 @@ func (d *Document) Hold(t testing.TB, handler http.Handler) http.Handler {
 		}
 		d.answers.Add(1)
 		asked.Body = http.NoBody
-		if ok, wrong := d.validator.GetResponseBodyValidator().ValidateResponseBody(asked, seen.response()); !ok {
+		answer := seen.response()
+		defer func() { _ = answer.Body.Close() }() // it is in memory
+		if ok, wrong := d.validator.GetResponseBodyValidator().ValidateResponseBody(asked, answer); !ok {
 			for _, w := range wrong {
-				t.Errorf("%s %s answers %d %s, which the OpenAPI document does not describe: %s: %s %v", r.Method, r.URL.Path, seen.status, seen.body.String(), w.Message, w.Reason, w.SchemaValidationErrors)
+				t.Errorf("%s %s answers %d %s, which the OpenAPI document does not describe: %s: %s %v",
+					r.Method, r.URL.Path, seen.status, seen.body.String(), w.Message, w.Reason, w.SchemaValidationErrors)
 			}
 		}
 	})
@@ -78,11 +81,13 @@ type recorder struct {
 	body   bytes.Buffer
 }
 
+// WriteHeader implements http.ResponseWriter.
 func (r *recorder) WriteHeader(status int) {
 	r.status = status
 	r.ResponseWriter.WriteHeader(status)
 }
 
+// Write implements http.ResponseWriter.
 func (r *recorder) Write(p []byte) (int, error) {
 	r.body.Write(p)
 	return r.ResponseWriter.Write(p)
