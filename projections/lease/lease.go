@@ -140,10 +140,12 @@ func (s *Session) ask(ctx context.Context, held *Held) (*Holder, error) {
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return nil, err
 	}
-	// A node that hangs may do so in the middle of a transaction, whose locks its successor would wait for.
+	// A node that hangs may do so in the middle of a transaction, whose locks its successor would wait for. Tokens are those of a
+	// database; the server may have others.
 	if _, err := s.conn.Exec(ctx, `
 		select pg_terminate_backend(pid) from pg_stat_activity, leases
-		where name = $1 and not (`+alive+`) and application_name = $2 || token and usename = current_user`, held.name, mark); err != nil {
+		where name = $1 and not (`+alive+`) and application_name = $2 || token and usename = current_user
+			and datname = current_database()`, held.name, mark); err != nil {
 		return nil, fmt.Errorf("end what its last holder has left: %w", err)
 	}
 	// Not an update: that would not wait for the transactions of the last holder that are still under way.

@@ -217,6 +217,26 @@ func TestALeaseIsRenewedDuringATransaction(t *testing.T) {
 	}
 }
 
+// A server has the databases of several installations; one that takes a lease over ends nothing of the others.
+func TestALeaseOfAnotherDatabaseIsLeft(t *testing.T) {
+	t.Parallel()
+	pool, other := database(t), database(t)
+	_, held := acquire(t, session(t, pool), "work")
+	err := pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
+		if err := held.Fence(t.Context(), tx); err != nil {
+			return err
+		}
+		gone := hung(t, other)
+		gone.ExpireAfter(time.Millisecond)
+		acquire(t, gone, "work")
+		acquire(t, session(t, other), "work")
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 // Who waits for a lease says for which, who holds it and since when, once.
 func TestWhoWaitsForALeaseSaysWhoHoldsIt(t *testing.T) {
 	t.Parallel()
