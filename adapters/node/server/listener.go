@@ -80,7 +80,8 @@ func (s *splitter) run(ctx context.Context) error {
 
 func (s *splitter) greet(ctx context.Context, conn net.Conn) {
 	conn = s.faults.track(conn)
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	plain := conn // conn changes, while this may close it
+	stop := context.AfterFunc(ctx, func() { plain.Close() })
 	defer stop()
 	deadline := time.Now().Add(greetingTimeout)
 	if err := conn.SetDeadline(deadline); err != nil {
