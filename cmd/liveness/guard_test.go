@@ -106,7 +106,7 @@ func TestOlderLogThatHasGrownIsRefusedUntilRebuilt(t *testing.T) {
 	if err := core.checkStore(t.Context()); !errors.Is(err, engine.ErrOtherLog) {
 		t.Errorf("health says %v", err)
 	}
-	if err := core.guard.begin(t.Context(), restoreAdvice); err == nil || !strings.Contains(err.Error(), "liveness projections rebuild NAME") {
+	if err := core.guard.begin(t.Context(), restoreAdvice); err == nil || !strings.Contains(err.Error(), "liveness projections rebuild`") {
 		t.Errorf("who starts is told %v", err)
 	}
 
