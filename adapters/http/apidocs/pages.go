@@ -15,7 +15,6 @@ import (
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/extension"
 	"github.com/yuin/goldmark/parser"
-	"github.com/yuin/goldmark/renderer/html"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/pas-ta/liveness/adapters/http/snippets"
@@ -175,7 +174,7 @@ func idOf(title string) string { return strings.ReplaceAll(strings.ToLower(title
 
 func rendered(markdown string) (template.HTML, error) {
 	var out bytes.Buffer
-	m := goldmark.New(goldmark.WithExtensions(extension.Table), goldmark.WithParserOptions(parser.WithAutoHeadingID()), goldmark.WithRendererOptions(html.WithXHTML()))
+	m := goldmark.New(goldmark.WithExtensions(extension.Table), goldmark.WithParserOptions(parser.WithAutoHeadingID()))
 	if err := m.Convert([]byte(markdown), &out); err != nil {
 		return "", fmt.Errorf("render the guide: %w", err)
 	}
