@@ -1,10 +1,8 @@
 package docs_test
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,17 +15,14 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/pas-ta/liveness/adapters/eventstoredb"
-	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/adapters/postgres"
-	"github.com/pas-ta/liveness/projections"
-	"github.com/pas-ta/liveness/projections/engine"
 )
 
 func TestMain(m *testing.M) {
 	if told := os.Getenv(asNode); told != "" {
 		os.Exit(runNode(told))
 	}
-	pgtest.Main(m)
+	os.Exit(m.Run())
 }
 
 // composition is what the tests ask of deploy/compose.yaml.
@@ -240,49 +235,5 @@ func TestPrepareMakesWhatComposeNames(t *testing.T) {
 		if err != nil {
 			t.Errorf("the certificate of %s: %v", host, err)
 		}
-	}
-}
-
-// The role that deploy/postgres/role.sql makes can do what the product does, and is no superuser.
-func TestPostgresRoleIsEnough(t *testing.T) {
-	t.Parallel()
-	ctx := t.Context()
-	address := pgtest.Database(t)
-	admin, err := pgxpool.New(ctx, address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer admin.Close()
-	// What psql does with its own commands; the superuser of this cluster has the role's name already.
-	script := regexp.MustCompile(`(?m)^(--|\\).*$`).ReplaceAllString(contents(t, "deploy/postgres/role.sql"), "")
-	script = strings.NewReplacer(":'password'", "'secret'", "liveness", "product").Replace(script)
-	for statement := range strings.SplitSeq(script, ";") {
-		if _, err := admin.Exec(ctx, statement); err != nil {
-			t.Fatalf("%s: %v", statement, err)
-		}
-	}
-	theirs, err := url.Parse(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	query := theirs.Query()
-	query.Set("user", "product")
-	theirs.RawQuery, theirs.Path = query.Encode(), "/product"
-	pool, err := postgres.Connect(ctx, theirs.String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer pool.Close()
-	if err := postgres.Migrate(ctx, pool); err != nil {
-		t.Fatal(err)
-	}
-	if err := engine.Prepare(ctx, pool, projections.All()...); err != nil {
-		t.Fatal(err)
-	}
-	var super, others bool
-	err = pool.QueryRow(context.WithoutCancel(ctx), `select rolsuper or rolcreaterole or rolcreatedb or rolreplication or rolbypassrls,
-		has_database_privilege('postgres', 'connect') from pg_roles where rolname = current_user`).Scan(&super, &others)
-	if err != nil || super || others {
-		t.Errorf("the role may do more than its own database asks: %t, %t, %v", super, others, err)
 	}
 }

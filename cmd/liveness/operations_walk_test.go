@@ -14,25 +14,31 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 )
 
-// documentBlock returns the first block of commands of a section of docs/operations.md behind a text.
+// documentBlock returns the first block of commands of docs/operations.md behind a text.
 func documentBlock(t *testing.T, behind string) string {
+	t.Helper()
+	return documentBlockIn(t, "sh", behind)
+}
+
+func documentBlockIn(t *testing.T, language, behind string) string {
 	t.Helper()
 	document, err := os.ReadFile("../../docs/operations.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, rest, found := strings.Cut(string(document), behind)
-	_, rest, fenced := strings.Cut(rest, "```sh\n")
+	_, rest, fenced := strings.Cut(rest, "```"+language+"\n")
 	block, _, ends := strings.Cut(rest, "```\n")
 	if !found || !fenced || !ends {
 		t.Fatalf("docs/operations.md has no commands behind %q", behind)
 	}
 	return block
 }
+
+// emptyMachine is the section that leads to a service in parts.
+const emptyMachine = "## From an empty machine to a service in parts"
 
 // walk runs commands of the document in a directory, with free ports in the place of the documented ones.
 type walk struct {
@@ -43,7 +49,15 @@ type walk struct {
 
 func newWalk(t *testing.T) *walk {
 	t.Helper()
-	w := &walk{dir: t.TempDir(), database: pgtest.Database(t), ports: map[string]string{}}
+	server := administeredPostgres(t)
+	server.run(t, documentBlockIn(t, "sql", emptyMachine))
+	return newWalkOn(t, server.address("liveness", "liveness"))
+}
+
+// newWalkOn prepares a walk with a database that is there.
+func newWalkOn(t *testing.T, database string) *walk {
+	t.Helper()
+	w := &walk{dir: t.TempDir(), database: database, ports: map[string]string{}}
 	for _, port := range []string{"2113", "8080", "8081", "8082"} {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -135,7 +149,7 @@ func (w *walk) healthy(ctx context.Context, port string) error {
 func TestOperationsWalk(t *testing.T) {
 	t.Parallel()
 	w := newWalk(t)
-	stop := w.run(t, documentBlock(t, "## From an empty machine to a service in parts"))
+	stop := w.run(t, documentBlock(t, emptyMachine))
 	for _, port := range []string{"8080", "8082"} {
 		eventually(t, "serve at "+port, func() error { return w.healthy(t.Context(), port) })
 	}

@@ -62,7 +62,7 @@ func (v visitor) person() string {
 // as they stand there: who had an account logs in and reads their own name, and the audit finds nothing.
 func TestRestoreWalk(t *testing.T) {
 	t.Parallel()
-	start := documentBlock(t, "## From an empty machine to a service in parts")
+	start := documentBlock(t, emptyMachine)
 	before := newWalk(t)
 	stop := before.run(t, start)
 	eventually(t, "serve", func() error { return before.healthy(t.Context(), "8080") })
