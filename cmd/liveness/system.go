@@ -25,6 +25,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/http/apidocs"
 	"github.com/pas-ta/liveness/adapters/http/console"
 	"github.com/pas-ta/liveness/adapters/http/fairshare"
+	"github.com/pas-ta/liveness/adapters/http/requestid"
 	"github.com/pas-ta/liveness/adapters/http/securitylog"
 	"github.com/pas-ta/liveness/adapters/http/server"
 	publishing "github.com/pas-ta/liveness/adapters/http/transparency"
@@ -289,11 +290,14 @@ type documentation interface {
 // http.ServeMux would answer one with a doubled slash by a redirect, in HTML, that turns a POST of some clients into a GET.
 func routes(api, screens http.Handler, docs documentation, transparencyLog http.Handler) http.Handler {
 	router := mux.NewRouter().SkipClean(true)
-	router.MatcherFunc(func(r *http.Request, _ *mux.RouteMatch) bool { return docs.Serves(r) }).Handler(docs)
-	if transparencyLog != nil {
-		router.MatcherFunc(func(r *http.Request, _ *mux.RouteMatch) bool { return publishing.Serves(r) }).Handler(transparencyLog)
+	part := func(name string, serves func(*http.Request) bool, handler http.Handler) {
+		router.MatcherFunc(func(r *http.Request, _ *mux.RouteMatch) bool { return serves(r) }).Handler(requestid.Handler(name, handler))
 	}
-	router.MatcherFunc(func(r *http.Request, _ *mux.RouteMatch) bool { return console.Serves(r) }).Handler(screens)
+	part("documentation", docs.Serves, docs)
+	if transparencyLog != nil {
+		part("transparency log", publishing.Serves, transparencyLog)
+	}
+	part("console", console.Serves, screens)
 	router.PathPrefix("/").Handler(api) // everything else is not found, in the API's words
 	return router
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/pas-ta/liveness/adapters/http/apidocs"
+	"github.com/pas-ta/liveness/adapters/http/requestid"
 	"github.com/pas-ta/liveness/adapters/http/server"
 )
 
@@ -48,6 +49,23 @@ func TestAddressesAreTakenAsTheyAre(t *testing.T) {
 		site.ServeHTTP(answer, r)
 		if answer.Code != http.StatusOK || answer.Body.String() != want {
 			t.Errorf("%s: %d %q, want %q", address, answer.Code, answer.Body, want)
+		}
+	}
+}
+
+// Whatever is asked for, the answer names its request, each by an id of its own.
+func TestEveryAnswerNamesItsRequest(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	part := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen[requestid.From(r.Context()).String()] = true })
+	site := routes(http.NotFoundHandler(), part, docs{part}, part) // the API names its answers itself
+	for _, address := range []string{"/", "/login", "/console/keys", "/docs", "/openapi.json", "/transparency/checkpoint", "/docs"} {
+		r, answer := httptest.NewRequest(http.MethodGet, address, nil), httptest.NewRecorder()
+		r.Header.Set("X-Request-Id", "0197f3a2-5d1e-7c3b-9f00-5a6b7c8d9e0f") // the caller's is not ours
+		before := len(seen)
+		site.ServeHTTP(answer, r)
+		if id := answer.Header().Get("X-Request-Id"); !seen[id] || len(seen) != before+1 {
+			t.Errorf("%s: %q, and its handler knows %v", address, id, seen)
 		}
 	}
 }

@@ -62,7 +62,7 @@ func (c *console) activate(w http.ResponseWriter, r *http.Request) {
 	token := values["token"]
 	var done accounts.Activation
 	err = c.hash(r.Context(), func() (err error) {
-		done, err = c.Accounts.ActivateAccount(r.Context(), accounts.ActivateAccount{By: by(domain.ActorBuyer), Token: token, Password: values["password"]})
+		done, err = c.Accounts.ActivateAccount(r.Context(), accounts.ActivateAccount{By: by(r.Context(), domain.ActorBuyer), Token: token, Password: values["password"]})
 		return err
 	})
 	switch p := problemOf(err); {
@@ -148,7 +148,7 @@ func (c *console) renewLink(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, err)
 		return
 	}
-	if _, err := c.Accounts.ResendVerificationByLink(r.Context(), by(domain.ActorBuyer), values["token"]); err != nil {
+	if _, err := c.Accounts.ResendVerificationByLink(r.Context(), by(r.Context(), domain.ActorBuyer), values["token"]); err != nil {
 		c.refuseLink(w, r, link.Link, values["token"], err)
 		return
 	}

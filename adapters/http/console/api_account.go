@@ -13,7 +13,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/pas-ta/liveness/adapters/http/securitylog"
-	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
@@ -193,7 +192,7 @@ func (c *console) changePassword(r *http.Request, account uuid.UUID) (any, error
 	}
 	err := c.withPassword(r.Context(), account, func() error {
 		return c.Accounts.ChangePassword(r.Context(), accounts.ChangePassword{
-			By: commands.NewUserOrigin(account), CustomerID: account, Current: body.Current, New: body.New,
+			By: byUser(r.Context(), account), CustomerID: account, Current: body.Current, New: body.New,
 		})
 	})
 	if err != nil {
@@ -231,7 +230,7 @@ func (c *console) requestEmailChange(r *http.Request, account uuid.UUID) (any, e
 	var position uint64
 	err := c.withPassword(r.Context(), account, func() (err error) {
 		position, err = c.Accounts.RequestEmailChange(r.Context(), accounts.RequestEmailChange{
-			By: commands.NewUserOrigin(account), AccountID: account, Password: body.Password, Email: body.Email,
+			By: byUser(r.Context(), account), AccountID: account, Password: body.Password, Email: body.Email,
 		})
 		return err
 	})

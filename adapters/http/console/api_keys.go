@@ -103,7 +103,7 @@ func (c *console) renameKey(r *http.Request, user visitor) (any, error) {
 		return nil, err
 	}
 	renamed, err := c.Accounts.RenameKey(r.Context(), accounts.RenameKey{
-		By: user.by(), CustomerID: user.customer, SubscriptionID: user.subscription, Slot: slot, Name: body.Name,
+		By: user.by(r.Context()), CustomerID: user.customer, SubscriptionID: user.subscription, Slot: slot, Name: body.Name,
 	})
 	if err != nil {
 		return nil, err
@@ -134,7 +134,7 @@ func (c *console) regenerateKey(r *http.Request, user visitor) (any, error) {
 		return nil, err
 	}
 	key, err := c.Accounts.RegenerateKey(r.Context(), accounts.RegenerateKey{
-		By: user.by(), CustomerID: user.customer, SubscriptionID: user.subscription, Slot: slot, Replaces: body.Replaces,
+		By: user.by(r.Context()), CustomerID: user.customer, SubscriptionID: user.subscription, Slot: slot, Replaces: body.Replaces,
 	})
 	if err != nil {
 		if domain.KindOf(err) != domain.KindUnavailable { // refused: nothing was replaced

@@ -31,7 +31,7 @@ func (c *console) changeNotifications(r *http.Request, user visitor) (any, error
 		return nil, err
 	}
 	changed, err := c.notices().ChangeNotifications(r.Context(), notices.ChangeNotifications{
-		By: user.by(), CustomerID: user.customer,
+		By: user.by(r.Context()), CustomerID: user.customer,
 		UsageMails: body.UsageMails, WarnPercent: body.WarnPercent, StepPercent: body.StepPercent,
 	})
 	return done{changed.Position}, err

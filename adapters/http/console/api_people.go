@@ -82,7 +82,7 @@ func (c *console) inviteMember(r *http.Request, user visitor) (any, error) {
 		return nil, err
 	}
 	position, err := c.Accounts.InviteMember(r.Context(), accounts.InviteMember{
-		By: user.by(), CustomerID: user.customer, Email: body.Email, Role: body.Role,
+		By: user.by(r.Context()), CustomerID: user.customer, Email: body.Email, Role: body.Role,
 	})
 	if err != nil {
 		c.refundAttempt(r.Context(), invitationOfCustomer, user.customer.String()) // no mail went out
@@ -97,7 +97,7 @@ func (c *console) withdrawInvitation(r *http.Request, user visitor) (any, error)
 		return nil, err
 	}
 	position, err := c.Accounts.WithdrawInvitation(r.Context(), accounts.WithdrawInvitation{
-		By: user.by(), CustomerID: user.customer, InvitationID: invitation,
+		By: user.by(r.Context()), CustomerID: user.customer, InvitationID: invitation,
 	})
 	return done{position}, err
 }
@@ -114,7 +114,7 @@ func (c *console) changeMemberRole(r *http.Request, user visitor) (any, error) {
 		return nil, err
 	}
 	position, err := c.Accounts.ChangeMemberRole(r.Context(), accounts.ChangeMemberRole{
-		By: user.by(), CustomerID: user.customer, AccountID: account, To: body.To,
+		By: user.by(r.Context()), CustomerID: user.customer, AccountID: account, To: body.To,
 	})
 	return done{position}, err
 }
@@ -124,7 +124,7 @@ func (c *console) passOwnershipOn(r *http.Request, user visitor) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	position, err := c.Accounts.PassOwnershipOn(r.Context(), accounts.PassOwnershipOn{By: user.by(), CustomerID: user.customer, To: account})
+	position, err := c.Accounts.PassOwnershipOn(r.Context(), accounts.PassOwnershipOn{By: user.by(r.Context()), CustomerID: user.customer, To: account})
 	return done{position}, err
 }
 
@@ -133,7 +133,7 @@ func (c *console) removeMember(r *http.Request, user visitor) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	position, err := c.Accounts.RemoveMember(r.Context(), accounts.RemoveMember{By: user.by(), CustomerID: user.customer, AccountID: account})
+	position, err := c.Accounts.RemoveMember(r.Context(), accounts.RemoveMember{By: user.by(r.Context()), CustomerID: user.customer, AccountID: account})
 	return done{position}, err
 }
 

@@ -79,7 +79,7 @@ func (c *console) switchOverage(r *http.Request, user visitor) (any, error) {
 		return nil, err
 	}
 	switched, err := c.Subscriptions.SwitchOverage(r.Context(), subscriptions.SwitchOverage{
-		By: user.by(), SubscriptionID: user.subscription, To: body.To, Ceiling: body.Ceiling,
+		By: user.by(r.Context()), SubscriptionID: user.subscription, To: body.To, Ceiling: body.Ceiling,
 	})
 	if err != nil {
 		return nil, err

@@ -10,7 +10,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/pquerna/otp"
 
-	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/domain"
 )
@@ -87,7 +86,7 @@ func (c *console) addSecondFactor(r *http.Request, account uuid.UUID) (any, erro
 		return nil, errNoFactorPrepared
 	}
 	codes, err := c.Accounts.AddSecondFactor(ctx, accounts.AddSecondFactor{
-		By: commands.NewUserOrigin(account), AccountID: account, Sealed: domain.Ciphertext(sealed), Code: body.Code,
+		By: byUser(r.Context(), account), AccountID: account, Sealed: domain.Ciphertext(sealed), Code: body.Code,
 	})
 	if err != nil {
 		return nil, err
@@ -120,13 +119,13 @@ func (c *console) withCode(r *http.Request, account uuid.UUID, run func() (any, 
 
 func (c *console) removeSecondFactor(r *http.Request, account uuid.UUID) (any, error) {
 	return c.withCode(r, account, func() (any, error) {
-		return struct{}{}, c.Accounts.RemoveSecondFactor(r.Context(), accounts.RemoveSecondFactor{By: commands.NewUserOrigin(account), AccountID: account})
+		return struct{}{}, c.Accounts.RemoveSecondFactor(r.Context(), accounts.RemoveSecondFactor{By: byUser(r.Context(), account), AccountID: account})
 	})
 }
 
 func (c *console) replaceRecoveryCodes(r *http.Request, account uuid.UUID) (any, error) {
 	return c.withCode(r, account, func() (any, error) {
-		codes, err := c.Accounts.ReplaceRecoveryCodes(r.Context(), accounts.ReplaceRecoveryCodes{By: commands.NewUserOrigin(account), AccountID: account})
+		codes, err := c.Accounts.ReplaceRecoveryCodes(r.Context(), accounts.ReplaceRecoveryCodes{By: byUser(r.Context(), account), AccountID: account})
 		return recoveryCodesAnswer{codes}, err
 	})
 }

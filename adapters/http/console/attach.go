@@ -7,7 +7,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/domain"
 )
@@ -86,7 +85,7 @@ func (c *console) attachRegistration(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	done, err := c.Accounts.AttachRegistration(r.Context(), accounts.AttachRegistration{
-		By: commands.NewUserOrigin(link.AccountID), Token: token, AccountID: link.AccountID,
+		By: byUser(r.Context(), link.AccountID), Token: token, AccountID: link.AccountID,
 	})
 	if err != nil {
 		c.refuseLink(w, r, link.Link, token, err)

@@ -27,7 +27,7 @@ func (c *console) changeEmail(w http.ResponseWriter, r *http.Request) {
 	}
 	change, err := c.Accounts.CheckEmailChangeLink(r.Context(), values["token"])
 	if err == nil {
-		_, err = c.Accounts.ChangeEmail(r.Context(), accounts.ChangeEmail{By: by(domain.ActorUser), Token: values["token"]})
+		_, err = c.Accounts.ChangeEmail(r.Context(), accounts.ChangeEmail{By: by(r.Context(), domain.ActorUser), Token: values["token"]})
 	}
 	if err != nil {
 		c.refuseEmailChange(w, r, err)

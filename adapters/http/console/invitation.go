@@ -7,7 +7,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/domain"
 )
@@ -80,7 +79,7 @@ func (c *console) joinWithLogin(r *http.Request, token string, open accounts.Ope
 		return err
 	}
 	_, err := c.Accounts.AcceptInvitation(r.Context(), accounts.AcceptInvitation{
-		By: commands.NewUserOrigin(open.AccountID), Token: token, AccountID: open.AccountID,
+		By: byUser(r.Context(), open.AccountID), Token: token, AccountID: open.AccountID,
 	})
 	return err
 }
@@ -89,7 +88,7 @@ func (c *console) joinWithLogin(r *http.Request, token string, open accounts.Ope
 func (c *console) joinAnew(r *http.Request, token string, open accounts.OpenInvitation, values map[string]string) error {
 	err := c.hash(r.Context(), func() error {
 		_, err := c.Accounts.RegisterInvitee(r.Context(), accounts.RegisterInvitee{
-			By: by(domain.ActorBuyer), Token: token, FirstName: values["firstName"], LastName: values["lastName"], Password: values["password"],
+			By: by(r.Context(), domain.ActorBuyer), Token: token, FirstName: values["firstName"], LastName: values["lastName"], Password: values["password"],
 		})
 		return err
 	})

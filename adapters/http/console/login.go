@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/pas-ta/liveness/adapters/http/securitylog"
-	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/domain"
 )
@@ -84,7 +83,7 @@ func (c *console) tryLogin(r *http.Request, email, password, code string) error 
 	}
 	var user accounts.LoggedIn
 	err = c.hash(ctx, func() (err error) {
-		user, err = c.Accounts.LogIn(ctx, accounts.LogIn{By: by(domain.ActorUser), Email: email, Password: password})
+		user, err = c.Accounts.LogIn(ctx, accounts.LogIn{By: by(ctx, domain.ActorUser), Email: email, Password: password})
 		return err
 	})
 	if err != nil {
@@ -152,5 +151,3 @@ func (c *console) hash(ctx context.Context, run func() error) error {
 		return ctx.Err()
 	}
 }
-
-func by(actor string) commands.Origin { return commands.NewOrigin(actor) }

@@ -115,7 +115,7 @@ func (c *console) checkCode(r *http.Request, account uuid.UUID, known bool, code
 	if err := c.countAttempt(ctx, counted.what, counted.who); err != nil {
 		return err
 	}
-	name, err := c.Accounts.CheckCode(ctx, accounts.CheckCode{By: by(domain.ActorUser), AccountID: account, Code: code})
+	name, err := c.Accounts.CheckCode(ctx, accounts.CheckCode{By: by(ctx, domain.ActorUser), AccountID: account, Code: code})
 	if err == nil && name != "" {
 		if err = c.countAttempt(ctx, useOfCode, account.String()+"\x00"+name); errors.Is(err, errTooManyAttempts) {
 			err = domain.ErrWrongCode
@@ -126,7 +126,7 @@ func (c *console) checkCode(r *http.Request, account uuid.UUID, known bool, code
 		c.resetAttempts(ctx, counted.what, counted.who)
 	case errors.Is(err, domain.ErrWrongCode):
 		c.Security.Note(ctx, securitylog.CodeFailed, slog.String(accountName, account.String()), slog.Bool("known_device", known))
-		c.Accounts.RecordWrongCode(ctx, by(domain.ActorUser), account)
+		c.Accounts.RecordWrongCode(ctx, by(ctx, domain.ActorUser), account)
 	default:
 		c.refundAttempt(ctx, counted.what, counted.who)
 	}

@@ -32,7 +32,7 @@ func (c *console) receiveBuyer(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, err)
 		return
 	}
-	buyer, err := c.Registration.RegisterBuyer(r.Context(), subscriptions.RegisterBuyer{By: by(domain.ActorBuyer), Token: token})
+	buyer, err := c.Registration.RegisterBuyer(r.Context(), subscriptions.RegisterBuyer{By: by(r.Context(), domain.ActorBuyer), Token: token})
 	if err != nil {
 		c.refuseBuyer(w, r, token, err)
 		return

@@ -79,7 +79,7 @@ func (c *console) submitOnboarding(w http.ResponseWriter, r *http.Request) {
 		err = c.countAttempt(r.Context(), mailToAccount, id.String())
 	}
 	if err == nil {
-		_, err = c.Accounts.RegisterAccount(r.Context(), accounts.RegisterAccount{By: by(domain.ActorBuyer), SubscriptionID: id, Person: accounts.Person{
+		_, err = c.Accounts.RegisterAccount(r.Context(), accounts.RegisterAccount{By: by(r.Context(), domain.ActorBuyer), SubscriptionID: id, Person: accounts.Person{
 			FirstName: values["firstName"], LastName: values["lastName"], Email: values["email"], Company: values["company"], Website: values["website"],
 		}})
 		if problemOf(err).Status < http.StatusInternalServerError && err != nil {
@@ -161,7 +161,7 @@ func (c *console) resendVerification(w http.ResponseWriter, r *http.Request) {
 	err := c.countAttempt(r.Context(), mailToAccount, id.String())
 	if err == nil {
 		_, err = c.Accounts.ResendVerification(r.Context(), accounts.ResendVerification{
-			By: by(domain.ActorBuyer), CustomerID: domain.CustomerIDForSubscription(id),
+			By: by(r.Context(), domain.ActorBuyer), CustomerID: domain.CustomerIDForSubscription(id),
 		})
 	}
 	if err != nil {

@@ -50,7 +50,7 @@ func (c *console) requestReset(w http.ResponseWriter, r *http.Request) {
 	// Beyond the limit of mails to one account no further is sent, and the answer is the same as ever.
 	limited := c.countAttempt(ctx, mailToAccount, accounts.NormaliseMail(values["email"]))
 	if limited == nil {
-		err = c.Accounts.RequestPasswordReset(ctx, accounts.RequestPasswordReset{By: by(domain.ActorBuyer), Email: values["email"]})
+		err = c.Accounts.RequestPasswordReset(ctx, accounts.RequestPasswordReset{By: by(ctx, domain.ActorBuyer), Email: values["email"]})
 	} else if !errors.Is(limited, errTooManyAttempts) {
 		err = limited
 	}
@@ -82,7 +82,7 @@ func (c *console) reset(w http.ResponseWriter, r *http.Request) {
 	}
 	var done accounts.PasswordReset
 	err = c.hash(r.Context(), func() (err error) {
-		done, err = c.Accounts.ResetPassword(r.Context(), accounts.ResetPassword{By: by(domain.ActorUser), Token: values["token"], Password: values["password"]})
+		done, err = c.Accounts.ResetPassword(r.Context(), accounts.ResetPassword{By: by(r.Context(), domain.ActorUser), Token: values["token"], Password: values["password"]})
 		return err
 	})
 	switch p := problemOf(err); {

@@ -77,7 +77,7 @@ func (c *console) beginSession(r *http.Request, user accounts.LoggedIn) error {
 	if err := c.Logins.Begin(ctx, login); err != nil {
 		return domain.ErrUnavailable.Because(err)
 	}
-	err := c.Accounts.ConfirmLogin(ctx, accounts.ConfirmLogin{By: by(domain.ActorUser), User: user, Device: device(r)})
+	err := c.Accounts.ConfirmLogin(ctx, accounts.ConfirmLogin{By: by(ctx, domain.ActorUser), User: user, Device: device(r)})
 	if err == nil {
 		if failed := errors.Join(c.sessions.Clear(ctx), c.sessions.RenewToken(ctx)); failed != nil {
 			err = domain.ErrUnavailable.Because(failed)

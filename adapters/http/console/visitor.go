@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/google/uuid"
@@ -19,7 +20,7 @@ type visitor struct {
 }
 
 // by is the origin of what the user does: commands ask for the role of its account.
-func (v visitor) by() commands.Origin { return commands.NewUserOrigin(v.account) }
+func (v visitor) by(ctx context.Context) commands.Origin { return byUser(ctx, v.account) }
 
 // customerField names the customer in the address of a request. Every screen names the one that it shows: two tabs may show
 // two customers, and what is pressed in one must not happen to the other.

@@ -73,6 +73,7 @@ func (a *API) handle(router *mux.Router, path string, byMethod methods) {
 	router.Path(path).HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodOptions {
 			w.Header().Set("Allow", allow)
+			w.Header().Set("X-Request-Id", uuid.NewString())
 			w.WriteHeader(http.StatusNoContent)
 			return
 		}
