@@ -14,7 +14,12 @@ type App struct {
 	Log *slog.Logger
 
 	Security *slog.Logger // what may be an attack, and what operators do
+
+	LogFormat string // of Log: text, or json
 }
+
+// Announcements returns where a command that goes on running says that it does: Out, on which that is a record where the log is JSON.
+func (a *App) Announcements() io.Writer { return wording(a.Out, a.LogFormat, slog.LevelInfo) }
 
 // PrintJSON writes v to Out as indented JSON with a final line feed.
 func (a *App) PrintJSON(v any) error {

@@ -55,7 +55,7 @@ func (c *AwssimCmd) Run(ctx context.Context, app *App) error {
 		return err
 	}
 	defer func() { _ = sim.Close() }()
-	fmt.Fprintf(app.Out, `AWS is simulated at http://%[1]s (buy at /marketplace, read mails at /mailbox). For serve and work:
+	fmt.Fprintf(app.Announcements(), `AWS is simulated at http://%[1]s (buy at /marketplace, read mails at /mailbox). For serve and work:
 
 export LIVENESS_AWS_ENDPOINT=http://%[1]s
 export AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=simulated AWS_SECRET_ACCESS_KEY=simulated

@@ -285,7 +285,7 @@ func (c *DevCmd) serve(ctx context.Context, app *App, m *machine, siteListener, 
 
 // welcome returns where everything is.
 func (c *DevCmd) welcome(app *App, m *machine, demo demoCustomer, photo string) {
-	fmt.Fprintf(app.Out, `
+	fmt.Fprintf(app.Announcements(), `
 Liveness Detection API is ready.
 
   AWS Marketplace (simulated)  http://%[2]s/marketplace     subscribe as a new customer

@@ -59,13 +59,28 @@ func main() {
 	if isolated.IsWorker() {
 		os.Exit(isolated.Serve(nil))
 	}
-	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(runProcess(os.Args[1:]))
+}
+
+// runProcess runs the program as the process that it is alone in.
+func runProcess(args []string) int {
+	if logFormat(args) != formatJSON {
+		return run(args, os.Stdout, os.Stderr)
+	}
+	stderr, restore, err := takeStderr()
+	if err != nil {
+		return report(wording(os.Stderr, formatJSON, slog.LevelError), err)
+	}
+	defer restore()
+	return run(args, os.Stdout, stderr)
 }
 
 func run(args []string, out, errOut io.Writer) int {
 	ctx, stop := untilSignalled()
 	defer stop()
 
+	format := logFormat(args)
+	said, failed := wording(errOut, format, slog.LevelInfo), wording(errOut, format, slog.LevelError)
 	var commands commandLine
 	exited := -1
 	var unread unread
@@ -75,12 +90,12 @@ func run(args []string, out, errOut io.Writer) int {
 		kong.UsageOnError(),
 		kong.Vars{"version": versionLine()},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.Writers(out, errOut),
+		kong.Writers(out, said),
 		kong.Exit(func(code int) { exited = code }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 	)...)
 	if err != nil {
-		fmt.Fprintln(errOut, "liveness:", err)
+		fmt.Fprintln(failed, "liveness:", err)
 		return exitFailure
 	}
 	selected, err := parser.Parse(args)
@@ -88,19 +103,19 @@ func run(args []string, out, errOut io.Writer) int {
 		return exited
 	}
 	if err = unread.explain(commandOf(selected, err), err); err != nil {
-		fmt.Fprintf(errOut, "liveness: %v\nRun \"liveness --help\" for the commands.\n", err)
+		fmt.Fprintf(failed, "liveness: %v\nRun \"liveness --help\" for the commands.\n", err)
 		return exitUsage
 	}
-	app := &App{Out: out, Err: errOut, Log: newLogger(errOut, commands.LogFormat, commands.LogLevel)}
+	app := &App{Out: out, Err: said, Log: newLogger(errOut, commands.LogFormat, commands.LogLevel), LogFormat: format}
 	var closeSecurity func()
 	if app.Security, closeSecurity, err = newSecurityLogger(newLogger(errOut, commands.LogFormat, "info"), commands.SecurityLog); err != nil {
-		return report(errOut, err)
+		return report(failed, err)
 	}
 	defer closeSecurity()
 	err = selected.Run(app, parser)
 	app.noteOperatorCommand(ctx, selected, err)
 	if err != nil {
-		return report(errOut, err)
+		return report(failed, err)
 	}
 	return 0
 }
@@ -129,16 +144,4 @@ func commandOf(selected *kong.Context, refusal error) *kong.Node {
 		return nil
 	}
 	return selected.Selected()
-}
-
-func newLogger(w io.Writer, format, level string) *slog.Logger {
-	var least slog.Level
-	if err := least.UnmarshalText([]byte(level)); err != nil {
-		least = slog.LevelInfo
-	}
-	options := &slog.HandlerOptions{Level: least}
-	if format == "json" {
-		return slog.New(slog.NewJSONHandler(w, options))
-	}
-	return slog.New(slog.NewTextHandler(w, options))
 }

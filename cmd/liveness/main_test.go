@@ -15,7 +15,10 @@ func TestMain(m *testing.M) {
 		os.Exit(isolated.Serve(crashable))
 	}
 	if os.Getenv(asLiveness) != "" {
-		os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+		os.Exit(runProcess(os.Args[1:]))
+	}
+	if os.Getenv(asNoisy) != "" {
+		os.Exit(runNoisy())
 	}
 	os.Exit(m.Run())
 }

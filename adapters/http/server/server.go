@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	stdlog "log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -71,8 +72,7 @@ func New(handler http.Handler, limits Limits, log *slog.Logger) *Server {
 		MaxHeaderBytes:    limits.MaxHeaderBytes,
 		ConnContext:       held.accept,
 		ConnState:         held.follow,
-		// What net/http reports is mostly the noise of scanners that speak no HTTP.
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ErrorLog:          stdlog.New(complaints{log}, "", 0),
 	}
 	return s
 }
