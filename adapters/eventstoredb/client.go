@@ -22,6 +22,7 @@ type Client struct {
 	log      *slog.Logger
 
 	availability availability
+	metrics      *metrics
 
 	mu      sync.Mutex
 	current *esdb.Client
@@ -65,7 +66,7 @@ func Connect(connectionString string, log *slog.Logger) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("event store client: %w", err)
 	}
-	return &Client{settings: settings, log: log, current: first}, nil
+	return &Client{settings: settings, log: log, metrics: newMetrics(), current: first}, nil
 }
 
 // CheckAddress returns what is wrong with a connection string, nil when it can be read.

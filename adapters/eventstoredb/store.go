@@ -70,9 +70,13 @@ func (s *Store) Append(ctx context.Context, stream string, expected int64, event
 			s.client.log.WarnContext(ctx, "the age limit of a stream is not set", "stream", stream, "error", lacks("write the metadata of "+stream, err))
 		}
 	}
+	ctx, span := traceAppend(ctx, stream, events)
 	attempt, cancel := context.WithTimeout(ctx, appendTimeout)
 	defer cancel()
+	began := time.Now()
 	result, err := s.client.append(attempt, stream, expectedRevision(expected), data...)
+	s.client.metrics.observeAppend(len(data), began, err)
+	span.End(err)
 	if err != nil {
 		return commands.Appended{}, lacks("append to stream "+stream, err)
 	}
@@ -158,7 +162,13 @@ func (s *Store) read(ctx context.Context, stream string, options esdb.ReadStream
 	return page, nil
 }
 
-func (s *Store) readRaw(ctx context.Context, stream string, options esdb.ReadStreamOptions, limit int) ([]*esdb.RecordedEvent, error) {
+func (s *Store) readRaw(ctx context.Context, stream string, options esdb.ReadStreamOptions, limit int) (_ []*esdb.RecordedEvent, err error) {
+	ctx, span := traceRead(ctx, stream)
+	began := time.Now()
+	defer func() {
+		s.client.metrics.observeRead(began, err)
+		span.End(err)
+	}()
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	return call(ctx, s.client, func(ctx context.Context, client *esdb.Client) ([]*esdb.RecordedEvent, error) {

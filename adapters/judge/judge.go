@@ -7,8 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/pas-ta/liveness/commands/counting"
+	"github.com/pas-ta/liveness/commands/tracing"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/inference"
 	"github.com/pas-ta/liveness/inference/decode"
@@ -16,13 +20,14 @@ import (
 
 // Judge is the inference engine as commands see it.
 type Judge struct {
-	engine *inference.Engine
+	engine    *inference.Engine
+	durations *prometheus.HistogramVec
 }
 
 var _ counting.Judge = (*Judge)(nil)
 
 // New judges with engine.
-func New(engine *inference.Engine) *Judge { return &Judge{engine: engine} }
+func New(engine *inference.Engine) *Judge { return &Judge{engine: engine, durations: newDurations()} }
 
 // Judge judges the largest face of an image; see counting.Judge.
 func (j *Judge) Judge(ctx context.Context, share counting.Share, image []byte, format string) (domain.Judgement, error) {
@@ -30,7 +35,13 @@ func (j *Judge) Judge(ctx context.Context, share counting.Share, image []byte, f
 	if err != nil {
 		return domain.Judgement{}, fmt.Errorf("judge image: %w", err)
 	}
+	began := time.Now()
+	ctx, span := tracing.Start(ctx, "judge")
 	result, err := j.engine.CheckFor(ctx, shareOf(share), image, stated)
+	if err == nil {
+		j.observe(ctx, began, result.Timings)
+	}
+	span.End(err)
 	if err != nil {
 		return domain.Judgement{}, refusal(err)
 	}

@@ -122,6 +122,7 @@ func applyDefaults(config *pgxpool.Config) {
 	if !strings.Contains(config.ConnString(), "target_session_attrs") && os.Getenv("PGTARGETSESSIONATTRS") == "" {
 		conn.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
+	conn.Tracer = queryTracer{}
 	keep := conn.OnPgError
 	// A server that has become a standby, or read-only, refuses to write for as long as its connections are kept.
 	conn.OnPgError = func(conn *pgconn.PgConn, refusal *pgconn.PgError) bool {

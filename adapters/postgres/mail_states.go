@@ -26,6 +26,11 @@ const (
 	MailDropped MailState = "dropped" // an operator has decided that it is not sent
 )
 
+// AllMailStates returns the states that a mail can be in.
+func AllMailStates() []MailState {
+	return []MailState{MailWaiting, MailSent, MailFailed, MailParked, MailExpired, MailDropped}
+}
+
 // MailStates is a mailer in front of another that keeps what becomes of each mail: no address, only whose it is. What is kept
 // is for people to look at; but for what an operator has decided nothing rests on it.
 type MailStates struct {

@@ -194,6 +194,18 @@ func startClusterOf(t *testing.T, program string, apis, workers int) *cluster {
 			env: env, log: filepath.Join(dir, name+".log"),
 		})
 	}
+	c.keep(t)
+	c.connect(t, "esdb://"+storeAddr+"?tls=false", commands.OneSecret([]byte(secret)))
+	c.seed(t, sim, aws.URL, dir)
+	for _, api := range c.apis {
+		c.awaitServing(t, api)
+	}
+	return c
+}
+
+// keep runs the processes until the test ends, and shows then what they said if it failed.
+func (c *cluster) keep(t *testing.T) {
+	t.Helper()
 	var running sync.WaitGroup
 	ctx, stop := context.WithCancel(context.Background())
 	for _, p := range c.processes() {
@@ -209,19 +221,13 @@ func startClusterOf(t *testing.T, program string, apis, workers int) *cluster {
 			}
 		}
 	})
-	c.connect(t, storeAddr, []byte(secret))
-	c.seed(t, sim, aws.URL, dir)
-	for _, api := range c.apis {
-		c.awaitServing(t, api)
-	}
-	return c
 }
 
-func (c *cluster) connect(t *testing.T, storeAddr string, secret []byte) {
+func (c *cluster) connect(t *testing.T, store string, ring commands.Keyring) {
 	t.Helper()
 	var err error
 	eventually(t, "the event store", func() error {
-		c.core, err = openCore(t.Context(), slog.New(slog.DiscardHandler), "esdb://"+storeAddr+"?tls=false", c.database, commands.OneSecret(secret))
+		c.core, err = openCore(t.Context(), slog.New(slog.DiscardHandler), store, c.database, ring)
 		if err != nil {
 			return err
 		}

@@ -13,6 +13,7 @@ import (
 	v1 "github.com/pas-ta/liveness/adapters/http/v1"
 	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/inference"
+	"github.com/pas-ta/liveness/inference/isolated"
 )
 
 // componentMails is what health calls the sending of mails: the reactor, and the delivery service behind it. Both are used where
@@ -71,15 +72,16 @@ func judgingComponent(engine *openedEngine) v1.Component {
 
 // registerReplacements adds the metric of the processes that judge.
 func registerReplacements(metrics prometheus.Registerer, engine *openedEngine) error {
-	if engine.processes == nil {
-		return nil
+	processes := engine.processes
+	if processes == nil {
+		processes = &isolated.Workers{} // none, of which none is ever replaced
 	}
-	for cause := range engine.processes.Ends() {
+	for cause := range processes.Ends() {
 		if err := metrics.Register(prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name:        "liveness_judging_processes_replaced_total",
 			Help:        "Processes that judge images and were replaced: crashed, hung, or garbled (answering what no such process does).",
 			ConstLabels: prometheus.Labels{"cause": cause},
-		}, func() float64 { return float64(engine.processes.Ends()[cause]) })); err != nil {
+		}, func() float64 { return float64(processes.Ends()[cause]) })); err != nil {
 			return fmt.Errorf("register the metric of judging processes: %w", err)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/pas-ta/liveness/adapters/postgres"
+	"github.com/pas-ta/liveness/commands/accounts"
 )
 
 // mailMetrics tells what became of mails, asked for at every scrape. All nodes say the same: it is kept in the database.
@@ -30,6 +31,24 @@ func newMailMetrics(states *postgres.MailStates, log *slog.Logger) *mailMetrics 
 	}
 }
 
+// mailsIn are the mails of a kind that are in a state.
+type mailsIn struct {
+	kind  string
+	state postgres.MailState
+}
+
+// beginMails returns every kind of mail in every state at 0, so that the first one is an increase.
+func beginMails() (mails map[mailsIn]float64, oldest map[string]float64) {
+	mails, oldest = map[mailsIn]float64{}, map[string]float64{}
+	for _, kind := range accounts.MailKinds() {
+		oldest[kind] = 0
+		for _, state := range postgres.AllMailStates() {
+			mails[mailsIn{kind, state}] = 0
+		}
+	}
+	return mails, oldest
+}
+
 // Describe implements prometheus.Collector.
 func (m *mailMetrics) Describe(to chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{m.mails, m.oldest, m.service} {
@@ -46,11 +65,18 @@ func (m *mailMetrics) Collect(to chan<- prometheus.Metric) {
 		m.log.Warn("mails cannot be counted", "error", err)
 		return
 	}
+	mails, oldest := beginMails()
 	for _, c := range counts {
-		to <- prometheus.MustNewConstMetric(m.mails, prometheus.GaugeValue, float64(c.Count), c.Kind, string(c.State))
+		mails[mailsIn{c.Kind, c.State}] = float64(c.Count)
 		if c.State == postgres.MailWaiting {
-			to <- prometheus.MustNewConstMetric(m.oldest, prometheus.GaugeValue, c.Oldest.Seconds(), c.Kind)
+			oldest[c.Kind] = c.Oldest.Seconds()
 		}
+	}
+	for in, count := range mails {
+		to <- prometheus.MustNewConstMetric(m.mails, prometheus.GaugeValue, count, in.kind, string(in.state))
+	}
+	for kind, age := range oldest {
+		to <- prometheus.MustNewConstMetric(m.oldest, prometheus.GaugeValue, age, kind)
 	}
 	up := 1.0
 	if m.states.CheckService(ctx) != nil {

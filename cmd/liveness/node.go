@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -20,6 +21,8 @@ type NodeCmd struct {
 	TLSCert     string `help:"Certificate chain, PEM." name:"tls-cert" type:"existingfile" and:"tls" env:"LIVENESS_NODE_TLS_CERT"`
 	TLSKey      string `help:"Private key of the certificate, PEM." name:"tls-key" type:"existingfile" and:"tls" env:"LIVENESS_NODE_TLS_KEY"`
 	Credentials string `help:"File with one user:password a line, asked for on TLS connections; lines such as $ops = user user put users into groups, whose rights count with --like." type:"existingfile" env:"LIVENESS_NODE_CREDENTIALS_FILE"`
+
+	MetricsFlags `embed:""`
 }
 
 // Help shows how the command is used.
@@ -50,13 +53,23 @@ func (c *NodeCmd) Run(ctx context.Context, app *App) (err error) {
 			return err
 		}
 	}
+	if err := c.MetricsFlags.check(); err != nil {
+		return err
+	}
+	observed, err := c.observe(ctx, "node", app.Log)
+	if err != nil {
+		return err
+	}
+	defer observed.close(app.Log)
 	n, err := node.Start(ctx, config)
 	if err != nil {
 		return explainStore(explainAddress(err, c.Addr, "--addr"))
 	}
-	fmt.Fprintf(app.Out, "event store node serves %s at %s\n", c.Data, n.ConnectionString())
-	<-ctx.Done()
-	return n.Close()
+	if err := n.Register(observed.registry); err != nil {
+		return errors.Join(err, n.Close())
+	}
+	fmt.Fprintf(app.Announcements(), "event store node serves %s at %s\n", c.Data, n.ConnectionString())
+	return errors.Join(observed.serve(ctx, app.Log), n.Close())
 }
 
 // readCredentials reads lines of the form user:password, which say who may call, and of the form group = user user, which put

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -9,15 +10,21 @@ import (
 	"os"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
+	"golang.org/x/time/rate"
 
 	"github.com/pas-ta/liveness/adapters/eventstoredb"
+	"github.com/pas-ta/liveness/commands/tracing"
 )
 
 // observation is what this process tells its operator.
@@ -28,17 +35,17 @@ type observation struct {
 	flush    func(context.Context) error
 }
 
-// observe prepares metrics and traces. Traces go to the OTLP endpoint that OpenTelemetry's own variables name
+// observe prepares metrics and traces for a role. Traces go to the OTLP endpoint that OpenTelemetry's own variables name
 // (OTEL_EXPORTER_OTLP_ENDPOINT and those beside it); without one there are none.
-func (f MetricsFlags) observe(ctx context.Context) (*observation, error) {
+func (f MetricsFlags) observe(ctx context.Context, role string, log *slog.Logger) (*observation, error) {
 	o := &observation{registry: newRegistry(), tracing: noop.NewTracerProvider(), flush: func(context.Context) error { return nil }}
 	if os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != "" || os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != "" {
-		exporter, err := otlptracehttp.New(ctx)
+		provider, err := exportTraces(ctx, role, log)
 		if err != nil {
-			return nil, fmt.Errorf("export traces: %w", err)
+			return nil, err
 		}
-		provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter))
 		o.tracing, o.flush = provider, provider.Shutdown
+		tracing.Install(provider)
 	}
 	if f.MetricsAddr != "" {
 		var err error
@@ -47,6 +54,27 @@ func (f MetricsFlags) observe(ctx context.Context) (*observation, error) {
 		}
 	}
 	return o, nil
+}
+
+// exportTraces returns what sends spans. They say which role of the product they come from, unless OTEL_SERVICE_NAME or
+// OTEL_RESOURCE_ATTRIBUTES say otherwise; what becomes of sending them stands in the log.
+func exportTraces(ctx context.Context, role string, log *slog.Logger) (*sdktrace.TracerProvider, error) {
+	seldom := rate.Sometimes{First: 1, Interval: time.Minute}
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
+		seldom.Do(func() { log.Warn("traces cannot be sent", "error", err) })
+	}))
+	otel.SetLogger(logr.FromSlogHandler(log.Handler()))
+	exporter, err := otlptracehttp.New(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("export traces: %w", err)
+	}
+	origin, err := resource.New(ctx,
+		resource.WithAttributes(attribute.String("service.name", "liveness-"+role), attribute.String("service.version", apiVersion)),
+		resource.WithHost(), resource.WithTelemetrySDK(), resource.WithFromEnv())
+	if err != nil {
+		return nil, fmt.Errorf("say where traces come from: %w", err)
+	}
+	return sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithIDGenerator(tracing.IDs{}), sdktrace.WithResource(origin)), nil
 }
 
 func newRegistry() *prometheus.Registry {
@@ -75,6 +103,17 @@ func (o *observation) close(log *slog.Logger) {
 	if o.listener != nil {
 		_ = o.listener.Close()
 	}
+}
+
+// registerOnce registers collectors, but for those of what all roles tell alike that another role of this process has registered.
+func registerOnce(metrics prometheus.Registerer, collectors ...prometheus.Collector) error {
+	for _, collector := range collectors {
+		err := metrics.Register(collector)
+		if known := (prometheus.AlreadyRegisteredError{}); err != nil && !errors.As(err, &known) {
+			return fmt.Errorf("register metrics: %w", err)
+		}
+	}
+	return nil
 }
 
 // newForeignEvents counts events of other programs that read models passed over.

@@ -26,6 +26,12 @@ var operatorCommands = []string{
 	"store backup", "store copy", "store prepare", "subscription reinstate", "usage credit",
 }
 
+// The outcomes of a command.
+const (
+	outcomeDone   = "done"
+	outcomeFailed = "failed"
+)
+
 // operatorCommand returns which of them was called; empty when it was none. Its arguments are left out: they name people.
 func operatorCommand(selected string) string {
 	words := strings.Fields(selected)
@@ -60,9 +66,9 @@ func (a *App) noteOperatorCommand(ctx context.Context, selected *kong.Context, f
 	if command == "" {
 		return
 	}
-	noted := postgres.OperatorCommand{Command: command, Operator: operator(), Outcome: "done"}
+	noted := postgres.OperatorCommand{Command: command, Operator: operator(), Outcome: outcomeDone}
 	if failed != nil {
-		noted.Outcome = "failed"
+		noted.Outcome = outcomeFailed
 	}
 	security, err := securitylog.New(a.Security, nil, nil) // names nobody by a key
 	if err != nil {
@@ -120,8 +126,16 @@ func (m *operatorMetrics) Collect(to chan<- prometheus.Metric) {
 		m.log.Warn("commands of operators cannot be counted", "error", err)
 		return
 	}
+	type run struct{ command, outcome string }
+	times := map[run]int64{}
+	for _, command := range operatorCommands { // at 0, so that the first one is an increase
+		times[run{command, outcomeDone}], times[run{command, outcomeFailed}] = 0, 0
+	}
 	for _, c := range counts {
-		to <- prometheus.MustNewConstMetric(m.commands, prometheus.CounterValue, float64(c.Count), c.Command, c.Outcome)
+		times[run{c.Command, c.Outcome}] = c.Count
+	}
+	for run, count := range times {
+		to <- prometheus.MustNewConstMetric(m.commands, prometheus.CounterValue, float64(count), run.command, run.outcome)
 	}
 }
 
@@ -135,5 +149,5 @@ func newSecurityLogger(log *slog.Logger, file string) (*slog.Logger, func(), err
 	if err != nil {
 		return nil, nil, fmt.Errorf("open the security log: %w", err)
 	}
-	return slog.New(slog.NewJSONHandler(out, nil)), func() { _ = out.Close() }, nil
+	return newLogger(out, formatJSON, "info"), func() { _ = out.Close() }, nil
 }

@@ -54,7 +54,16 @@ func TestOperatorCommandsAreWrittenDown(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(newOperatorMetrics(pool, nil))
 	families, err := registry.Gather()
-	if err != nil || len(families) != 1 || families[0].GetMetric()[0].GetCounter().GetValue() != 1 {
-		t.Errorf("counted: %v, %v", families, err)
+	if err != nil || len(families) != 1 || len(families[0].GetMetric()) != 2*len(operatorCommands) {
+		t.Fatalf("counted: %v, %v", families, err)
+	}
+	for _, metric := range families[0].GetMetric() { // by command and outcome, each from the start
+		want := 0.0
+		if metric.GetLabel()[0].GetValue() == "erase" && metric.GetLabel()[1].GetValue() == "failed" {
+			want = 1
+		}
+		if metric.GetCounter().GetValue() != want {
+			t.Errorf("counted: %v, want %v", metric, want)
+		}
 	}
 }

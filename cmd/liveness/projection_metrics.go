@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"strings"
 	"time"
@@ -104,13 +103,4 @@ func oneIf(holds bool) float64 {
 		return 1
 	}
 	return 0
-}
-
-// registerOnce registers a collector of what all roles tell alike, unless another role of this process has.
-func registerOnce(metrics prometheus.Registerer, collector prometheus.Collector) error {
-	err := metrics.Register(collector)
-	if known := (prometheus.AlreadyRegisteredError{}); err != nil && !errors.As(err, &known) {
-		return fmt.Errorf("register metrics: %w", err)
-	}
-	return nil
 }

@@ -102,7 +102,7 @@ func (c *ServeCmd) Run(ctx context.Context, app *App) error {
 			app.Log.Error("inference did not close cleanly", "error", err)
 		}
 	}()
-	observed, err := c.observe(ctx)
+	observed, err := c.observe(ctx, "serve", app.Log)
 	if err != nil {
 		return err
 	}

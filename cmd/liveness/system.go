@@ -126,6 +126,12 @@ func unusedStreams(registry *domain.Registry) []string {
 	return streams
 }
 
+// register has Prometheus see what all roles tell: how log, database and read models stand, and what operators do.
+func (c *core) register(metrics prometheus.Registerer, models *engine.Engine) error {
+	return registerOnce(metrics, append(c.client.Metrics(),
+		postgres.NewPoolMetrics(c.pool), newProjectionMetrics(models, c.log), newOperatorMetrics(c.pool, c.log))...)
+}
+
 // executor is what commands run with.
 func (c *core) executor() commands.Executor { return commands.Executor{Store: c.store, Now: time.Now} }
 
@@ -190,14 +196,11 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := cfg.metrics.Register(newOperatorMetrics(c.pool, c.log)); err != nil {
-		return nil, fmt.Errorf("register the metrics of operators' commands: %w", err)
-	}
 	models, err := c.observeReadModels()
 	if err != nil {
 		return nil, err
 	}
-	if err := registerOnce(cfg.metrics, newProjectionMetrics(models, c.log)); err != nil {
+	if err := c.register(cfg.metrics, models); err != nil {
 		return nil, err
 	}
 	authenticator, rehasher := counting.NewKeyAuthenticator(keys, c.ring, time.Now), counting.NewKeyRehasher(c.executor(), c.log)
@@ -220,8 +223,8 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := cfg.metrics.Register(api.ComponentMetrics()); err != nil {
-		return nil, fmt.Errorf("register the metrics of components: %w", err)
+	if err := registerOnce(cfg.metrics, api.ComponentMetrics(), judging.Metrics()); err != nil {
+		return nil, err
 	}
 	if err := registerReplacements(cfg.metrics, cfg.engine); err != nil {
 		return nil, err
@@ -333,19 +336,20 @@ func (c *core) openWorker(
 	if err != nil {
 		return nil, err
 	}
-	if err := registerOnce(metrics, newProjectionMetrics(models, c.log)); err != nil {
+	if err := c.register(metrics, models); err != nil {
 		return nil, err
 	}
-	if err := metrics.Register(newForeignEvents(source)); err != nil {
-		return nil, fmt.Errorf("register the metrics of read models: %w", err)
+	components := append(c.components(), readModelsComponent(models))
+	if err := registerOnce(metrics, newForeignEvents(source), v1.ComponentMetrics(components, time.Now, c.log)); err != nil {
+		return nil, err
 	}
 	states := postgres.NewMailStates(c.pool, nil, c.log)
 	mailing, err := c.openMailing(mails, states, metrics)
 	if err != nil {
 		return nil, err
 	}
-	if err := metrics.Register(newMailMetrics(states, c.log)); err != nil {
-		return nil, fmt.Errorf("register the metrics of mails: %w", err)
+	if err := registerOnce(metrics, newMailMetrics(states, c.log)); err != nil {
+		return nil, err
 	}
 	w := &worker{projections: models, mailing: mailing, components: postgres.NewComponentStates(c.pool), mails: states, log: c.log}
 	w.usage, w.noticing = notices.NewUsageNotifier(c.executor(), projections.NewUsage(c.pool), c.log), lease.NewLeader(c.pool, "usage notices", c.log)

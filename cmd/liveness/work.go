@@ -82,7 +82,7 @@ func (c *WorkCmd) Run(ctx context.Context, app *App) error {
 	if err := core.guard.begin(ctx, restoreAdvice); err != nil {
 		return err
 	}
-	observed, err := c.observe(ctx)
+	observed, err := c.observe(ctx, "work", app.Log)
 	if err != nil {
 		return err
 	}

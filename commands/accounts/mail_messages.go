@@ -20,6 +20,17 @@ const (
 	MailKindNewDevice       = "new-device"
 )
 
+// MailKinds returns the kinds of mails that there are.
+func MailKinds() []string {
+	return []string{
+		MailKindVerification, MailKindPasswordReset, MailKindActivated, MailKindPasswordChanged, MailKindKeyRegenerated, MailKindNewDevice,
+		MailKindAttach, MailKindInvitation, MailKindLoginActive, MailKindRoleChanged, MailKindRemoved, MailKindEmailChange, MailKindEmailTaken,
+		MailKindEmailChanged, MailKindPlanChanged, MailKindSubscriptionEnding, MailKindSubscriptionEnded, MailKindSubscriptionStarted,
+		MailKindReinstated, MailKindOverageSwitched, MailKindUsageThreshold, MailKindSecondFactorAdded, MailKindSecondFactorRemoved,
+		MailKindRecoveryCodesReplaced, MailKindRecoveryCodeUsed,
+	}
+}
+
 // message is what a mail says, before it is laid out for its reader.
 type message struct {
 	Kind       string

@@ -294,7 +294,9 @@ const commitTimeout = 2 * time.Minute
 
 func (i *instance) commit(
 	ctx context.Context, from, to checkpoint, events []domain.Recorded, change func(context.Context, pgx.Tx, []domain.Recorded) error,
-) error {
+) (err error) {
+	ctx, span := i.traceBatch(ctx, to, events)
+	defer func() { span.End(err) }()
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
 	return pgx.BeginTxFunc(ctx, i.pool, pgx.TxOptions{BeginQuery: beginBatch}, func(tx pgx.Tx) error {

@@ -122,6 +122,11 @@ func (h *health) probe(ctx context.Context) (reports map[string]componentReport,
 
 var componentUpDesc = prometheus.NewDesc("liveness_component_up", "Whether a component works: 1, or 0 when it is down.", []string{"component"}, nil)
 
+// ComponentMetrics returns what health says of components, for a process that answers no requests.
+func ComponentMetrics(components []Component, now func() time.Time, log *slog.Logger) prometheus.Collector {
+	return newHealth("", components, now, log)
+}
+
 // Describe implements prometheus.Collector.
 func (h *health) Describe(descriptions chan<- *prometheus.Desc) { descriptions <- componentUpDesc }
 

@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/pas-ta/liveness/adapters/http/problem"
+	"github.com/pas-ta/liveness/commands/tracing"
 )
 
 // startSpan begins a trace and gives the request its id, a new one each time. What the caller sends as its own, traceparent or
@@ -32,7 +33,11 @@ func (x *exchange) startSpan(r *http.Request) (context.Context, trace.Span) {
 	if id, err := uuid.Parse(r.Header.Get("X-Request-Id")); err == nil {
 		x.callerID = id.String()
 	}
-	return x.api.tracer.Start(r.Context(), r.Method+" "+x.route, options...) //nolint:spancheck // endSpan ends it
+	ctx := r.Context()
+	if tracing.On() {
+		ctx = tracing.Begin(ctx, x.id)
+	}
+	return x.api.tracer.Start(ctx, r.Method+" "+x.route, options...) //nolint:spancheck // endSpan ends it
 }
 
 func (x *exchange) endSpan(span trace.Span) {
@@ -51,7 +56,7 @@ func (x *exchange) log(elapsed time.Duration) {
 	level := slog.LevelInfo
 	attributes := []slog.Attr{
 		slog.String("method", methodLabel(x.request.Method)), slog.String("route", x.route), slog.Int("status", x.status),
-		slog.Duration("elapsed", elapsed), slog.String("request_id", x.id.String()),
+		slog.Duration("duration", elapsed), slog.String("request_id", x.id.String()),
 	}
 	if x.known {
 		attributes = append(attributes, slog.String("customer", x.owner.CustomerID.String()), slog.String("key", x.keyPrefix))
@@ -61,6 +66,9 @@ func (x *exchange) log(elapsed time.Duration) {
 	}
 	if x.code != "" {
 		attributes = append(attributes, slog.String("code", x.code))
+	}
+	if span := trace.SpanContextFromContext(x.request.Context()); span.IsSampled() {
+		attributes = append(attributes, slog.String("trace_id", span.TraceID().String()))
 	}
 	switch {
 	case x.failed == nil:

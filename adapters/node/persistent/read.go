@@ -57,6 +57,8 @@ func (s *Service) read(stream pb.PersistentSubscriptions_ReadServer) error {
 		return err
 	}
 	defer w.disconnect(c)
+	s.consumers.Add(1)
+	defer s.consumers.Add(-1)
 
 	confirmation := &pb.ReadResp_SubscriptionConfirmation{SubscriptionId: id.key()}
 	if err := stream.Send(&pb.ReadResp{Content: &pb.ReadResp_SubscriptionConfirmation_{SubscriptionConfirmation: confirmation}}); err != nil {

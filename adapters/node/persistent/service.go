@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	pb "github.com/EventStore/EventStore-Client-Go/v4/protos/persistent"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
@@ -42,6 +43,8 @@ type Service struct {
 	groups map[string]*worker // by identity.key
 	closed bool
 	calls  sync.WaitGroup // goroutines that receive from consumers
+
+	consumers atomic.Int64 // connected
 }
 
 var _ pb.PersistentSubscriptionsServer = (*Service)(nil)
@@ -99,6 +102,9 @@ func (s *Service) Close(ctx context.Context) error {
 		return fmt.Errorf("close persistent subscriptions: %w", ctx.Err())
 	}
 }
+
+// Consumers returns how many consumers are connected to groups.
+func (s *Service) Consumers() int64 { return s.consumers.Load() }
 
 // find returns the worker of a group.
 func (s *Service) find(id identity) (*worker, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	pb "github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 
@@ -18,9 +19,10 @@ const pageSize = 256
 type Streams struct {
 	pb.UnimplementedStreamsServer
 
-	store  *store.Store
-	line   *Line
-	faults *Faults
+	store         *store.Store
+	line          *Line
+	faults        *Faults
+	subscriptions atomic.Int64 // that clients follow
 }
 
 var _ pb.StreamsServer = (*Streams)(nil)
@@ -33,6 +35,10 @@ func (s *Streams) Read(request *pb.ReadReq, call pb.Streams_ReadServer) error {
 		return answer(ctx, s.line.refuse(ctx, err))
 	}
 	d := &delivery{store: s.store, line: s.line, request: &r, call: call}
+	if r.subscribe {
+		s.subscriptions.Add(1)
+		defer s.subscriptions.Add(-1)
+	}
 	switch {
 	case r.subscribe && s.line != nil:
 		err = d.subscribeLikeLine(ctx)

@@ -62,6 +62,7 @@ type Server struct {
 	plain    *http.Server
 	splitter *splitter
 	faults   Faults
+	streams  *Streams
 	stopping context.Context
 	stop     context.CancelCauseFunc
 	running  errgroup.Group
@@ -123,7 +124,8 @@ func Start(listener net.Listener, s *store.Store, options Options) *Server {
 			return handler(service, &stoppableCall{ServerStream: call, ctx: ctx, cancel: cancel, access: access})
 		}),
 	)
-	streams.RegisterStreamsServer(server.grpc, &Streams{store: s, line: options.Line, faults: &server.faults})
+	server.streams = &Streams{store: s, line: options.Line, faults: &server.faults}
+	streams.RegisterStreamsServer(server.grpc, server.streams)
 	serverfeatures.RegisterServerFeaturesServer(server.grpc, &features{version: options.Line.serverVersion(), persistent: options.Persistent != nil})
 	gossip.RegisterGossipServer(server.grpc, &gossipService{instance: s.Instance(), address: listener.Addr(), faults: &server.faults})
 	if options.Persistent != nil {
@@ -148,6 +150,9 @@ func Start(listener net.Listener, s *store.Store, options Options) *Server {
 
 // Addr is where the server listens.
 func (s *Server) Addr() string { return s.address.String() }
+
+// Subscriptions returns how many subscriptions clients follow, those of groups not included.
+func (s *Server) Subscriptions() int64 { return s.streams.subscriptions.Load() }
 
 // Faults are the server's, to be used by tests.
 func (s *Server) Faults() *Faults { return &s.faults }

@@ -18,6 +18,7 @@ func Open(ctx context.Context, dir string, options Options) (_ *Store, err error
 	s := &Store{
 		dir: dir, options: options.withDefaults(), readers: make(chan *conn, readers), room: semaphore.NewWeighted(queuedBytes),
 		queue: make(chan *job, queuedWrites), written: make(chan struct{}),
+		metrics: newMetrics(),
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("create event store directory: %w", err)
@@ -69,7 +70,7 @@ func Open(ctx context.Context, dir string, options Options) (_ *Store, err error
 	w := &writer{
 		transaction: transaction{c: s.writeDB, heads: heads, position: position, created: created},
 		queue:       s.queue, now: s.options.Now, marker: s.marker, log: s.options.Logger, publish: s.tail.publish, release: s.room.Release,
-		holdCommit: s.options.HoldCommit,
+		holdCommit: s.options.HoldCommit, metrics: s.metrics,
 	}
 	go func() {
 		defer close(s.written)

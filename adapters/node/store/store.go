@@ -67,6 +67,7 @@ type Store struct {
 	marker   *marker
 	tail     *tail
 	marks    *marks
+	metrics  *metrics
 	readers  chan *conn
 
 	room    *semaphore.Weighted // bytes waiting for the writer

@@ -49,6 +49,7 @@ type writer struct {
 	log     *slog.Logger
 	publish func(events []Event)
 	release func(size int64)
+	metrics *metrics
 	// holdCommit is Options.HoldCommit.
 	holdCommit func(conflict bool) <-chan struct{}
 }
@@ -83,6 +84,7 @@ func (w *writer) run() {
 // answer tells the outcome of a write, once.
 func (w *writer) answer(j *job) {
 	if j.done != nil {
+		w.metrics.observeWrite(j.err)
 		w.release(j.size)
 		j.done(j.result, j.err)
 		j.done = nil
@@ -109,6 +111,7 @@ func (w *writer) commit(group []*job) []*job {
 		// The events are durable; what suffers is the next start's chance to notice that they were lost later.
 		w.log.Warn("event store: head marker", "error", err)
 	}
+	w.metrics.events.Add(float64(len(w.fresh)))
 	w.publish(w.fresh)
 	return group
 }
@@ -129,7 +132,10 @@ func (w *writer) attempt(group []*job) ([]*job, error) {
 			return group, err
 		}
 	}
-	return group, w.c.exec("COMMIT")
+	began := time.Now()
+	err := w.c.exec("COMMIT")
+	w.metrics.observeCommit(len(group), time.Since(began), err)
+	return group, err
 }
 
 // carryOut does one write of the transaction. An error is one of the transaction as a whole.
