@@ -34,10 +34,10 @@ func TestDecodersJudgeAlike(t *testing.T) {
 	photos, most := sharedPhotos(t), 0.0
 	for _, photo := range photos {
 		data := readFile(t, photo)
-		native, err := engines["libvips"].Check(t.Context(), data, decode.JPEG)
+		native, err := engines["native"].Check(t.Context(), data, decode.JPEG)
 		portable, portableErr := engines["go"].Check(t.Context(), data, decode.JPEG)
 		if (err == nil) != (portableErr == nil) {
-			t.Errorf("%s: libvips %v, go %v", filepath.Base(photo), err, portableErr)
+			t.Errorf("%s: native %v, go %v", filepath.Base(photo), err, portableErr)
 			continue
 		}
 		difference := math.Abs(native.FakeLikelihood - portable.FakeLikelihood)

@@ -131,7 +131,7 @@ func bareSampling(b *testing.B, engine *inference.Engine, decoder decode.Decoder
 
 // BenchmarkAllocations is what one check leaves to the garbage collector: nothing that grows with the image.
 func BenchmarkAllocations(b *testing.B) {
-	decoder := decoders(b)["libvips"]
+	decoder := decoders(b)["native"]
 	for _, kind := range phototest.Kinds() {
 		data, format := benchPhoto(b, kind)
 		b.Run("image="+kind.Name, func(b *testing.B) {
@@ -150,7 +150,7 @@ func BenchmarkAllocations(b *testing.B) {
 // fewer workers whose models run on several. All workers are kept busy, as in a loaded server.
 func BenchmarkSessionsAndThreads(b *testing.B) {
 	data, format := benchPhoto(b, phototest.Kinds()[0])
-	decoder := decoders(b)["libvips"]
+	decoder := decoders(b)["native"]
 	cores := runtime.NumCPU()
 	for _, shape := range []struct{ workers, threads int }{{1, 1}, {cores, 1}, {1, cores}, {2 * cores, 1}} {
 		b.Run(fmt.Sprintf("workers=%d/threads=%d", shape.workers, shape.threads), func(b *testing.B) {

@@ -103,18 +103,18 @@ func openEngine(t testing.TB, cfg inference.Config) *inference.Engine {
 	return e
 }
 
-// decoders are all implementations: scores have to agree over them.
+// decoders are the portable and the fast one: scores have to agree over them.
 func decoders(t testing.TB) map[string]decode.Decoder {
 	t.Helper()
 	path, err := parts.New(parts.Options{}).Libvips(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
-	vips, err := decode.OpenVips(path, decode.Limits{})
+	native, err := decode.OpenNative(path, decode.Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return map[string]decode.Decoder{"go": decode.NewStdlib(decode.Limits{}), "libvips": vips}
+	return map[string]decode.Decoder{"go": decode.NewStdlib(decode.Limits{}), "native": native}
 }
 
 // samplePhoto returns the bytes of one of the photos of live people.

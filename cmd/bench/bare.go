@@ -28,15 +28,20 @@ func openBare(ctx context.Context, cache *parts.Cache) (*inference.Engine, error
 	if err != nil {
 		return nil, err
 	}
-	vips, err := cache.Libvips(ctx)
-	if err != nil {
-		return nil, err
-	}
-	decoder, err := decode.OpenVips(vips, decode.Limits{})
+	decoder, err := openDecoder(ctx, cache)
 	if err != nil {
 		return nil, err
 	}
 	return inference.Open(ctx, inference.Config{LibraryPath: library, Pack: models, Decoder: decoder})
+}
+
+// openDecoder opens the decoder that the server has, in this process.
+func openDecoder(ctx context.Context, cache *parts.Cache) (decode.Decoder, error) {
+	libvips, err := cache.Libvips(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return decode.OpenNative(libvips, decode.Limits{})
 }
 
 // bareChain checks a photo again and again on some threads: the same chain without HTTP and billing.

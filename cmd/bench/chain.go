@@ -19,9 +19,9 @@ func measureChain(ctx context.Context, b *bench) ([]row, error) {
 	}
 	t := tabulate(m)
 	for _, kind := range phototest.Kinds() {
-		native, plain := benchmarkOf(kind, "libvips"), benchmarkOf(kind, "go")
+		native, plain := benchmarkOf(kind, "native"), benchmarkOf(kind, "go")
 		t.add(row{Name: kind.Name + ", decode"}, native, "decode-sec/op").against(plain, "in pure Go")
-		for _, decoder := range []string{"libvips", "go"} {
+		for _, decoder := range []string{"native", "go"} {
 			name := benchmarkOf(kind, decoder)
 			bare := t.value(name, "decode-sec/op") + t.value(name, "sample-sec/op") + t.value(name, "models-sec/op")
 			t.add(row{Name: fmt.Sprintf("%s, check, %s", kind.Name, decoder), Target: ratioAtMost(1.05)}, name, "check-sec/op").

@@ -146,9 +146,9 @@ func (f EngineFlags) decoder(ctx context.Context, app *App, cache *parts.Cache) 
 	}
 	path, err := cache.Libvips(ctx)
 	if err == nil {
-		var vips *decode.Vips
-		if vips, err = decode.OpenVips(path, decode.Limits{}); err == nil {
-			return vips, nil
+		var native decode.Decoder
+		if native, err = decode.OpenNative(path, decode.Limits{}); err == nil {
+			return native, nil
 		}
 	}
 	if err := f.withoutLibvips(ctx, app, err); err != nil {

@@ -248,11 +248,11 @@ func intakeDecoders(t *testing.T) map[string]decode.Decoder {
 	if err != nil {
 		t.Fatal(err)
 	}
-	vips, err := decode.OpenVips(path, decode.Limits{})
+	native, err := decode.OpenNative(path, decode.Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return map[string]decode.Decoder{"go": decode.NewStdlib(decode.Limits{}), "libvips": vips}
+	return map[string]decode.Decoder{"go": decode.NewStdlib(decode.Limits{}), "libvips": native}
 }
 
 func inUTF16(order binary.AppendByteOrder, text string) []byte {

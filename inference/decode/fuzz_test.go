@@ -14,6 +14,8 @@ func FuzzStdlib(f *testing.F) { fuzz(f, "go") }
 
 func FuzzVips(f *testing.F) { fuzz(f, "libvips") }
 
+func FuzzTurboJPEG(f *testing.F) { fuzz(f, "turbojpeg") }
+
 // fuzz looks for bytes that make a decoder panic, or return an error that no
 // sender can understand or pixels that no model can take.
 func fuzz(f *testing.F, decoder string) {

@@ -17,6 +17,12 @@ func TestDecodersGiveTheSamePixels(t *testing.T) {
 	cache := parts.New(parts.Options{})
 	photos := map[string][]byte{
 		"made by Go": encodeJPEG(t, picture(83, 51)),
+		"grey":       encodeJPEG(t, converted(image.NewGray(image.Rect(0, 0, 83, 51)))),
+		"4:4:4":      baseline(96, 64, colour(yuv, 1, 1, 1, 1, 1, 1)),
+		"4:2:2":      baseline(96, 64, colour(yuv, 2, 1, 1, 1, 1, 1)),
+		"4:4:0":      baseline(96, 64, colour(yuv, 1, 2, 1, 1, 1, 1)),
+		"4:1:1":      baseline(96, 64, colour(yuv, 4, 1, 1, 1, 1, 1)),
+		"RGB":        baseline(96, 64, colour([][4]int{red, green, blue}, 1, 1, 1, 1, 1, 1), 0),
 		"CMYK":       cmykJPEG(80, 48),
 		"YCCK":       baseline(80, 48, colour(ycck, 1, 1, 1, 1, 1, 1, 1, 1), 2),
 		"YCCK 4:2:0": baseline(96, 64, colour(ycck, 2, 2, 1, 1, 1, 1, 2, 2), 2),
@@ -30,7 +36,16 @@ func TestDecodersGiveTheSamePixels(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	portable, native := decoders["go"](t, decode.Limits{}), decoders["libvips"](t, decode.Limits{})
+	for _, native := range []string{"libvips", "turbojpeg"} {
+		t.Run(native, func(t *testing.T) {
+			t.Parallel()
+			wantSamePixels(t, decoders["go"](t, decode.Limits{}), decoders[native](t, decode.Limits{}), photos)
+		})
+	}
+}
+
+func wantSamePixels(t *testing.T, portable, native decode.Decoder, photos map[string][]byte) {
+	t.Helper()
 	for name, photo := range photos {
 		a, b := mustDecode(t, portable, photo, decode.JPEG), mustDecode(t, native, photo, decode.JPEG)
 		if a.Bounds() != b.Bounds() {
@@ -46,7 +61,7 @@ func TestDecodersGiveTheSamePixels(t *testing.T) {
 			ours, theirs := row(a, y), row(b, y)
 			for i := range ours {
 				if ours[i] != theirs[i] {
-					t.Fatalf("%s: value %d of row %d is %v with Go and %v with libvips", name, i, y, ours[i], theirs[i])
+					t.Fatalf("%s: value %d of row %d is %v with Go and %v otherwise", name, i, y, ours[i], theirs[i])
 				}
 			}
 		}

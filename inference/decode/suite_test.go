@@ -10,6 +10,7 @@ import (
 	"image/color"
 	"image/jpeg"
 	"image/png"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -21,21 +22,50 @@ import (
 
 // Every decoder has to pass the same suite.
 var decoders = map[string]func(t testing.TB, limits decode.Limits) decode.Decoder{
-	"go":      func(_ testing.TB, limits decode.Limits) decode.Decoder { return decode.NewStdlib(limits) },
-	"libvips": openVips,
+	"go":        func(_ testing.TB, limits decode.Limits) decode.Decoder { return decode.NewStdlib(limits) },
+	"libvips":   openVips,
+	"turbojpeg": openTurboJPEG,
 }
 
 func openVips(t testing.TB, limits decode.Limits) decode.Decoder {
+	t.Helper()
+	d, err := decode.OpenVips(libvips(t), limits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// openTurboJPEG opens what a system with TurboJPEG decodes with. It is not fetched with the other parts.
+func openTurboJPEG(t testing.TB, limits decode.Limits) decode.Decoder {
+	t.Helper()
+	d, err := decode.OpenNative(libvips(t), limits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !withTurboJPEG(d) {
+		const missing = "NOT TESTED: this system has no TurboJPEG (Debian's package libturbojpeg0)"
+		if os.Getenv("CI") != "" {
+			t.Fatal(missing)
+		}
+		t.Skip(missing)
+	}
+	return d
+}
+
+// withTurboJPEG reports whether a decoder leaves to libvips only what TurboJPEG does not decode.
+func withTurboJPEG(d decode.Decoder) bool {
+	versioned, ok := d.(interface{ Version() string })
+	return ok && strings.Contains(versioned.Version(), "libjpeg-turbo")
+}
+
+func libvips(t testing.TB) string {
 	t.Helper()
 	path, err := parts.New(parts.Options{}).Libvips(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := decode.OpenVips(path, limits)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d
+	return path
 }
 
 func eachDecoder(t *testing.T, limits decode.Limits, test func(t *testing.T, d decode.Decoder)) {

@@ -53,6 +53,11 @@ func (d *Vips) Decode(ctx context.Context, data []byte, stated Format) (*pixels.
 	if err != nil {
 		return nil, err
 	}
+	return d.decodeKnown(ctx, data, h)
+}
+
+// decodeKnown decodes an image whose header has been read and is admitted.
+func (d *Vips) decodeKnown(ctx context.Context, data []byte, h header) (*pixels.Image, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -96,15 +101,19 @@ func (d *Vips) decode(ctx context.Context, data []byte, h header) (*pixels.Image
 		d.give(buffer)
 		return nil, err
 	}
-	channels := [3]int{0, 1, 2}
-	if s.kept == 1 {
-		channels = [3]int{}
+	return d.image(buffer, h, s.kept)
+}
+
+// image returns what lies in a buffer of take, which goes back when it is released: 1 channel, grey, or 3, RGB.
+func (d *Vips) image(buffer []byte, h header, channels int) (*pixels.Image, error) {
+	at := [3]int{0, 1, 2}
+	if channels == 1 {
+		at = [3]int{}
 	}
-	img, err := pixels.Interleaved(buffer, h.width, h.height, h.width*s.kept, s.kept, channels, h.orientation,
-		func() { d.give(buffer) })
+	img, err := pixels.Interleaved(buffer, h.width, h.height, h.width*channels, channels, at, h.orientation, func() { d.give(buffer) })
 	if err != nil {
 		d.give(buffer)
-		return nil, fmt.Errorf("read the pixels of libvips: %w", err)
+		return nil, fmt.Errorf("read the decoded pixels: %w", err)
 	}
 	return img, nil
 }

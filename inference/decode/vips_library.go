@@ -69,7 +69,7 @@ func initVips(handle uintptr) (*vipsLibrary, error) {
 	}
 	l := &vipsLibrary{}
 	var initialise, setHandler, cacheMax, concurrency, profiles uintptr
-	for name, address := range map[string]*uintptr{
+	if err := functions(handle, map[string]*uintptr{
 		"vips_init": &initialise, "g_log_set_default_handler": &setHandler,
 		"vips_cache_set_max": &cacheMax, "vips_concurrency_set": &concurrency, "vips_icc_present": &profiles,
 		"vips_operation_new": &l.operationNew, "vips_object_build": &l.objectBuild,
@@ -86,12 +86,8 @@ func initVips(handle uintptr) (*vipsLibrary, error) {
 		"vips_image_new_from_memory": &l.imageFromMemory, "vips_region_new": &l.regionNew,
 		"vips_region_image": &l.regionImage, "vips_region_prepare_to": &l.regionPrepareTo,
 		"vips_error_buffer_copy": &l.errorCopy, "vips_thread_shutdown": &l.threadShutdown,
-	} {
-		at, err := purego.Dlsym(handle, name)
-		if err != nil {
-			return nil, fmt.Errorf("it lacks the function %s: %w", name, err)
-		}
-		*address = at
+	}); err != nil {
+		return nil, err
 	}
 	if call(initialise, cString("liveness")) != 0 {
 		return nil, fmt.Errorf("it does not start: %s", l.lastError())
@@ -109,6 +105,18 @@ func initVips(handle uintptr) (*vipsLibrary, error) {
 	tuning.KeepFreedMemory()
 	l.release = fmt.Sprintf("%d.%d.%d", call(version, 0), call(version, 1), call(version, 2))
 	return l, nil
+}
+
+// functions looks up the addresses of a library's functions.
+func functions(handle uintptr, addresses map[string]*uintptr) error {
+	for name, address := range addresses {
+		at, err := purego.Dlsym(handle, name)
+		if err != nil {
+			return fmt.Errorf("it lacks the function %s: %w", name, err)
+		}
+		*address = at
+	}
+	return nil
 }
 
 // oldestMinor is that of the oldest libvips 8 that the tests were run with, Debian 12's. Older ones lack what is asked of

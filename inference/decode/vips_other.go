@@ -17,6 +17,9 @@ func OpenVips(string, Limits) (*Vips, error) {
 	return nil, errors.New("libvips cannot be loaded on this platform")
 }
 
+// OpenNative returns an error: use NewStdlib on this platform.
+func OpenNative(path string, limits Limits) (Decoder, error) { return OpenVips(path, limits) }
+
 // Name returns "libvips".
 func (*Vips) Name() string { return "libvips" }
 

@@ -23,11 +23,11 @@ func BenchmarkCheck(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer apart.Close()
-	vips, err := decode.OpenVips(cfg.Libvips, decode.Limits{})
+	native, err := decode.OpenNative(cfg.Libvips, decode.Limits{})
 	if err != nil {
 		b.Fatal(err)
 	}
-	here, err := inference.OpenWorker(cfg.LibraryPath, cfg.Pack, vips, cfg.Threads)
+	here, err := inference.OpenWorker(cfg.LibraryPath, cfg.Pack, native, cfg.Threads)
 	if err != nil {
 		b.Fatal(err)
 	}

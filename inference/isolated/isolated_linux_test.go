@@ -104,11 +104,11 @@ func TestProcessJudgesAlike(t *testing.T) {
 	for _, libvips := range []string{cfg.Libvips, ""} {
 		var decoder decode.Decoder = decode.NewStdlib(decode.Limits{})
 		if libvips != "" {
-			vips, err := decode.OpenVips(libvips, decode.Limits{})
+			native, err := decode.OpenNative(libvips, decode.Limits{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			decoder = vips
+			decoder = native
 		}
 		inProcess, err := inference.Open(t.Context(), inference.Config{LibraryPath: cfg.LibraryPath, Pack: cfg.Pack, Workers: 1, Decoder: decoder})
 		if err != nil {

@@ -95,10 +95,10 @@ func (s *server) start(first message, hook Hook) (inference.Worker, started) {
 	decoder := decode.Decoder(decode.NewStdlib(decode.Limits{}))
 	ready := started{}
 	if told.Libvips != "" {
-		vips, err := decode.OpenVips(told.Libvips, decode.Limits{})
+		native, err := decode.OpenNative(told.Libvips, decode.Limits{})
 		switch {
 		case err == nil:
-			decoder = vips
+			decoder = native
 		case told.NeedLibvips:
 			return failed(fmt.Errorf("open the libvips decoder: %w", err))
 		default:
