@@ -3,6 +3,7 @@ package inference
 import (
 	"context"
 	"image"
+	"slices"
 
 	"github.com/pas-ta/liveness/inference/decode"
 	"github.com/pas-ta/liveness/inference/pack"
@@ -51,6 +52,36 @@ func ReferenceRun(library string, p pack.Pack, file string, fill func(c, y, x in
 		outputs = append(outputs, append([]float32(nil), o...))
 	}
 	return outputs, nil
+}
+
+// ScorerOutputs returns what a scorer of a pack gives for the tensor v[c][y][x] of fill, as its file is and as it is run.
+func ScorerOutputs(library string, p pack.Pack, s pack.Scorer, fill func(c, y, x int) float32) (given, run []float32, err error) {
+	release, err := acquireRuntime(library)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer release()
+	file, err := p.Read(s.File)
+	if err != nil {
+		return nil, nil, err
+	}
+	outputs := [2][]float32{}
+	for i, open := range []func([]byte, pack.Input, []output, int) (*model, error){openModel, newModel} {
+		m, err := open(file, s.Input, []output{{s.Output, []int64{1, int64(s.Classes)}}}, 1)
+		if err != nil {
+			return nil, nil, err
+		}
+		defer m.close()
+		for at := range m.input.Data {
+			plane := m.input.Width * m.input.Height
+			m.input.Data[at] = fill(at/plane, at%plane/m.input.Width, at%m.input.Width)
+		}
+		if err := m.run(); err != nil {
+			return nil, nil, err
+		}
+		outputs[i] = m.outputs[0]
+	}
+	return slices.Clone(outputs[0]), slices.Clone(outputs[1]), nil
 }
 
 // BareRuns returns the bare run of each model of a pack, for benchmarks, with
