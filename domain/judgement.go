@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"fmt"
 	"math"
 	"strings"
 )
@@ -63,4 +64,22 @@ func (i Issues) List() []Issue {
 func Verdict(measured, threshold float64) (likelihood float64, fake bool) {
 	likelihood = math.Round(measured*1e6) / 1e6
 	return likelihood, likelihood > threshold
+}
+
+// Contradiction returns what cannot be so in a judgement, in words; empty when it holds together. A likelihood that is the
+// threshold itself may have been decided on before it was rounded.
+func (j Judgement) Contradiction() string {
+	switch {
+	case j.FakeLikelihood < 0 || j.FakeLikelihood > 1:
+		return fmt.Sprintf("its likelihood of %v is none", j.FakeLikelihood)
+	case j.Threshold < 0 || j.Threshold > 1:
+		return fmt.Sprintf("its threshold of %v is none", j.Threshold)
+	case j.FakeLikelihood != j.Threshold && j.FakeFace != (j.FakeLikelihood > j.Threshold):
+		return fmt.Sprintf("with a likelihood of %v and a threshold of %v, fakeFace is %t", j.FakeLikelihood, j.Threshold, j.FakeFace)
+	case j.Brightness < 0 || j.Brightness > 255:
+		return fmt.Sprintf("its brightness of %v is none", j.Brightness)
+	case j.ValidFace && j.Issues != "":
+		return fmt.Sprintf("its face is valid, and not to be relied on for %q", j.Issues)
+	}
+	return ""
 }

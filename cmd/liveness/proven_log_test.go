@@ -123,10 +123,12 @@ func (s *session) subscribe(licence string) *provenCustomer {
 // call counts calls of a customer.
 func (s *session) call(c *provenCustomer, calls int, likelihood float64) {
 	s.t.Helper()
+	judgement := domain.Judgement{Threshold: 0.15}
+	judgement.FakeLikelihood, judgement.FakeFace = domain.Verdict(likelihood, judgement.Threshold)
 	for range calls {
 		s.clock.set(s.clock.now().Add(time.Second))
 		counted, err := c.usage.Count(c.subscription, 0, domain.Check{
-			ID: uuid.New(), KeySlot: domain.SlotPrimary, At: s.clock.now(), Judgement: domain.Judgement{FakeLikelihood: likelihood, Threshold: 0.15},
+			ID: uuid.New(), KeySlot: domain.SlotPrimary, At: s.clock.now(), Judgement: judgement,
 		})
 		s.must(err)
 		s.append(domain.UsageStream(c.subscription.ID, s.month), c.usage.Counted()-1, counted.CompletedAt, counted)

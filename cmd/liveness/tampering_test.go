@@ -125,9 +125,9 @@ func tamperings(usage string) []tampering {
 		{
 			name: "edited score",
 			inNode: func(rows []row) []row {
-				return edited(rows, at(rows, usage, 1), `"fakeLikelihood":0.01`, `"fakeLikelihood":0.99`)
+				return edited(rows, at(rows, usage, 1), `"fakeLikelihood":0.01`, `"fakeLikelihood":0.02`)
 			},
-			inArchive:     func(a *archive) { a.edit(a.event(usage, 1), `\"fakeLikelihood\":0.01`, `\"fakeLikelihood\":0.99`) },
+			inArchive:     func(a *archive) { a.edit(a.event(usage, 1), `\"fakeLikelihood\":0.01`, `\"fakeLikelihood\":0.02`) },
 			wantInNode:    usage + "@1: the event, or the stored tree, was changed",
 			wantInArchive: usage + "@1: " + kept,
 		},

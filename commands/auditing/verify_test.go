@@ -155,7 +155,7 @@ func signedLog(tb testing.TB) (*memoryLog, storedLeaves, auditing.Held) {
 	l.write(tb, domain.SubscriptionStream(state.ID), started)
 	var newest auditing.Held
 	for n := range 8 {
-		call, err := usage.Count(state, 0, domain.Check{ID: uuid.New(), At: noon, Judgement: domain.Judgement{FakeLikelihood: 0.1}})
+		call, err := usage.Count(state, 0, domain.Check{ID: uuid.New(), At: noon, Judgement: domain.Judgement{FakeLikelihood: 0.1, Threshold: 0.15}})
 		if err != nil {
 			tb.Fatal(err)
 		}

@@ -189,6 +189,9 @@ func TestAuditFindsTampering(t *testing.T) {
 		"a limit changed": {check(func(e *domain.CheckCompleted) { e.Limit = 1000 }), []string{
 			"usage@4: it should say ordinal 5, overage, totals 3 and 2 of starter (3)",
 		}},
+		"a verdict changed": {check(func(e *domain.CheckCompleted) { e.Judgement.FakeFace = true; e.Judgement.Threshold = 0.15 }), []string{
+			"usage@4: its judgement contradicts itself: with a likelihood of 0 and a threshold of 0.15, fakeFace is true",
+		}},
 		"a state of the future": {check(func(e *domain.CheckCompleted) { e.SubscriptionRevision = 1 }), []string{
 			"usage@4: it was decided on revision 1 of a subscription that had not come so far",
 		}},

@@ -81,6 +81,9 @@ func (a *Audit) decideCall(r domain.Recorded, e domain.CheckCompleted) {
 	want, err := usage.Count(s.states[e.SubscriptionRevision], e.SubscriptionRevision, domain.Check{
 		ID: e.CheckID, KeySlot: e.KeySlot, RequestDigest: e.RequestDigest, Judgement: e.Judgement, At: e.CompletedAt,
 	})
+	if contradiction := e.Judgement.Contradiction(); contradiction != "" {
+		a.find(r, e.SubscriptionID, "its judgement contradicts itself: %s", contradiction)
+	}
 	if err != nil {
 		a.find(r, e.SubscriptionID, "the call should have been refused: %v", err)
 	} else if want != e {

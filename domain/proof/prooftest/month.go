@@ -53,7 +53,7 @@ func (c *Customer) Call(at time.Time) {
 	c.Log.t.Helper()
 	check := domain.Check{
 		ID: domain.DerivedID(c.SubscriptionID, at.String()), KeySlot: domain.SlotPrimary, At: at,
-		Judgement: domain.Judgement{FakeLikelihood: 0.25, ValidFace: true, Threshold: 0.15, ModelPack: "pack", ModelPackHash: "<&>"},
+		Judgement: domain.Judgement{FakeLikelihood: 0.25, FakeFace: true, ValidFace: true, Threshold: 0.15, ModelPack: "pack", ModelPackHash: "<&>"},
 	}
 	counted, err := c.usage.Count(c.subscription, c.revision, check)
 	if err != nil {
