@@ -8,7 +8,7 @@ import (
 // usual way: a counter row and an event row in one Postgres transaction.
 func measureCounting(ctx context.Context, b *bench) ([]row, error) {
 	m, err := b.measureGo(ctx, goBenchmarks{
-		pkg: "cmd/liveness", pattern: "^BenchmarkDurableChecks$", time: either(b, "2s", "300ms"), rounds: either(b, 3, 1),
+		pkg: "cmd/liveness", pattern: "^Benchmark(DurableChecks|ChecksBesideTheTree)$", time: either(b, "2s", "300ms"), rounds: either(b, 3, 1),
 	})
 	if err != nil {
 		return nil, err
@@ -27,5 +27,7 @@ func measureCounting(ctx context.Context, b *bench) ([]row, error) {
 		t.add(row{Name: name + ", allocated for a check"}, ours, "B/op")
 		t.add(row{Name: name + ", allocations for a check"}, ours, "allocs/op")
 	}
+	t.add(row{Name: "64 clients and a worker in one process, with the Merkle tree", Target: ratioAtLeast(0.97)}, "ChecksBesideTheTree/tree=true", "checks/s").
+		against("ChecksBesideTheTree/tree=false", "without")
 	return t.rows, t.err
 }

@@ -17,9 +17,13 @@ import (
 	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/adapters/node"
 	"github.com/pas-ta/liveness/adapters/node/nodetest"
+	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/projections"
+	"github.com/pas-ta/liveness/projections/engine"
+	"github.com/pas-ta/liveness/projections/projectionstest"
 )
 
 // manyClients is how many clients send checks at the same time under load.
@@ -32,24 +36,52 @@ func BenchmarkDurableChecks(b *testing.B) {
 	for _, load := range []struct{ subscriptions, clients int }{{1, 1}, {1, manyClients}, {100, manyClients}} {
 		shape := fmt.Sprintf("/subscriptions=%d/clients=%d", load.subscriptions, load.clients)
 		b.Run("liveness"+shape, func(b *testing.B) {
-			checker, owners := countingSystem(b, load.subscriptions)
-			countWith(b, load.clients, func(ctx context.Context, i int) error {
-				ticket, err := checker.Begin(ctx, owners[i%len(owners)], "")
-				if err != nil {
-					return err
-				}
-				defer ticket.Release()
-				_, err = checker.Check(ctx, ticket, counting.CheckLiveness{
-					By: commands.NewOrigin(domain.ActorAPIClient), Format: "jpeg", StartedAt: time.Now(),
-				})
-				return err
-			})
+			checker, owners, _ := countingSystem(b, load.subscriptions)
+			countWith(b, load.clients, func(ctx context.Context, i int) error { return countOne(ctx, checker, owners[i%len(owners)]) })
 		})
 		b.Run("postgres"+shape, func(b *testing.B) {
 			pool, ids := countingTables(b, load.subscriptions)
 			countWith(b, load.clients, func(ctx context.Context, i int) error { return countInPostgres(ctx, pool, ids[i%len(ids)]) })
 		})
 	}
+}
+
+// BenchmarkChecksBesideTheTree counts checks while a worker in the same process keeps the read models, without and with the
+// Merkle tree: appends do nothing for the tree, so what it costs them is the processor time of its projection.
+func BenchmarkChecksBesideTheTree(b *testing.B) {
+	for _, tree := range []bool{false, true} {
+		b.Run(fmt.Sprintf("tree=%t", tree), func(b *testing.B) {
+			checker, owners, client := countingSystem(b, 1)
+			pool, err := pgxpool.New(b.Context(), pgtest.Durable(b))
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(pool.Close)
+			if err := postgres.Migrate(b.Context(), pool); err != nil {
+				b.Fatal(err)
+			}
+			read := projections.All()
+			if !tree {
+				read = slices.DeleteFunc(read, func(p engine.Projection) bool { return p.Name == projections.TransparencyProjection().Name })
+			}
+			source := eventstoredb.NewSource(client, domain.NewRegistry(), slog.New(slog.DiscardHandler))
+			projectionstest.Run(b, projectionstest.NewEngine(b, pool, source, read...))
+			countWith(b, manyClients, func(ctx context.Context, _ int) error { return countOne(ctx, checker, owners[0]) })
+		})
+	}
+}
+
+// countOne counts a check.
+func countOne(ctx context.Context, checker *counting.LivenessChecker, owner counting.KeyOwner) error {
+	reservation, err := checker.Begin(ctx, owner, "")
+	if err != nil {
+		return err
+	}
+	defer reservation.Release()
+	_, err = checker.Check(ctx, reservation, counting.CheckLiveness{
+		By: commands.NewOrigin(domain.ActorAPIClient), Format: "jpeg", StartedAt: time.Now(),
+	})
+	return err
 }
 
 // countWith lets clients send checks until b.N are acknowledged, and reports rate, latencies and what was allocated.
@@ -101,7 +133,7 @@ func (unindexed) FindCheck(context.Context, uuid.UUID, domain.Month, uuid.UUID) 
 }
 
 // countingSystem starts a node on disk and a checker that is its client.
-func countingSystem(b *testing.B, subscriptions int) (*counting.LivenessChecker, []counting.KeyOwner) {
+func countingSystem(b *testing.B, subscriptions int) (*counting.LivenessChecker, []counting.KeyOwner, *eventstoredb.Client) {
 	b.Helper()
 	log := slog.New(slog.DiscardHandler)
 	started := nodetest.Start(b, node.Config{})
@@ -125,7 +157,7 @@ func countingSystem(b *testing.B, subscriptions int) (*counting.LivenessChecker,
 	}
 	counter := counting.NewUsageCounter(store, unindexed{}, time.Now, log)
 	b.Cleanup(counter.Close)
-	return counting.NewLivenessChecker(counter, constantJudge{}, make(commands.OneSecret, 32), time.Now), owners
+	return counting.NewLivenessChecker(counter, constantJudge{}, make(commands.OneSecret, 32), time.Now), owners, client
 }
 
 // countingTables makes the tables of the usual way.
