@@ -47,6 +47,9 @@ func TestUsageAfterTheEndIsWrittenOff(t *testing.T) {
 	f.record(domain.SubscriptionStream(id), domain.SubscriptionEnded{SubscriptionID: id, EndedAt: hour.Add(-time.Minute)})
 	f.step(f.manager())
 	f.wants(id, prepared, rejected)
+	if f.alerts.count() != 1 {
+		t.Errorf("a person is told at once: %q", f.alerts.text.String())
+	}
 	f.behind = true
 	f.step(f.manager())
 	f.wants(id, prepared, rejected)

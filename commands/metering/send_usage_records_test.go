@@ -331,6 +331,38 @@ func (o oldDue) Due(context.Context, string, time.Time, bool, int) ([]domain.Usa
 	return o.due, nil
 }
 
+// oldLate names as too late what was when a test looked.
+type oldLate struct {
+	*fixture
+	late []domain.UsageRecordKey
+}
+
+func (o oldLate) Late(context.Context, time.Time, int) ([]domain.UsageRecordKey, error) {
+	return o.late, nil
+}
+
+// A record that is too late is given up once, however long the read model still names it, and a person is told once.
+func TestLateRecordIsGivenUpOnce(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	id := f.subscription(1)
+	if err := f.manager().PrepareUsageRecords(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.end(id)
+	f.clock.Set(f.usageRecord(id).Deadline.Add(time.Minute))
+	f.config.Model = oldLate{f, []domain.UsageRecordKey{key(id)}}
+	for range 3 {
+		if _, err := f.manager().SendUsageRecords(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		f.wants(id, prepared, rejected)
+		if f.alerts.count() != 1 {
+			t.Errorf("a person is told: %q", f.alerts.text.String())
+		}
+	}
+}
+
 // A record that was closed while AWS was asked stays closed as it is, and alarms nobody.
 func TestRecordClosedDuringTheCall(t *testing.T) {
 	t.Parallel()

@@ -176,6 +176,9 @@ func TestAnnouncedEndEndsAtOnce(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		s.wants(t, "SubscriptionEnded")
+		s.restart(t)
+		s.contract, s.failure = nil, nil
+		s.compare(t, 2) // what has ended is passed over
 		if s.ended != 1 {
 			t.Errorf("%s: metering was told of %d ends", name, s.ended)
 		}
@@ -433,8 +436,15 @@ func TestReread(t *testing.T) {
 	t.Parallel()
 	s := newSyncedSubscription(t)
 	id := s.serving[0]
+	var log lockedBuffer
+	s.Log = slog.New(slog.NewTextHandler(&log, nil))
 	reread := func(want error, events ...string) {
 		t.Helper()
+		defer func(before int) {
+			if told := strings.Count(log.text(), "AWS lists no entitlement") - before; (told == 1) != (s.contract == nil && s.failure == nil) {
+				t.Errorf("an operator is told %d times: %s", told, log.text())
+			}
+		}(strings.Count(log.text(), "AWS lists no entitlement"))
 		if err := s.RereadEntitlement(t.Context(), id); !errors.Is(err, want) {
 			t.Errorf("got %v, want %v", err, want)
 		}

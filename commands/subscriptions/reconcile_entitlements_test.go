@@ -134,7 +134,8 @@ func TestSubscriptionsOfAnotherProductAreLeftAlone(t *testing.T) {
 	s := newSyncedSubscription(t)
 	s.serving = nil
 	s.more(t, 3, "theirs")
-	s.ProductCode, s.contract = "ours", nil
+	var log lockedBuffer
+	s.Log, s.ProductCode, s.contract = slog.New(slog.NewTextHandler(&log, nil)), "ours", nil
 	asked := 0
 	s.asked = func() { asked++ }
 	s.compare(t, 3)
@@ -150,6 +151,9 @@ func TestSubscriptionsOfAnotherProductAreLeftAlone(t *testing.T) {
 	}
 	if !strings.Contains(s.gaps.problem, "none of 3 subscriptions is of the product code") {
 		t.Errorf("an operator is told %q", s.gaps.problem)
+	}
+	if !strings.Contains(log.text(), "subscriptions=3") {
+		t.Errorf("the log says %q", log.text())
 	}
 	s.more(t, 4, "ours")
 	if s.compare(t, 1); s.gaps.problem != "" {
@@ -240,6 +244,17 @@ func TestSilenceEndsAFewOnly(t *testing.T) {
 	s.compare(t, 4)
 	if s.ends(t) != 0 || s.gaps.withheld() != 4 {
 		t.Errorf("%d have ended, %d are withheld", s.ends(t), s.gaps.withheld())
+	}
+}
+
+// A seller without a buyer has nothing to be told of.
+func TestNothingIsComparedWithoutSubscriptions(t *testing.T) {
+	t.Parallel()
+	s := newSyncedSubscription(t)
+	var log lockedBuffer
+	s.Log, s.ProductCode, s.serving = slog.New(slog.NewTextHandler(&log, nil)), "ours", nil
+	if s.compare(t, 1); s.gaps.problem != "" || log.text() != "" {
+		t.Errorf("an operator is told %q; the log says %q", s.gaps.problem, log.text())
 	}
 }
 
