@@ -301,7 +301,7 @@ func TestTheNotifierRuns(t *testing.T) {
 		t.Error(err)
 	}
 	w.wantTold(80)
-	if failures := strings.Count(log.String(), "usage notices failed and will be tried again"); failures != 2 {
+	if failures := strings.Count(log.String(), "usage notices failed and will be tried again"); failures != 2 || strings.Contains(log.String(), "error=<nil>") {
 		t.Errorf("%d failures are in the log, want 2:\n%s", failures, log.String())
 	}
 }
