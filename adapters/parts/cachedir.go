@@ -70,6 +70,16 @@ func (c *Cache) unwritable(err error) error {
 	return fmt.Errorf("cache directory %s cannot be written (%w): set %s to a directory that can", c.dir, err, CacheEnv)
 }
 
+// nameFullDisk says of an error for want of room where that was, and what to do.
+func (c *Cache) nameFullDisk(err error) error {
+	for _, full := range []error{syscall.ENOSPC, syscall.EDQUOT} {
+		if errors.Is(err, full) {
+			return fmt.Errorf("cache directory %s is full (%w): make room, or set %s to a directory that has some", c.dir, full, CacheEnv)
+		}
+	}
+	return err
+}
+
 // lock creates the cache directory, takes it for this process alone and cleans what an interrupted one left behind. The
 // system drops the lock of a process that dies.
 func (c *Cache) lock(ctx context.Context) (unlock func(), err error) {

@@ -196,6 +196,10 @@ func npmError(pkg string, err error, output string) error {
 	case "ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH",
 		"EHOSTUNREACH", "EPROTO", "ENOTCACHED", "ERR_SOCKET_TIMEOUT", "FETCH_ERROR":
 		return fmt.Errorf("%w (%s): check the network, the proxy and npm's settings", errUnreachable, code)
+	case "ENOSPC":
+		return syscall.ENOSPC
+	case "EDQUOT":
+		return syscall.EDQUOT
 	}
 	var said []string
 	for _, m := range npmLine.FindAllStringSubmatch(output, -1) {

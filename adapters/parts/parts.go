@@ -207,7 +207,8 @@ func (c *Cache) resolve(ctx context.Context, p part, registryDown error) (string
 	if len(pkgs) == 0 {
 		return "", fmt.Errorf("no package is known for %s", c.platform)
 	}
-	return c.fetch(ctx, p, pkgs, registryDown)
+	path, err := c.fetch(ctx, p, pkgs, registryDown)
+	return path, c.nameFullDisk(err)
 }
 
 // installOnSystem runs a part's installation, one process at a time.

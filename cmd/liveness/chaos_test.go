@@ -161,6 +161,13 @@ func (c *cluster) repeatChecks(ctx context.Context, t *testing.T, subscription u
 	return load
 }
 
+// served returns how many checks were acknowledged so far.
+func (l *repeatedChecks) served() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.acknowledged)
+}
+
 // differences says where the log holds another call than was acknowledged.
 func (l *repeatedChecks) differences(counted []domain.CheckCompleted) (found []string) {
 	seen := map[uuid.UUID]bool{}

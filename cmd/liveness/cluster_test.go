@@ -132,11 +132,18 @@ func (c *cluster) processes() []*process {
 // startCluster starts API nodes, workers, an event store node and a Postgres, with the demo customer.
 func startCluster(t *testing.T, apis, workers int) *cluster {
 	t.Helper()
-	return startClusterOf(t, "", apis, workers)
+	return clusterPlan{apis: apis, workers: workers}.start(t)
 }
 
-// startClusterOf starts a cluster whose API nodes and workers run another program; "" is this one.
-func startClusterOf(t *testing.T, program string, apis, workers int) *cluster {
+// clusterPlan is what a cluster consists of, and where it is.
+type clusterPlan struct {
+	apis, workers int
+	program       string // that API nodes and workers run; "" is this one
+	events        string // directory of the event store; "" is beside the others
+	postgres      string // that of Postgres, likewise
+}
+
+func (plan clusterPlan) start(t *testing.T) *cluster {
 	t.Helper()
 	dir := t.TempDir()
 	cache := parts.New(parts.Options{})
@@ -147,7 +154,7 @@ func startClusterOf(t *testing.T, program string, apis, workers int) *cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cluster{pgDir: filepath.Join(dir, "postgres")}
+	c := &cluster{pgDir: cmp.Or(plan.postgres, filepath.Join(dir, "postgres"))}
 	if c.postgres, err = localpostgres.Start(t.Context(), localpostgres.Config{BinDir: binaries, Dir: c.pgDir}); err != nil {
 		t.Fatal(err)
 	}
@@ -180,18 +187,19 @@ func startClusterOf(t *testing.T, program string, apis, workers int) *cluster {
 		"LIVENESS_PRODUCT_CODE=" + devProductCode, "LIVENESS_MAIL_FROM=no-reply@example.com", "LIVENESS_PUBLIC_URL=http://127.0.0.1",
 		"LIVENESS_KEY_RATE=100000", "LIVENESS_KEY_BURST=100000", "LIVENESS_ADDRESS_RATE=100000", "LIVENESS_ADDRESS_BURST=100000",
 	}
-	c.store = &process{name: "store", addr: storeAddr, args: []string{"node", "--addr", storeAddr, "--data", filepath.Join(dir, "events")}, log: filepath.Join(dir, "store.log")}
-	for i := range workers {
+	c.store = &process{name: "store", addr: storeAddr, args: []string{"node", "--addr", storeAddr, "--data", cmp.Or(plan.events, filepath.Join(dir, "events"))}, log: filepath.Join(dir, "store.log")}
+	for i := range plan.workers {
 		name, metrics := fmt.Sprintf("worker%d", i), freeAddr(t)
 		c.workers = append(c.workers, &process{
 			name: name, metrics: metrics, args: []string{"work", "--metrics-addr", metrics}, env: env, log: filepath.Join(dir, name+".log"),
+			program: plan.program,
 		})
 	}
-	for i := range apis {
+	for i := range plan.apis {
 		name, addr, metrics := fmt.Sprintf("api%d", i), freeAddr(t), freeAddr(t)
 		c.apis = append(c.apis, &process{
 			name: name, addr: addr, metrics: metrics, args: []string{"serve", "--addr", addr, "--workers", "1", "--metrics-addr", metrics},
-			env: env, log: filepath.Join(dir, name+".log"),
+			env: env, log: filepath.Join(dir, name+".log"), program: plan.program,
 		})
 	}
 	c.keep(t)

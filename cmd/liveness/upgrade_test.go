@@ -102,16 +102,11 @@ func (p *process) replace(t *testing.T, program string) {
 func TestThePreviousProgramRunsBesideThisOne(t *testing.T) {
 	t.Parallel()
 	previous := previousProgram(t)
-	c := startClusterOf(t, previous, 2, 2)
+	c := clusterPlan{apis: 2, workers: 2, program: previous}.start(t)
 	subscription, firstMonth := c.subscription(t), domain.MonthOf(time.Now())
 	ctx, stopLoad := context.WithCancel(t.Context())
 	defer stopLoad()
 	load := c.repeatChecks(ctx, t, subscription)
-	served := func() int {
-		load.mu.Lock()
-		defer load.mu.Unlock()
-		return len(load.acknowledged)
-	}
 	for _, step := range []struct {
 		process *process
 		program string
@@ -123,9 +118,9 @@ func TestThePreviousProgramRunsBesideThisOne(t *testing.T) {
 		for _, api := range c.apis {
 			c.awaitServing(t, api)
 		}
-		before := served()
+		before := load.served()
 		eventually(t, "checks beside "+step.process.name, func() error {
-			if served() < before+20 {
+			if load.served() < before+20 {
 				return errNotYet
 			}
 			return nil
@@ -141,5 +136,5 @@ func TestThePreviousProgramRunsBesideThisOne(t *testing.T) {
 	for _, difference := range append(differences, c.audited(t)...) {
 		t.Error(difference)
 	}
-	t.Logf("acknowledged %d, counted %d, %d differences", served(), len(counted), len(differences))
+	t.Logf("acknowledged %d, counted %d, %d differences", load.served(), len(counted), len(differences))
 }
