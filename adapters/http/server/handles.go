@@ -79,11 +79,13 @@ func (l *handleListener) tell(err error) {
 	l.log.Warn("no file handle is left, connections are refused: raise the limit (ulimit -n, LimitNOFILE), or lower --connections", "error", err)
 }
 
-// refuse answers without having read the request, and takes in what of it has arrived: the system would else reset the connection,
-// and with it the answer.
+// refuse answers whatever is asked. It does so once the request has begun to arrive, because an answer to nothing is none to clients, and
+// takes in what of it has arrived: the system would else reset the connection, and with it the answer.
 func refuse(conn net.Conn) {
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(refusalTimeout))
+	_ = conn.SetReadDeadline(time.Now().Add(refusalTimeout / 2))
+	_, _ = conn.Read(make([]byte, 4096))
+	_ = conn.SetDeadline(time.Now().Add(refusalTimeout / 2))
 	if _, err := io.WriteString(conn, noHandle); err != nil {
 		return
 	}
