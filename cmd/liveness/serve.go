@@ -78,6 +78,7 @@ func (c *ServeCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
+	defer c.lookForAWS(ctx, settings, app.Log)()
 	// Before the models are opened: a wrong address is told at once.
 	core, err := openCore(ctx, app.Log, c.EventStore, c.Postgres, ring)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/alexedwards/scs/pgxstore"
@@ -69,13 +70,10 @@ func openCore(ctx context.Context, log *slog.Logger, eventStore, postgresURL str
 			c.close()
 		}
 	}()
-	if c.client, err = openStore(ctx, log, eventStore, c.registry); err != nil {
+	if err = c.connect(ctx, eventStore, postgresURL); err != nil {
 		return nil, err
 	}
 	c.store = eventstoredb.NewStore(c.client, c.registry)
-	if c.pool, err = postgres.Connect(ctx, postgresURL); err != nil {
-		return nil, err
-	}
 	if err := postgres.Migrate(ctx, c.pool); err != nil {
 		return nil, err
 	}
@@ -93,6 +91,39 @@ func openCore(ctx context.Context, log *slog.Logger, eventStore, postgresURL str
 	return c, err
 }
 
+// connect connects to the log and the database side by side: who has both wrong is told of both at once.
+func (c *core) connect(ctx context.Context, eventStore, postgresURL string) error {
+	ctx, giveUp := context.WithCancelCause(ctx) // never because all went well: a pool goes on connecting
+	connect := func(what, option string, connect func() error) (failed error) {
+		defer tellSilence(c.log, what, option)()
+		err := connect()
+		if err == nil {
+			return nil
+		}
+		time.AfterFunc(silenceTimeout, func() { giveUp(errSilent) }) // the start has failed: what hangs is not waited for to the end
+		if errors.Is(context.Cause(ctx), errSilent) {
+			err = errSilent
+		}
+		return fmt.Errorf("%s: %w", option, err)
+	}
+	var store, database error
+	var connecting sync.WaitGroup
+	connecting.Go(func() {
+		store = connect("the event store", "--eventstore", func() (err error) {
+			c.client, err = openStore(ctx, c.log, eventStore, c.registry)
+			return err
+		})
+	})
+	connecting.Go(func() {
+		database = connect("Postgres", "--postgres", func() (err error) {
+			c.pool, err = postgres.Connect(ctx, postgresURL)
+			return err
+		})
+	})
+	connecting.Wait()
+	return errors.Join(store, database)
+}
+
 // openStore connects to the log. It fails when the log will never be usable like this; one that is not available is waited
 // for by whoever needs it, and the log says why.
 func openStore(ctx context.Context, log *slog.Logger, address string, registry *domain.Registry) (*eventstoredb.Client, error) {
@@ -107,7 +138,7 @@ func openStore(ctx context.Context, log *slog.Logger, address string, registry *
 	case err == nil:
 		return client, nil
 	case errors.Is(err, commands.ErrStoreUnavailable):
-		log.Warn("the event store is not available and is waited for", "error", err)
+		log.Warn("the event store is not available and is waited for", "option", "--eventstore", "error", err)
 		return client, nil
 	}
 	return nil, errors.Join(err, client.Close())

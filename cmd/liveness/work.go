@@ -74,6 +74,7 @@ func (c *WorkCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
+	defer c.lookForAWS(ctx, settings, app.Log)()
 	core, err := openCore(ctx, app.Log, c.EventStore, c.Postgres, ring)
 	if err != nil {
 		return err
