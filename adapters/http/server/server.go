@@ -81,7 +81,7 @@ func New(handler http.Handler, limits Limits, log *slog.Logger) *Server {
 func (s *Server) Connections() *fairshare.Pool { return s.connections.pool }
 
 // Serve answers on the listener until ctx ends; then it drains, stops listening, waits for the requests under way and returns
-// nil. What is not done in time is cut off, which is an error. It may be called once.
+// nil. Where listening fails it waits for them as well. What is not done in time is cut off, which is an error. It may be called once.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	var failed error
 	done := make(chan struct{})
@@ -91,10 +91,10 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	}()
 	select {
 	case <-done:
-		return fmt.Errorf("serve HTTP on %s: %w", listener.Addr(), failed)
+		s.draining.Store(true)
 	case <-ctx.Done():
+		s.leave(listener, done)
 	}
-	s.leave(listener, done)
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.limits.Shutdown)
 	defer cancel()
 	err := s.http.Shutdown(stopping)
@@ -102,5 +102,8 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		err = fmt.Errorf("stop HTTP on %s: requests were cut off: %w", listener.Addr(), errors.Join(err, s.http.Close()))
 	}
 	<-done
+	if !errors.Is(failed, http.ErrServerClosed) {
+		err = errors.Join(fmt.Errorf("serve HTTP on %s: %w", listener.Addr(), failed), err)
+	}
 	return err
 }

@@ -304,3 +304,55 @@ func TestStopDoesNotWaitForEver(t *testing.T) {
 		t.Errorf("stop: %v, want that requests were cut off", err)
 	}
 }
+
+// failingListener accepts until it is told to fail.
+type failingListener struct {
+	net.Listener
+	fail <-chan struct{}
+}
+
+var errListening = errors.New("listening fails")
+
+// Accept implements net.Listener.
+func (l failingListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	select {
+	case <-l.fail:
+		return nil, errors.Join(errListening, err, conn.Close())
+	default:
+		return conn, err
+	}
+}
+
+// What is under way when listening fails is answered before the server ends with that error.
+func TestListeningFails(t *testing.T) {
+	t.Parallel()
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fail, under := make(chan struct{}), make(chan struct{})
+	s := server.New(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		close(under)
+		for !server.Draining(r.Context()) {
+			<-time.After(time.Millisecond)
+		}
+		_, _ = io.WriteString(w, "answered")
+	}), server.Limits{}, slog.New(slog.DiscardHandler))
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(t.Context(), failingListener{inner, fail}) }()
+	conn := dial(t, inner.Addr().String())
+	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	<-under
+	close(fail)
+	dial(t, inner.Addr().String())
+	answer, err := io.ReadAll(conn)
+	if err != nil || !strings.HasSuffix(string(answer), "answered") {
+		t.Errorf("what was under way: %q, %v", answer, err)
+	}
+	if err := <-ended; !errors.Is(err, errListening) {
+		t.Errorf("the server ended with %v", err)
+	}
+}
