@@ -20,12 +20,26 @@ import (
 // would be refused, and what it seals could not be opened by the other nodes.
 var ErrOtherSecrets = errors.New("the server's secrets and the database do not belong together")
 
-// CheckSecrets compares a key ring with the secrets that the database was written with, notes those in use, and fails with
-// ErrOtherSecrets when one is missing that was not retired, or is another by the same id.
+// CheckSecrets is CompareSecrets, and notes the secrets in use: of who goes on writing with them.
 func CheckSecrets(ctx context.Context, pool *pgxpool.Pool, ring commands.Keyring) error {
-	noted, err := notedSecrets(ctx, pool)
+	noted, wrapping, err := compareSecrets(ctx, pool, ring)
 	if err != nil {
 		return err
+	}
+	return noteSecrets(ctx, pool, ring, noted, wrapping)
+}
+
+// CompareSecrets compares a key ring with the secrets that the database was written with. It fails with ErrOtherSecrets when one is
+// missing that was not retired, or is another by the same id.
+func CompareSecrets(ctx context.Context, pool *pgxpool.Pool, ring commands.Keyring) error {
+	_, _, err := compareSecrets(ctx, pool, ring)
+	return err
+}
+
+// compareSecrets returns what CompareSecrets has read: the secrets that are noted, and those that wrap keys and are not.
+func compareSecrets(ctx context.Context, pool *pgxpool.Pool, ring commands.Keyring) (noted []notedSecret, wrapping []commands.Secret, err error) {
+	if noted, err = notedSecrets(ctx, pool); err != nil {
+		return nil, nil, err
 	}
 	var problems []string
 	for _, n := range noted {
@@ -35,15 +49,15 @@ func CheckSecrets(ctx context.Context, pool *pgxpool.Pool, ring commands.Keyring
 	}
 	wrapping, problem, err := wrappingSecrets(ctx, pool, ring, noted)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	if problem != "" {
 		problems = append(problems, problem)
 	}
 	if len(problems) > 0 {
-		return fmt.Errorf("%w: %s", ErrOtherSecrets, strings.Join(problems, "; "))
+		return nil, nil, fmt.Errorf("%w: %s", ErrOtherSecrets, strings.Join(problems, "; "))
 	}
-	return noteSecrets(ctx, pool, ring, noted, wrapping)
+	return noted, wrapping, nil
 }
 
 // notedSecret is a secret that the database was written with.

@@ -74,6 +74,9 @@ func (c *EraseCmd) Run(ctx context.Context, app *App) error {
 		return err
 	}
 	defer stop()
+	if err := belongTogether(ctx, pool, client, ring, app.Log); err != nil {
+		return err
+	}
 	vault, err := postgres.NewVault(pool, ring)
 	if err != nil {
 		return err

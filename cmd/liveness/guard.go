@@ -13,6 +13,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/eventstoredb"
 	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections/engine"
 )
 
@@ -49,20 +50,56 @@ type guard struct {
 // begin compares for the first time. It fails when something does not belong to the rest; a store that cannot be read is waited
 // for by run.
 func (g *guard) begin(ctx context.Context, advice string) error {
-	if err := postgres.CheckSecrets(ctx, g.pool, g.ring); errors.Is(err, postgres.ErrOtherSecrets) {
-		return fmt.Errorf("%w. %s", err, secretsAdvice)
-	} else if err != nil {
+	if err := advised(postgres.CheckSecrets(ctx, g.pool, g.ring), advice); err != nil {
 		return err
 	}
 	err := g.look(ctx)
-	switch {
-	case errors.Is(err, engine.ErrOtherLog):
-		return fmt.Errorf("%w. %s", err, advice)
-	case errors.Is(err, commands.ErrStoreUnavailable):
+	if errors.Is(err, commands.ErrStoreUnavailable) {
 		g.refuse(errNotCompared)
 		return nil
 	}
+	return advised(err, advice)
+}
+
+// advised says what to do about parts that do not belong together; logAdvice where it is the log.
+func advised(err error, logAdvice string) error {
+	switch {
+	case errors.Is(err, postgres.ErrOtherSecrets):
+		return fmt.Errorf("%w. %s", err, secretsAdvice)
+	case errors.Is(err, engine.ErrOtherLog):
+		return fmt.Errorf("%w. %s", err, logAdvice)
+	}
 	return err
+}
+
+// belongTogether returns why an operator's command must change nothing: the log, the database or, unless it is nil, the key ring is of
+// another service than the rest, or of another time. What it decided on would not be what it writes to.
+func belongTogether(ctx context.Context, pool *pgxpool.Pool, client *eventstoredb.Client, ring commands.Keyring, log *slog.Logger) error {
+	if err := postgres.Migrate(ctx, pool); err != nil {
+		return err
+	}
+	if ring != nil {
+		if err := postgres.CompareSecrets(ctx, pool, ring); err != nil {
+			return advised(err, "")
+		}
+	}
+	g := &guard{pool: pool, source: eventstoredb.NewSource(client, domain.NewRegistry(), log)}
+	return advised(g.look(ctx), restoreAdvice)
+}
+
+// belongsToLog is belongTogether for a command that needs nothing of the database, where one is known.
+func (f ReadModelFlags) belongsToLog(ctx context.Context, app *App, client *eventstoredb.Client) error {
+	address, err := f.database()
+	if err != nil {
+		app.Log.Warn("no database is named that the log could be compared with", "option", "--postgres")
+		return nil
+	}
+	pool, err := postgres.Connect(ctx, address)
+	if err != nil {
+		return fmt.Errorf("--postgres: %w", err)
+	}
+	defer pool.Close()
+	return belongTogether(ctx, pool, client, nil, app.Log)
 }
 
 // errNotCompared says that nothing is decided before the log was looked at.

@@ -51,7 +51,11 @@ func (f *holdFlags) open(ctx context.Context, app *App) (c *accounts.Commands, a
 		return nil, uuid.Nil, nil, err
 	}
 	stop = func() { disconnect(); pool.Close() }
-	vault, err := postgres.NewVault(pool, ring)
+	err = belongTogether(ctx, pool, client, ring, app.Log)
+	var vault *postgres.Vault
+	if err == nil {
+		vault, err = postgres.NewVault(pool, ring)
+	}
 	if err == nil {
 		c, err = accounts.New(accounts.Config{
 			Executor: commands.Executor{Store: eventstoredb.NewStore(client, domain.NewRegistry()), Now: time.Now},

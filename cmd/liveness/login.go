@@ -63,6 +63,9 @@ func (c *LoginRemoveSecondFactorCmd) Run(ctx context.Context, app *App) error {
 		return err
 	}
 	defer stop()
+	if err := belongTogether(ctx, pool, client, ring, app.Log); err != nil {
+		return err
+	}
 	vault, err := postgres.NewVault(pool, ring)
 	if err != nil {
 		return err

@@ -29,6 +29,7 @@ type MailsCmd struct {
 
 // mailDesk is what the commands work on.
 type mailDesk struct {
+	pool   *pgxpool.Pool
 	states *postgres.MailStates
 	client *eventstoredb.Client
 	close  func()
@@ -48,14 +49,23 @@ func (f ReadModelFlags) openMails(ctx context.Context, app *App) (*mailDesk, err
 		pool.Close()
 		return nil, err
 	}
-	return newMailDesk(pool, client, app, func() {
+	return &mailDesk{pool: pool, states: postgres.NewMailStates(pool, nil, app.Log), client: client, close: func() {
 		disconnect()
 		pool.Close()
-	}), nil
+	}}, nil
 }
 
-func newMailDesk(pool *pgxpool.Pool, client *eventstoredb.Client, app *App, stop func()) *mailDesk {
-	return &mailDesk{states: postgres.NewMailStates(pool, nil, app.Log), client: client, close: stop}
+// openMailsToChange is openMails for a command that changes what becomes of them.
+func (f ReadModelFlags) openMailsToChange(ctx context.Context, app *App) (*mailDesk, error) {
+	desk, err := f.openMails(ctx, app)
+	if err != nil {
+		return nil, err
+	}
+	if err := belongTogether(ctx, desk.pool, desk.client, nil, app.Log); err != nil {
+		desk.close()
+		return nil, err
+	}
+	return desk, nil
 }
 
 // MailsListCmd prints what became of mails.
@@ -228,7 +238,7 @@ Examples:
 
 // Run replays.
 func (c *MailsReplayCmd) Run(ctx context.Context, app *App) error {
-	desk, err := c.openMails(ctx, app)
+	desk, err := c.openMailsToChange(ctx, app)
 	if err != nil {
 		return err
 	}
@@ -307,7 +317,7 @@ func (c *MailsDropCmd) Run(ctx context.Context, app *App) error {
 	if strings.TrimSpace(c.Why) == "" {
 		return errors.New("--why must say why the mail is dropped")
 	}
-	desk, err := c.openMails(ctx, app)
+	desk, err := c.openMailsToChange(ctx, app)
 	if err != nil {
 		return err
 	}

@@ -152,6 +152,7 @@ func parseSubscription(text string) (uuid.UUID, error) {
 // MeteringResolveCmd decides on a quarantined record.
 type MeteringResolveCmd struct {
 	LogFlags     `embed:""`
+	Postgres     string `help:"Address of Postgres, with which the log is compared before anything is written to it. Without it the one that dev runs on the data directory, if it runs." env:"LIVENESS_POSTGRES_URL" placeholder:"URL"`
 	Subscription string `arg:"" help:"Id of the subscription." placeholder:"UUID"`
 	Hour         string `arg:"" help:"The hour as yyyymmddhh, UTC."`
 	Dimension    string `arg:"" help:"The dimension."`
@@ -185,6 +186,9 @@ func (c *MeteringResolveCmd) Run(ctx context.Context, app *App) error {
 		return err
 	}
 	defer stop()
+	if err := (ReadModelFlags{LogFlags: c.LogFlags, Postgres: c.Postgres}).belongsToLog(ctx, app, client); err != nil {
+		return err
+	}
 	record, err := resolveUsageRecord(ctx, app, client, subscription, hour, *c)
 	if errors.Is(err, domain.ErrNotQuarantined) {
 		return errors.New("only a quarantined usage record can be resolved; `liveness metering status` lists them")

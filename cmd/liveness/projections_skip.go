@@ -37,6 +37,9 @@ func (c *ProjectionsSkipCmd) Run(ctx context.Context, app *App) error {
 		return err
 	}
 	defer stop()
+	if err := c.belongsToLog(ctx, app, client); err != nil {
+		return err
+	}
 	skip, err := models.ToSkip(ctx, c.Name, c.Position)
 	if err != nil {
 		return fmt.Errorf("%w. See `liveness projections list`", err)

@@ -138,20 +138,15 @@ func openSecretDesk(ctx context.Context, app *App, f ReadModelFlags, file string
 }
 
 // caughtUp waits until the read model knows the whole log: what it has not seen could need a secret.
-func (d *secretDesk) caughtUp(ctx context.Context, app *App, f LogFlags) (*eventstoredb.Client, func(), error) {
-	client, stop, err := f.open(ctx, app)
-	if err != nil {
-		return nil, nil, err
-	}
+func (d *secretDesk) caughtUp(ctx context.Context, client *eventstoredb.Client) error {
 	head, err := client.Head(ctx)
 	if err == nil {
 		err = engine.NewBarrier(d.pool, barrierTimeout).WaitFor(ctx, projections.SecretUseProjection().Name, head)
 	}
 	if err != nil {
-		stop()
-		return nil, nil, fmt.Errorf("what needs the secrets is not known: the read model secret_use is behind the log; is \"liveness work\" running? %w", err)
+		return fmt.Errorf("what needs the secrets is not known: the read model secret_use is behind the log; is \"liveness work\" running? %w", err)
 	}
-	return client, stop, nil
+	return nil
 }
 
 // rows lists the secrets of every purpose, with what needs them.
@@ -219,11 +214,14 @@ func secretRows(ctx context.Context, app *App, f ReadModelFlags, file string, no
 		return nil, err
 	}
 	defer desk.pool.Close()
-	_, stop, err := desk.caughtUp(ctx, app, f.LogFlags)
+	client, stop, err := f.LogFlags.open(ctx, app)
 	if err != nil {
 		return nil, err
 	}
 	defer stop()
+	if err := desk.caughtUp(ctx, client); err != nil {
+		return nil, err
+	}
 	contents, err := keyring.Read(file)
 	if err != nil {
 		return nil, err
@@ -288,11 +286,17 @@ func (c *SecretRewrapCmd) Run(ctx context.Context, app *App) error {
 		return err
 	}
 	defer desk.pool.Close()
-	client, stop, err := desk.caughtUp(ctx, app, c.LogFlags)
+	client, stop, err := c.LogFlags.open(ctx, app)
 	if err != nil {
 		return err
 	}
 	defer stop()
+	if err := belongTogether(ctx, desk.pool, client, desk.ring, app.Log); err != nil {
+		return err
+	}
+	if err := desk.caughtUp(ctx, client); err != nil {
+		return err
+	}
 	people, err := accounts.New(accounts.Config{
 		Executor: commands.Executor{Store: eventstoredb.NewStore(client, domain.NewRegistry()), Now: time.Now},
 		Vault:    desk.vault, Barrier: engine.NewBarrier(desk.pool, barrierTimeout), Keyring: desk.ring, Log: app.Log,

@@ -101,6 +101,7 @@ func minute(t time.Time) string {
 // SubscriptionReinstateCmd lets an ended subscription go on.
 type SubscriptionReinstateCmd struct {
 	LogFlags     `embed:""`
+	Postgres     string `help:"Address of Postgres, with which the log is compared before anything is written to it. Without it the one that dev runs on the data directory, if it runs." env:"LIVENESS_POSTGRES_URL" placeholder:"URL"`
 	Subscription string `arg:"" help:"Id of the subscription, or of its licence (l-…, or the ARN)." placeholder:"ID"`
 	Why          string `help:"Why it goes on, for instance what AWS or the buyer has said; kept in the log." required:""`
 	JSON         bool   `help:"Print JSON." name:"json"`
@@ -128,6 +129,9 @@ func (c *SubscriptionReinstateCmd) Run(ctx context.Context, app *App) error {
 		return err
 	}
 	defer stop()
+	if err := (ReadModelFlags{LogFlags: c.LogFlags, Postgres: c.Postgres}).belongsToLog(ctx, app, client); err != nil {
+		return err
+	}
 	log := subscriptions.Commands{Executor: commands.Executor{Store: eventstoredb.NewStore(client, domain.NewRegistry()), Now: time.Now}}
 	done, err := log.ReinstateSubscription(ctx, subscriptions.ReinstateSubscription{
 		By: commands.NewOrigin(domain.ActorOperator), SubscriptionID: id, Why: c.Why,

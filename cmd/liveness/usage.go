@@ -66,6 +66,9 @@ func (c *UsageCreditCmd) Run(ctx context.Context, app *App) error {
 		return err
 	}
 	defer stop()
+	if err := belongTogether(ctx, pool, client, nil, app.Log); err != nil {
+		return err
+	}
 	store := eventstoredb.NewStore(client, domain.NewRegistry())
 	done, err := metering.CreditUsage(ctx, commands.Executor{Store: store, Now: time.Now}, metering.Credit{
 		By: commands.NewOrigin(domain.ActorOperator), SubscriptionID: subscription, Month: month, Calls: c.Calls, Why: c.Why,
