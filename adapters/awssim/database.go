@@ -105,6 +105,9 @@ CREATE INDEX IF NOT EXISTS queue_messages_due ON queue_messages (queue, visible_
 CREATE INDEX IF NOT EXISTS queue_messages_id ON queue_messages (queue, id);
 `
 
+// File is the name of the database inside the simulator's directory.
+const File = "aws.db"
+
 // database holds the state. One connection serves everyone in turn: the simulator is never the bottleneck, and
 // transactions need no retries.
 type database struct{ sql *sql.DB }
@@ -115,7 +118,7 @@ func openDatabase(dir string) (*database, error) {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("awssim: create state directory: %w", err)
 		}
-		path := url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(filepath.Join(dir, "aws.db"))}
+		path := url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(filepath.Join(dir, File))}
 		// With synchronous=NORMAL a commit outlives a killed process, which is what a simulator must withstand.
 		dsn = path.String() + "?_foreign_keys=on&_stmt_cache_size=64&_journal_mode=WAL&_synchronous=NORMAL&_busy_timeout=5000"
 	}

@@ -12,7 +12,7 @@ import (
 // AwssimCmd runs the AWS simulator alone, so that separate `serve` and `work` can be tried without AWS.
 type AwssimCmd struct {
 	Addr            string `help:"Address of the Marketplace page, the mailbox and AWS's protocols; on loopback." default:"127.0.0.1:8081"`
-	Data            string `help:"Directory of the simulator; created when missing." default:"data/aws" type:"path"`
+	Data            string `help:"Data directory: the simulator is in its folder aws. That folder may be named as well." default:"./data" type:"path" env:"LIVENESS_DATA"`
 	RegistrationURL string `help:"Where buyers' browsers are sent: /marketplace/register of serve." default:"http://127.0.0.1:8080/marketplace/register"`
 }
 
@@ -40,7 +40,8 @@ func (c *AwssimCmd) Run(ctx context.Context, app *App) error {
 	if err := onlyLoopback(c.Addr); err != nil {
 		return err
 	}
-	unlock, err := lockData(ctx, c.Data)
+	dir := partOf(c.Data, "aws", awssim.File)
+	unlock, err := lockData(ctx, dir)
 	if err != nil {
 		return err
 	}
@@ -50,7 +51,7 @@ func (c *AwssimCmd) Run(ctx context.Context, app *App) error {
 		return err
 	}
 	defer func() { _ = listener.Close() }()
-	sim, err := openSimulator(c.Data, c.RegistrationURL, app.Log)
+	sim, err := openSimulator(dir, c.RegistrationURL, app.Log)
 	if err != nil {
 		return err
 	}

@@ -69,7 +69,7 @@ func (c *CertificateShowCmd) Run(ctx context.Context, app *App) error {
 // CertificateCheckCmd checks a signature.
 type CertificateCheckCmd struct {
 	SecretFlags `embed:""`
-	Data        string   `help:"Data directory of dev, whose secrets are used without --key and --secret-file." default:"./data" type:"path" env:"LIVENESS_DATA"`
+	Data        string   `help:"Data directory of this machine, whose secrets are used without --key and --secret-file." default:"./data" type:"path" env:"LIVENESS_DATA"`
 	File        string   `arg:"" help:"File with one certificate; - reads it from the standard input." placeholder:"FILE"`
 	Key         []string `help:"Verifier key, as erase prints it; may be repeated. Without it the keys of the server's secrets." placeholder:"KEY"`
 }

@@ -91,6 +91,9 @@ func (c *DevCmd) Run(ctx context.Context, app *App) (err error) {
 	return c.serve(ctx, app, machine, site, aws)
 }
 
+// eventsDir returns where the events of dev are, whatever its data directory is called: other parts have their folders beside.
+func (c *DevCmd) eventsDir() string { return filepath.Join(c.Data, "events") }
+
 // machine is what stands below the product on one machine: database, log, AWS and models.
 type machine struct {
 	postgres *localpostgres.Cluster
@@ -119,7 +122,7 @@ func (c *DevCmd) startMachine(ctx context.Context, app *App) (_ *machine, err er
 	var starting errgroup.Group
 	starting.Go(func() error { return m.startPostgres(ctx, app, c.Data) })
 	starting.Go(func() (err error) {
-		m.node, err = node.Start(ctx, node.Config{Addr: c.NodeAddr, Dir: eventsDir(c.Data), Like: node.Line(c.NodeLike), Logger: app.Log})
+		m.node, err = node.Start(ctx, node.Config{Addr: c.NodeAddr, Dir: c.eventsDir(), Like: node.Line(c.NodeLike), Logger: app.Log})
 		if err = explainStore(explainAddress(err, c.NodeAddr, "--node-addr")); err != nil {
 			return fmt.Errorf("start the event store node: %w", err)
 		}
@@ -188,7 +191,7 @@ func (c *DevCmd) serve(ctx context.Context, app *App, m *machine, siteListener, 
 	defer core.close()
 	if err := core.guard.begin(ctx, fmt.Sprintf(
 		"Restore the events in %s; or move %s away: everything in it but sessions and the keys of personal data is made again from the events",
-		eventsDir(c.Data), filepath.Join(c.Data, "postgres"))); err != nil {
+		c.eventsDir(), filepath.Join(c.Data, "postgres"))); err != nil {
 		return err
 	}
 

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"sort"
 	"strings"
@@ -212,8 +211,6 @@ func (f LogFlags) open(ctx context.Context, app *App) (client *eventstoredb.Clie
 		}
 	}, nil
 }
-
-func eventsDir(data string) string { return filepath.Join(data, "events") }
 
 // connectLog connects to the log at an address, or says within two seconds why it cannot be used.
 func connectLog(ctx context.Context, app *App, address string) (*eventstoredb.Client, func(), error) {

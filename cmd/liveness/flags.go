@@ -306,14 +306,14 @@ type MetricsFlags struct {
 // LogFlags say which log a tool reads.
 type LogFlags struct {
 	EventStore string `name:"eventstore" help:"Address of the event store, as esdb://host:port?tls=false. Without it the node of this machine is asked, or its data directory when it does not run." env:"EVENTSTOREDB_URL" placeholder:"URL"`
-	Data       string `help:"Data directory of dev." default:"./data" type:"path" env:"LIVENESS_DATA"`
+	Data       string `help:"Data directory of this machine: the one that dev, or a node that runs alone, was given." default:"./data" type:"path" env:"LIVENESS_DATA"`
 
 	address string // of this machine's node; defaultNodeAddr when empty
 }
 
 // storeFlags are common to the commands on the event store's files.
 type storeFlags struct {
-	Data string `help:"Directory of the event store." default:"data/events" type:"path" env:"LIVENESS_NODE_DATA"`
+	Data string `help:"Data directory: the event store is in its folder events. That folder may be named as well." default:"./data" type:"path" env:"LIVENESS_NODE_DATA,LIVENESS_DATA"`
 	JSON bool   `help:"Print JSON." name:"json"`
 }
 

@@ -16,7 +16,7 @@ import (
 // NodeCmd runs the embedded event store alone, for tools and tests. Any EventStoreDB client can use it.
 type NodeCmd struct {
 	Addr        string `help:"Address to listen on, host:port; port 0 takes a free one. Beyond loopback it needs TLS and credentials." default:"127.0.0.1:2113" env:"LIVENESS_NODE_ADDR"`
-	Data        string `help:"Directory of the event store; created when missing." default:"data/events" type:"path" env:"LIVENESS_NODE_DATA"`
+	Data        string `help:"Data directory, created when missing: the event store is in its folder events. That folder may be named as well." default:"./data" type:"path" env:"LIVENESS_NODE_DATA,LIVENESS_DATA"`
 	Like        string `help:"Version line of EventStoreDB that the node behaves like, 23.10 or 24; nothing for the node as it is. For tests." default:"" env:"LIVENESS_NODE_LIKE"`
 	TLSCert     string `help:"Certificate chain, PEM." name:"tls-cert" type:"existingfile" and:"tls" env:"LIVENESS_NODE_TLS_CERT"`
 	TLSKey      string `help:"Private key of the certificate, PEM." name:"tls-key" type:"existingfile" and:"tls" env:"LIVENESS_NODE_TLS_KEY"`
@@ -28,7 +28,7 @@ type NodeCmd struct {
 // Help shows how the command is used.
 func (*NodeCmd) Help() string {
 	return `Examples:
-  liveness node --addr 127.0.0.1:2113 --data ./data/events
+  liveness node --addr 127.0.0.1:2113 --data ./data
   liveness node --addr 0.0.0.0:2113 --tls-cert node.crt --tls-key node.key --credentials users.txt
   liveness node --like 24 --data /tmp/events
 
@@ -37,7 +37,7 @@ Prints one line when it serves and stops on SIGTERM.`
 
 // Run serves until the program is told to stop.
 func (c *NodeCmd) Run(ctx context.Context, app *App) (err error) {
-	config := node.Config{Addr: c.Addr, Dir: c.Data, Like: node.Line(c.Like), Logger: app.Log}
+	config := node.Config{Addr: c.Addr, Dir: eventsDir(c.Data), Like: node.Line(c.Like), Logger: app.Log}
 	if c.TLSCert != "" {
 		certificate, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
 		if err != nil {
@@ -68,7 +68,7 @@ func (c *NodeCmd) Run(ctx context.Context, app *App) (err error) {
 	if err := n.Register(observed.registry); err != nil {
 		return errors.Join(err, n.Close())
 	}
-	fmt.Fprintf(app.Announcements(), "event store node serves %s at %s\n", c.Data, n.ConnectionString())
+	fmt.Fprintf(app.Announcements(), "event store node serves %s at %s\n", eventsDir(c.Data), n.ConnectionString())
 	return errors.Join(observed.serve(ctx, app.Log), n.Close())
 }
 

@@ -45,7 +45,7 @@ type SecretAddCmd struct {
 	SecretFlags `embed:""`
 	Purpose     []string      `arg:"" optional:"" help:"What they are for: api-keys, mail-lookup, links, vault, sessions, audit-signing; without one, all of them."`
 	UseAfter    time.Duration `help:"When they come into use. Every node has to know them before; a node looks at its file every 2 s." default:"5m"`
-	Data        string        `help:"Data directory of dev, whose file is meant without --secret-file." default:"./data" type:"path" env:"LIVENESS_DATA"`
+	Data        string        `help:"Data directory of this machine, whose file is meant without --secret-file." default:"./data" type:"path" env:"LIVENESS_DATA"`
 	JSON        bool          `help:"Print JSON." name:"json"`
 }
 

@@ -21,7 +21,7 @@ type StoreCmd struct {
 }
 
 func (f *storeFlags) inspect(ctx context.Context, app *App, do func(*store.Inspector) error) error {
-	inspector, err := store.Inspect(ctx, f.Data)
+	inspector, err := store.Inspect(ctx, eventsDir(f.Data))
 	if err != nil {
 		return err
 	}
@@ -38,7 +38,7 @@ type StoreBackupCmd struct {
 // Help shows how the command is used.
 func (*StoreBackupCmd) Help() string {
 	return `Example:
-  liveness store backup --data ./data/events /backup/events-2026-01-31`
+  liveness store backup --data ./data /backup/events-2026-01-31`
 }
 
 // Run copies the store and verifies the copy.
@@ -74,7 +74,7 @@ func (*StoreVerifyCmd) Help() string {
 	return `Exits with 0 when the store is whole and with 3 when it is damaged; then the first finding is printed.
 
 Example:
-  liveness store verify --data ./data/events`
+  liveness store verify --data ./data`
 }
 
 // Run examines the store.
@@ -113,7 +113,7 @@ type StoreStatsCmd struct {
 // Help shows how the command is used.
 func (*StoreStatsCmd) Help() string {
 	return `Example:
-  liveness store stats --data ./data/events --json`
+  liveness store stats --data ./data --json`
 }
 
 // Run prints the numbers.

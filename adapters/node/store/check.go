@@ -19,7 +19,7 @@ const newestChecked = 1000
 
 // checkFiles examines the files before the database opens them, as opening changes them.
 func checkFiles(dir string) error {
-	size, err := fileSize(filepath.Join(dir, databaseFile))
+	size, err := fileSize(filepath.Join(dir, File))
 	if err != nil {
 		return err
 	}
@@ -27,34 +27,34 @@ func checkFiles(dir string) error {
 	if err != nil {
 		return err
 	}
-	log, err := fileSize(filepath.Join(dir, databaseFile+"-wal"))
+	log, err := fileSize(filepath.Join(dir, File+"-wal"))
 	if err != nil {
 		return err
 	}
 	if size == 0 {
 		if marked > 0 {
-			return fmt.Errorf("%w: %s is missing or empty although events were acknowledged; restore a backup of it", ErrCorrupt, databaseFile)
+			return fmt.Errorf("%w: %s is missing or empty although events were acknowledged; restore a backup of it", ErrCorrupt, File)
 		}
 		return nil
 	}
 	if log > 0 {
 		return nil // after a crash the file may rightly be short of what its log still holds
 	}
-	file, err := os.Open(filepath.Join(dir, databaseFile))
+	file, err := os.Open(filepath.Join(dir, File))
 	if err != nil {
-		return fmt.Errorf("open %s: %w", databaseFile, err)
+		return fmt.Errorf("open %s: %w", File, err)
 	}
 	defer file.Close()
 	var header [100]byte
 	if _, err := io.ReadFull(file, header[:]); err != nil {
-		return fmt.Errorf("%w: %s is cut off inside its header", ErrCorrupt, databaseFile)
+		return fmt.Errorf("%w: %s is cut off inside its header", ErrCorrupt, File)
 	}
 	pageSize, pages := int64(binary.BigEndian.Uint16(header[16:])), int64(binary.BigEndian.Uint32(header[28:]))
 	if pageSize == 1 {
 		pageSize = 1 << 16
 	}
 	if size < pageSize*pages {
-		return fmt.Errorf("%w: %s has %d bytes, its header says %d; restore a backup of it", ErrCorrupt, databaseFile, size, pageSize*pages)
+		return fmt.Errorf("%w: %s has %d bytes, its header says %d; restore a backup of it", ErrCorrupt, File, size, pageSize*pages)
 	}
 	return nil
 }

@@ -13,8 +13,8 @@ import (
 	sqlite3 "github.com/mattn/go-sqlite3"
 )
 
-// databaseFile is the name of the database inside the store's directory.
-const databaseFile = "events.db"
+// File is the name of the database inside the store's directory.
+const File = "events.db"
 
 // formatVersion is the database's user_version; applicationID marks the file as an event store of ours.
 const (
@@ -88,7 +88,7 @@ type conn struct {
 
 func openConn(dir string, mode access) (*conn, error) {
 	// synchronous=FULL makes a commit in WAL mode reach the disk before it becomes visible; the driver's own default does not.
-	path := (&url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(filepath.Join(dir, databaseFile))}).String()
+	path := (&url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(filepath.Join(dir, File))}).String()
 	dsn := path + "?mode=" + string(mode) + "&_mutex=no&_busy_timeout=10000&_synchronous=FULL"
 	if mode == readOnly {
 		dsn += "&_query_only=true"

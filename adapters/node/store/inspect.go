@@ -22,7 +22,7 @@ type Inspector struct {
 
 // Inspect opens a store for looking at it, whether it is being served or not.
 func Inspect(ctx context.Context, dir string) (*Inspector, error) {
-	if size, err := fileSize(filepath.Join(dir, databaseFile)); err != nil || size == 0 {
+	if size, err := fileSize(filepath.Join(dir, File)); err != nil || size == 0 {
 		return nil, errors.Join(err, fmt.Errorf("there is no event store in %s", dir))
 	}
 	c, err := openConn(dir, readOnly)
@@ -32,7 +32,7 @@ func Inspect(ctx context.Context, dir string) (*Inspector, error) {
 	i := &Inspector{dir: dir, c: c}
 	version, _, err := c.integer(ctx, "PRAGMA user_version")
 	if err == nil && version != formatVersion {
-		err = fmt.Errorf("%s has format %d, this program knows format %d", databaseFile, version, formatVersion)
+		err = fmt.Errorf("%s has format %d, this program knows format %d", File, version, formatVersion)
 	}
 	if err == nil {
 		i.instance, err = readInstance(ctx, c)
@@ -84,10 +84,10 @@ func (i *Inspector) Stats(ctx context.Context) (Stats, error) {
 	if err != nil {
 		return Stats{}, fmt.Errorf("count events: %w", err)
 	}
-	if s.DatabaseBytes, err = fileSize(filepath.Join(i.dir, databaseFile)); err != nil {
+	if s.DatabaseBytes, err = fileSize(filepath.Join(i.dir, File)); err != nil {
 		return Stats{}, err
 	}
-	s.LogBytes, err = fileSize(filepath.Join(i.dir, databaseFile+"-wal"))
+	s.LogBytes, err = fileSize(filepath.Join(i.dir, File+"-wal"))
 	return s, err
 }
 
@@ -176,7 +176,7 @@ func (i *Inspector) copyTo(ctx context.Context, dest string) (err error) {
 	if entries, err := os.ReadDir(dest); err != nil || len(entries) > 0 {
 		return errors.Join(err, errors.New("the directory is not empty; name one that does not exist yet"))
 	}
-	partial := filepath.Join(dest, databaseFile+".partial")
+	partial := filepath.Join(dest, File+".partial")
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, os.RemoveAll(partial))
@@ -192,7 +192,7 @@ func (i *Inspector) copyTo(ctx context.Context, dest string) (err error) {
 	if err := syncPath(partial); err != nil {
 		return err
 	}
-	if err := os.Rename(partial, filepath.Join(dest, databaseFile)); err != nil {
+	if err := os.Rename(partial, filepath.Join(dest, File)); err != nil {
 		return err
 	}
 	return syncPath(dest)

@@ -95,10 +95,10 @@ func prepare(ctx context.Context, c *conn, dir string, maxPages int64) (instance
 		}
 	case formatVersion:
 		if id, _, err := c.integer(ctx, "PRAGMA application_id"); err != nil || id != applicationID {
-			return uuid.Nil, errors.Join(err, fmt.Errorf("%w: %s is a database of another program", ErrCorrupt, databaseFile))
+			return uuid.Nil, errors.Join(err, fmt.Errorf("%w: %s is a database of another program", ErrCorrupt, File))
 		}
 	default:
-		return uuid.Nil, fmt.Errorf("%s has format %d, this program knows format %d: use the program that wrote it, or a newer one", databaseFile, version, formatVersion)
+		return uuid.Nil, fmt.Errorf("%s has format %d, this program knows format %d: use the program that wrote it, or a newer one", File, version, formatVersion)
 	}
 	if maxPages > 0 {
 		if err := c.script(ctx, fmt.Sprintf("PRAGMA max_page_count=%d", maxPages)); err != nil {
@@ -110,7 +110,7 @@ func prepare(ctx context.Context, c *conn, dir string, maxPages int64) (instance
 
 func create(ctx context.Context, c *conn) error {
 	if tables, _, err := c.integer(ctx, "SELECT count(*) FROM sqlite_schema"); err != nil || tables > 0 {
-		return errors.Join(err, fmt.Errorf("%w: %s is a database of another program", ErrCorrupt, databaseFile))
+		return errors.Join(err, fmt.Errorf("%w: %s is a database of another program", ErrCorrupt, File))
 	}
 	instance, err := uuid.NewRandom()
 	if err != nil {
