@@ -53,6 +53,8 @@ type commandLine struct {
 	Parts        PartsCmd        `cmd:"" help:"Fetch the native parts ahead of their first use."`
 	Config       ConfigCmd       `cmd:"" help:"Print the configuration that commands would run with."`
 	Version      VersionCmd      `cmd:"" help:"Print the version of the program and of its API."`
+	Completion   CompletionCmd   `cmd:"" help:"Print what lets a shell complete the command line."`
+	Complete     CompleteCmd     `cmd:"" hidden:""`
 }
 
 func main() {

@@ -57,7 +57,7 @@ func newWalk(t *testing.T) *walk {
 // newWalkOn prepares a walk with a database that is there.
 func newWalkOn(t *testing.T, database string) *walk {
 	t.Helper()
-	w := &walk{dir: t.TempDir(), database: database, ports: map[string]string{}}
+	w := &walk{dir: programDir(t), database: database, ports: map[string]string{}}
 	for _, port := range []string{"2113", "8080", "8081", "8082"} {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -65,14 +65,6 @@ func newWalkOn(t *testing.T, database string) *walk {
 		}
 		defer func() { _ = listener.Close() }() // all at once, so that no two are one
 		_, w.ports[port], _ = net.SplitHostPort(listener.Addr().String())
-	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	program := fmt.Sprintf("#!/bin/sh\n%s=1 exec '%s' \"$@\"\n", asLiveness, self)
-	if err := os.WriteFile(filepath.Join(w.dir, "liveness"), []byte(program), 0o700); err != nil {
-		t.Fatal(err)
 	}
 	return w
 }
