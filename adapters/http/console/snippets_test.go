@@ -49,6 +49,9 @@ func TestSnippetsRun(t *testing.T) {
 		t.Run(snippet.Name, func(t *testing.T) {
 			t.Parallel()
 			if _, err := exec.LookPath(command[0]); err != nil {
+				if os.Getenv("LIVENESS_CLIENTS") != "" { // .ci/run has installed it
+					t.Fatal(err)
+				}
 				t.Skipf("no %s here", command[0])
 			}
 			var asked atomic.Int64

@@ -1,4 +1,4 @@
-// Package snippets holds a first call of the API in several languages, to be pasted.
+// Package snippets holds clients of the API in several languages, to be pasted: a first call, and one that repeats it when it has to.
 package snippets
 
 import (
@@ -17,7 +17,7 @@ const Key = "YOUR_API_KEY"
 // siteAddress stands in the files for the address of the API.
 const siteAddress = "BASE_URL"
 
-// Snippet is a first call in a language.
+// Snippet is a client in a language.
 type Snippet struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
@@ -35,12 +35,19 @@ var languages = []Snippet{
 }
 
 // For returns the first call to a site in every language, with a key in it where it is known; else with Key.
-func For(site *url.URL, key string) ([]Snippet, error) {
+func For(site *url.URL, key string) ([]Snippet, error) { return read("files/", site, key) }
+
+// Repeating returns in every language a client that repeats a check with its Idempotency-Key while there is no answer that stands.
+func Repeating(site *url.URL, key string) ([]Snippet, error) {
+	return read("files/repeating/", site, key)
+}
+
+func read(folder string, site *url.URL, key string) ([]Snippet, error) {
 	list := make([]Snippet, len(languages))
 	for i, language := range languages {
-		text, err := files.ReadFile("files/" + language.Text)
+		text, err := files.ReadFile(folder + language.Text)
 		if err != nil {
-			return nil, fmt.Errorf("read the first call in %s: %w", language.Name, err)
+			return nil, fmt.Errorf("read the client in %s: %w", language.Name, err)
 		}
 		language.Text = strings.TrimSpace(strings.ReplaceAll(string(text), siteAddress, site.String()))
 		if key != "" {

@@ -1,0 +1,150 @@
+package snippets_test
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pas-ta/liveness/adapters/http/snippets"
+)
+
+// programs run the texts, from the file that they are saved in.
+var programs = map[string][]string{
+	"curl": {"bash", "check.sh"}, "go": {"go", "run", "main.go"}, "python": {"python3", "check.py"}, "node": {"node", "check.mjs"}, "php": {"php", "check.php"},
+}
+
+const (
+	key   = "lc_abc12ABCDEFGHIJKLMNOPQRSTUVWX"
+	photo = "\xff\xd8 a photo\n\x00 with every byte + / ="
+)
+
+// api answers checks one after the other as it was told, and keeps their Idempotency-Keys.
+type api struct {
+	t       *testing.T
+	answers []func(http.ResponseWriter)
+
+	mu   sync.Mutex
+	keys []string
+}
+
+// ServeHTTP implements http.Handler.
+func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var body struct {
+		Image  string `json:"image"`
+		Format string `json:"image_format"`
+	}
+	err := json.NewDecoder(r.Body).Decode(&body)
+	image, damaged := base64.StdEncoding.DecodeString(body.Image)
+	if err != nil || damaged != nil || string(image) != photo || body.Format != "jpeg" || r.Header.Get("X-API-Key") != key || r.URL.Path != "/v1/check/liveness" ||
+		r.Header.Get("Content-Type") != "application/json" {
+		a.t.Errorf("it sends %s %v with %q as %q: %v %v", r.URL, r.Header, image, body.Format, err, damaged)
+	}
+	a.mu.Lock()
+	a.keys = append(a.keys, r.Header.Get("Idempotency-Key"))
+	answer := refusal(http.StatusTeapot, "asked_too_often", 0)
+	if len(a.keys) <= len(a.answers) {
+		answer = a.answers[len(a.keys)-1]
+	}
+	a.mu.Unlock()
+	answer(w)
+}
+
+func refusal(status int, code string, retryAfter int) func(http.ResponseWriter) {
+	return func(w http.ResponseWriter) {
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		if retryAfter > 0 {
+			w.Header().Set("Retry-After", fmt.Sprint(retryAfter))
+		}
+		w.WriteHeader(status)
+		_, _ = fmt.Fprintf(w, `{"metadata": {}, "error": {"code": %q, "message": "A message."}}`, code)
+	}
+}
+
+// broken ends the connection without an answer.
+func broken(w http.ResponseWriter) {
+	if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+		_ = conn.Close()
+	}
+}
+
+func live(w http.ResponseWriter) {
+	_, _ = fmt.Fprint(w, `{"metadata": {}, "data": {"isFakeFace": false, "isFakeLikelihood": 0.01, "isValidFace": true, "faceBrightness": 120.5, "latency_ms": 40}}`)
+}
+
+// The clients that repeat do so with one Idempotency-Key for as long as there is no answer that stands, and no longer.
+func TestRepeatingClients(t *testing.T) {
+	t.Parallel()
+	list, err := snippets.Repeating(&url.URL{Scheme: "https", Host: "api.example"}, key)
+	if err != nil || len(list) != len(programs) {
+		t.Fatalf("there are %d clients, %v", len(list), err)
+	}
+	for _, client := range list {
+		t.Run(client.Name, func(t *testing.T) {
+			t.Parallel()
+			command := programs[client.ID]
+			if _, err := exec.LookPath(command[0]); err != nil {
+				if os.Getenv("LIVENESS_CLIENTS") != "" { // .ci/run has installed it
+					t.Fatal(err)
+				}
+				t.Skipf("no %s here", command[0])
+			}
+			var used []string
+			for name, expected := range map[string]struct {
+				answers []func(http.ResponseWriter)
+				asked   int
+				says    string
+			}{
+				"at once":                          {[]func(http.ResponseWriter){live}, 1, "a live face"},
+				"when the service and a proxy can": {[]func(http.ResponseWriter){refusal(503, "overloaded", 1), broken, refusal(429, "rate_limited", 1), live}, 4, "a live face"},
+				"not what stands":                  {[]func(http.ResponseWriter){refusal(400, "invalid_image", 0)}, 1, "invalid_image"},
+				"not until the next month":         {[]func(http.ResponseWriter){refusal(429, "quota_exceeded", 1_000_000)}, 1, "quota_exceeded"},
+			} {
+				server := &api{t: t, answers: expected.answers}
+				out := run(t, server, client, command)
+				if client.ID == "curl" && expected.says == "a live face" { // it shows the answer
+					expected.says = `"isFakeFace": false`
+				}
+				if !strings.Contains(out, expected.says) || len(server.keys) != expected.asked {
+					t.Errorf("%s: it has asked %d times, want %d, and says\n%s", name, len(server.keys), expected.asked, out)
+				}
+				if same := slices.Compact(server.keys); len(same) != 1 || len(same[0]) < 20 || slices.Contains(used, same[0]) {
+					t.Errorf("%s: its Idempotency-Keys are %q, after %q", name, server.keys, used)
+				} else {
+					used = append(used, same[0])
+				}
+			}
+		})
+	}
+}
+
+// run runs a client beside the photo, against a server.
+func run(t *testing.T, handler http.Handler, client snippets.Snippet, command []string) (out string) {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	defer server.Close()
+	dir := t.TempDir()
+	text := strings.ReplaceAll(client.Text, "https://api.example", server.URL)
+	for name, content := range map[string]string{command[len(command)-1]: text, "face.jpg": photo} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	running := exec.CommandContext(ctx, command[0], command[1:]...)
+	running.Dir = dir
+	printed, _ := running.CombinedOutput() // its exit status says whether there is a verdict
+	return string(printed)
+}
