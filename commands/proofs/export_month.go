@@ -37,7 +37,7 @@ type Month struct {
 // What a proof is refused with.
 var (
 	ErrNothingSigned = &domain.Error{
-		Kind: domain.KindUnavailable, Code: "nothing_signed",
+		Kind: domain.KindUnavailable, Code: "nothing_signed", RetryAfter: time.Minute, // as often as checkpoints are signed
 		Message: "No checkpoint of the log has been signed yet, on which a proof could rest: try again in a few minutes.",
 	}
 	ErrNotProvable = &domain.Error{

@@ -18,7 +18,7 @@ const (
 )
 
 // noHandle is what a caller is told for whom there is no file handle, with the headers of what net/http says by itself.
-const noHandle = "HTTP/1.1 503 Service Unavailable\r\n" + ownHeaders + "Too many connections. Try again in a moment.\n"
+const noHandle = "HTTP/1.1 503 Service Unavailable\r\n" + retryLater + ownHeaders + "Too many connections. Try again as Retry-After says.\n"
 
 // handleListener answers callers also when the process has no file handle left, where net/http would let them wait, and tells the
 // operator. It keeps a handle back to take each caller with, for as long as a refusal takes.

@@ -62,6 +62,9 @@ func (c strictConn) CloseWrite() error {
 // ownHeaders are those of all answers that net/http writes by itself, but for one.
 const ownHeaders = "Content-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
 
+// retryLater is the header of an answer to somebody for whom there was no room.
+const retryLater = "Retry-After: 1\r\n"
+
 // endOfOwnStatus returns where the headers begin of an answer that no handler has made; -1 when p is none.
 func endOfOwnStatus(p []byte) int {
 	const version = "HTTP/1.1 "
@@ -70,7 +73,7 @@ func endOfOwnStatus(p []byte) int {
 	}
 	status, headers, found := bytes.Cut(p, []byte("\r\n"))
 	unexpected := bytes.Equal(status, []byte("HTTP/1.1 417 Expectation Failed"))
-	if !found || !unexpected && !bytes.HasPrefix(headers, []byte(ownHeaders)) {
+	if !found || !unexpected && !bytes.HasPrefix(bytes.TrimPrefix(headers, []byte(retryLater)), []byte(ownHeaders)) {
 		return -1
 	}
 	return len(p) - len(headers)

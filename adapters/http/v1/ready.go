@@ -1,13 +1,15 @@
 package v1
 
 import (
+	"time"
+
 	"github.com/pas-ta/liveness/adapters/http/server"
 	"github.com/pas-ta/liveness/domain"
 )
 
 // ErrDraining is what a server that is on its way down says when it is asked whether it is ready.
 var ErrDraining = &domain.Error{
-	Kind: domain.KindUnavailable, Code: "draining", Message: "This server is about to stop. Send requests to another; what still comes here is answered.",
+	Kind: domain.KindUnavailable, Code: "draining", RetryAfter: time.Second, Message: "This server is about to stop. Send requests to another; what still comes here is answered.",
 }
 
 // readiness is the whole answer of a server that is ready.

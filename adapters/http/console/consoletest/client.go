@@ -64,6 +64,9 @@ func (b *Client) Send(method, path, contentType, body string) Answer {
 	if response.StatusCode >= 500 && response.StatusCode != http.StatusServiceUnavailable {
 		b.w.t.Errorf("%s %s answers %d:\n%s", method, path, response.StatusCode, text)
 	}
+	if later := response.StatusCode == http.StatusServiceUnavailable || response.StatusCode == http.StatusTooManyRequests; later && response.Header.Get("Retry-After") == "" {
+		b.w.t.Errorf("%s %s answers %d, and not when to come again", method, path, response.StatusCode)
+	}
 	return Answer{t: b.w.t, Status: response.StatusCode, Path: response.Request.URL.Path, Header: response.Header, Body: string(text)}
 }
 
