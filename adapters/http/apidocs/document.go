@@ -20,9 +20,56 @@ const siteAddress = "BASE_URL"
 
 // Document returns the OpenAPI document of the API of a site, as JSON.
 func Document(site *url.URL) ([]byte, error) {
-	var document any
+	var document struct {
+		Components struct {
+			Responses map[string]map[string]any
+			Others    map[string]any `yaml:",inline"`
+		}
+		Others map[string]any `yaml:",inline"`
+	}
 	if err := yaml.Unmarshal(bytes.ReplaceAll(openapi, []byte(siteAddress), []byte(site.String())), &document); err != nil {
 		return nil, fmt.Errorf("read the OpenAPI document: %w", err)
 	}
-	return json.MarshalIndent(document, "", "  ")
+	pages, err := ErrorPages()
+	if err != nil {
+		return nil, err
+	}
+	for name, response := range document.Components.Responses {
+		codes, _ := response["x-codes"].([]any)
+		delete(response, "x-codes")
+		if response["content"], err = errorContent(codes, pages, site); err != nil {
+			return nil, fmt.Errorf("response %s of the OpenAPI document: %w", name, err)
+		}
+	}
+	document.Components.Others["responses"] = document.Components.Responses
+	document.Others["components"] = document.Components.Others
+	return json.MarshalIndent(document.Others, "", "  ")
+}
+
+// errorContent describes the errors with some codes.
+func errorContent(codes []any, pages []ErrorPage, site *url.URL) (any, error) {
+	examples := map[string]any{}
+	for _, code := range codes {
+		for _, page := range pages {
+			if page.Code == code {
+				examples[page.Code] = map[string]any{"summary": page.Title, "value": page.example(site)}
+			}
+		}
+	}
+	if len(codes) == 0 || len(examples) != len(codes) {
+		return nil, fmt.Errorf("%v are not all codes of errors", codes)
+	}
+	oneOf := map[string]any{"properties": map[string]any{"error": map[string]any{"properties": map[string]any{"code": map[string]any{"enum": codes}}}}}
+	schema := map[string]any{"allOf": []any{map[string]any{"$ref": "#/components/schemas/ErrorAnswer"}, oneOf}}
+	return map[string]any{"application/json": map[string]any{"schema": schema, "examples": examples}}, nil
+}
+
+// example is an answer with the error.
+func (e ErrorPage) example(site *url.URL) any {
+	return map[string]any{
+		"metadata": map[string]any{
+			"date": "2026-11-22T12:34:56.789Z", "ver": "1.0.1", "customer_id": nil, "remaining_calls": nil, "over_limit_calls": nil, "status": "error",
+		},
+		"error": map[string]any{"code": e.Code, "message": e.Message, "docs": site.String() + ErrorsPrefix + e.Code},
+	}
 }

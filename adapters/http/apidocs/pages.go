@@ -2,12 +2,14 @@ package apidocs
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
 	"encoding/json"
 	"fmt"
 	"html/template"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 	texttemplate "text/template"
 
@@ -80,6 +82,7 @@ type Pages struct {
 // New renders the pages.
 func New(site *url.URL) (*Pages, error) {
 	p := &Pages{site: site, router: mux.NewRouter().SkipClean(true)}
+	p.router.NotFoundHandler = http.HandlerFunc(p.serveNothing)
 	var err error
 	if p.document, err = Document(site); err != nil {
 		return nil, err
@@ -96,27 +99,23 @@ func New(site *url.URL) (*Pages, error) {
 	if err := p.readGuide(site); err != nil {
 		return nil, err
 	}
-	for path, serve := range map[string]http.HandlerFunc{
+	for address, serve := range map[string]http.HandlerFunc{
 		OpenAPIPath:             p.serveFile("application/json; charset=utf-8", p.document),
 		Path + "/docs.css":      p.serveFile("text/css; charset=utf-8", p.css),
 		Path:                    p.serveGuide,
 		Path + "/":              p.serveGuide,
 		ErrorsPrefix + "{code}": p.serveError,
 	} {
-		p.router.HandleFunc(path, serve).Methods(http.MethodGet, http.MethodHead)
+		p.router.HandleFunc(address, serve).Methods(http.MethodGet, http.MethodHead)
 	}
 	return p, nil
 }
 
-// Serves returns whether a request is for the documentation.
+// Serves returns whether a request is for the documentation, also for a page of it that there is not.
 func (p *Pages) Serves(r *http.Request) bool {
-	var match mux.RouteMatch
-	return p.router.Match(r, &match) && match.MatchErr == nil && p.knows(match.Vars["code"])
-}
-
-func (p *Pages) knows(code string) bool {
-	_, known := p.errorPage(code)
-	return known || code == ""
+	asked := r.URL.Path
+	within := asked == OpenAPIPath || asked == Path || asked == Path+"/" || strings.HasPrefix(asked, Path+"/") && path.Clean(asked) == asked
+	return within && (r.Method == http.MethodGet || r.Method == http.MethodHead)
 }
 
 func (p *Pages) errorPage(code string) (ErrorPage, bool) {
@@ -145,13 +144,17 @@ func (p *Pages) readGuide(site *url.URL) error {
 	if err != nil {
 		return err
 	}
+	repeating, err := snippets.Repeating(site, "")
+	if err != nil {
+		return err
+	}
 	type issue struct{ Code, Message string }
 	var issues []issue
 	for _, code := range domain.KnownIssues() {
 		issues = append(issues, issue{string(code), code.Message()})
 	}
 	var text bytes.Buffer
-	if err := guide.Execute(&text, map[string]any{"Site": site, "Snippets": calls, "Issues": issues, "Errors": p.errors}); err != nil {
+	if err := guide.Execute(&text, map[string]any{"Site": site, "Snippets": calls, "Repeating": repeating, "Issues": issues, "Errors": p.errors}); err != nil {
 		return err
 	}
 	intro, parts, _ := strings.Cut(text.String(), "\n## ")
@@ -184,6 +187,7 @@ func rendered(markdown string) (template.HTML, error) {
 }
 
 type view struct {
+	Status   int // 200 when it is 0
 	Title    string
 	Query    string
 	Hits     []hit
@@ -191,6 +195,7 @@ type view struct {
 	Sections []section
 	Error    *ErrorPage
 	Example  string
+	Errors   []ErrorPage // all of them, where there is no such page
 }
 
 // serveGuide shows the guide, or what a search finds in it.
@@ -230,7 +235,7 @@ func (p *Pages) search(query string) []hit {
 func (p *Pages) serveError(w http.ResponseWriter, r *http.Request) {
 	page, known := p.errorPage(mux.Vars(r)["code"])
 	if !known {
-		http.NotFound(w, r)
+		p.serveNothing(w, r)
 		return
 	}
 	example, err := p.exampleOf(page)
@@ -241,18 +246,18 @@ func (p *Pages) serveError(w http.ResponseWriter, r *http.Request) {
 	p.show(w, view{Title: page.Code, Sections: p.sections, Error: &page, Example: example})
 }
 
-// exampleOf is an answer with an error code.
+// serveNothing shows that there is no such page, and leads to those that there are.
+func (p *Pages) serveNothing(w http.ResponseWriter, _ *http.Request) {
+	p.show(w, view{Status: http.StatusNotFound, Title: "There is no such page", Sections: p.sections, Errors: p.errors})
+}
+
+// exampleOf is an answer with an error code, as text.
 func (p *Pages) exampleOf(page ErrorPage) (string, error) {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
-	err := encoder.Encode(map[string]any{
-		"metadata": map[string]any{
-			"date": "2026-11-22T12:34:56.789Z", "ver": "1.0.1", "customer_id": nil, "remaining_calls": nil, "over_limit_calls": nil, "status": "error",
-		},
-		"error": map[string]any{"code": page.Code, "message": page.Message, "docs": p.site.String() + ErrorsPrefix + page.Code},
-	})
+	err := encoder.Encode(page.example(p.site))
 	return text.String(), err
 }
 
@@ -262,18 +267,21 @@ func (p *Pages) show(w http.ResponseWriter, v view) {
 		http.Error(w, "The page cannot be shown.", http.StatusInternalServerError)
 		return
 	}
-	p.serveFile("text/html; charset=utf-8", out.Bytes())(w, nil)
+	p.serve(w, cmp.Or(v.Status, http.StatusOK), "text/html; charset=utf-8", out.Bytes())
 }
 
 // serveFile answers with content that belongs to this version of the program.
 func (p *Pages) serveFile(contentType string, content []byte) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		h := w.Header()
-		h.Set("Content-Type", contentType)
-		h.Set("Cache-Control", "no-cache")
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "same-origin")
-		_, _ = w.Write(content) // the browser is gone: nobody is left to tell
-	}
+	return func(w http.ResponseWriter, _ *http.Request) { p.serve(w, http.StatusOK, contentType, content) }
+}
+
+func (p *Pages) serve(w http.ResponseWriter, status int, contentType string, content []byte) {
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Cache-Control", "no-cache")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "same-origin")
+	w.WriteHeader(status)
+	_, _ = w.Write(content) // the browser is gone: nobody is left to tell
 }
