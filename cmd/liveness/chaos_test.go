@@ -143,7 +143,7 @@ type repeatedChecks struct {
 func (c *cluster) repeatChecks(ctx context.Context, t *testing.T, subscription uuid.UUID) *repeatedChecks {
 	t.Helper()
 	load, body := &repeatedChecks{acknowledged: map[uuid.UUID]bool{}}, smallFace(t)
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}}
+	client := &http.Client{Transport: document.Transport(&http.Transport{MaxIdleConnsPerHost: 16})}
 	for range 8 {
 		load.clients.Go(func() {
 			for ctx.Err() == nil {

@@ -1,14 +1,21 @@
 package main
 
 import (
+	"fmt"
+	"net/http"
 	"os"
+	"strings"
 	"testing"
 
+	"github.com/pas-ta/liveness/adapters/http/apidocs/apidocstest"
 	"github.com/pas-ta/liveness/inference/isolated"
 )
 
 // asLiveness makes the test binary run as the liveness program, for tests that need processes of their own.
 const asLiveness = "LIVENESS_TEST_AS_PROGRAM"
+
+// document is what the answers of the API that these tests ask for are held against, whichever process gives them.
+var document *apidocstest.Document
 
 func TestMain(m *testing.M) {
 	if isolated.IsWorker() {
@@ -20,5 +27,23 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asNoisy) != "" {
 		os.Exit(runNoisy())
 	}
-	os.Exit(m.Run())
+	os.Exit(runHeld(m))
+}
+
+// runHeld runs the tests, which fail when an answer of the API is not what the OpenAPI document describes.
+func runHeld(m *testing.M) int {
+	var err error
+	if document, err = apidocstest.Read(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	http.DefaultClient.Transport = document.Transport(http.DefaultTransport)
+	code := m.Run()
+	differences := document.Differences()
+	fmt.Fprintf(os.Stdout, "%d answers were held against the OpenAPI document, with %d differences\n", document.Answers(), len(differences))
+	if len(differences) > 0 {
+		fmt.Fprintln(os.Stdout, strings.Join(differences[:min(len(differences), 20)], "\n"))
+		return max(code, 1)
+	}
+	return code
 }

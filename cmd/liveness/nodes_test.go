@@ -59,7 +59,7 @@ func (c *cluster) storm(t *testing.T, body []byte, checks int) (accepted, refuse
 	const clients = 64
 	var sent, yes, no atomic.Int64
 	var group sync.WaitGroup
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients}}
+	client := &http.Client{Transport: document.Transport(&http.Transport{MaxIdleConnsPerHost: clients})}
 	for n := range clients {
 		group.Go(func() {
 			for sent.Add(1) <= int64(checks) {
@@ -115,7 +115,7 @@ func TestRegeneratedKeyIsDeadOnEveryNode(t *testing.T) {
 	c := startCluster(t, 2, 1)
 	body := smallFace(t)
 	keys := counting.NewKeyAuthenticator(projections.NewAPIKeys(c.core.pool), c.core.ring, time.Now)
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32}}
+	client := &http.Client{Transport: document.Transport(&http.Transport{MaxIdleConnsPerHost: 32})}
 
 	old := c.demo.Primary
 	for round := range fromEnvironment(t, "LIVENESS_KEY_ROUNDS", 3) {

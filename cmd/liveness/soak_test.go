@@ -134,7 +134,7 @@ func (c *cluster) mixedLoad(ctx context.Context, t *testing.T) *mixedLoad {
 		{http.MethodPost, "/v1/check/liveness", c.demo.Primary + "x", check, http.StatusUnauthorized},
 		{http.MethodGet, "/console/login", "", nil, http.StatusOK},
 	}
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8}, Timeout: 30 * time.Second}
+	client := &http.Client{Transport: document.Transport(&http.Transport{MaxIdleConnsPerHost: 8}), Timeout: 30 * time.Second}
 	for n := range 4 {
 		load.clients.Go(func() {
 			for i := n; ctx.Err() == nil; i++ {
