@@ -262,7 +262,9 @@ func (r *Reactor) handle(ctx context.Context, answers *answers, appeared *esdb.E
 		answers.nack("cannot be decoded", esdb.NackActionPark, appeared.Event)
 		return
 	}
-	err = r.Handle(ctx, recorded)
+	handling, span := traceReaction(ctx, r.Group, recorded)
+	err = r.Handle(handling, recorded)
+	span.End(err)
 	switch {
 	case err == nil:
 		answers.ack(appeared.Event)

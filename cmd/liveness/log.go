@@ -31,7 +31,11 @@ func inMilliseconds(_ []string, a slog.Attr) slog.Attr {
 	if a.Value.Kind() != slog.KindDuration {
 		return a
 	}
-	return slog.Float64(a.Key+"_ms", float64(a.Value.Duration())/float64(time.Millisecond))
+	took := a.Value.Duration().Round(time.Microsecond)
+	if took%time.Millisecond == 0 {
+		return slog.Int64(a.Key+"_ms", took.Milliseconds()) // a large number with a fraction would be written with an exponent
+	}
+	return slog.Float64(a.Key+"_ms", float64(took.Microseconds())/1000)
 }
 
 // logFormat returns the format of the log that a command line asks for, also when nothing else of it can be understood.

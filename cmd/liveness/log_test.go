@@ -97,7 +97,7 @@ func runNoisy() int {
 	defer restore()
 	_, _ = syscall.Write(2, []byte("a library in C\nwrites two lines\n"))
 	log.Print("the standard library's logger")
-	newLogger(stderr, formatJSON, "info").Info("the log itself", "took", 1500*time.Microsecond)
+	newLogger(stderr, formatJSON, "info").Info("the log itself", "took", 1500*time.Microsecond, "every", time.Hour)
 	_, _ = syscall.Write(2, []byte("no line feed at the end"))
 	return 0
 }
@@ -115,7 +115,7 @@ func TestLibrariesSpeakJSON(t *testing.T) {
 	if line := notJSON(said.Bytes()); line != "" {
 		t.Errorf("there is %q", line)
 	}
-	for _, want := range []string{"a library in C", "writes two lines", "the standard library's logger", `"took_ms":1.5`, "no line feed at the end"} {
+	for _, want := range []string{"a library in C", "writes two lines", "the standard library's logger", `"took_ms":1.5,"every_ms":3600000}`, "no line feed at the end"} {
 		if !strings.Contains(said.String(), want) {
 			t.Errorf("there is no %q in\n%s", want, &said)
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"os"
 	"os/exec"
@@ -141,6 +142,11 @@ func TestDashboardsAndAlertsAskForWhatIsMeasured(t *testing.T) {
 		name, _, _ := strings.Cut(s, "{")
 		names[name], labelled[withoutInstance(s[:strings.LastIndex(s, " ")])] = true, true
 	}
+	for _, role := range []string{"serve", "work"} {
+		if of := `liveness_component_up{component="event_store",job="liveness-` + role + `"}`; !labelled[of] {
+			t.Errorf("nobody tells %s", of)
+		}
+	}
 	asked := queries(t)
 	for where, query := range asked {
 		for _, name := range ours.FindAllString(query, -1) {
@@ -220,7 +226,7 @@ func answeredByPrometheus(t *testing.T, series []string, asked, texts map[string
 		if err != nil {
 			t.Fatal(err)
 		}
-		if value-value != 0 { // neither a number nor bounded
+		if math.IsNaN(value) || math.IsInf(value, 0) {
 			value = 0
 		}
 		switch name, _, _ := strings.Cut(s, "{"); name {

@@ -155,7 +155,7 @@ func Follow(ctx context.Context, name string, chains []uuid.UUID, attributes ...
 // afterFirst returns a context that says that the first span of a chain is under way. Whether that is recorded the sampler knows, which
 // decides by the id of the trace; it is asked by beginning the span that nobody ends.
 func afterFirst(ctx context.Context, tracer trace.Tracer, correlation uuid.UUID) context.Context {
-	_, asked := tracer.Start(Begin(ctx, correlation), "", trace.WithNewRoot())
+	_, asked := tracer.Start(Begin(ctx, correlation), "", trace.WithNewRoot()) //nolint:spancheck // one that ended would be sent
 	return trace.ContextWithRemoteSpanContext(ctx, trace.NewSpanContext(trace.SpanContextConfig{
 		TraceID: TraceID(correlation), SpanID: firstSpan(correlation), TraceFlags: asked.SpanContext().TraceFlags(), Remote: true,
 	}))

@@ -17,8 +17,6 @@ import (
 	"github.com/pas-ta/liveness/commands/tracing"
 )
 
-// What is installed is the process's: these are not parallel.
-
 // install has spans recorded, those that sampler takes, and returns where.
 func install(sampler sdktrace.Sampler) *tracetest.InMemoryExporter {
 	spans := tracetest.NewInMemoryExporter()
@@ -36,9 +34,9 @@ func named(spans tracetest.SpanStubs, name string) (found tracetest.SpanStubs) {
 }
 
 // Before Install nothing is recorded, and nothing is made for it.
-func TestNothingIsRecordedAtFirst(t *testing.T) {
+func TestNothingIsRecordedAtFirst(t *testing.T) { //nolint:paralleltest // what is installed is the whole process's
 	if tracing.On() {
-		t.Skip("another test has had spans recorded")
+		t.Skip("a test before this one, of an earlier count, has had spans recorded")
 	}
 	chain, ctx := []uuid.UUID{uuid.New()}, t.Context()
 	if made := testing.AllocsPerRun(100, func() {
@@ -53,7 +51,7 @@ func TestNothingIsRecordedAtFirst(t *testing.T) {
 }
 
 // Whoever handles the events of a request, here or elsewhere, goes on below its first span.
-func TestWhatFollowsARequestIsInItsTrace(t *testing.T) {
+func TestWhatFollowsARequestIsInItsTrace(t *testing.T) { //nolint:paralleltest // what is installed is the whole process's
 	spans := install(sdktrace.AlwaysSample())
 	request := uuid.MustParse("00112233-4455-4677-8899-aabbccddeeff")
 	ctx, first := tracing.StartFirst(t.Context(), request, "request")
@@ -99,7 +97,7 @@ func TestWhatFollowsARequestIsInItsTrace(t *testing.T) {
 }
 
 // What runs by itself all the time is not shown, and a batch of very many in some of them only.
-func TestNotEverythingIsShown(t *testing.T) {
+func TestNotEverythingIsShown(t *testing.T) { //nolint:paralleltest // what is installed is the whole process's
 	spans := install(sdktrace.AlwaysSample())
 	_, span := tracing.Start(t.Context(), "by itself")
 	span.End(nil)
@@ -121,7 +119,7 @@ func TestNotEverythingIsShown(t *testing.T) {
 }
 
 // A share of all requests is recorded, each of them on all nodes or on none.
-func TestAShareIsRecordedWhole(t *testing.T) {
+func TestAShareIsRecordedWhole(t *testing.T) { //nolint:paralleltest // what is installed is the whole process's
 	spans := install(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(0.25)))
 	const requests = 400
 	recorded := 0

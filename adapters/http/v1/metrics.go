@@ -35,7 +35,7 @@ func newMetrics(registerer prometheus.Registerer, g *gate, memory *checkbody.Mem
 			Name: "liveness_api_requests_in_flight", Help: "Requests of the API that are being answered.",
 		}),
 	}
-	m.beginChecks()
+	m.beginAnswers()
 	if registerer == nil {
 		return m, nil
 	}
@@ -60,19 +60,23 @@ func newMetrics(registerer prometheus.Registerer, g *gate, memory *checkbody.Mem
 	return m, nil
 }
 
-// beginChecks has the answers of checks begin at 0, so that the first of each is an increase.
-func (m *metrics) beginChecks() {
-	begin := func(p problem.Problem) {
-		m.requests.WithLabelValues(PathCheck, http.MethodPost, strconv.Itoa(p.Status), p.Code)
+// beginAnswers has the answers begin at 0, so that the first of each is an increase: of checks all, of what is only read those that
+// are alerted of.
+func (m *metrics) beginAnswers() {
+	routes := map[string]string{PathCheck: http.MethodPost, PathUsage: http.MethodGet, PathHealth: http.MethodGet, PathReady: http.MethodGet}
+	for route, method := range routes {
+		m.duration.WithLabelValues(route)
+		for _, p := range []problem.Problem{{Status: http.StatusOK}, problem.Of(errors.New("a fault of ours")), problem.Of(domain.ErrUnavailable)} {
+			m.requests.WithLabelValues(route, method, strconv.Itoa(p.Status), p.Code)
+		}
 	}
-	begin(problem.Problem{Status: http.StatusOK})
-	begin(problem.Of(errors.New("a fault of ours")))
 	for _, refusal := range []*domain.Error{
 		domain.ErrInvalidRequest, domain.ErrInvalidImage, domain.ErrInvalidAPIKey, domain.ErrSubscriptionInactive, domain.ErrIdempotencyConflict,
 		domain.ErrImageTooLarge, domain.ErrUnsupportedMedia, domain.ErrQuotaExceeded, domain.ErrRateLimited, domain.ErrOverloaded,
-		domain.ErrUnavailable, problem.ErrRequestTimeout,
+		problem.ErrRequestTimeout,
 	} {
-		begin(problem.Of(refusal))
+		p := problem.Of(refusal)
+		m.requests.WithLabelValues(PathCheck, http.MethodPost, strconv.Itoa(p.Status), p.Code)
 	}
 }
 

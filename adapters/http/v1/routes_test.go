@@ -223,13 +223,13 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// gathered returns the counters and gauges by name and labels.
 // The first check that is answered in a way is an increase to Prometheus.
 func TestAnswersOfChecksBeginAtZero(t *testing.T) {
 	t.Parallel()
 	values := newFixture(t).gathered()
 	for _, answer := range []string{"code=,method=POST,route=/v1/check/liveness,status=200", "code=internal_error,method=POST,route=/v1/check/liveness,status=500",
 		"code=service_unavailable,method=POST,route=/v1/check/liveness,status=503", "code=overloaded,method=POST,route=/v1/check/liveness,status=503",
+		"code=internal_error,method=GET,route=/v1/usage,status=500", "code=service_unavailable,method=GET,route=/v1/health,status=503",
 		"code=quota_exceeded,method=POST,route=/v1/check/liveness,status=429", "code=request_timeout,method=POST,route=/v1/check/liveness,status=408"} {
 		if n, there := values["liveness_api_requests_total{"+answer+"}"]; !there || n != 0 {
 			t.Errorf("%s is there: %v, and begins at %v", answer, there, n)
@@ -237,6 +237,7 @@ func TestAnswersOfChecksBeginAtZero(t *testing.T) {
 	}
 }
 
+// gathered returns the counters and gauges by name and labels.
 func (f *fixture) gathered() map[string]float64 {
 	f.t.Helper()
 	families, err := f.registry.Gather()
