@@ -21,12 +21,7 @@ func Blocked(model []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := blocker{graph: g, filled: map[string]int{}, uses: map[string]int{}}
-	for _, n := range g.nodes {
-		for _, input := range n.inputs {
-			b.uses[input]++
-		}
-	}
+	b := newBlocker(g)
 	changed := false
 	var nodes []node
 	for i := range g.nodes {
@@ -51,8 +46,22 @@ func Blocked(model []byte) ([]byte, error) {
 
 type blocker struct {
 	*graph
-	filled map[string]int // tensors with more channels than they had
-	uses   map[string]int // how many nodes read a tensor
+	channels map[string]int // that the results of convolutions have
+	filled   map[string]int // and those that have more than they had
+	uses     map[string]int // how many nodes read a tensor
+}
+
+func newBlocker(g *graph) blocker {
+	b := blocker{graph: g, channels: map[string]int{}, filled: map[string]int{}, uses: map[string]int{}}
+	for _, n := range g.nodes {
+		for _, input := range n.inputs {
+			b.uses[input]++
+		}
+		if weights := b.floats(&n, 1); n.operator == "Conv" && weights != nil && len(weights.shape) == 4 {
+			b.channels[n.outputs[0]] = weights.shape[0]
+		}
+	}
+	return b
 }
 
 // fill gives a convolution as many channels as fill blocks, where nothing but a rectifier and further convolutions see them.
@@ -126,10 +135,10 @@ func (b *blocker) reader(tensor string) (node, bool) {
 	return b.nodes[i], true
 }
 
-// slopes returns the slopes of a rectifier, nil when they are not one below 1 for each channel.
+// slopes returns the slopes of a rectifier, nil when they are not one below 1 for each channel of a convolution.
 func (b *blocker) slopes(n node) *constant {
 	slopes := b.floats(&n, 1)
-	if slopes == nil || len(slopes.shape) != 3 || slopes.shape[1] != 1 || slopes.shape[2] != 1 {
+	if slopes == nil || !slices.Equal(slopes.shape, []int{b.channels[n.inputs[0]], 1, 1}) {
 		return nil
 	}
 	for _, slope := range slopes.values {
@@ -180,6 +189,13 @@ func (b *blocker) floats(n *node, input int) *constant {
 	}
 	c := b.constants[n.inputs[input]]
 	if c == nil || c.values == nil {
+		return nil
+	}
+	size := 1
+	for _, length := range c.shape {
+		size *= length
+	}
+	if size != len(c.values) {
 		return nil
 	}
 	return c
