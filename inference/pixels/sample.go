@@ -107,13 +107,44 @@ func (s *Sampler) Bilinear(m *Image, window image.Rectangle, dst Tensor, width, 
 func (s *Sampler) interleavedRow(m *Image, row *tap, r, g, b []float32, scale, bias float32) {
 	r0, g0, b0 := m.r[row.luma0:], m.g[row.luma0:], m.b[row.luma0:]
 	r1, g1, b1 := m.r[row.luma1:], m.g[row.luma1:], m.b[row.luma1:]
-	for x := range s.columns {
-		c := &s.columns[x]
+	columns := s.columns
+	r, g, b = r[:len(columns)], g[:len(columns)], b[:len(columns)]
+	for x := range columns {
+		c := &columns[x]
 		p, q := c.luma0, c.luma1
-		r[x] = float32(round(mix(r0[p], r0[q], r1[p], r1[q], c.share, row.share)))*scale + bias
-		g[x] = float32(round(mix(g0[p], g0[q], g1[p], g1[q], c.share, row.share)))*scale + bias
-		b[x] = float32(round(mix(b0[p], b0[q], b1[p], b1[q], c.share, row.share)))*scale + bias
+		w := sharesOf(c.share, row.share)
+		red, blue := w.mixTwo(pair(r0[p], b0[p]), pair(r0[q], b0[q]), pair(r1[p], b1[p]), pair(r1[q], b1[q]))
+		green := w.mixOne(g0[p], g0[q], g1[p], g1[q])
+		r[x], g[x], b[x] = red*scale+bias, green*scale+bias, blue*scale+bias
 	}
+}
+
+// shares are what four neighbours count for, upper left and right before lower, in units of 1/(1<<(2·shareBits)).
+type shares struct{ a, b, c, d uint64 }
+
+// sharesOf returns them for a point by its shares of the right and of the lower pixels.
+func sharesOf(right, lower int32) shares {
+	const one = 1 << shareBits
+	d := uint64(right) * uint64(lower)
+	b, c := uint64(right)*one-d, uint64(lower)*one-d
+	return shares{one*one - b - c - d, b, c, d}
+}
+
+// pair holds two channels, which are mixed at once: neither sum reaches the other's half.
+func pair(low, high uint8) uint64 { return uint64(low) | uint64(high)<<32 }
+
+// halfShare is what makes a mixed value a whole number by rounding, as round does.
+const halfShare = 1 << (2*shareBits - 1)
+
+// mixTwo mixes pairs and returns the whole numbers that they come to.
+func (w shares) mixTwo(a, b, c, d uint64) (low, high float32) {
+	v := a*w.a + b*w.b + c*w.c + d*w.d + halfShare*(1<<32+1)
+	return float32(int32(uint32(v) >> (2 * shareBits))), float32(int32(v >> (32 + 2*shareBits)))
+}
+
+// mixOne is mixTwo for one channel.
+func (w shares) mixOne(a, b, c, d uint8) float32 {
+	return float32(int32((uint64(a)*w.a + uint64(b)*w.b + uint64(c)*w.c + uint64(d)*w.d + halfShare) >> (2 * shareBits)))
 }
 
 // planarRow interpolates between the colours that the pixels would have in an interleaved image.
