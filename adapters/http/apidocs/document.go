@@ -64,12 +64,26 @@ func errorContent(codes []any, pages []ErrorPage, site *url.URL) (any, error) {
 	return map[string]any{"application/json": map[string]any{"schema": schema, "examples": examples}}, nil
 }
 
+// exampleAnswer has the fields in the order of the API's answers.
+type exampleAnswer struct {
+	Metadata struct {
+		Date           string  `json:"date"`
+		Version        string  `json:"ver"`
+		CustomerID     *string `json:"customer_id"`
+		RemainingCalls *int64  `json:"remaining_calls"`
+		OverLimitCalls *int64  `json:"over_limit_calls"`
+		Status         string  `json:"status"`
+	} `json:"metadata"`
+	Error struct {
+		Code    string `json:"code"`
+		Message string `json:"message"`
+		Docs    string `json:"docs"`
+	} `json:"error"`
+}
+
 // example is an answer with the error.
-func (e ErrorPage) example(site *url.URL) any {
-	return map[string]any{
-		"metadata": map[string]any{
-			"date": "2026-11-22T12:34:56.789Z", "ver": "1.0.1", "customer_id": nil, "remaining_calls": nil, "over_limit_calls": nil, "status": "error",
-		},
-		"error": map[string]any{"code": e.Code, "message": e.Message, "docs": site.String() + ErrorsPrefix + e.Code},
-	}
+func (e ErrorPage) example(site *url.URL) (answer exampleAnswer) {
+	answer.Metadata.Date, answer.Metadata.Version, answer.Metadata.Status = "2026-11-22T12:34:56.789Z", "1.0.1", "error"
+	answer.Error.Code, answer.Error.Message, answer.Error.Docs = e.Code, e.Message, site.String()+ErrorsPrefix+e.Code
+	return answer
 }
