@@ -3,7 +3,7 @@
 -- has made, and nothing else of the server is open to it.
 \set password `cat /run/secrets/postgres_password`
 create role liveness login nosuperuser nocreatedb nocreaterole noreplication nobypassrls password :'password';
-create database liveness;
+create database liveness template template0 encoding 'UTF8';
 revoke all on database liveness from public;
 grant connect, create, temporary on database liveness to liveness;
 revoke connect on database postgres, template1 from public;
