@@ -93,9 +93,8 @@ func StartFirst(ctx context.Context, correlation uuid.UUID, name string, attribu
 	if tracer == nil {
 		return ctx, Span{}
 	}
-	ctx, span := (*tracer).Start(Begin(ctx, correlation), name,
-		trace.WithNewRoot(), trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(attributes...))
-	return ctx, Span{[]trace.Span{span}}
+	return started((*tracer).Start(Begin(ctx, correlation), name, //nolint:spancheck // Span.End ends it
+		trace.WithNewRoot(), trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(attributes...)))
 }
 
 // Start begins a span below the one under way. Where none is, nothing is recorded: what happens all the time by itself would be
@@ -105,7 +104,10 @@ func Start(ctx context.Context, name string, attributes ...attribute.KeyValue) (
 	if tracer == nil || !trace.SpanContextFromContext(ctx).IsValid() {
 		return ctx, Span{}
 	}
-	ctx, span := (*tracer).Start(ctx, name, trace.WithAttributes(attributes...))
+	return started((*tracer).Start(ctx, name, trace.WithAttributes(attributes...))) //nolint:spancheck // Span.End ends it
+}
+
+func started(ctx context.Context, span trace.Span) (context.Context, Span) {
 	return ctx, Span{[]trace.Span{span}}
 }
 
@@ -143,7 +145,7 @@ func Follow(ctx context.Context, name string, chains []uuid.UUID, attributes ...
 		}
 		below, span := (*tracer).Start(afterFirst(ctx, *tracer, correlation), name, trace.WithAttributes(attributes...))
 		if all = append(all, span); first == nil {
-			first = below
+			first = below //nolint:fatcontext // each begins at ctx
 		}
 	}
 	if first == nil {
@@ -155,8 +157,8 @@ func Follow(ctx context.Context, name string, chains []uuid.UUID, attributes ...
 // afterFirst returns a context that says that the first span of a chain is under way. Whether that is recorded the sampler knows, which
 // decides by the id of the trace; it is asked by beginning the span that nobody ends.
 func afterFirst(ctx context.Context, tracer trace.Tracer, correlation uuid.UUID) context.Context {
-	_, asked := tracer.Start(Begin(ctx, correlation), "", trace.WithNewRoot()) //nolint:spancheck // one that ended would be sent
+	asked, _ := tracer.Start(Begin(ctx, correlation), "", trace.WithNewRoot()) //nolint:spancheck // one that ended would be sent
 	return trace.ContextWithRemoteSpanContext(ctx, trace.NewSpanContext(trace.SpanContextConfig{
-		TraceID: TraceID(correlation), SpanID: firstSpan(correlation), TraceFlags: asked.SpanContext().TraceFlags(), Remote: true,
+		TraceID: TraceID(correlation), SpanID: firstSpan(correlation), TraceFlags: trace.SpanContextFromContext(asked).TraceFlags(), Remote: true,
 	}))
 }
