@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -86,7 +87,7 @@ func (a administered) runWithPassword(t *testing.T, script, password string) {
 
 func (a administered) psql(t *testing.T, script string, program ...string) {
 	t.Helper()
-	args := append(program[1:], a.address("postgres", "postgres"), "--no-psqlrc", "--set", "ON_ERROR_STOP=1")
+	args := slices.Concat(program[1:], []string{a.address("postgres", "postgres"), "--no-psqlrc", "--set", "ON_ERROR_STOP=1"})
 	psql := exec.CommandContext(t.Context(), program[0], args...)
 	psql.Stdin = strings.NewReader(script)
 	if said, err := psql.CombinedOutput(); err != nil {
