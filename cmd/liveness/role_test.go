@@ -111,6 +111,8 @@ func TestTheRoleOwnsNothingAndIsEnough(t *testing.T) {
 		{"subscription missing", "", 0},
 		{"metering status", "", 0},
 		{"metering reconcile", "--simulator none", 0},
+		{"subscription reinstate", subscription + " --why test", exitFailure}, // it has not ended
+		{"metering resolve", subscription + " 2026110100 checks --as writeoff --reason test", exitFailure},
 		{"usage credit", subscription + " 1 --why test", exitFailure}, // nothing is beyond the plan
 		{"usage credits", "", 0},
 		{"audit verify", "--read-models", 0},
