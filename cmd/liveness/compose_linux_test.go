@@ -409,13 +409,8 @@ func (d *deployment) startEventStore(t *testing.T) {
 	if err := os.WriteFile(users, fmt.Appendf(nil, "admin:%s\n%s:%s\n$admins = admin\n", admin, user.LoginName, user.Password), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	plain := filepath.Join(d.root, "curlrc") // over HTTP/2 the node answers gRPC alone
-	if err := os.WriteFile(plain, []byte("http1.1\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	c := d.container(t, "eventstore", 1, "1000:1000", map[string]string{"CURL_HOME": "/etc/curl"})
+	c := d.container(t, "eventstore", 1, "1000:1000", nil)
 	c.mount(t, users, "/etc/eventstore-users", "ro")
-	c.mount(t, plain, "/etc/curl/.curlrc", "ro")
 	set := d.Services["eventstore"].Environment
 	c.start(t, d, "liveness", "node", "--like", "23.10", "--addr", "0.0.0.0:2113", "--data", "/var/lib/eventstore", "--credentials", "/etc/eventstore-users",
 		"--tls-cert", set["EVENTSTORE_CERTIFICATE_FILE"], "--tls-key", set["EVENTSTORE_CERTIFICATE_PRIVATE_KEY_FILE"])

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/gossip"
@@ -76,8 +77,7 @@ func Start(listener net.Listener, s *store.Store, options Options) *Server {
 	var config *tls.Config
 	if options.TLS != nil {
 		gate = newGate(options.Credentials)
-		config = options.TLS.Clone()
-		config.NextProtos = []string{"h2", "http/1.1"}
+		config = overOnePort(options.TLS)
 	}
 	server.splitter = newSplitter(listener, config, &server.faults)
 	access := newAccess(s, options.Line, &options)
@@ -146,6 +146,20 @@ func Start(listener net.Listener, s *store.Store, options Options) *Server {
 		return nil
 	})
 	return server
+}
+
+// overOnePort lets clients of gRPC speak HTTP/2 and all others HTTP/1.1, which alone answers them: browsers, curl and load balancers
+// that ask for the health offer both, and would choose HTTP/2 themselves.
+func overOnePort(config *tls.Config) *tls.Config {
+	calls, requests := config.Clone(), config.Clone()
+	calls.NextProtos, requests.NextProtos = []string{"h2"}, []string{"http/1.1"}
+	calls.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		if slices.Contains(hello.SupportedProtos, "http/1.1") {
+			return requests, nil
+		}
+		return calls, nil
+	}
+	return calls
 }
 
 // Addr is where the server listens.

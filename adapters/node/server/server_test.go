@@ -63,10 +63,12 @@ func TestTLSAndCredentials(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	web := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}}
-	defer web.CloseIdleConnections()
-	if got := get(t, web, "https://127.0.0.1:"+port+"/health/live"); got != http.StatusNoContent {
-		t.Errorf("health over TLS = %d", got)
+	for _, both := range []bool{false, true} { // what else a client can speak, HTTP/1.1 answers it
+		web := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: both}}
+		if got := get(t, web, "https://127.0.0.1:"+port+"/health/live"); got != http.StatusNoContent {
+			t.Errorf("health over TLS = %d, HTTP/2 offered: %t", got, both)
+		}
+		web.CloseIdleConnections()
 	}
 	for user, want := range map[string]esdb.ErrorCode{
 		"admin:changeit@": esdb.ErrorCodeResourceNotFound, "admin:wrong@": esdb.ErrorCodeUnauthenticated, "nobody:changeit@": esdb.ErrorCodeUnauthenticated, "": esdb.ErrorCodeUnauthenticated,
