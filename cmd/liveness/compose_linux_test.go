@@ -61,9 +61,12 @@ func (w *words) UnmarshalYAML(node *yaml.Node) error {
 }
 
 // networks are a list of names, or each with what is set for it.
-type networks map[string]struct {
-	Address string `yaml:"ipv4_address"`
-}
+type (
+	networks map[string]network
+	network  struct {
+		Address string `yaml:"ipv4_address"`
+	}
+)
 
 func (n *networks) UnmarshalYAML(node *yaml.Node) error {
 	type plain networks
@@ -76,7 +79,7 @@ func (n *networks) UnmarshalYAML(node *yaml.Node) error {
 	}
 	*n = networks{}
 	for _, name := range names {
-		(*n)[name] = (*n)[name]
+		(*n)[name] = network{}
 	}
 	return nil
 }
@@ -263,7 +266,7 @@ func (d *deployment) container(t *testing.T, name string, number int, user strin
 	}
 	c := &running{name: name, place: fmt.Sprintf("%s%d", name, number), said: newNotedOutput(), user: cmp.Or(s.User, user)}
 	c.root = filepath.Join(d.root, c.place)
-	sh(t, `mkdir -p "$1".upper "$1".work "$1"; mount -t overlay overlay -o "lowerdir=/,upperdir=$1.upper,workdir=$1.work" "$1"
+	sh(t, `mkdir -p "$1".upper "$1".work "$1"; mount -t overlay none -o "lowerdir=/,upperdir=$1.upper,workdir=$1.work" "$1"
 		mount -t proc none "$1/proc"; mount --rbind /dev "$1/dev"; mount -t tmpfs none "$1/run"; mount -t tmpfs none "$1/tmp"
 		printf '%s\n' root:x:0:0::/:/bin/sh postgres:x:999:999::/:/bin/sh >"$1/etc/passwd"; ip netns add "$2"; ip -n "$2" link set lo up`, c.root, c.place)
 	for inside, outside := range d.binaries {
