@@ -468,6 +468,7 @@ func caddyProgram(t *testing.T) string {
 // secrets, health checks and networks, the files that prepare makes, Caddyfile, pg_hba.conf and role.sql. In the place of the images are
 // this machine's programs, and in that of EventStoreDB the node like version 23.10, with the users that the service "user" would make.
 func TestComposition(t *testing.T) {
+	ofDeployment(t)
 	t.Parallel()
 	caddy := caddyProgram(t)
 	if err := parts.New(parts.Options{}).Ensure(t.Context(), parts.ONNXRuntime, parts.ModelPack, parts.Postgres, parts.ConsoleAssets); err != nil {

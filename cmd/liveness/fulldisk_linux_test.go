@@ -92,6 +92,7 @@ func (c *cluster) awaitComponent(t *testing.T, component, state string) {
 // The disk of the event store is full, then that of Postgres, each under checks that are repeated until they are answered: what
 // docs/operations.md says of it happens, nothing is lost and nothing counted twice, and once there is room all of it goes on by itself.
 func TestFullDisks(t *testing.T) {
+	ofDeployment(t)
 	t.Parallel()
 	if !apart(t) {
 		return
@@ -171,6 +172,7 @@ func (c *cluster) usage(t *testing.T) (status int) {
 
 // A part that finds no room in the cache says where it was to go, and leaves nothing there; with room it is fetched.
 func TestFullCache(t *testing.T) {
+	ofDeployment(t)
 	t.Parallel()
 	if !apart(t) {
 		return

@@ -17,6 +17,7 @@ import (
 // While strangers hold every file handle that a server may have, who has a key gets an answer or a refusal, never silence; the log says why,
 // and checks are answered again once the strangers are gone.
 func TestNobodyWaitsForAFileHandle(t *testing.T) {
+	ofDeployment(t)
 	t.Parallel()
 	c, body := startCluster(t, 1, 1), smallFace(t)
 	api := c.apis[0]

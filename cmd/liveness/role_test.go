@@ -51,9 +51,18 @@ func commandsOnPostgres(t *testing.T) (names []string) {
 	return names
 }
 
+// ofDeployment skips a test that takes a minute to put together what a deployment is made of, where nobody has asked for it.
+func ofDeployment(t *testing.T) {
+	t.Helper()
+	if os.Getenv("LIVENESS_DEPLOYMENT") == "" {
+		t.Skip("takes minutes: LIVENESS_DEPLOYMENT=1 has it run, as `task deployment` and CI do")
+	}
+}
+
 // Everything that the product does it does as the role that docs/deploy/postgres/role.sql makes, which owns nothing but what it makes:
 // the migrations, serve, work and each command of operators. A command without a case fails.
 func TestTheRoleOwnsNothingAndIsEnough(t *testing.T) {
+	ofDeployment(t)
 	t.Parallel()
 	server := administeredPostgres(t)
 	script, err := os.ReadFile("../../docs/deploy/postgres/role.sql")
