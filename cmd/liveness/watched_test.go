@@ -75,7 +75,7 @@ func watchedNode(t *testing.T, dir string, env []string) *process {
 	err = errors.Join(err,
 		os.WriteFile(filepath.Join(dir, "node.crt"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Certificate[0]}), 0o600),
 		os.WriteFile(filepath.Join(dir, "node.key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}), 0o600),
-		os.WriteFile(filepath.Join(dir, "users"), []byte("liveness:password\n"), 0o600))
+		os.WriteFile(filepath.Join(dir, "users"), []byte("liveness:password\n$admins = liveness\n"), 0o600))
 	if err != nil {
 		t.Fatal(err)
 	}
