@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	pb "github.com/EventStore/EventStore-Client-Go/v4/protos/persistent"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
@@ -79,6 +80,30 @@ func TestParkedMessagesSurviveARestartAndAReplayThatIsNotFinished(t *testing.T) 
 	h.eventually("s", "g", "all settled", func(i *pb.SubscriptionInfo) bool { return i.GetTotalInFlightMessages() == 0 })
 	h.restart()
 	h.eventually("s", "g", "none parked", parked(0))
+}
+
+// Whoever reads the link of a parked message can have it replayed at once.
+func TestAMessageIsReplayedAsSoonAsItsLinkIsRead(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.create("s", "g", nil)
+	c := h.connect("s", "g", 10)
+	for round := range int64(100) {
+		h.append("s", events(1, "e")...)
+		c.nack(pb.ReadReq_Nack_Park, c.want(fmt.Sprint(round))...)
+		for deadline := time.Now().Add(waitTimeout); ; {
+			state, err := h.store.StreamState(t.Context(), "$persistentsubscription-s::g-parked")
+			if err != nil || time.Now().After(deadline) {
+				t.Fatalf("not parked: %+v, %v", state, err)
+			}
+			if state.Last == round {
+				break
+			}
+		}
+		h.replay("s", "g")
+		c.ack(c.want(fmt.Sprint(round))...)
+	}
+	h.eventually("s", "g", "none parked", func(i *pb.SubscriptionInfo) bool { return i.GetParkedMessageCount() == 0 })
 }
 
 func TestDeletedGroupLeavesNothingBehind(t *testing.T) {

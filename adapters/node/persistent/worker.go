@@ -27,6 +27,7 @@ type worker struct {
 	mu          sync.Mutex
 	group       *Group
 	parked      parked
+	replayBelow uint64 // links that a call wants replayed; the goroutine takes it over, as it alone knows the stream's end
 	connections []*connection
 	woken       bool
 	flushing    bool               // the checkpoint is wanted now
@@ -178,6 +179,8 @@ func (w *worker) readSource(ctx context.Context) {
 func (w *worker) readParked(ctx context.Context) {
 	for {
 		w.mu.Lock()
+		w.parked.replay(w.replayBelow)
+		w.replayBelow = 0
 		room, replaying := w.group.Room(), w.parked.replaying()
 		parked := w.parked
 		w.mu.Unlock()
@@ -375,10 +378,11 @@ func (w *worker) load(ctx context.Context, c *connection, d delivery) (*content,
 	return nil, nil
 }
 
-// replay asks for parked messages with numbers below stopAt to be delivered again.
+// replay asks for parked messages with numbers below stopAt to be delivered again. A link may be in the stream, and seen by the
+// caller, before the goroutine that wrote it has counted it.
 func (w *worker) replay(stopAt uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.parked.replay(min(stopAt, math.MaxInt64))
+	w.replayBelow = max(w.replayBelow, min(stopAt, math.MaxInt64))
 	w.wake()
 }
