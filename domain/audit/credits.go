@@ -56,11 +56,11 @@ func (a *Audit) lowerEnded(subscription uuid.UUID, closed time.Time) {
 
 // lower spends a credit on the hours of its month behind the newest closed one and up to another.
 func (a *Audit) lower(of monthKey, c *credit, until time.Time) {
-	if c.left == 0 {
+	closed := a.closed(of.subscription)
+	if lastHour := of.month.End().Add(-time.Hour); c.left == 0 || !closed.Before(lastHour) {
 		return
 	}
 	var closing []windowKey
-	closed := a.closed(of.subscription)
 	for _, key := range a.subscription(of.subscription).windows {
 		if key.hour.After(closed) && !key.hour.After(until) && domain.MonthOf(key.hour) == of.month {
 			closing = append(closing, key)
