@@ -58,6 +58,10 @@ func NewSES(cfg aws.Config, s SESSettings) (*SES, error) {
 
 // Send hands one mail to SES. A failure is an *Error.
 func (s *SES) Send(ctx context.Context, m accounts.Mail) error {
+	return traced(ctx, "ses", m, func(ctx context.Context) error { return s.send(ctx, m) })
+}
+
+func (s *SES) send(ctx context.Context, m accounts.Mail) error {
 	to, err := check(m)
 	if err != nil {
 		return err

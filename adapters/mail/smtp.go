@@ -147,6 +147,10 @@ func (s *SMTP) Certificates(context.Context) ([]*x509.Certificate, error) {
 
 // Send hands one mail to the server. A failure is an *Error.
 func (s *SMTP) Send(ctx context.Context, m accounts.Mail) error {
+	return traced(ctx, "smtp", m, func(ctx context.Context) error { return s.send(ctx, m) })
+}
+
+func (s *SMTP) send(ctx context.Context, m accounts.Mail) error {
 	to, err := check(m)
 	if err != nil {
 		return err

@@ -97,6 +97,15 @@ func StartFirst(ctx context.Context, correlation uuid.UUID, name string, attribu
 		trace.WithNewRoot(), trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(attributes...)))
 }
 
+// StartOwn begins a trace of what follows from no request, such as a message of a queue.
+func StartOwn(ctx context.Context, name string, attributes ...attribute.KeyValue) (context.Context, Span) {
+	tracer := installed.Load()
+	if tracer == nil {
+		return ctx, Span{}
+	}
+	return started((*tracer).Start(ctx, name, trace.WithNewRoot(), trace.WithAttributes(attributes...))) //nolint:spancheck // Span.End ends it
+}
+
 // Start begins a span below the one under way. Where none is, nothing is recorded: what happens all the time by itself would be
 // more than anybody looks at.
 func Start(ctx context.Context, name string, attributes ...attribute.KeyValue) (context.Context, Span) {

@@ -48,6 +48,7 @@ func Load(ctx context.Context, s Settings) (aws.Config, error) {
 	if err != nil {
 		return aws.Config{}, fmt.Errorf("load AWS configuration: %w", err)
 	}
+	cfg.APIOptions = append(cfg.APIOptions, traceCalls)
 	if cfg.Region == "" {
 		cfg.Region = defaultRegion
 	}

@@ -12,9 +12,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/marketplacemetering"
 	"github.com/aws/aws-sdk-go-v2/service/marketplacemetering/types"
+	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/pas-ta/liveness/commands/metering"
 	"github.com/pas-ta/liveness/commands/subscriptions"
+	"github.com/pas-ta/liveness/commands/tracing"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -46,6 +48,7 @@ func (c *Client) MeterUsage(ctx context.Context, records []UsageRecord) ([]Recor
 	}
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
+	ctx, span := tracing.StartOwn(ctx, "report usage", attribute.Int("liveness.usage.records", len(records)))
 	var connected atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
 	out, err := c.metering.BatchMeterUsage(ctx, in, func(o *marketplacemetering.Options) { o.Retryer = aws.NopRetryer{} })
@@ -54,8 +57,10 @@ func (c *Client) MeterUsage(ctx context.Context, records []UsageRecord) ([]Recor
 		if outcome == domain.MeteringUnknown && !connected.Load() {
 			outcome = domain.MeteringNotSent
 		}
+		span.End(errors.New(string(outcome))) // what AWS says may name customers
 		return all(records, outcome), fmt.Errorf("AWS Marketplace BatchMeterUsage: %s: %w", outcome, err)
 	}
+	span.End(nil)
 	return match(in.UsageRecords, out), nil
 }
 

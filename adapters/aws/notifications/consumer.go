@@ -14,8 +14,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/cenkalti/backoff/v5"
+	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/tracing"
 )
 
 // Message is a message of the queue.
@@ -170,12 +172,26 @@ func (c *Consumer) handleBatch(ctx context.Context, queue, dead string, messages
 			break // the rest becomes visible to others by itself
 		}
 		message := readMessage(m)
-		err := handle(ctx, message)
+		handling, span := tracing.StartOwn(ctx, "handle message", attribute.String("messaging.system", "aws_sqs"),
+			attribute.String("messaging.message.id", message.ID), attribute.Int("liveness.message.receives", message.Receives))
+		err := handle(handling, message)
 		held.drop(m)
-		c.settle(ctx, queue, dead, m, message, err)
+		c.settle(handling, queue, dead, m, message, err)
+		span.End(unhandled(err))
 	}
 	stop()
 	keeper.Wait()
+}
+
+// unhandled is what a span says of a handler's error, whose text may name customers: the log has it.
+func unhandled(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, ErrDeadLetter):
+		return ErrDeadLetter
+	}
+	return errors.New("it was not handled, and comes again")
 }
 
 // settle does what the handler's answer asks for. It is finished even when the consumer is being stopped.
