@@ -297,6 +297,7 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 	limits := cfg.limits.server(cfg.flags.Proxies)
 	limits.Drain = cfg.drain
 	serving := newServer(cfg.publicURL, handler, limits, c.log)
+	serving.RefuseWith(refusals(api.Refusal(), documentation))
 	for _, collector := range []prometheus.Collector{cfg.limits.metrics(), fairshare.NewMetrics("connections", serving.Connections())} {
 		if err := cfg.metrics.Register(collector); err != nil {
 			return nil, fmt.Errorf("register the metrics of connections: %w", err)
@@ -334,6 +335,17 @@ func routes(api, screens http.Handler, docs documentation, transparencyLog http.
 	part("console", console.Serves, screens)
 	router.PathPrefix("/").Handler(api) // everything else is not found, in the API's words
 	return router
+}
+
+// refusals parts what is said to whom there is no room for: people are told in a sentence, programs in the API's words.
+func refusals(api http.Handler, docs documentation) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if console.Serves(r) || docs.Serves(r) {
+			requestid.Handler("refusal", server.Refusal).ServeHTTP(w, r)
+			return
+		}
+		api.ServeHTTP(w, r)
+	})
 }
 
 // worker is the role that follows the log: read models, and what events call for outside of it.

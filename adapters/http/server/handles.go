@@ -1,10 +1,13 @@
 package server
 
 import (
+	"bufio"
 	"errors"
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/url"
 	"os"
 	"syscall"
 	"time"
@@ -17,16 +20,14 @@ const (
 	refusalTimeout = 10 * time.Millisecond
 )
 
-// noHandle is what a caller is told for whom there is no file handle, with the headers of what net/http says by itself.
-const noHandle = "HTTP/1.1 503 Service Unavailable\r\n" + retryLater + ownHeaders + "Too many connections. Try again as Retry-After says.\n"
-
 // handleListener answers callers also when the process has no file handle left, where net/http would let them wait, and tells the
 // operator. It keeps a handle back to take each caller with, for as long as a refusal takes.
 type handleListener struct {
 	net.Listener
-	log  *slog.Logger
-	kept *os.File // nil while it could not be had
-	told time.Time
+	refuse http.HandlerFunc
+	log    *slog.Logger
+	kept   *os.File // nil while it could not be had
+	told   time.Time
 }
 
 func (l *handleListener) keep() (err error) {
@@ -60,7 +61,7 @@ func (l *handleListener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		if err := l.keep(); outOfHandles(err) {
-			refuse(conn)
+			l.turnAway(conn)
 			continue
 		}
 		return conn, nil
@@ -79,14 +80,19 @@ func (l *handleListener) tell(err error) {
 	l.log.Warn("no file handle is left, connections are refused: raise the limit (ulimit -n, LimitNOFILE), or lower --connections", "error", err)
 }
 
-// refuse answers whatever is asked. It does so once the request has begun to arrive, because an answer to nothing is none to clients, and
+// turnAway refuses whatever is asked. It does so once the request has begun to arrive, because an answer to nothing is none to clients, and
 // takes in what of it has arrived: the system would else reset the connection, and with it the answer.
-func refuse(conn net.Conn) {
+func (l *handleListener) turnAway(conn net.Conn) {
 	defer func() { _ = conn.Close() }()
 	_ = conn.SetReadDeadline(time.Now().Add(refusalTimeout / 2))
-	_, _ = conn.Read(make([]byte, 4096))
+	request, err := http.ReadRequest(bufio.NewReader(io.LimitReader(conn, 16<<10)))
+	if err != nil {
+		request = &http.Request{URL: &url.URL{Path: "/"}}
+	}
+	answer := &rawAnswer{header: http.Header{}, status: http.StatusOK}
+	l.refuse(answer, request)
 	_ = conn.SetDeadline(time.Now().Add(refusalTimeout / 2))
-	if _, err := io.WriteString(conn, noHandle); err != nil {
+	if answer.send(conn) != nil {
 		return
 	}
 	if half, ok := conn.(interface{ CloseWrite() error }); ok {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -41,6 +42,11 @@ func serveWithHandles() int {
 	limits := server.Limits{ReadHeader: time.Hour, Idle: time.Hour}
 	served := server.New(http.NotFoundHandler(), limits, slog.New(slog.NewTextHandler(os.Stderr, nil)))
 	served.StrictTransport()
+	served.RefuseWith(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Retry-After", "7")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = fmt.Fprintf(w, "%q %s is refused", r.Method, r.URL)
+	}))
 	_ = served.Serve(context.Background(), listener)
 	return 1
 }
@@ -89,14 +95,27 @@ func TestCallersAreRefusedWhileNoFileHandleIsLeft(t *testing.T) {
 	for range 60 {
 		silent = append(silent, dial(t, address))
 	}
-	for n := range 5 {
-		if status, err := ask(dial(t, address), ""); err != nil || status != http.StatusServiceUnavailable {
-			t.Errorf("caller %d: %d, %v; want 503", n, status, err)
+	for request, says := range map[string]string{
+		"":                                    `"" / is refused`,
+		"GET /there HTTP/1.1\r\nHost: x":      `"" / is refused`,
+		"GET /v1 HTTP/1.1\r\nHost: x\r\n\r\n": `"GET" /v1 is refused`,
+		"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nbeginning": `"POST" / is refused`,
+	} {
+		conn := dial(t, address)
+		_, _ = io.WriteString(conn, request)
+		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	last := dial(t, address)
-	if answer := wantClosed(t, last); !strings.Contains(answer, "\r\nStrict-Transport-Security: ") {
-		t.Errorf("a refusal does not say to come by TLS: %q", answer)
+		body, err := io.ReadAll(answer.Body)
+		if err != nil || answer.StatusCode != http.StatusServiceUnavailable || string(body) != says || !answer.Close {
+			t.Errorf("%q is answered %s, %q, %v; want 503 %q", request, answer.Status, body, err, says)
+		}
+		for _, header := range []string{"Retry-After", "Date", "Strict-Transport-Security"} {
+			if answer.Header.Get(header) == "" {
+				t.Errorf("a refusal lacks %s: %v", header, answer.Header)
+			}
+		}
 	}
 	if got := log.String(); strings.Count(got, "no file handle is left") != 1 {
 		t.Errorf("the log says %q, want once that no file handle is left", got)

@@ -11,7 +11,7 @@ import (
 
 // progress sets the connection's deadlines as a request moves on. A single deadline for the whole request would have to
 // be long enough for the slowest honest upload, and everybody could hold a connection for as long.
-func (c *connections) progress(next http.Handler, limits Limits, draining *atomic.Bool) http.Handler {
+func (c *connections) progress(next, refuse http.Handler, limits Limits, draining *atomic.Bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		control := http.NewResponseController(w)
 		reading := &readDeadline{control: control}
@@ -26,9 +26,7 @@ func (c *connections) progress(next http.Handler, limits Limits, draining *atomi
 		ctx, end, err := c.begin(r, reading.pass)
 		defer end()
 		if err != nil {
-			w.Header().Set("Connection", "close")
-			w.Header().Set("Retry-After", "1")
-			http.Error(w, "Too many connections. Try again as Retry-After says.", http.StatusServiceUnavailable)
+			refuse.ServeHTTP(w, r)
 			return
 		}
 		// A copy: net/http looks at the body of the original to decide what to do with an unread rest.

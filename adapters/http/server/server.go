@@ -51,6 +51,8 @@ type Server struct {
 	listener    func(net.Listener) net.Listener // wraps the one that is served
 	limits      Limits
 	connections *connections
+	refusal     http.Handler // answers who finds no room
+	strict      bool         // as StrictTransport says
 	draining    atomic.Bool
 	log         *slog.Logger
 }
@@ -63,9 +65,9 @@ func New(handler http.Handler, limits Limits, log *slog.Logger) *Server {
 		proxies: limits.TrustedProxies, weight: limits.StrangerWeight, seen: &oneAddress{log: log, now: time.Now},
 	}
 	asIs := func(l net.Listener) net.Listener { return l }
-	s := &Server{limits: limits, connections: held, listener: asIs, log: log}
+	s := &Server{limits: limits, connections: held, listener: asIs, refusal: Refusal, log: log}
 	s.http = &http.Server{
-		Handler:           held.progress(handler, limits, &s.draining),
+		Handler:           held.progress(handler, http.HandlerFunc(s.refuse), limits, &s.draining),
 		BaseContext:       func(net.Listener) context.Context { return context.WithValue(context.Background(), drainingKey{}, s) },
 		ReadHeaderTimeout: limits.ReadHeader,
 		IdleTimeout:       limits.Idle,
@@ -87,7 +89,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		failed = s.http.Serve(&handleListener{Listener: s.listener(listener), log: s.log})
+		failed = s.http.Serve(&handleListener{Listener: s.listener(listener), refuse: s.refuse, log: s.log})
 	}()
 	select {
 	case <-done:

@@ -12,10 +12,11 @@ const strictTransport = "max-age=31536000; includeSubDomains"
 // StrictTransport has every answer, refusals too, tell browsers to come by TLS alone: the first request that a browser sends
 // without it is the one that others can read and answer. It is for sites that are reached by https, and called before Serve.
 func (s *Server) StrictTransport() {
+	s.strict = true
 	next := s.http.Handler
 	s.http.DisableGeneralOptionsHandler = true // which answers "OPTIONS *" past the handler
 	s.http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Strict-Transport-Security", strictTransport)
+		sayStrictTransport(w.Header())
 		if r.Method == http.MethodOptions && r.RequestURI == "*" {
 			return
 		}
@@ -23,6 +24,8 @@ func (s *Server) StrictTransport() {
 	})
 	s.listener = func(l net.Listener) net.Listener { return strictListener{l} }
 }
+
+func sayStrictTransport(header http.Header) { header.Set("Strict-Transport-Security", strictTransport) }
 
 // strictListener has the answers that net/http writes without a handler say it as well.
 type strictListener struct{ net.Listener }
@@ -62,9 +65,6 @@ func (c strictConn) CloseWrite() error {
 // ownHeaders are those of all answers that net/http writes by itself, but for one.
 const ownHeaders = "Content-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
 
-// retryLater is the header of an answer to somebody for whom there was no room.
-const retryLater = "Retry-After: 1\r\n"
-
 // endOfOwnStatus returns where the headers begin of an answer that no handler has made; -1 when p is none.
 func endOfOwnStatus(p []byte) int {
 	const version = "HTTP/1.1 "
@@ -73,7 +73,7 @@ func endOfOwnStatus(p []byte) int {
 	}
 	status, headers, found := bytes.Cut(p, []byte("\r\n"))
 	unexpected := bytes.Equal(status, []byte("HTTP/1.1 417 Expectation Failed"))
-	if !found || !unexpected && !bytes.HasPrefix(bytes.TrimPrefix(headers, []byte(retryLater)), []byte(ownHeaders)) {
+	if !found || !unexpected && !bytes.HasPrefix(headers, []byte(ownHeaders)) {
 		return -1
 	}
 	return len(p) - len(headers)

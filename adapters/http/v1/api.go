@@ -130,6 +130,11 @@ func New(c Config) (*API, error) {
 // ServeHTTP implements http.Handler.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.router.ServeHTTP(w, r) }
 
+// Refusal answers requests for which the server has no room, before anything of them is looked at.
+func (a *API) Refusal() http.Handler {
+	return a.serve(routeOther, func(*exchange) (answer, error) { return nil, domain.ErrOverloaded })
+}
+
 // ComponentMetrics returns what health says of each component, for Prometheus.
 func (a *API) ComponentMetrics() prometheus.Collector { return a.health }
 

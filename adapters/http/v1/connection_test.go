@@ -9,12 +9,14 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/pas-ta/liveness/adapters/http/server"
 	v1 "github.com/pas-ta/liveness/adapters/http/v1"
+	"github.com/pas-ta/liveness/domain"
 )
 
 // listen serves the fixture's API on a real connection.
@@ -142,5 +144,61 @@ func TestUploadThatEndsEarly(t *testing.T) {
 	}
 	if answer.StatusCode != http.StatusBadRequest || got.code() != "invalid_request" {
 		t.Errorf("%d %s, want 400 invalid_request", answer.StatusCode, got.code())
+	}
+}
+
+// Who finds no connection is refused in the API's own form, before the body and without waiting for it.
+func TestWhoFindsNoConnectionIsRefusedInTheEnvelope(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	full := server.New(f.handler, server.Limits{Connections: 1, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, slog.New(slog.DiscardHandler))
+	full.RefuseWith(document.Hold(t, f.api.Refusal()))
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- full.Serve(ctx, listener) }()
+	defer func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}()
+	judging, leave := make(chan struct{}), make(chan struct{})
+	f.judge.does(func(context.Context, []byte, string) (domain.Judgement, error) {
+		close(judging)
+		<-leave
+		return domain.Judgement{}, nil
+	})
+	send := func(body string, length int) net.Conn {
+		conn, err := net.Dial("tcp", listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		_, _ = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.1\r\nX-API-Key: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+			v1.PathCheck, f.key, length, body)
+		return conn
+	}
+	body := bodyOf("image")
+	send(body, len(body))
+	<-judging
+	defer close(leave)
+	answer, err := http.ReadResponse(bufio.NewReader(send("", 1<<20)), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got reply
+	if err := json.NewDecoder(answer.Body).Decode(&got); err != nil {
+		t.Fatal(err)
+	}
+	if answer.StatusCode != http.StatusServiceUnavailable || got.code() != "overloaded" || got.Error.Docs != "https://api.example/docs/errors/overloaded" || !answer.Close {
+		t.Errorf("%s, %+v, want 503 overloaded and the connection closed", answer.Status, got)
+	}
+	id := answer.Header.Get("X-Request-Id")
+	if answer.Header.Get("Retry-After") != "1" || id == "" || !strings.Contains(f.logged.String(), id) {
+		t.Errorf("the headers are %v, and the log says %s", answer.Header, f.logged)
 	}
 }
