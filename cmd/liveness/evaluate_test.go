@@ -148,13 +148,13 @@ func TestEvaluateRefuses(t *testing.T) {
 // The report as a person sees it: in a browser, on a laptop and a phone, by day and by night.
 func TestEvaluationReportInBrowser(t *testing.T) {
 	t.Parallel()
-	chromium, axe := browserParts(t)
+	config := browsertest.Installed(t)
 	cmd := EvaluateCmd{Packs: []string{"default"}, Pictures: labelled(t), Out: t.TempDir(), Stability: 2, Gallery: 4}
 	if err := cmd.Run(t.Context(), testApp(&bytes.Buffer{})); err != nil {
 		t.Fatal(err)
 	}
 	address := "file://" + filepath.Join(cmd.Out, reportFile)
-	browser := browsertest.Open(t, browsertest.Config{Chromium: chromium, Axe: axe, Shots: os.Getenv("LIVENESS_SCREENSHOTS")}, "file://"+cmd.Out)
+	browser := browsertest.Open(t, config, "file://"+cmd.Out)
 	browser.Open(address)
 	if !browser.Holds(`getComputedStyle(document.querySelector("header")).backgroundColor != "rgba(0, 0, 0, 0)"`) {
 		t.Error("the policy of the report keeps its own style out")

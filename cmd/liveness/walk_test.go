@@ -2,21 +2,19 @@ package main
 
 import (
 	"net/http"
-	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/pas-ta/liveness/adapters/http/console/browsertest"
-	"github.com/pas-ta/liveness/adapters/parts"
 )
 
 // The customer's whole journey over the product as dev runs it, in a real browser: AWS Marketplace, onboarding, mailbox,
 // password, keys, login, dashboard, a check that changes the overview, Regenerate, the over-limit switch.
 func TestBuyerWalksFromMarketplaceToDashboard(t *testing.T) {
 	t.Parallel()
-	chromium, axe := browserParts(t)
+	config := browsertest.Installed(t)
 	dev := startDev(t, filepath.Join(t.TempDir(), "data"))
-	browser := browsertest.Open(t, browsertest.Config{Chromium: chromium, Axe: axe, Shots: os.Getenv("LIVENESS_SCREENSHOTS")}, dev.api, dev.aws)
+	browser := browsertest.Open(t, config, dev.api, dev.aws)
 	browsertest.Walk(browser, browsertest.Site{
 		URL:        dev.api,
 		Subscribe:  browsertest.SubscribeAt(dev.aws, "standard"),
@@ -44,30 +42,13 @@ func TestBuyerWalksFromMarketplaceToDashboard(t *testing.T) {
 // One person with two subscriptions, and a colleague, over the product as dev runs it.
 func TestPeopleShareCustomers(t *testing.T) {
 	t.Parallel()
-	chromium, _ := browserParts(t)
+	config := browsertest.Installed(t)
 	dev := startDev(t, filepath.Join(t.TempDir(), "data"))
-	browser := browsertest.Open(t, browsertest.Config{Chromium: chromium}, dev.api, dev.aws)
+	browser := browsertest.Open(t, browsertest.Config{Chromium: config.Chromium}, dev.api, dev.aws)
 	browsertest.WalkPeople(browser, browsertest.Site{
 		URL:        dev.api,
 		Subscribe:  browsertest.SubscribeAt(dev.aws, "standard"),
 		MailedLink: browsertest.MailedLinkAt(browser, dev.aws),
 		Check:      func(key string) int { return dev.check(t, key, samplePhoto(t, 1)).Status },
 	})
-}
-
-// browserParts returns the paths of a browser and of axe. A machine without a browser may skip what needs one, CI may not.
-func browserParts(t *testing.T) (chromium, axe string) {
-	t.Helper()
-	cache := parts.New(parts.Options{})
-	chromium, err := cache.Chromium(t.Context())
-	if err != nil {
-		if os.Getenv("CI") == "" {
-			t.Skipf("no Chromium on this machine: %v", err)
-		}
-		t.Fatal(err)
-	}
-	if axe, err = cache.AxeCore(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return chromium, axe
 }

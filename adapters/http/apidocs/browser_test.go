@@ -3,33 +3,13 @@ package apidocs_test
 import (
 	"fmt"
 	"maps"
-	"os"
 	"regexp"
 	"slices"
 	"testing"
 
 	"github.com/pas-ta/liveness/adapters/http/apidocs"
 	"github.com/pas-ta/liveness/adapters/http/console/browsertest"
-	"github.com/pas-ta/liveness/adapters/parts"
 )
-
-// chromium opens a browser that asks no other host than the documentation's.
-func chromium(t *testing.T, host string) *browsertest.Browser {
-	t.Helper()
-	cache := parts.New(parts.Options{Progress: t.Output()})
-	program, err := cache.Chromium(t.Context())
-	if err != nil {
-		if os.Getenv("CI") == "" {
-			t.Skipf("no Chromium: %v", err)
-		}
-		t.Fatal(err)
-	}
-	axe, err := cache.AxeCore(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return browsertest.Open(t, browsertest.Config{Chromium: program, Axe: axe, Shots: os.Getenv("LIVENESS_SCREENSHOTS")}, host)
-}
 
 // scripted finds what only a browser with JavaScript would do.
 var scripted = regexp.MustCompile(`(?i)<script|\son[a-z]+\s*=|javascript:`)
@@ -39,7 +19,7 @@ var scripted = regexp.MustCompile(`(?i)<script|\son[a-z]+\s*=|javascript:`)
 func TestPagesInBrowser(t *testing.T) {
 	t.Parallel()
 	server := serve(t)
-	b := chromium(t, server.URL)
+	b := browsertest.Open(t, browsertest.Installed(t), server.URL) // it asks no other host
 	pages, err := apidocs.ErrorPages()
 	if err != nil {
 		t.Fatal(err)

@@ -8,28 +8,9 @@ import (
 
 	"github.com/pas-ta/liveness/adapters/http/console/browsertest"
 	"github.com/pas-ta/liveness/adapters/http/proofpage"
-	"github.com/pas-ta/liveness/adapters/parts"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/domain/proof/prooftest"
 )
-
-// chromium opens a browser that has nothing but files.
-func chromium(t *testing.T) *browsertest.Browser {
-	t.Helper()
-	cache := parts.New(parts.Options{Progress: t.Output()})
-	program, err := cache.Chromium(t.Context())
-	if err != nil {
-		if os.Getenv("CI") == "" {
-			t.Skipf("no Chromium: %v", err)
-		}
-		t.Fatal(err)
-	}
-	axe, err := cache.AxeCore(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return browsertest.Open(t, browsertest.Config{Chromium: program, Axe: axe, Shots: os.Getenv("LIVENESS_SCREENSHOTS")}, "file:/")
-}
 
 // The page lies on a disk beside the proof, and there is no server.
 func TestPageChecksProofOffline(t *testing.T) {
@@ -63,7 +44,7 @@ func TestPageChecksProofOffline(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	b := chromium(t)
+	b := browsertest.Open(t, browsertest.Installed(t), "file:/") // it has nothing but files
 	for _, tt := range []struct {
 		file, key string
 		want      []string

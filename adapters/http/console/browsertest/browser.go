@@ -21,6 +21,8 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"github.com/pas-ta/liveness/adapters/parts"
 )
 
 // Config says what a Browser is made of.
@@ -28,6 +30,25 @@ type Config struct {
 	Chromium string // path of the program
 	Axe      string // path of axe.min.js; empty: screens are not looked at
 	Shots    string // folder for screenshots; empty: none are taken
+}
+
+// Installed returns what a Browser is made of here. A machine without a Chromium may skip what needs one, CI may not.
+// LIVENESS_SCREENSHOTS names a folder to write screenshots to.
+func Installed(t testing.TB) Config {
+	t.Helper()
+	cache := parts.New(parts.Options{Progress: t.Output()})
+	program, err := cache.Chromium(t.Context())
+	if err != nil && os.Getenv("CI") == "" {
+		t.Skipf("no Chromium: %v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	axe, err := cache.AxeCore(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Config{Chromium: program, Axe: axe, Shots: os.Getenv("LIVENESS_SCREENSHOTS")}
 }
 
 // stepTimeout bounds every single step in the browser.

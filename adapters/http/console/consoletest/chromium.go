@@ -1,32 +1,19 @@
 package consoletest
 
 import (
-	"os"
 	"time"
 
 	"github.com/pas-ta/liveness/adapters/http/console/browsertest"
-	"github.com/pas-ta/liveness/adapters/parts"
 )
 
 // ScreenNames are the screens that every customer has something on.
 var ScreenNames = []string{"dashboard", "keys", "usage", "plan", "activity", "people", "account"}
 
-// Chromium opens a browser that asks no other host than the console and hosts. LIVENESS_SCREENSHOTS names a folder to write
-// screenshots to.
+// Chromium opens a browser that asks no other host than the console and hosts.
 func (w *World) Chromium(hosts ...string) *browsertest.Browser {
 	w.t.Helper()
-	cache := parts.New(parts.Options{Progress: w.t.Output()})
-	program, err := cache.Chromium(w.t.Context())
-	if err != nil {
-		if os.Getenv("CI") == "" {
-			w.t.Skipf("no Chromium: %v", err)
-		}
-		w.t.Fatal(err)
-	}
-	axe, err := cache.AxeCore(w.t.Context())
-	Must(w.t, err)
 	w.Clock.Advance(time.Since(w.Clock.Now())) // the browser's clock is the real one
-	return browsertest.Open(w.t, browsertest.Config{Chromium: program, Axe: axe, Shots: os.Getenv("LIVENESS_SCREENSHOTS")}, append(hosts, w.URL)...)
+	return browsertest.Open(w.t, browsertest.Installed(w.t), append(hosts, w.URL)...)
 }
 
 // Person opens a browser in which a new customer has logged in, and looks at a screen.

@@ -13,7 +13,6 @@ import (
 
 	"github.com/pas-ta/liveness/adapters/http/console/browsertest"
 	"github.com/pas-ta/liveness/adapters/http/console/consoletest"
-	"github.com/pas-ta/liveness/adapters/parts"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/domain"
@@ -76,13 +75,8 @@ func everyMail(t *testing.T, w *consoletest.World, customer, subscription uuid.U
 // LIVENESS_SCREENSHOTS names a folder to write pictures to.
 func TestEveryMailIsReadable(t *testing.T) {
 	t.Parallel()
-	chromium, err := parts.New(parts.Options{Progress: t.Output()}).Chromium(t.Context())
-	if err != nil {
-		if os.Getenv("CI") == "" {
-			t.Skipf("no Chromium: %v", err)
-		}
-		t.Fatal(err)
-	}
+	config := browsertest.Installed(t)
+	config.Axe = "" // its landmarks are those of pages
 	w := consoletest.New(t)
 	b := w.Client()
 	b.Register("starter", 1)
@@ -103,7 +97,7 @@ func TestEveryMailIsReadable(t *testing.T) {
 	if mails["email-change"], ok = w.NewestMail("ada@example.net", ""); !ok {
 		t.Fatal("no mail to the new address")
 	}
-	_, err = w.Accounts.ChangeEmail(t.Context(), accounts.ChangeEmail{
+	_, err := w.Accounts.ChangeEmail(t.Context(), accounts.ChangeEmail{
 		By: commands.NewOrigin(domain.ActorUser), Token: consoletest.TokenOf(t, w.MailedLink("ada@example.net", "")),
 	})
 	consoletest.Must(t, err)
@@ -122,7 +116,7 @@ func TestEveryMailIsReadable(t *testing.T) {
 		}
 	}))
 	t.Cleanup(pages.Close)
-	eyes := browsertest.Open(t, browsertest.Config{Chromium: chromium, Shots: os.Getenv("LIVENESS_SCREENSHOTS")}, pages.URL)
+	eyes := browsertest.Open(t, config, pages.URL)
 	for name, mail := range mails {
 		mu.Lock()
 		shown = mail.HTML
