@@ -38,6 +38,10 @@ func runHeld(m *testing.M) int {
 		return 1
 	}
 	http.DefaultClient.Transport = document.Transport(http.DefaultTransport)
+	if err := os.Setenv("LIVENESS_AWS_ENDPOINT", "http://127.0.0.1:1"); err != nil { // what simulates no AWS reaches none
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	code := m.Run()
 	differences := document.Differences()
 	fmt.Fprintf(os.Stdout, "%d answers were held against the OpenAPI document, with %d differences\n", document.Answers(), len(differences))
