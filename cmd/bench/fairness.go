@@ -216,7 +216,7 @@ func (s *server) subscribe(ctx context.Context, photo []byte) (key string, err e
 	started, err := (subscriptions.Commands{Executor: executor}).StartSubscription(ctx, subscriptions.StartSubscription{
 		By:       commands.NewOrigin(domain.ActorMarketplace),
 		Identity: domain.MarketplaceIdentity{LicenseARN: "arn:aws:license-manager:::license:l-" + uuid.NewString()},
-		Entitled: domain.Entitlement{Plan: domain.PlanStarter, Limit: 1000},
+		Entitled: domain.Entitlement{Plan: domain.PlanStarter, Limit: 1 << 40}, // more than a run sends
 	})
 	if err != nil {
 		return "", err

@@ -61,7 +61,7 @@ type app struct {
 
 // measureCmd runs the sections. A number below its target is printed as low and is no failure of the program.
 type measureCmd struct {
-	Only   []string `help:"Sections to measure: node, counting, decode, chain, endtoend, fairness, isolation, memory, projections. Without it all." enum:"node,counting,decode,chain,endtoend,fairness,isolation,memory,projections" placeholder:"SECTION"`
+	Only   []string `help:"Sections to measure: node, counting, decode, chain, endtoend, share, fairness, isolation, memory, projections. Without it all." enum:"node,counting,decode,chain,endtoend,share,fairness,isolation,memory,projections" placeholder:"SECTION"`
 	Quick  bool     `help:"Short runs with little data: shows that everything works, not how fast it is."`
 	JSON   string   `help:"Also write the table as JSON to this file." type:"path" placeholder:"FILE"`
 	Out    string   `help:"Directory for the plot and the JSON." default:"bench-out" type:"path"`
@@ -90,6 +90,7 @@ func sections() []section {
 		{"decode", measureDecode},
 		{"chain", measureChain},
 		{"endtoend", measureEndToEnd},
+		{"share", measureShare},
 		{"fairness", measureFairness},
 		{"isolation", measureIsolation},
 		{"memory", measureMemory},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/pas-ta/liveness/inference/phototest"
@@ -41,20 +42,28 @@ func measureMemory(ctx context.Context, b *bench) (rows []row, err error) {
 		}
 		return s, time.Since(began).Seconds(), nil
 	}
-	// The first start makes database and customer; it is the second one that is warm.
+	// The first start makes database and customer; it is the later ones that are warm.
 	s, cold, err := start()
 	if err != nil {
 		return nil, err
 	}
-	if err := s.stop(); err != nil {
-		return nil, err
-	}
-	s, warm, err := start()
-	if err != nil {
-		return nil, err
+	var warm []float64
+	for range either(b, 10, 2) {
+		if err := s.stop(); err != nil {
+			return nil, err
+		}
+		var took float64
+		if s, took, err = start(); err != nil {
+			return nil, err
+		}
+		warm = append(warm, took)
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
-	rows = append(rows, row{Name: "warm start to the first 200", Measured: warm, Unit: "s", Reference: &reference{cold, "the first start on empty data"}, Target: atMost(3)})
+	slices.Sort(warm)
+	rows = append(rows, row{
+		Name: fmt.Sprintf("warm start to the first 200, median of %d", len(warm)), Measured: warm[len(warm)/2], Unit: "s",
+		Reference: &reference{cold, "the first start on empty data"}, Target: atMost(0.5),
+	})
 
 	idle, _, err := s.memory()
 	if err != nil {

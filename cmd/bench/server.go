@@ -9,21 +9,17 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"time"
-
-	"github.com/prometheus/procfs"
 )
 
-// server is `liveness dev` as a process: API, billing, event store node on disk, Postgres and the workers.
+// server is what answers checks: `liveness dev`, which is API, billing, event store node on disk, Postgres and the workers in one
+// process, or `liveness serve` alone.
 type server struct {
-	process *exec.Cmd
-	ended   chan error
-	addr    string
-	node    string // address of the event store node
-	key     string // of the demo customer, "" until the server has answered
-	data    string
-	log     *os.File
+	*program
+	addr string
+	node string // address of the event store node
+	key  string // of the demo customer, "" until the server has answered
+	data string
 }
 
 // buildServer compiles the product once for a run.
@@ -35,7 +31,6 @@ func (b *bench) buildServer(ctx context.Context) (binary string, err error) {
 
 // startServer starts the product on a data directory; awaitAnswer tells when it serves.
 func startServer(ctx context.Context, binary, data string, flags ...string) (*server, error) {
-	s := &server{data: data, ended: make(chan error, 1)}
 	var addrs [3]string
 	for i := range addrs {
 		var err error
@@ -43,20 +38,12 @@ func startServer(ctx context.Context, binary, data string, flags ...string) (*se
 			return nil, err
 		}
 	}
-	var err error
-	if s.log, err = os.Create(data + ".log"); err != nil {
+	flags = append([]string{"dev", "--addr", addrs[0], "--aws-addr", addrs[1], "--node-addr", addrs[2], "--data", data}, flags...)
+	dev, err := startProgram(ctx, data+".log", nil, binary, flags...)
+	if err != nil {
 		return nil, err
 	}
-	s.addr, s.node = addrs[0], addrs[2]
-	// It outlives the context: stop ends it as its user would, so that it can put things in order.
-	flags = append([]string{"dev", "--addr", addrs[0], "--aws-addr", addrs[1], "--node-addr", addrs[2], "--data", data}, flags...)
-	s.process = exec.CommandContext(context.WithoutCancel(ctx), binary, flags...)
-	s.process.Stdout, s.process.Stderr = s.log, s.log
-	if err := s.process.Start(); err != nil {
-		return nil, errors.Join(err, s.log.Close())
-	}
-	go func() { s.ended <- s.process.Wait() }()
-	return s, nil
+	return &server{program: dev, addr: addrs[0], node: addrs[2], data: data}, nil
 }
 
 func freeAddress(ctx context.Context) (string, error) {
@@ -112,23 +99,14 @@ func (s *server) readKey() error {
 	return nil
 }
 
-func (s *server) lastWords() []byte {
-	content, _ := os.ReadFile(s.log.Name())
-	return content[max(0, len(content)-3000):]
-}
-
 // memory returns what the server and the processes in which it judges hold now and held at most, in MB: of what several
 // hold together, each its share now, and all of it at most. Postgres, whose shared buffers are what they are set to, is not in it.
 func (s *server) memory() (now, peak float64, err error) {
-	processes, err := procfs.AllProcs()
+	processes, err := family(s.process.Process.Pid)
 	if err != nil {
-		return 0, 0, fmt.Errorf("memory can only be read on Linux: %w", err)
+		return 0, 0, err
 	}
 	for _, process := range processes {
-		stat, err := process.Stat()
-		if err != nil || process.PID != s.process.Process.Pid && (stat.PPID != s.process.Process.Pid || stat.Comm != s.comm()) {
-			continue // it has ended, or is another's or Postgres
-		}
 		held, err := process.ProcSMapsRollup()
 		if err != nil {
 			return 0, 0, err
@@ -141,29 +119,4 @@ func (s *server) memory() (now, peak float64, err error) {
 		peak += float64(status.VmHWM) / 1e6
 	}
 	return now, peak, nil
-}
-
-// comm is what the kernel calls the server's processes.
-func (s *server) comm() string {
-	name := filepath.Base(s.process.Path)
-	return name[:min(len(name), 15)]
-}
-
-// stop ends the server as Ctrl-C does.
-func (s *server) stop() error {
-	defer func() { _ = s.log.Close() }()
-	if err := s.process.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return err
-	}
-	timeout := time.NewTimer(30 * time.Second)
-	defer timeout.Stop()
-	select {
-	case err := <-s.ended:
-		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.ExitCode() == 130 {
-			return nil
-		}
-		return err
-	case <-timeout.C:
-		return errors.Join(errors.New("the server did not end within 30 s"), s.process.Process.Kill(), <-s.ended)
-	}
 }
