@@ -10,6 +10,50 @@ import (
 	"github.com/pas-ta/liveness/inference/pack"
 )
 
+// What a file states of its inputs and outputs is what the runtime finds out of it, which takes as long as loading it.
+func TestShapesAreThoseOfTheRuntime(t *testing.T) {
+	t.Parallel()
+	library := runtimeLibrary(t)
+	models := 0
+	for name, p := range map[string]pack.Pack{
+		"default": defaultPack(t), "second": openPack(t, sharedDir(t, "models")), "built": builtPack(t),
+	} {
+		for file := range p.Files {
+			model, err := p.Read(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantIn, wantOut, err := inference.RuntimeShapes(library, model)
+			if err != nil {
+				t.Fatal(err)
+			}
+			in, out, err := onnx.Shapes(model)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for stated, want := range map[*map[string][]int64]map[string][]int64{&in: wantIn, &out: wantOut} {
+				for value, lengths := range want {
+					got := (*stated)[value]
+					if len(got) != len(lengths) {
+						t.Errorf("%s, %s: %s is %v, want %v", name, file, value, got, lengths)
+						continue
+					}
+					for i := range got {
+						if got[i] != max(lengths[i], 0) {
+							t.Errorf("%s, %s: %s is %v, want %v", name, file, value, got, lengths)
+							break
+						}
+					}
+				}
+			}
+			models++
+		}
+	}
+	if models < 5 {
+		t.Errorf("%d models were looked at", models)
+	}
+}
+
 // However a model is laid out for the runtime, it computes what its file says.
 func TestModelsComputeWhatTheirFilesSay(t *testing.T) {
 	t.Parallel()

@@ -10,8 +10,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/pas-ta/liveness/inference/decode"
 	"github.com/pas-ta/liveness/inference/pack"
@@ -125,18 +128,28 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 		}
 		return nil
 	})
-	for range cfg.Workers {
-		err := ctx.Err()
-		var w Worker
-		if err == nil {
-			w, err = cfg.start(ctx)
+	// Side by side, as many as there are processors: each takes one for as long as its models are loaded.
+	made := make([]Worker, cfg.Workers)
+	var starting errgroup.Group
+	starting.SetLimit(runtime.NumCPU())
+	for i := range made {
+		starting.Go(func() (err error) {
+			if err = ctx.Err(); err == nil {
+				made[i], err = cfg.start(ctx)
+			}
+			return err
+		})
+	}
+	err := starting.Wait()
+	for _, w := range made {
+		if w != nil {
+			e.idle <- w
+			e.workers++
+			e.decoder = w.Decoder()
 		}
-		if err != nil {
-			return nil, errors.Join(err, e.Close())
-		}
-		e.idle <- w
-		e.workers++
-		e.decoder = w.Decoder()
+	}
+	if err != nil {
+		return nil, errors.Join(err, e.Close())
 	}
 	return e, nil
 }

@@ -172,6 +172,33 @@ func TestThreshold(t *testing.T) {
 	}
 }
 
+// Each worker loads models for as long as all others do: none waits for another.
+func TestWorkersStartSideBySide(t *testing.T) {
+	t.Parallel()
+	library, p, workers := runtimeLibrary(t), defaultPack(t), min(2, runtime.NumCPU())
+	started, all := make(chan struct{}, workers), make(chan struct{})
+	go func() {
+		for range workers {
+			<-started
+		}
+		close(all)
+	}()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	engine := openEngine(t, inference.Config{Workers: workers, Start: func(context.Context) (inference.Worker, error) {
+		started <- struct{}{}
+		select {
+		case <-all:
+		case <-ctx.Done():
+			return nil, errors.New("this worker waited for the others in vain")
+		}
+		return inference.OpenWorker(library, p, decode.NewStdlib(decode.Limits{}), 1)
+	}})
+	if engine.Workers() != workers {
+		t.Errorf("%d workers, want %d", engine.Workers(), workers)
+	}
+}
+
 func TestOpenSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	library, p := runtimeLibrary(t), defaultPack(t)

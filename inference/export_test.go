@@ -5,6 +5,8 @@ import (
 	"image"
 	"slices"
 
+	ort "github.com/yalue/onnxruntime_go"
+
 	"github.com/pas-ta/liveness/inference/decode"
 	"github.com/pas-ta/liveness/inference/pack"
 	"github.com/pas-ta/liveness/inference/pixels"
@@ -82,6 +84,24 @@ func ScorerOutputs(library string, p pack.Pack, s pack.Scorer, fill func(c, y, x
 		outputs[i] = m.outputs[0]
 	}
 	return slices.Clone(outputs[0]), slices.Clone(outputs[1]), nil
+}
+
+// RuntimeShapes returns what the runtime finds out of the inputs and outputs of a model.
+func RuntimeShapes(library string, file []byte) (inputs, outputs map[string][]int64, err error) {
+	release, err := acquireRuntime(library)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer release()
+	ins, outs, err := ort.GetInputOutputInfoWithONNXData(file)
+	inputs, outputs = map[string][]int64{}, map[string][]int64{}
+	for _, in := range ins {
+		inputs[in.Name] = in.Dimensions
+	}
+	for _, out := range outs {
+		outputs[out.Name] = out.Dimensions
+	}
+	return inputs, outputs, err
 }
 
 // BareRuns returns the bare run of each model of a pack, for benchmarks, with

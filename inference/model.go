@@ -113,9 +113,9 @@ func sessionOptions(threads int) (*ort.SessionOptions, error) {
 // checkShapes compares the manifest with what the model itself says, because
 // the runtime reports a mismatch only at the first run and in other words.
 func checkShapes(file []byte, inputName string, inputShape ort.Shape, outputs []output) error {
-	ins, outs, err := ort.GetInputOutputInfoWithONNXData(file)
+	ins, outs, err := onnx.Shapes(file)
 	if err != nil {
-		return fmt.Errorf("read the model: %w", err)
+		return err
 	}
 	if err := matchShape(ins, inputName, inputShape); err != nil {
 		return fmt.Errorf("input: %w", err)
@@ -128,21 +128,19 @@ func checkShapes(file []byte, inputName string, inputShape ort.Shape, outputs []
 	return nil
 }
 
-func matchShape(infos []ort.InputOutputInfo, name string, want ort.Shape) error {
-	for _, info := range infos {
-		if info.Name != name {
-			continue
-		}
-		ok := len(info.Dimensions) == len(want)
-		for i := 0; ok && i < len(want); i++ {
-			ok = info.Dimensions[i] <= 0 || info.Dimensions[i] == want[i] // ≤ 0 is dynamic
-		}
-		if !ok {
-			return fmt.Errorf("%q of the model is %v, the manifest needs %v", name, info.Dimensions, want)
-		}
-		return nil
+func matchShape(stated map[string][]int64, name string, want ort.Shape) error {
+	shape, found := stated[name]
+	if !found {
+		return fmt.Errorf("the model has no %q", name)
 	}
-	return fmt.Errorf("the model has no %q", name)
+	ok := shape == nil || len(shape) == len(want)
+	for i := 0; ok && i < len(shape); i++ {
+		ok = shape[i] <= 0 || shape[i] == want[i] // ≤ 0 is dynamic
+	}
+	if !ok {
+		return fmt.Errorf("%q of the model is %v, the manifest needs %v", name, shape, want)
+	}
+	return nil
 }
 
 // run computes the outputs from what is in the input tensor.

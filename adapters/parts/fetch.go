@@ -18,16 +18,11 @@ import (
 // stagingPrefix marks directories that are being filled. Whoever holds the lock may remove them: their owner is gone.
 const stagingPrefix = ".staging-"
 
-// fetch returns the part from the cache, filling the cache first if it has to.
+// fetch fills the cache with a part.
 // A part appears in the cache by one rename of a complete, verified directory.
 func (c *Cache) fetch(ctx context.Context, p part, pkgs []npmPackage, registryDown error) (string, error) {
 	if c.dirErr != nil {
 		return "", fmt.Errorf("cache directory: %w", c.dirErr)
-	}
-	dir := filepath.Join(c.dir, p.dirName(pkgs))
-	path := filepath.Join(dir, p.main)
-	if verify(dir, pkgs) == nil {
-		return path, nil
 	}
 	if registryDown != nil {
 		return "", registryDown
@@ -38,6 +33,8 @@ func (c *Cache) fetch(ctx context.Context, p part, pkgs []npmPackage, registryDo
 	}
 	defer unlock()
 
+	dir := filepath.Join(c.dir, p.dirName(pkgs))
+	path := filepath.Join(dir, p.main)
 	// Another process may have fetched it while this one waited for the lock.
 	switch err := verify(dir, pkgs); {
 	case err == nil:

@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"time"
 )
 
@@ -153,9 +154,22 @@ func (c *Cache) Ensure(ctx context.Context, wanted ...Part) error {
 	}
 	defer func() { c.turn <- struct{}{} }()
 
+	// What is there is looked at side by side, because its digests take a while; the rest is fetched one after the other.
+	found := make([]string, len(wanted))
+	var looking sync.WaitGroup
+	for i, id := range wanted {
+		if p, known := c.parts[id]; known && c.resolved[id] == "" {
+			looking.Go(func() { found[i], _ = c.find(ctx, p) })
+		}
+	}
+	looking.Wait()
+
 	missing := &MissingError{}
 	var registryDown error
-	for _, id := range wanted {
+	for i, id := range wanted {
+		if found[i] != "" {
+			c.resolved[id] = found[i]
+		}
 		if _, ok := c.resolved[id]; ok {
 			continue
 		}
@@ -188,6 +202,22 @@ func (c *Cache) Ensure(ctx context.Context, wanted ...Part) error {
 
 // resolve finds one part in the order that the package comment gives.
 func (c *Cache) resolve(ctx context.Context, p part, registryDown error) (string, error) {
+	if path, err := c.find(ctx, p); path != "" || err != nil {
+		return path, err
+	}
+	if p.install != nil {
+		return c.installOnSystem(ctx, p)
+	}
+	pkgs := p.packagesFor(c.platform)
+	if len(pkgs) == 0 {
+		return "", fmt.Errorf("no package is known for %s", c.platform)
+	}
+	path, err := c.fetch(ctx, p, pkgs, registryDown)
+	return path, c.nameFullDisk(err)
+}
+
+// find returns where a part is that needs not be fetched, "" when there is none.
+func (c *Cache) find(ctx context.Context, p part) (string, error) {
 	if given := os.Getenv(p.env); given != "" {
 		path, err := p.given(given, c.platform)
 		if err != nil {
@@ -200,15 +230,15 @@ func (c *Cache) resolve(ctx context.Context, p part, registryDown error) (string
 			return path, nil
 		}
 	}
-	if p.install != nil {
-		return c.installOnSystem(ctx, p)
-	}
 	pkgs := p.packagesFor(c.platform)
-	if len(pkgs) == 0 {
-		return "", fmt.Errorf("no package is known for %s", c.platform)
+	if len(pkgs) == 0 || c.dirErr != nil {
+		return "", nil
 	}
-	path, err := c.fetch(ctx, p, pkgs, registryDown)
-	return path, c.nameFullDisk(err)
+	dir := filepath.Join(c.dir, p.dirName(pkgs))
+	if verify(dir, pkgs) != nil {
+		return "", nil // absent, or damaged: fetch tells
+	}
+	return filepath.Join(dir, p.main), nil
 }
 
 // installOnSystem runs a part's installation, one process at a time.

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/pas-ta/liveness/adapters/parts"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/inference"
 	"github.com/pas-ta/liveness/inference/decode"
@@ -70,7 +71,7 @@ type unjudgedFile struct {
 
 // Run judges the files, as many at a time as there are workers, and prints them in the order given.
 func (c *CheckCmd) Run(ctx context.Context, app *App) error {
-	engine, err := c.open(ctx, app)
+	engine, err := c.open(ctx, app, parts.New(parts.Options{Progress: app.Err}))
 	if err != nil {
 		return err
 	}

@@ -99,12 +99,13 @@ type machine struct {
 	postgres *localpostgres.Cluster
 	database string
 	node     *node.Node
+	core     *core
 	engine   *openedEngine
 	sim      *awssim.Sim
 	parts    *parts.Cache
 }
 
-// startMachine starts its parts side by side; each takes its time, and none needs another.
+// startMachine starts its parts side by side: each takes its time, the models longest, and only the core needs others.
 func (c *DevCmd) startMachine(ctx context.Context, app *App) (_ *machine, err error) {
 	m := &machine{parts: parts.New(parts.Options{Progress: app.Err})}
 	wanted := []parts.Part{parts.ONNXRuntime, parts.SamplePhotos, parts.Postgres, parts.ConsoleAssets}
@@ -120,16 +121,23 @@ func (c *DevCmd) startMachine(ctx context.Context, app *App) (_ *machine, err er
 		}
 	}()
 	var starting errgroup.Group
-	starting.Go(func() error { return m.startPostgres(ctx, app, c.Data) })
-	starting.Go(func() (err error) {
-		m.node, err = node.Start(ctx, node.Config{Addr: c.NodeAddr, Dir: c.eventsDir(), Like: node.Line(c.NodeLike), Logger: app.Log})
-		if err = explainStore(explainAddress(err, c.NodeAddr, "--node-addr")); err != nil {
-			return fmt.Errorf("start the event store node: %w", err)
+	starting.Go(func() error {
+		var below errgroup.Group
+		below.Go(func() error { return m.startPostgres(ctx, app, c.Data) })
+		below.Go(func() (err error) {
+			m.node, err = node.Start(ctx, node.Config{Addr: c.NodeAddr, Dir: c.eventsDir(), Like: node.Line(c.NodeLike), Logger: app.Log})
+			if err = explainStore(explainAddress(err, c.NodeAddr, "--node-addr")); err != nil {
+				return fmt.Errorf("start the event store node: %w", err)
+			}
+			return nil
+		})
+		if err := below.Wait(); err != nil {
+			return err
 		}
-		return nil
+		return m.openCore(ctx, app, c)
 	})
 	starting.Go(func() (err error) {
-		if m.engine, err = c.open(ctx, app); err == nil {
+		if m.engine, err = c.open(ctx, app, m.parts); err == nil {
 			tellPack(app, m.engine)
 		}
 		return err
@@ -158,11 +166,30 @@ func (m *machine) startPostgres(ctx context.Context, app *App, data string) erro
 	return nil
 }
 
+// openCore connects to log and database, and compares them.
+func (m *machine) openCore(ctx context.Context, app *App, c *DevCmd) error {
+	ring, err := localKeyring(c.Data, app.Log)
+	if err != nil {
+		return err
+	}
+	opened, err := openCore(ctx, app.Log, m.node.ConnectionString(), m.database, ring)
+	if err != nil {
+		return err
+	}
+	m.core = opened
+	return m.core.guard.begin(ctx, fmt.Sprintf(
+		"Restore the events in %s; or move %s away: everything in it but sessions and the keys of personal data is made again from the events",
+		c.eventsDir(), filepath.Join(c.Data, "postgres")))
+}
+
 // close stops the parts in the order in which they need each other.
 func (m *machine) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
 	defer cancel()
 	var errs []error
+	if m.core != nil {
+		m.core.close()
+	}
 	if m.engine != nil {
 		errs = append(errs, m.engine.Close())
 	}
@@ -180,21 +207,7 @@ func (m *machine) close() error {
 
 // serve runs the product on the machine until the command ends or a part of it fails.
 func (c *DevCmd) serve(ctx context.Context, app *App, m *machine, siteListener, awsListener net.Listener) error {
-	ring, err := localKeyring(c.Data, app.Log)
-	if err != nil {
-		return err
-	}
-	core, err := openCore(ctx, app.Log, m.node.ConnectionString(), m.database, ring)
-	if err != nil {
-		return err
-	}
-	defer core.close()
-	if err := core.guard.begin(ctx, fmt.Sprintf(
-		"Restore the events in %s; or move %s away: everything in it but sessions and the keys of personal data is made again from the events",
-		c.eventsDir(), filepath.Join(c.Data, "postgres"))); err != nil {
-		return err
-	}
-
+	core := m.core
 	flags := SiteFlags{SessionFlags: c.SessionFlags, Addr: c.Addr, Support: "support@example.com", KeyRate: 1000, KeyBurst: 1000, AddrRate: 1000, AddrBurst: 1000, Prices: devPrices}
 	publicURL, err := flags.publicURL()
 	if err != nil {

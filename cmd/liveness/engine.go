@@ -45,11 +45,10 @@ type openedEngine struct {
 }
 
 // open supplies the native parts and opens an engine, which the caller closes.
-func (f EngineFlags) open(ctx context.Context, app *App) (*openedEngine, error) {
+func (f EngineFlags) open(ctx context.Context, app *App, cache *parts.Cache) (*openedEngine, error) {
 	if err := f.check(); err != nil {
 		return nil, &ExitError{Code: exitUsage, Err: err}
 	}
-	cache := parts.New(parts.Options{Progress: app.Err})
 	wanted := []parts.Part{parts.ONNXRuntime}
 	if f.Pack == "" {
 		wanted = append(wanted, parts.ModelPack)

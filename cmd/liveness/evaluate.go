@@ -16,6 +16,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/pas-ta/liveness/adapters/parts"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/inference"
 	"github.com/pas-ta/liveness/inference/decode"
@@ -150,7 +151,7 @@ func (c *EvaluateCmd) judgeWith(ctx context.Context, app *App, run *evaluate.Run
 	if at != defaultPack {
 		flags.Pack = kong.ExpandPath(at)
 	}
-	engine, err := flags.open(ctx, app)
+	engine, err := flags.open(ctx, app, parts.New(parts.Options{Progress: app.Err}))
 	if err != nil {
 		return evaluate.Judged{}, err
 	}

@@ -121,7 +121,7 @@ func defaultModels(t *testing.T) (models pack.Pack, library string) {
 func TestJudgeFlag(t *testing.T) {
 	t.Parallel()
 	for flag, want := range map[string]string{"isolated": "isolated: ", "auto": "isolated: ", "in-process": "in-process"} {
-		engine, err := EngineFlags{Workers: 1, Judge: flag}.open(t.Context(), &App{Err: io.Discard, Log: slog.New(slog.DiscardHandler)})
+		engine, err := EngineFlags{Workers: 1, Judge: flag}.open(t.Context(), &App{Err: io.Discard, Log: slog.New(slog.DiscardHandler)}, parts.New(parts.Options{}))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	v1 "github.com/pas-ta/liveness/adapters/http/v1"
+	"github.com/pas-ta/liveness/adapters/parts"
 	"github.com/pas-ta/liveness/inference"
 	"github.com/pas-ta/liveness/inference/decode"
 	"github.com/pas-ta/liveness/inference/pixels"
@@ -145,7 +146,7 @@ func TestQueueFlagsReachTheEngine(t *testing.T) {
 		{Workers: 1, Queue: 3, Decoder: "go"}: 4,
 		{Workers: 1, Decoder: "go"}:           1 + inference.QueuePerWorker,
 	} {
-		engine, err := flags.open(t.Context(), &App{Err: io.Discard, Log: slog.New(slog.DiscardHandler)})
+		engine, err := flags.open(t.Context(), &App{Err: io.Discard, Log: slog.New(slog.DiscardHandler)}, parts.New(parts.Options{}))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -93,7 +93,7 @@ func (c *ServeCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
-	engine, err := c.open(ctx, app)
+	engine, err := c.open(ctx, app, cache)
 	if err != nil {
 		return err
 	}

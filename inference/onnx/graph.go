@@ -128,6 +128,7 @@ func readConstant(message []byte) (name string, c *constant, err error) {
 		}
 	}
 	if kind == typeFloat && len(raw)%4 == 0 {
+		c.values = make([]float32, 0, len(raw)/4)
 		for ; len(raw) > 0; raw = raw[4:] {
 			c.values = append(c.values, math.Float32frombits(binary.LittleEndian.Uint32(raw)))
 		}

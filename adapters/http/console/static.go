@@ -18,6 +18,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/tdewolff/minify/v2"
 	"github.com/tdewolff/minify/v2/css"
@@ -39,8 +40,9 @@ type static struct {
 
 type staticFile struct {
 	contentType string
-	plain, gzip []byte   // gzip is nil where it would not be smaller
-	imports     []string // the modules that a module needs before it runs
+	plain       []byte
+	gzip        func() []byte // nil where it would not be smaller; made when a browser first asks
+	imports     []string      // the modules that a module needs before it runs
 }
 
 func loadStatic(assetsDir string) (*static, error) {
@@ -81,7 +83,7 @@ func (s *static) add(files fs.FS, under string) error {
 		if err != nil {
 			return fmt.Errorf("minify %s: %w", name, err)
 		}
-		file := staticFile{contentType: contentType, plain: small, gzip: compressed(small)}
+		file := staticFile{contentType: contentType, plain: small, gzip: sync.OnceValue(func() []byte { return compressed(small) })}
 		for _, found := range moduleImport.FindAllSubmatch(plain, -1) {
 			file.imports = append(file.imports, string(found[1]))
 		}
@@ -177,11 +179,11 @@ func (s *static) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	}
 	body := file.plain
-	if file.gzip != nil {
+	if small := file.gzip(); small != nil {
 		h.Set("Vary", "Accept-Encoding")
 		if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 			h.Set("Content-Encoding", "gzip")
-			body = file.gzip
+			body = small
 		}
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
