@@ -1,6 +1,7 @@
 package auditing
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -64,7 +65,7 @@ type checkpointsAudit struct {
 
 func newCheckpointsAudit(log Log, held []Held, find func(domain.Recorded, string, ...any)) *checkpointsAudit {
 	held = slices.Clone(held)
-	slices.SortStableFunc(held, func(x, y Held) int { return int(min(max(x.N-y.N, -1), 1)) })
+	slices.SortStableFunc(held, func(x, y Held) int { return cmp.Compare(x.N, y.N) })
 	return &checkpointsAudit{log: log, held: held, kept: held, find: find, result: Transparency{Keys: []string{}, Held: []string{}}}
 }
 
@@ -199,7 +200,7 @@ func (c *checkpointsAudit) finish(ctx context.Context) (Transparency, error) {
 	}
 	c.signatures()
 	root, err := c.tree.root()
-	if err != nil && c.tree.size > 0 {
+	if err != nil {
 		return c.result, err
 	}
 	c.result.Leaves, c.result.Root = c.tree.size, root.String()

@@ -111,10 +111,10 @@ type decided struct {
 func (x *explainer) decidedOn(r domain.Recorded, e domain.CheckCompleted) (d decided, err error) {
 	err = readStream(x.ctx, x.streams, domain.SubscriptionStream(e.SubscriptionID), func(change domain.Recorded) bool {
 		if change.Revision > e.SubscriptionRevision {
-			if change.Position < r.Position && d.later == nil {
+			if precedes(change, r) {
 				d.later = &change
 			}
-			return change.Position < r.Position
+			return false
 		}
 		d.state = d.state.Fold(change.Event)
 		switch change.Event.(type) {
@@ -131,6 +131,9 @@ func (x *explainer) decidedOn(r domain.Recorded, e domain.CheckCompleted) (d dec
 	})
 	return d, err
 }
+
+// precedes returns whether one event stands before another in the log.
+func precedes(one, other domain.Recorded) bool { return one.Position < other.Position }
 
 func servedInWords(r *domain.Recorded) string {
 	if r == nil {
@@ -174,7 +177,7 @@ func (x *explainer) key(r domain.Recorded, e domain.CheckCompleted) error {
 	var issued *domain.Recorded
 	var prefix string
 	err := readStream(x.ctx, x.streams, domain.APIKeysStream(e.CustomerID), func(change domain.Recorded) bool {
-		if change.Position > r.Position {
+		if !precedes(change, r) {
 			return false
 		}
 		switch k := change.Event.(type) {
@@ -234,10 +237,13 @@ func (x *explainer) hourOf(r domain.Recorded) (time.Time, error) {
 	var sealed time.Time
 	for _, month := range []domain.Month{domain.MonthOf(r.RecordedAt).Previous(), domain.MonthOf(r.RecordedAt)} {
 		err := readStream(x.ctx, x.streams, domain.SealedHoursStream(month), func(change domain.Recorded) bool {
-			if e, ok := change.Event.(domain.HourSealed); ok && change.Position < r.Position {
+			if !precedes(change, r) {
+				return false
+			}
+			if e, ok := change.Event.(domain.HourSealed); ok {
 				sealed = e.Hour
 			}
-			return change.Position < r.Position
+			return true
 		})
 		if err != nil {
 			return sealed, err

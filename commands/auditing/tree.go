@@ -10,7 +10,7 @@ import (
 // its root need.
 type tree struct {
 	size int64
-	edge []node // the newest whole node of each level
+	edge [63]node // the newest whole node of each level
 }
 
 type node struct {
@@ -25,9 +25,6 @@ func (t *tree) add(leaf tlog.Hash) error {
 		return fmt.Errorf("add leaf %d: %w", t.size, err)
 	}
 	for level, hash := range hashes {
-		if level == len(t.edge) {
-			t.edge = append(t.edge, node{})
-		}
 		t.edge[level] = node{t.size >> level, hash}
 	}
 	t.size++
@@ -42,7 +39,7 @@ func (t *tree) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 	hashes := make([]tlog.Hash, len(indexes))
 	for i, index := range indexes {
 		level, n := tlog.SplitStoredHashIndex(index)
-		if level >= len(t.edge) || t.edge[level].index != n {
+		if t.edge[level].index != n {
 			return nil, fmt.Errorf("node %d of level %d is not at the edge of a tree of %d leaves", n, level, t.size)
 		}
 		hashes[i] = t.edge[level].hash

@@ -91,8 +91,9 @@ func (v *verification) replay(ctx context.Context, take func(domain.Recorded) er
 	stored := &storedTreeAudit{stored: v.StoredTree, end: v.StoredTree == nil, find: v.find}
 	read := 0
 	err := followDecoded(ctx, v.Log, v.registry, func(e *entryRead) error {
-		if read++; read%progressEvery == 0 && v.Progress != nil {
+		if read++; read == progressEvery && v.Progress != nil {
 			v.Progress(e.Position)
+			read = 0
 		}
 		v.observe(e)
 		if e.leaf {

@@ -24,7 +24,9 @@ var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 // memoryLog is a log that tests can change as nobody should.
 type memoryLog struct {
 	entries []auditing.Entry
-	end     error // of Follow
+	later   []auditing.Entry // that are written while the others are followed
+	end     error            // of Follow
+	heads   int              // how often Head was asked for
 }
 
 func (l *memoryLog) Follow(_ context.Context, behind uint64, handle func(auditing.Entry) error) error {
@@ -36,10 +38,12 @@ func (l *memoryLog) Follow(_ context.Context, behind uint64, handle func(auditin
 			return err
 		}
 	}
+	l.entries, l.later = append(l.entries, l.later...), nil
 	return l.end
 }
 
 func (l *memoryLog) Head(context.Context) (uint64, error) {
+	l.heads++
 	return l.entries[len(l.entries)-1].Position, nil
 }
 
@@ -110,36 +114,64 @@ func signer(tb testing.TB, key byte) transparency.Signer {
 	return by
 }
 
-// checkpoint signs the log as it is.
-func (l *memoryLog) checkpoint(tb testing.TB, key byte) auditing.Held {
+// fill appends events of devices.
+func (l *memoryLog) fill(tb testing.TB, events int) {
 	tb.Helper()
-	var hashes []tlog.Hash
-	reader := tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
-		found := make([]tlog.Hash, len(indexes))
-		for i, index := range indexes {
-			found[i] = hashes[index]
-		}
-		return found, nil
-	})
-	for i, e := range l.entries {
-		added, err := tlog.StoredHashes(int64(i), e.Canonical(), reader)
+	l.write(tb, "devices-"+uuid.NewString(), domain.DeviceFirstUsed{})
+	for next := l.entries[len(l.entries)-1]; events > 1; events-- {
+		next.ID, next.Stream, next.Position = uuid.New(), "devices-"+uuid.NewString(), next.Position+10
+		l.entries = append(l.entries, next)
+	}
+}
+
+// hashes are those of the tree over the entries of a log that have been added.
+type hashes struct {
+	stored []tlog.Hash
+	size   int64
+}
+
+func (h *hashes) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
+	found := make([]tlog.Hash, len(indexes))
+	for i, index := range indexes {
+		found[i] = h.stored[index]
+	}
+	return found, nil
+}
+
+// root returns the root over all entries of a log, of which those in the tree are the first.
+func (h *hashes) root(tb testing.TB, l *memoryLog) tlog.Tree {
+	tb.Helper()
+	for _, e := range l.entries[h.size:] {
+		added, err := tlog.StoredHashes(h.size, e.Canonical(), h)
 		if err != nil {
 			tb.Fatal(err)
 		}
-		hashes = append(hashes, added...)
+		h.stored, h.size = append(h.stored, added...), h.size+1
 	}
-	root, err := tlog.TreeHash(int64(len(l.entries)), reader)
+	root, err := tlog.TreeHash(h.size, h)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	c := transparency.Checkpoint{Origin: origin, Tree: tlog.Tree{N: int64(len(l.entries)), Hash: root}}
+	return tlog.Tree{N: h.size, Hash: root}
+}
+
+// checkpoint signs the log as it is.
+func (l *memoryLog) checkpoint(tb testing.TB, key byte) auditing.Held {
+	tb.Helper()
+	return l.sign(tb, new(hashes).root(tb, l), key)
+}
+
+// sign appends a checkpoint.
+func (l *memoryLog) sign(tb testing.TB, tree tlog.Tree, key byte) auditing.Held {
+	tb.Helper()
+	c := transparency.Checkpoint{Origin: origin, Tree: tree}
 	by := signer(tb, key)
 	note, err := c.Sign(by)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	l.write(tb, domain.TransparencyStream, domain.CheckpointSigned{
-		Origin: c.Origin, Size: c.N, Root: root.String(), Note: note, Keys: []string{by.VerifierKey}, SignedAt: noon,
+		Origin: c.Origin, Size: c.N, Root: c.Hash.String(), Note: note, Keys: []string{by.VerifierKey}, SignedAt: noon,
 	})
 	return auditing.Held{From: "kept.txt", Note: note, Checkpoint: c}
 }
@@ -217,8 +249,9 @@ func TestVerifyFindsWhatRulesCannot(t *testing.T) {
 		"a checkpoint of the future": {func(l *memoryLog) {
 			l.entries[3].Data = []byte(strings.Replace(string(l.entries[3].Data), `"size":3`, `"size":30`, 1))
 		}, "the checkpoint is of 30 leaves, and 3 stand before it", ""},
-		"a middle event dropped": {func(l *memoryLog) { l.entries = slices.Delete(l.entries, 4, 5) }, "among the leaves 3 to 6", "usage@2 the event is missing from the log"},
-		"a checkpoint dropped":   {func(l *memoryLog) { l.entries = slices.Delete(l.entries, 7, 8) }, "the stream's next revision is 1", "transparency@1 the event is missing from the log"},
+		"a middle event dropped":        {func(l *memoryLog) { l.entries = slices.Delete(l.entries, 4, 5) }, "among the leaves 3 to 6", "usage@2 the event is missing from the log"},
+		"the last event made another's": {func(l *memoryLog) { l.entries[len(l.entries)-1].Type = "Theirs" }, "", "transparency@2 the event is missing from the log"},
+		"a checkpoint dropped":          {func(l *memoryLog) { l.entries = slices.Delete(l.entries, 7, 8) }, "the stream's next revision is 1", "transparency@1 the event is missing from the log"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -368,5 +401,20 @@ func TestVerifyReportsDamage(t *testing.T) {
 	l.end = errors.New("no connection")
 	if _, err := auditing.Verify(t.Context(), auditing.Verification{Log: l}, auditing.Scope{}); !errors.Is(err, l.end) {
 		t.Errorf("a log that cannot be read: %v", err)
+	}
+}
+
+// What other programs write is theirs; what a newer one of ours has written is told of.
+func TestEventsOfOtherPrograms(t *testing.T) {
+	t.Parallel()
+	l := &memoryLog{}
+	l.fill(t, 3)
+	l.entries[0].Type = "NewerEvent"
+	l.entries[0].Metadata = []byte(strings.ReplaceAll(string(l.entries[0].Metadata), uuid.Nil.String(), uuid.NewString()))
+	l.entries[1].Stream, l.entries[1].Type, l.entries[1].Metadata = "orders-1", "Ordered", []byte("of theirs")
+	report := verified(t, l, nil)
+	if said := inLines(report); report.Others != 1 || !strings.HasPrefix(said, "devices@0 NewerEvent is no event that this program knows") ||
+		strings.Count(said, "\n") != 1 {
+		t.Errorf("%d events of others: %s", report.Others, said)
 	}
 }
