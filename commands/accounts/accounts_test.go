@@ -405,6 +405,7 @@ func TestPersonIsValidated(t *testing.T) {
 		"two mails":           {func(p *accounts.Person) { p.Email = "a@example.com,b@example.com" }, []string{"email"}},
 		"mail header":         {func(p *accounts.Person) { p.Email = "a@example.com\r\nBcc: b@example.com" }, []string{"email"}},
 		"local part not ours": {func(p *accounts.Person) { p.Email = "jörg@example.com" }, []string{"email"}},
+		"neither in Latin-1":  {func(p *accounts.Person) { p.Email = "a\u0080@example.com" }, []string{"email"}},
 		"plain http":          {func(p *accounts.Person) { p.Website = "http://example.com" }, []string{"website"}},
 		"with a path":         {func(p *accounts.Person) { p.Website = "https://example.com/about" }, []string{"website"}},
 		"with a user":         {func(p *accounts.Person) { p.Website = "https://a:b@example.com" }, []string{"website"}},
@@ -421,6 +422,19 @@ func TestPersonIsValidated(t *testing.T) {
 		}
 		if !slices.Equal(fields, c.fields) {
 			t.Errorf("%s: got %v, want %v", name, fields, c.fields)
+		}
+	}
+}
+
+// An address has one form, whole or not, under which it is looked for.
+func TestMailAddressesAreNormalised(t *testing.T) {
+	t.Parallel()
+	for typed, want := range map[string]string{
+		" Ada@Example.com\n": "ada@example.com", "Ada@MÜLLER.example": "ada@xn--mller-kva.example", "Ada@b@MÜLLER.example": "ada@b@xn--mller-kva.example",
+		"@MÜLLER.example": "@xn--mller-kva.example", "MÜLLER.example": "müller.example", "Ada@": "ada@",
+	} {
+		if got := accounts.NormaliseMail(typed); got != want {
+			t.Errorf("%q is looked for as %q, want %q", typed, got, want)
 		}
 	}
 }

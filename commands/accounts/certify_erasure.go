@@ -112,7 +112,7 @@ func (c *Commands) destroyedKeys(ctx context.Context, keysOf DestroyedKeys, ids 
 
 // closing returns the event that erased an account; none when there never was an account.
 func (c *Commands) closing(ctx context.Context, account uuid.UUID) (closing domain.Recorded, err error) {
-	for from := uint64(0); ; {
+	for from := uint64(0); ; from += commands.PageSize {
 		page, err := c.Store.Read(ctx, domain.AccountStream(account), from, commands.PageSize)
 		if err != nil {
 			return closing, commands.Unavailable(fmt.Errorf("read what closed account %s: %w", account, err))
@@ -121,7 +121,6 @@ func (c *Commands) closing(ctx context.Context, account uuid.UUID) (closing doma
 			if _, ok := recorded.Event.(domain.PersonalDataErased); ok {
 				return recorded, nil
 			}
-			from = recorded.Revision + 1
 		}
 		if len(page) < commands.PageSize {
 			return closing, nil

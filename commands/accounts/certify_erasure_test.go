@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
+	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/domain"
 )
@@ -105,6 +106,26 @@ func TestErasureOfAPersonIsCertified(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, facts(got)); diff != "" || got.SubjectID != grace {
 		t.Errorf("%s (-want +got):\n%s", got.SubjectID, diff)
+	}
+}
+
+// The event that closed an account is found however many events stand before it.
+func TestErasureOfALongAccountIsCertified(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	account := f.activated().CustomerID
+	last, _, err := f.store.ReadLast(t.Context(), domain.AccountStream(account))
+	wantError(t, "reading", err, nil)
+	many := make([]commands.Proposed, 2*commands.PageSize-1-int(last.Revision))
+	for i := range many {
+		many[i] = commands.Proposed{ID: uuid.New(), Event: domain.VerificationRequested{CustomerID: account}}
+	}
+	_, err = f.store.Append(t.Context(), domain.AccountStream(account), int64(last.Revision), many)
+	wantError(t, "appending", err, nil)
+	wantError(t, "erasing", f.ErasePersonalData(t.Context(), accounts.ErasePersonalData{By: byOperator(), CustomerID: account}), nil)
+	got := facts(f.certify(accounts.CertifyErasure{CustomerID: account}))
+	if !strings.Contains(got[3], fmt.Sprintf("revision %d of", 2*commands.PageSize)) {
+		t.Errorf("%v", got)
 	}
 }
 

@@ -2,6 +2,7 @@ package accounts_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -133,6 +134,26 @@ func TestClaimAgainOfWhatIsTaken(t *testing.T) {
 	}
 	if owner := f.ownerOf(f.hashUnder(domain.EldestSecretID, ada.Email)); owner != f.bought.CustomerID {
 		t.Errorf("the login that was there belongs to %s", owner)
+	}
+	if strings.Contains(f.log.String(), "stays claimed") {
+		t.Errorf("what was given back is said to stay: %s", f.log)
+	}
+}
+
+// What an account has had under one secret for long it keeps when somebody else holds its address under the next.
+func TestClaimAgainKeepsWhatWasThere(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.activated()
+	f.ring.Hold("a-newer", domain.EldestSecretID)
+	wantError(t, "claiming again", f.claimAgain(f.bought.CustomerID), nil)
+	f.ring.Hold("b-newest", "a-newer", domain.EldestSecretID)
+	f.takeUnder("b-newest", f.grace(domain.RoleReader))
+	wantError(t, "claiming what is taken", f.claimAgain(f.bought.CustomerID), domain.ErrMailAddressTaken)
+	for _, secret := range []string{"a-newer", domain.EldestSecretID} {
+		if owner := f.ownerOf(f.hashUnder(secret, ada.Email)); owner != f.bought.CustomerID {
+			t.Errorf("under %s the address belongs to %s", secret, owner)
+		}
 	}
 }
 

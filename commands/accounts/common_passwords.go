@@ -19,7 +19,7 @@ var errCommonPassword = domain.Invalid("password",
 // An attacker who tries passwords in the order of their likeliness gets to more than these in a month or two, at the pace that
 // lock-outs leave from many addresses.
 const (
-	leastGuesses     = 1e6
+	leastScore       = 2   // zxcvbn's for a million guesses
 	leastStemGuesses = 1e4 // of a word with what people put around it when they have to: see ornament
 )
 
@@ -33,7 +33,7 @@ func checkCommonPassword(password string, person Person) error {
 	letters := []rune(password)
 	password = string(letters[:min(len(letters), estimated)])
 	own := ownWords(person)
-	if zxcvbn.PasswordStrength(password, own).Guesses < leastGuesses {
+	if zxcvbn.PasswordStrength(password, own).Score < leastScore {
 		return errCommonPassword
 	}
 	typed := strings.ToLower(password)
@@ -79,5 +79,5 @@ func ornament(around string) bool {
 		}
 	}
 	number := digits.String()
-	return signs <= 3 && (len(number) <= 3 || year.MatchString(number) || zxcvbn.PasswordStrength(number, nil).Guesses < 1e3)
+	return signs <= 3 && (len(number) <= 3 || year.MatchString(number) || zxcvbn.PasswordStrength(number, nil).Score == 0) // a thousand guesses
 }

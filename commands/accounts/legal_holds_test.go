@@ -166,14 +166,22 @@ func TestHoldsThatCannotBe(t *testing.T) {
 		_, err := f.ReleaseHold(t.Context(), accounts.ReleaseHold{By: byOperator(), AccountID: customer, HoldID: hold, Why: why})
 		return err
 	}
+	keptBefore := len(f.vault.ciphertext)
 	wantError(t, "on nobody", place(nobody, "why"), domain.ErrNotRegistered)
+	if len(f.vault.ciphertext) != keptBefore {
+		t.Error("the reason of a hold that is refused is kept")
+	}
 	_, _, err := f.LegalHolds(t.Context(), nobody)
 	wantError(t, "of nobody", err, domain.ErrNotRegistered)
 	wantError(t, "without a reason", place(customer, " "), domain.ErrInvalidRequest)
 	wantError(t, "with too long a reason", place(customer, strings.Repeat("ü", 501)), domain.ErrInvalidRequest)
 	wantError(t, "with the longest reason", place(customer, strings.Repeat("ü", 500)), nil)
 	hold := f.place(customer)
+	kept := len(f.vault.ciphertext)
 	wantError(t, "releasing another", release(uuid.New(), "why"), domain.ErrNoSuchHold)
+	if len(f.vault.ciphertext) != kept {
+		t.Error("the reason of a release that is refused is kept")
+	}
 	wantError(t, "releasing without a reason", release(hold, ""), domain.ErrInvalidRequest)
 	wantError(t, "releasing", release(hold, "why"), nil)
 	wantError(t, "releasing again", release(hold, "why"), domain.ErrNoSuchHold)

@@ -222,6 +222,26 @@ func (f *fixture) secondCustomer() (domain.Subscription, string) {
 	return s, f.link(s.CustomerID)
 }
 
+// An address is one and the same under whichever secret two accounts know it, and nobody's login is none.
+func TestAttachRegistrationUnderANewerSecret(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	login := f.activated().CustomerID
+	f.ring.Hold("newer", domain.EldestSecretID)
+	second, token := f.secondCustomer()
+	attach := func(account uuid.UUID) error {
+		_, err := f.AttachRegistration(t.Context(), accounts.AttachRegistration{By: commands.NewUserOrigin(account), Token: token, AccountID: account})
+		return err
+	}
+	wantError(t, "attaching to nobody", attach(uuid.New()), accounts.ErrWrongLogin)
+	wantError(t, "attaching to another login", attach(f.grace(domain.RoleReader)), accounts.ErrWrongLogin)
+	wantError(t, "attaching to the same address", attach(login), nil)
+	members, err := f.Members(t.Context(), second.CustomerID)
+	if err != nil || members.Roles[login] != domain.RoleOwner {
+		t.Errorf("%+v, %v", members, err)
+	}
+}
+
 func TestAttachRegistration(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

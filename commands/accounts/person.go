@@ -126,7 +126,7 @@ func mailProblem(address string) string {
 		return ask
 	}
 	for _, c := range local {
-		if c > unicode.MaxASCII {
+		if c >= utf8.RuneSelf {
 			return "The part before the @ may only contain ASCII letters, digits and signs; our mail service delivers no others."
 		}
 	}
@@ -149,7 +149,7 @@ func websiteProblem(website string) string {
 
 func validHost(host string) bool {
 	ascii, err := idna.Lookup.ToASCII(host)
-	return err == nil && len(ascii) <= 253 && !strings.Contains(ascii, "..") && !strings.HasPrefix(ascii, ".") && !strings.HasSuffix(ascii, ".")
+	return err == nil && !strings.Contains(ascii, "..") && !strings.HasPrefix(ascii, ".") && !strings.HasSuffix(ascii, ".")
 }
 
 // mailHash is the keyed hash that a mail address is looked up by. The log can be searched with it only by somebody who
