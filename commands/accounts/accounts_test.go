@@ -397,6 +397,8 @@ func TestPersonIsValidated(t *testing.T) {
 		"website with slash":  {func(p *accounts.Person) { p.Website = "https://example.com/" }, nil},
 		"nothing":             {func(p *accounts.Person) { *p = accounts.Person{} }, []string{"firstName", "lastName", "company", "email", "website"}},
 		"spaces only":         {func(p *accounts.Person) { p.FirstName = "   " }, []string{"firstName"}},
+		"the longest":         {func(p *accounts.Person) { p.LastName = strings.Repeat("ü", 100) }, nil},
+		"longer":              {func(p *accounts.Person) { p.LastName = strings.Repeat("ü", 101) }, []string{"lastName"}},
 		"10 kB":               {func(p *accounts.Person) { p.LastName = strings.Repeat("x", 10_000) }, []string{"lastName"}},
 		"line break":          {func(p *accounts.Person) { p.Company = "a\nBcc: b" }, []string{"company"}},
 		"broken text":         {func(p *accounts.Person) { p.Company = "a\xff" }, []string{"company"}},

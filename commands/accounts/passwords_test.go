@@ -110,7 +110,7 @@ func TestCommonPasswordsAreRefused(t *testing.T) {
 	token := f.link(f.bought.CustomerID)
 	for _, password := range []string{
 		"P@ssw0rd1!", "Password-123", "Passw0rd-2024", "Qwerty-123456", "Welcome-2026!", "Summer2026!", "Liverpool.1987", "Abcd-1234",
-		"Aaaa-1111", "Admin@123", "Admin-12345", "!!!Monkey987", "Changeme-1!", "Test_1111", "Dragon-321", "Summer###1", "1999-Michael", // on every list
+		"Aaaa-1111", "Admin@123", "Admin-12345", "!!!Monkey987", "Changeme-1!", "Test_1111", "Dragon-321", "!Summer?42_", "1999-Michael", // on every list
 		"Ada-Lovelace1", "Engines-2026!", "Example.com1", "Ada@example.com1", "Liveness-1!", // of who chooses it
 		"L1v3n3ss-!", "!1drowssaP",
 	} {

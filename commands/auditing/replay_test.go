@@ -158,4 +158,19 @@ func TestLongStreamsAreReadToTheirEnd(t *testing.T) {
 	if found, ok, err := auditing.FindIn(t.Context(), l, last.ID, stream); err != nil || !ok || found.Revision != 1000 {
 		t.Errorf("%+v, %t, %v", found, ok, err)
 	}
+	c := newCustomer(t)
+	for range 3 {
+		c.call(domain.SlotPrimary)
+	}
+	call := c.entries[len(c.entries)-1]
+	plan, err := domain.DefaultCatalogue().Plan(domain.PlanStarter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 501 {
+		c.add(domain.MeteringStream(c.state.ID, noon, plan.OverageDimension), domain.UsageRecordRejected{})
+	}
+	if told := strings.Count(c.explained(call), "The record was written off"); told != 501 {
+		t.Errorf("of 501 events %d are told", told)
+	}
 }

@@ -145,9 +145,8 @@ func (b *batcher) findInMonth(ctx context.Context, month domain.Month, id uuid.U
 func (b *batcher) keysOf(month domain.Month) *monthKeys {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if wanted := domain.IdempotencyMonths(b.counter.now()); len(b.keys) > len(wanted) {
-		maps.DeleteFunc(b.keys, func(m domain.Month, _ *monthKeys) bool { return !slices.Contains(wanted, m) })
-	}
+	wanted := domain.IdempotencyMonths(b.counter.now())
+	maps.DeleteFunc(b.keys, func(m domain.Month, _ *monthKeys) bool { return !slices.Contains(wanted, m) })
 	keys := b.keys[month]
 	if keys == nil {
 		keys = newMonthKeys(b.counter.store, domain.UsageStream(b.id, month), b.counter.now)

@@ -92,12 +92,12 @@ func (k *monthKeys) begin(ctx context.Context, indexed int64) (whole bool, err e
 		if err != nil {
 			return false, fmt.Errorf("read %s: %w", k.stream, err)
 		}
-		from = max(to, int64(last.Revision)+1)
+		from = max(to, int64(last.Revision))
 		to, page = from, nil
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.begun && k.to >= indexed {
+	if k.reachesLocked(indexed) {
 		return false, nil // by somebody else meanwhile
 	}
 	k.begun, k.from, k.to = true, from, to
@@ -109,8 +109,11 @@ func (k *monthKeys) begin(ctx context.Context, indexed int64) (whole bool, err e
 func (k *monthKeys) reaches(indexed int64) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.begun && k.to >= indexed
+	return k.reachesLocked(indexed)
 }
+
+// reachesLocked is reaches for a caller that holds mu.
+func (k *monthKeys) reachesLocked(indexed int64) bool { return k.begun && k.to >= indexed }
 
 // readOn takes in what has come since the last search.
 func (k *monthKeys) readOn(ctx context.Context, indexed int64) error {

@@ -61,6 +61,10 @@ func (m *keyedMonth) holds(indexed int64, call, want int, calls int, from int64)
 func TestMonthKeysForgetWhatIsOfNoUse(t *testing.T) {
 	t.Parallel()
 	m := newKeyedMonth(t)
+	m.count(7)
+	m.holds(0, 7, 7, 7, 0)
+
+	m = newKeyedMonth(t)
 	m.count(3000)
 	m.holds(0, 7, 7, 3000, 0)
 	m.count(3500)

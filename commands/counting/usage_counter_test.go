@@ -409,6 +409,36 @@ func TestQuotaIsReadFromTheLog(t *testing.T) {
 	}
 }
 
+// However much others have counted, a node follows all of it.
+func TestManyCallsOfOthersAreFollowed(t *testing.T) {
+	t.Parallel()
+	const calls = 2 * commands.PageSize
+	f := newUsageFixture(t, calls, domain.OverageStop)
+	node, other := f.node(), f.node()
+	if _, err := node.Quota(t.Context(), f.owner.SubscriptionID); err != nil {
+		t.Fatal(err)
+	}
+	for range calls {
+		f.mustCheck(other, "", 0)
+	}
+	if quota, err := node.Quota(t.Context(), f.owner.SubscriptionID); err != nil || quota.Usage.Included != calls {
+		t.Errorf("%d calls are known, %v", quota.Usage.Included, err)
+	}
+}
+
+// The last call of a plan is counted without another look, as all before it are.
+func TestTheLastCallOfAPlanNeedsNoReading(t *testing.T) {
+	t.Parallel()
+	f := newUsageFixture(t, 1, domain.OverageStop)
+	store, reads := f.readsOf()
+	reservation := f.begin(f.nodeOn(store), "")
+	defer reservation.Release()
+	before := reads.Load()
+	if _, err := count(reservation, 0); err != nil || reads.Load() != before {
+		t.Errorf("the month was read %d times, %v", reads.Load()-before, err)
+	}
+}
+
 // TestConflictBeforeItsWinnerCanBeRead lets a node lose to another whose check cannot be read at once.
 func TestConflictBeforeItsWinnerCanBeRead(t *testing.T) {
 	t.Parallel()
@@ -419,11 +449,16 @@ func TestConflictBeforeItsWinnerCanBeRead(t *testing.T) {
 			f := newUsageFixture(t, 10, domain.OverageStop)
 			rival := f.node()
 			var once sync.Once
+			appends := 0
 			node := f.nodeOn(eventstoretest.LateWinner(&commandstest.HookedStore{EventStore: f.store, BeforeAppend: func(string) {
+				appends++
 				once.Do(func() { f.mustCheck(rival, "", 0) })
 			}}, hiddenReads, namesRevision))
 			f.mustCheck(node, "", 0)
 			f.wantCounted(f.owner, november, 2)
+			if appends != 2 {
+				t.Errorf("%d appends until the call is counted, want one that is lost and one more", appends)
+			}
 		})
 	}
 }
