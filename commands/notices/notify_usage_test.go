@@ -269,6 +269,34 @@ func TestNoticesWithoutALog(t *testing.T) {
 	w.must(node.NotifyUsage(t.Context(), uuid.New(), w.month()))
 }
 
+// Calls are looked for one by one only where a change has armed thresholds, and what cannot be read of them is said.
+func TestOnlyChangesCostASearch(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.call(8)
+	searched := 0
+	broken := func(fault memorystore.Fault) func(memorystore.Operation) memorystore.Fault {
+		return func(o memorystore.Operation) memorystore.Fault {
+			if o.Kind == memorystore.Read && domain.CategoryUsage.Holds(o.Stream) {
+				searched++
+				return fault
+			}
+			return memorystore.None
+		}
+	}
+	w.store.Inject(broken(memorystore.None))
+	w.must(w.node().NotifyUsage(t.Context(), w.id, w.month()))
+	if searched > 0 {
+		t.Errorf("without a change %d calls are looked at", searched)
+	}
+	w.happen(domain.SubscriptionStream(w.id), domain.PlanChanged{SubscriptionID: w.id, Plan: domain.PlanStarter, Limit: 9, ChangedAt: noon})
+	w.store.Inject(broken(memorystore.UnavailableBefore))
+	err := w.node().NotifyUsage(t.Context(), w.id, w.month())
+	if !errors.Is(err, domain.ErrUnavailable) || !strings.Contains(err.Error(), "read call 5 of the month") {
+		t.Errorf("without its calls: %v", err)
+	}
+}
+
 // oneLease gives itself to everybody once.
 type oneLease struct{}
 

@@ -60,6 +60,10 @@ func TestExportMonth(t *testing.T) {
 	if n := strings.Count(string(content), `{"kind":"earlier"`); n != 1 {
 		t.Errorf("the proof holds %d earlier checkpoints", n)
 	}
+	// No hour of the month stands before the last one that was sealed of October.
+	if before := domain.SealedHoursStream(prooftest.November.Previous()); !strings.Contains(string(content), `"`+before+`"`) {
+		t.Errorf("the proof does not hold the last hour of %s", before)
+	}
 	october := month(ada)
 	october.Month = prooftest.November.Previous()
 	if before, _ := exported(t, exporter(l), october); !strings.Contains(string(before), `{"kind":"earlier"`) {
@@ -78,6 +82,50 @@ func TestExportEndsAtTheCheckpoint(t *testing.T) {
 	}
 	l.Sign(prooftest.Day.Add(6 * time.Hour))
 	if _, report = exported(t, exporter(l), month(ada)); len(report.Findings) > 0 || report.Month.Counted != 7 {
+		t.Errorf("%d calls: %v", report.Month.Counted, report.Findings)
+	}
+}
+
+// signedEarlier is a log of which so many leaves were signed.
+type signedEarlier struct {
+	*prooftest.Log
+	leaves int64
+}
+
+func (s signedEarlier) Checkpoint(ctx context.Context) (domain.CheckpointSigned, bool, error) {
+	newest, found, err := s.Log.Checkpoint(ctx)
+	if err != nil {
+		return newest, found, err
+	}
+	root, err := tlog.TreeHash(s.leaves, s.Hashes(ctx))
+	if err != nil {
+		return newest, found, err
+	}
+	signers, err := s.Keys(newest.Origin)
+	if err != nil {
+		return newest, found, err
+	}
+	newest.Size, newest.Root = s.leaves, root.String()
+	newest.Note, err = transparency.Checkpoint{Origin: newest.Origin, Tree: tlog.Tree{N: s.leaves, Hash: root}}.Sign(signers...)
+	return newest, found, err
+}
+
+func (s signedEarlier) CheckpointBefore(ctx context.Context, at time.Time) (domain.CheckpointSigned, bool, error) {
+	older, found, err := s.Log.CheckpointBefore(ctx, at)
+	return older, found && older.Size <= s.leaves, err
+}
+
+// Also when the first event behind the checkpoint is the customer's: events are written while a checkpoint is signed.
+func TestExportEndsBeforeTheFirstEventThatIsNotSigned(t *testing.T) {
+	t.Parallel()
+	l, ada := prooftest.AMonth(t)
+	newest, _, err := l.Checkpoint(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := exporter(l)
+	e.Tree = signedEarlier{l, newest.Size - 1} // a call is the last that was signed
+	if _, report := exported(t, e, month(ada)); len(report.Findings) > 0 || report.Month.Counted != 5 {
 		t.Errorf("%d calls: %v", report.Month.Counted, report.Findings)
 	}
 }

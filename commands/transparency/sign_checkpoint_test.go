@@ -394,6 +394,48 @@ func TestRunSignsUntilItIsStopped(t *testing.T) {
 	}
 }
 
+// What keeps checkpoints from being signed is logged, by how bad it is; that the node stops is not.
+func TestRunLogsWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		change  func(*fixture)
+		stopped bool // while it signs
+		want    string
+	}{
+		"nothing":             {func(*fixture) {}, false, ""},
+		"the tree is away":    {func(f *fixture) { f.tree.err = errors.New("no connection") }, false, "level=WARN msg=\"no checkpoint could be signed"},
+		"the history changed": {func(f *fixture) { f.tree.rewrite(f.t, "one", "TWO", "three") }, false, "level=ERROR msg=\"NO CHECKPOINT IS SIGNED"},
+		"it stops":            {func(f *fixture) { f.tree.err = errors.New("no connection") }, true, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t)
+			f.sign(f.signer())
+			test.change(f)
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			looks := 0
+			f.store = &commandstest.HookedStore{EventStore: f.store, BeforeReadLast: func(string) {
+				if looks++; looks > 1 || test.stopped {
+					stop()
+				}
+			}}
+			config, log := f.config(), &strings.Builder{}
+			config.Log = slog.New(slog.NewTextHandler(log, nil))
+			signer, err := transparency.NewCheckpointSigner(config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := signer.Run(ctx, time.Microsecond); err != nil {
+				t.Fatal(err)
+			}
+			if lines := strings.Count(log.String(), "\n"); !strings.Contains(log.String(), test.want) || (lines == 1) != (test.want != "") || lines > 1 {
+				t.Errorf("want %q in %q", test.want, log)
+			}
+		})
+	}
+}
+
 func TestSignerNeedsAllItsParts(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*transparency.SignerConfig){
