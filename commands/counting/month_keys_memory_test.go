@@ -65,6 +65,12 @@ func TestMonthKeysForgetWhatIsOfNoUse(t *testing.T) {
 	m.holds(0, 7, 7, 7, 0)
 
 	m = newKeyedMonth(t)
+	m.count(leastSweep)
+	m.holds(0, 7, 7, leastSweep, 0)
+	m.count(1)
+	m.holds(leastSweep, leastSweep+1, leastSweep+1, leastSweep+1, 0) // there has been a sweep just now
+
+	m = newKeyedMonth(t)
 	m.count(3000)
 	m.holds(0, 7, 7, 3000, 0)
 	m.count(3500)

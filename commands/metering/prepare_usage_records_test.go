@@ -72,6 +72,19 @@ func TestManyHoursArePrepared(t *testing.T) {
 	}
 }
 
+// What a read model goes on naming although it is prepared ends the preparation too.
+func TestPreparedAlready(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for range 1000 {
+		f.subscription(1)
+	}
+	f.behind = true
+	if err := f.manager().PrepareUsageRecords(t.Context()); err != nil || len(f.open()) != 1000 || f.asked["sealed"] != 2 {
+		t.Errorf("%v, %d are prepared, the read model is asked %v", err, len(f.open()), f.asked)
+	}
+}
+
 // A page of usage that nobody can report ends the preparation.
 func TestNothingToPrepare(t *testing.T) {
 	t.Parallel()

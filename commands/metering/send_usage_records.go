@@ -190,7 +190,7 @@ func (m *ProcessManager) noteAttempt(ctx context.Context, attempt uuid.UUID, bat
 			ready = append(ready, r)
 		}
 	}
-	if err != nil && len(ready) > 0 {
+	if err != nil {
 		// No call follows. Without saying so these would count as perhaps billed.
 		answers := make([]UsageAnswer, len(ready))
 		for i := range answers {
@@ -199,7 +199,7 @@ func (m *ProcessManager) noteAttempt(ctx context.Context, attempt uuid.UUID, bat
 		_, settleErr := m.settleAll(ctx, attempt, ready, answers)
 		return nil, errors.Join(err, settleErr)
 	}
-	return ready, err
+	return ready, nil
 }
 
 // settleAll writes down what became of an attempt and returns the action for each record.
@@ -279,10 +279,8 @@ func (m *ProcessManager) expireUsageRecords(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("close %s, which is too late: %w", r.Stream(), err)
 		}
-		if done.Position > 0 {
-			m.advance(mu, done.Position)
-			m.followUp(ctx, done.State, "", decision)
-		}
+		m.advance(mu, done.Position)
+		m.followUp(ctx, done.State, "", decision) // of a record that was closed meanwhile nothing
 		return nil
 	})
 }

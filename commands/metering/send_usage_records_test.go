@@ -3,7 +3,9 @@ package metering_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -226,6 +228,25 @@ func TestBuyerWithoutAgreement(t *testing.T) {
 			f.clock.Advance(2 * time.Hour)
 			f.step(f.manager())
 		})
+	}
+}
+
+// An entitlement that could not be read again is told of, and no other.
+func TestEntitlementThatCannotBeReadAgain(t *testing.T) {
+	t.Parallel()
+	for _, away := range []error{nil, errors.New("AWS is away")} {
+		f := newFixture(t)
+		f.subscription(1)
+		var log alerts
+		f.config.Log = slog.New(slog.NewTextHandler(&log, nil))
+		f.config.Reread = func(context.Context, uuid.UUID) error { return away }
+		f.answer = func(reports []metering.UsageReport) []domain.MeteringOutcome {
+			return all(reports, domain.MeteringNotSubscribed)
+		}
+		f.step(f.manager())
+		if told := strings.Contains(log.text.String(), "could not be read again"); told != (away != nil) {
+			t.Errorf("it fails with %v, and told is:\n%s", away, log.text.String())
+		}
 	}
 }
 

@@ -175,6 +175,9 @@ func TestAnnouncedEndEndsAtOnce(t *testing.T) {
 		if err := s.followNew(t, c.kind, c.message); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
+		if err := s.followNew(t, c.kind, c.message); err != nil {
+			t.Errorf("%s, told again: %v", name, err)
+		}
 		s.wants(t, "SubscriptionEnded")
 		s.restart(t)
 		s.contract, s.failure = nil, nil
@@ -339,6 +342,28 @@ func TestMessageFindsItsSubscription(t *testing.T) {
 	err := s.Receive(t.Context(), domain.MarketplaceEvent{Kind: domain.EntitlementChanged, Message: domain.MarketplaceNotified{NotificationID: "n-1", AWSAccountID: "1"}})
 	if err == nil {
 		t.Error("a message that could not be followed is done with")
+	}
+}
+
+// Messages that name a customer alone are read together: an end that comes late does not end what has begun anew since.
+func TestEndOfACustomerThatComesLate(t *testing.T) {
+	t.Parallel()
+	for began, want := range map[time.Duration][]string{-time.Minute: {"SubscriptionEnded"}, time.Minute: nil} {
+		s := newSyncedSubscription(t)
+		s.Directory = directory{by: "customer c", id: s.serving[0]}
+		for _, told := range []struct {
+			kind domain.MarketplaceEventKind
+			domain.MarketplaceNotified
+		}{
+			{domain.NothingChanged, domain.MarketplaceNotified{NotificationID: "n-1", Type: "subscribe-success", HappenedAt: s.now.Add(began)}},
+			{domain.LicenceEnded, domain.MarketplaceNotified{NotificationID: "n-2", Type: "unsubscribe-success", HappenedAt: s.now}},
+		} {
+			told.CustomerIdentifier = "c"
+			if err := s.follow(t, told.kind, told.MarketplaceNotified); err != nil {
+				t.Error(err)
+			}
+		}
+		s.wants(t, want...)
 	}
 }
 

@@ -86,6 +86,7 @@ func TestEmptyAnswersEndAFewOnly(t *testing.T) {
 		bound                                  domain.EndingBound
 	}{
 		"one round":             {3, 1, 0, 0, domain.EndingBound{Subscriptions: 3, Percent: 1}},
+		"all of more, once":     {4, 1, 0, 0, domain.EndingBound{Subscriptions: 3, Percent: 1}},
 		"few":                   {3, 2, 3, 0, domain.EndingBound{Subscriptions: 3, Percent: 1}},
 		"all of a few more":     {4, 2, 0, 4, domain.EndingBound{Subscriptions: 3, Percent: 1}},
 		"however often":         {4, 5, 0, 4, domain.EndingBound{Subscriptions: 3, Percent: 1}},

@@ -83,6 +83,10 @@ func TestRegisterBuyer(t *testing.T) {
 			if !errors.Is(err, c.refused) {
 				t.Errorf("got %v, want %v", err, c.refused)
 			}
+			refusal := (*domain.Error)(nil)
+			if errors.As(err, &refusal) && refusal.Kind == domain.KindUnavailable && refusal.RetryAfter < time.Second {
+				t.Errorf("to be tried again after %v", refusal.RetryAfter)
+			}
 			stream := domain.SubscriptionStream(domain.SubscriptionIDForLicence(testLicence))
 			if got := commandstest.Types(t, log, stream); (len(got) == 1) != (c.refused == nil) {
 				t.Errorf("the subscription went through %v", got)
