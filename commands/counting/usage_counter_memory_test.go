@@ -24,7 +24,10 @@ func TestIdleSubscriptionsAreForgotten(t *testing.T) {
 	}
 	used := enter()
 	for range maxIdleBatchers - 1 {
-		c.leave(enter())
+		b := enter()
+		c.retain(b)
+		c.leave(b)
+		c.leave(b)
 	}
 	if len(c.batchers) != maxIdleBatchers {
 		t.Errorf("%d subscriptions are remembered, want %d", len(c.batchers), maxIdleBatchers)
