@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pas-ta/liveness/adapters/awaittest"
 	"github.com/pas-ta/liveness/adapters/http/clientaddress"
 	"github.com/pas-ta/liveness/adapters/http/server"
 )
@@ -88,7 +89,7 @@ func (n *node) start(t *testing.T) {
 	if err := n.running.Start(); err != nil {
 		t.Fatal(err)
 	}
-	await(t, "the node "+n.name(), func() bool { return reachable(n.address) })
+	awaittest.Until(t, "the node "+n.name(), func() bool { return awaittest.Reachable(n.address) })
 }
 
 // name is what the node answers with.
@@ -102,25 +103,6 @@ func (n *node) stop(t *testing.T) {
 	}
 	if err := n.running.Wait(); err != nil {
 		t.Errorf("%s: %v", n.name(), err)
-	}
-}
-
-func reachable(address string) bool {
-	conn, err := net.Dial("tcp", address)
-	if err == nil {
-		_ = conn.Close()
-	}
-	return err == nil
-}
-
-func await(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	again := time.NewTicker(10 * time.Millisecond)
-	defer again.Stop()
-	for began := time.Now(); !holds(); <-again.C {
-		if time.Since(began) > time.Minute {
-			t.Fatalf("waited a minute for %s", what)
-		}
 	}
 }
 
@@ -199,7 +181,7 @@ func (p proxy) start(t *testing.T, first, second string) string {
 		_ = syscall.Kill(-command.Process.Pid, syscall.SIGKILL)
 		_ = command.Wait()
 	})
-	await(t, p.program, func() bool { return reachable(address) })
+	awaittest.Until(t, p.program, func() bool { return awaittest.Reachable(address) })
 	return address
 }
 
@@ -251,7 +233,7 @@ func TestNodesAreReplacedBehindProxies(t *testing.T) {
 				n.start(t)
 				t.Cleanup(func() { _ = n.running.Process.Kill() })
 			}
-			await(t, "answers through "+name, func() bool {
+			awaittest.Until(t, "answers through "+name, func() bool {
 				_, _, err := send(from(caller, 1), address, "", nil)
 				return err == nil
 			})
@@ -263,7 +245,7 @@ func TestNodesAreReplacedBehindProxies(t *testing.T) {
 			load := startLoad(t, address)
 			for restart := range number(t, "LIVENESS_RESTARTS", 2) {
 				for _, n := range nodes { // only once both have answered may one of them go
-					await(t, n.name()+" to be sent requests", func() bool { return load.answeredBy(n.name()) })
+					awaittest.Until(t, n.name()+" to be sent requests", func() bool { return load.answeredBy(n.name()) })
 				}
 				n := nodes[restart%2]
 				n.stop(t)

@@ -12,10 +12,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/pas-ta/liveness/adapters/awaittest"
 	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/adapters/postgres"
 )
@@ -84,18 +84,7 @@ func pgBouncer(t *testing.T, mode string) string {
 		_ = command.Process.Kill()
 		_ = command.Wait()
 	})
-	again := time.NewTicker(10 * time.Millisecond)
-	t.Cleanup(again.Stop)
-	for began := time.Now(); ; <-again.C {
-		conn, err := net.Dial("tcp", "127.0.0.1:"+port)
-		if err == nil {
-			_ = conn.Close()
-			break
-		}
-		if time.Since(began) > time.Minute {
-			t.Fatal(err)
-		}
-	}
+	awaittest.Until(t, "PgBouncer", func() bool { return awaittest.Reachable("127.0.0.1:" + port) })
 	return (&url.URL{Scheme: "postgres", User: url.User("anybody"), Host: "127.0.0.1:" + port, Path: "/liveness", RawQuery: "sslmode=disable"}).String()
 }
 
