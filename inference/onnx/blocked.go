@@ -1,7 +1,6 @@
 package onnx
 
 import (
-	"bytes"
 	"fmt"
 	"math"
 	"slices"
@@ -18,9 +17,6 @@ const block = 16
 // The rectifier becomes the sum of a·x and max((1−a)·x, 0), of which the one is a convolution and the other too; channels that
 // fill up a block have no weight. A model in which there is nothing to change is returned as it is.
 func Blocked(model []byte) ([]byte, error) {
-	if !bytes.Contains(model, []byte("PRelu")) {
-		return model, nil
-	}
 	g, err := readGraph(model)
 	if err != nil {
 		return nil, err
