@@ -112,7 +112,7 @@ func makeFolders(root *os.Root, dir string) error {
 	if err := makeFolders(root, path.Dir(dir)); err != nil {
 		return err
 	}
-	if err := root.Mkdir(dir, 0o755); err != nil {
+	if err := root.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) { // packages of one part are unpacked side by side
 		return err
 	}
 	return root.Chmod(dir, 0o755)

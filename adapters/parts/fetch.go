@@ -10,32 +10,40 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // stagingPrefix marks directories that are being filled. Whoever holds the lock may remove them: their owner is gone.
 const stagingPrefix = ".staging-"
 
-// fetch fills the cache with a part.
-// A part appears in the cache by one rename of a complete, verified directory.
-func (c *Cache) fetch(ctx context.Context, p part, pkgs []npmPackage, registryDown error) (string, error) {
-	if c.dirErr != nil {
-		return "", fmt.Errorf("cache directory: %w", c.dirErr)
-	}
-	if registryDown != nil {
-		return "", registryDown
-	}
-	unlock, err := c.lock(ctx)
+// bringAll fetches or installs the parts, side by side: the npm client mostly waits for its registry. The caller holds the lock.
+func (c *Cache) bringAll(ctx context.Context, absent []*supply) {
+	staging, err := os.MkdirTemp(c.dir, stagingPrefix)
 	if err != nil {
-		return "", err
+		each(absent, func(s *supply) { s.err = c.nameFullDisk(fmt.Errorf("cache: %w", err)) })
+		return
 	}
-	defer unlock()
+	defer func() { _ = os.RemoveAll(staging) }()
+	each(absent, func(s *supply) {
+		if s.install != nil {
+			s.path, s.err = c.installOnSystem(ctx, s.part)
+			return
+		}
+		s.path, s.err = c.fetch(ctx, s.part, filepath.Join(staging, string(s.id)))
+		s.err = c.nameFullDisk(s.err)
+	})
+}
 
-	dir := filepath.Join(c.dir, p.dirName(pkgs))
+// fetch fills the cache with a part, unless another process has done so while this one waited for the lock. A part appears in
+// the cache by one rename of a complete, verified directory.
+func (c *Cache) fetch(ctx context.Context, p part, staging string) (string, error) {
+	dir, pkgs := c.kept(p), p.packagesFor(c.platform)
 	path := filepath.Join(dir, p.main)
-	// Another process may have fetched it while this one waited for the lock.
 	switch err := verify(dir, pkgs); {
 	case err == nil:
 		return path, nil
@@ -43,20 +51,18 @@ func (c *Cache) fetch(ctx context.Context, p part, pkgs []npmPackage, registryDo
 		c.progress.linef("%s is damaged in the cache (%v): fetching it again", p.title, err)
 	}
 	start := time.Now()
-	staging, err := os.MkdirTemp(c.dir, stagingPrefix)
-	if err != nil {
-		return "", fmt.Errorf("cache: %w", err)
-	}
-	defer func() { _ = os.RemoveAll(staging) }()
-
 	content := filepath.Join(staging, "content")
-	if err := os.Mkdir(content, 0o755); err != nil {
+	if err := os.MkdirAll(content, 0o755); err != nil {
 		return "", fmt.Errorf("cache: %w", err)
 	}
-	for _, pkg := range pkgs {
-		if err := c.fetchPackage(ctx, p, pkg, staging, content); err != nil {
-			return "", err
-		}
+	fetching, ctxOfAll := errgroup.WithContext(ctx)
+	for i, pkg := range pkgs {
+		fetching.Go(func() error {
+			return c.fetchPackage(ctxOfAll, p, pkg, filepath.Join(staging, strconv.Itoa(i)), content)
+		})
+	}
+	if err := fetching.Wait(); err != nil {
+		return "", err
 	}
 	if err := verify(content, pkgs); err != nil {
 		return "", fmt.Errorf("npm delivered something else than the pinned package: %w", err)
@@ -81,15 +87,14 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// fetchPackage brings one package into content through the npm client.
-func (c *Cache) fetchPackage(ctx context.Context, p part, pkg npmPackage, staging, content string) error {
+// fetchPackage brings one package into content through the npm client, which works in a folder of its own.
+func (c *Cache) fetchPackage(ctx context.Context, p part, pkg npmPackage, work, content string) error {
 	npm, err := exec.LookPath("npm")
 	if err != nil {
 		return errNoNPM
 	}
 	c.progress.linef("fetching %s: npm package %s, %s", p.title, pkg.name, size(pkg.size))
-	work, err := os.MkdirTemp(staging, "npm-")
-	if err != nil {
+	if err := os.Mkdir(work, 0o755); err != nil {
 		return fmt.Errorf("cache: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(work) }()
@@ -143,7 +148,7 @@ func packedTarball(dir string) (string, error) {
 	return "", errors.New("it ended well and left no package")
 }
 
-// showDownload redraws the progress line from the size of npm's cache until the returned function is called.
+// showDownload keeps the progress line at the size of npm's cache until the returned function is called.
 func (c *Cache) showDownload(npmCache string, pkg npmPackage) (stop func()) {
 	if !c.progress.terminal {
 		return func() {}
@@ -156,9 +161,10 @@ func (c *Cache) showDownload(npmCache string, pkg npmPackage) (stop func()) {
 		for {
 			select {
 			case <-done:
+				c.progress.downloaded(pkg, pkg.size)
 				return
 			case <-tick.C:
-				c.progress.redrawf("  %s of %s", size(min(dirSize(npmCache), pkg.size)), size(pkg.size))
+				c.progress.downloaded(pkg, min(dirSize(npmCache), pkg.size))
 			}
 		}
 	}()

@@ -164,7 +164,7 @@ func TestMissingPartsAreNamedTogether(t *testing.T) {
 		calls int
 	}{
 		"no npm":     {func(s *sandbox) string { return s.path("empty") }, "npm is not installed", 0},
-		"no network": {func(s *sandbox) string { return s.path("bin") }, "cannot reach its registry (ENOTFOUND)", 1},
+		"no network": {func(s *sandbox) string { return s.path("bin") }, "cannot reach its registry (ENOTFOUND)", 2}, // both at once
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -187,6 +187,34 @@ func TestMissingPartsAreNamedTogether(t *testing.T) {
 				t.Errorf("npm was called %d times, want %d", n, tc.calls)
 			}
 		})
+	}
+}
+
+// Each package is asked for before another has arrived.
+func TestPartsAreFetchedSideBySide(t *testing.T) {
+	t.Parallel()
+	s := newSandbox(t)
+	if o := s.run("together", "first,second"); o.err != nil {
+		t.Errorf("%v: %s", o.err, o.out)
+	}
+	if left := s.leftovers(); len(left) > 0 || len(s.complete()) != 2 {
+		t.Errorf("the cache holds %v and %v", s.complete(), left)
+	}
+}
+
+func TestWithoutAnOptionalPart(t *testing.T) {
+	t.Parallel()
+	first, second := Missing{Part: "first", Err: errNoNPM}, Missing{Part: "second", Err: errNoNPM}
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{nil, ""}, {&MissingError{Parts: []Missing{first}}, ""},
+		{&MissingError{Parts: []Missing{first, second}}, "1 part is missing"}, {errUnreachable, errUnreachable.Error()},
+	} {
+		if err := Without("first", c.err); (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("of %v stays %v, want %q", c.err, err, c.want)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package parts
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -26,6 +27,19 @@ type Missing struct {
 // MissingError names every part that could be neither found nor fetched, why, and how each is given by hand.
 type MissingError struct {
 	Parts []Missing // never empty
+}
+
+// Without returns the error of an Ensure that also asked for a part which may be missing: nil when nothing else is.
+func Without(optional Part, err error) error {
+	missing, ok := errors.AsType[*MissingError](err)
+	if !ok {
+		return err
+	}
+	others := slices.DeleteFunc(slices.Clone(missing.Parts), func(m Missing) bool { return m.Part == optional })
+	if len(others) == 0 {
+		return nil
+	}
+	return &MissingError{Parts: others}
 }
 
 // Error is a message of several lines meant for a person.

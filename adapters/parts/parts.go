@@ -15,6 +15,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -144,8 +146,15 @@ func (c *Cache) Path(ctx context.Context, p Part) (string, error) {
 	return c.resolved[p], nil
 }
 
-// Ensure makes all the named parts available. When some are missing the error
-// is one *MissingError that names each of them.
+// supply is a part that is wanted, and what came of it.
+type supply struct {
+	part
+
+	path string
+	err  error
+}
+
+// Ensure makes all the named parts available. When some are missing the error is one *MissingError that names each of them.
 func (c *Cache) Ensure(ctx context.Context, wanted ...Part) error {
 	select {
 	case <-c.turn:
@@ -154,45 +163,26 @@ func (c *Cache) Ensure(ctx context.Context, wanted ...Part) error {
 	}
 	defer func() { c.turn <- struct{}{} }()
 
-	// What is there is looked at side by side, because its digests take a while; the rest is fetched one after the other.
-	found := make([]string, len(wanted))
-	var looking sync.WaitGroup
-	for i, id := range wanted {
-		if p, known := c.parts[id]; known && c.resolved[id] == "" {
-			looking.Go(func() { found[i], _ = c.find(ctx, p) })
-		}
-	}
-	looking.Wait()
-
-	missing := &MissingError{}
-	var registryDown error
-	for i, id := range wanted {
-		if found[i] != "" {
-			c.resolved[id] = found[i]
-		}
-		if _, ok := c.resolved[id]; ok {
-			continue
-		}
+	var open []*supply
+	for _, id := range wanted {
 		p, ok := c.parts[id]
 		if !ok {
 			return fmt.Errorf("parts: unknown part %q", id)
 		}
-		path, err := c.resolve(ctx, p, registryDown)
-		if ctx.Err() != nil {
-			return fmt.Errorf("supply %s: %w", p.title, context.Cause(ctx))
+		if _, ok := c.resolved[id]; !ok {
+			open = append(open, &supply{part: p})
 		}
-		if err != nil {
-			// One part has shown that npm is absent or that there is no network: asking again for each of the others
-			// would only make a person wait longer for the same answer.
-			if errors.Is(err, errUnreachable) || errors.Is(err, errNoNPM) {
-				registryDown = err
-			}
-			missing.Parts = append(missing.Parts, Missing{
-				Part: id, Title: p.title, Env: p.env, Hint: p.byHand(c.platform), Err: err,
-			})
+	}
+	if err := c.supply(ctx, open); err != nil {
+		return err
+	}
+	missing := &MissingError{}
+	for _, s := range open {
+		if s.err != nil {
+			missing.Parts = append(missing.Parts, Missing{Part: s.id, Title: s.title, Env: s.env, Hint: s.byHand(c.platform), Err: s.err})
 			continue
 		}
-		c.resolved[id] = path
+		c.resolved[s.id] = s.path
 	}
 	if len(missing.Parts) > 0 {
 		return missing
@@ -200,23 +190,42 @@ func (c *Cache) Ensure(ctx context.Context, wanted ...Part) error {
 	return nil
 }
 
-// resolve finds one part in the order that the package comment gives.
-func (c *Cache) resolve(ctx context.Context, p part, registryDown error) (string, error) {
-	if path, err := c.find(ctx, p); path != "" || err != nil {
-		return path, err
+// supply looks for the parts in the order that the package comment gives, and brings those that are nowhere; each side by side,
+// since most of it is waiting for others. The error says that ctx has ended.
+func (c *Cache) supply(ctx context.Context, wanted []*supply) error {
+	each(wanted, func(s *supply) { s.path, s.err = c.find(ctx, s.part) })
+	absent := slices.DeleteFunc(slices.Clone(wanted), func(s *supply) bool { return !errors.Is(s.err, errAbsent) })
+	if len(absent) > 0 && ctx.Err() == nil {
+		unlock, err := c.lock(ctx)
+		if err != nil {
+			each(absent, func(s *supply) { s.err = c.nameFullDisk(err) })
+		} else {
+			c.bringAll(ctx, absent)
+			unlock()
+		}
 	}
-	if p.install != nil {
-		return c.installOnSystem(ctx, p)
+	if ctx.Err() != nil {
+		var titles []string
+		for _, s := range wanted {
+			titles = append(titles, s.title)
+		}
+		return fmt.Errorf("supply %s: %w", strings.Join(titles, ", "), context.Cause(ctx))
 	}
-	pkgs := p.packagesFor(c.platform)
-	if len(pkgs) == 0 {
-		return "", fmt.Errorf("no package is known for %s", c.platform)
-	}
-	path, err := c.fetch(ctx, p, pkgs, registryDown)
-	return path, c.nameFullDisk(err)
+	return nil
 }
 
-// find returns where a part is that needs not be fetched, "" when there is none.
+func each(parts []*supply, do func(*supply)) {
+	var group sync.WaitGroup
+	for _, p := range parts {
+		group.Go(func() { do(p) })
+	}
+	group.Wait()
+}
+
+// errAbsent: a part is not here and has to be brought.
+var errAbsent = errors.New("it is not here")
+
+// find returns where a part is that nobody needs to bring.
 func (c *Cache) find(ctx context.Context, p part) (string, error) {
 	if given := os.Getenv(p.env); given != "" {
 		path, err := p.given(given, c.platform)
@@ -230,27 +239,28 @@ func (c *Cache) find(ctx context.Context, p part) (string, error) {
 			return path, nil
 		}
 	}
-	pkgs := p.packagesFor(c.platform)
-	if len(pkgs) == 0 || c.dirErr != nil {
-		return "", nil
+	if p.install == nil {
+		pkgs := p.packagesFor(c.platform)
+		if len(pkgs) == 0 {
+			return "", fmt.Errorf("no package is known for %s", c.platform)
+		}
+		if c.dirErr == nil && verify(c.kept(p), pkgs) == nil {
+			return filepath.Join(c.kept(p), p.main), nil
+		}
 	}
-	dir := filepath.Join(c.dir, p.dirName(pkgs))
-	if verify(dir, pkgs) != nil {
-		return "", nil // absent, or damaged: fetch tells
-	}
-	return filepath.Join(dir, p.main), nil
-}
-
-// installOnSystem runs a part's installation, one process at a time.
-func (c *Cache) installOnSystem(ctx context.Context, p part) (string, error) {
 	if c.dirErr != nil {
 		return "", fmt.Errorf("cache directory: %w", c.dirErr)
 	}
-	unlock, err := c.lock(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer unlock()
+	return "", errAbsent
+}
+
+// kept returns the directory that holds a part in the cache.
+func (c *Cache) kept(p part) string {
+	return filepath.Join(c.dir, p.dirName(p.packagesFor(c.platform)))
+}
+
+// installOnSystem runs a part's installation. The caller holds the lock.
+func (c *Cache) installOnSystem(ctx context.Context, p part) (string, error) {
 	if path, ok := p.system(ctx); ok {
 		return path, nil
 	}

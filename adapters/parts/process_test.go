@@ -106,6 +106,14 @@ func playNPM() int {
 		<-time.After(time.Hour) // until the test kills it
 	case "slow":
 		<-time.After(500 * time.Millisecond) // a download takes its time
+	case "together": // with another one that has begun
+		for began := time.Now(); bytes.Count(readFile(os.Getenv(npmLogEnv)), []byte("\n")) < 2; {
+			if time.Since(began) > 30*time.Second {
+				fmt.Fprintln(os.Stderr, "npm error no other package is asked for")
+				return 1
+			}
+			<-time.After(5 * time.Millisecond)
+		}
 	case "corrupt":
 		content = "something else"
 	}
@@ -117,6 +125,11 @@ func playNPM() int {
 		return 9
 	}
 	return 0
+}
+
+func readFile(path string) []byte {
+	content, _ := os.ReadFile(path)
+	return content
 }
 
 func indexOf(list []string, s string) int {

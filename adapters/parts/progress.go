@@ -15,14 +15,18 @@ type progress struct {
 	w        io.Writer
 	terminal bool
 	drawn    bool // an unfinished line stands on the terminal
+	packages map[string]download
 }
+
+// download is how much of a package is here.
+type download struct{ got, size int64 }
 
 func newProgress(w io.Writer) *progress {
 	if w == nil {
 		w = io.Discard
 	}
 	f, ok := w.(*os.File)
-	return &progress{w: w, terminal: ok && term.IsTerminal(int(f.Fd()))}
+	return &progress{w: w, terminal: ok && term.IsTerminal(int(f.Fd())), packages: map[string]download{}}
 }
 
 // linef writes a whole line.
@@ -33,15 +37,17 @@ func (p *progress) linef(format string, args ...any) {
 	fmt.Fprintf(p.w, format+"\n", args...)
 }
 
-// redrawf replaces the unfinished line on a terminal; elsewhere it does nothing.
-func (p *progress) redrawf(format string, args ...any) {
+// downloaded notes how much of a package is here and redraws the unfinished line on a terminal, which shows the sum of all.
+func (p *progress) downloaded(pkg npmPackage, got int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.terminal {
-		return
+	p.packages[pkg.name] = download{got, pkg.size}
+	var all download
+	for _, d := range p.packages {
+		all.got, all.size = all.got+d.got, all.size+d.size
 	}
 	p.clear()
-	fmt.Fprintf(p.w, format, args...)
+	fmt.Fprintf(p.w, "  %s of %s", size(all.got), size(all.size))
 	p.drawn = true
 }
 

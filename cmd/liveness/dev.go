@@ -112,7 +112,10 @@ func (c *DevCmd) startMachine(ctx context.Context, app *App) (_ *machine, err er
 	if c.Pack == "" {
 		wanted = append(wanted, parts.ModelPack)
 	}
-	if err := m.parts.Ensure(ctx, wanted...); err != nil {
+	if c.Decoder != "go" {
+		wanted = append(wanted, parts.Libvips) // whether it can do without is for the engine to say
+	}
+	if err := parts.Without(parts.Libvips, m.parts.Ensure(ctx, wanted...)); err != nil {
 		return nil, err
 	}
 	defer func() {

@@ -38,15 +38,13 @@ func (c *PartsCmd) Run(ctx context.Context, app *App) error {
 		wanted = append(wanted, parts.SamplePhotos, parts.Postgres)
 	}
 	cache := parts.New(parts.Options{Progress: app.Err, PackagesOnly: c.PackagesOnly})
-	if err := cache.Ensure(ctx, wanted...); err != nil {
+	err := cache.Ensure(ctx, append(wanted, parts.Libvips)...)
+	if err := parts.Without(parts.Libvips, err); err != nil {
 		return err
 	}
-	switch err := cache.Ensure(ctx, parts.Libvips); {
-	case err == nil:
+	if err == nil {
 		wanted = append(wanted, parts.Libvips)
-	case ctx.Err() != nil:
-		return err
-	default:
+	} else {
 		app.Log.Warn("libvips is missing; images are decoded without it, which is slower", "reason", err)
 	}
 	supplied := make([]suppliedPart, len(wanted))
