@@ -49,7 +49,7 @@ func (r *reader) catchUp(ctx context.Context, connection *connection) (caughtUp 
 		if batch.Position > r.position || batch.CaughtUp {
 			interval := historyInterval
 			if batch.CaughtUp {
-				interval = liveInterval
+				interval = r.source.LiveInterval
 			}
 			if err := r.deliver(ctx, batch, interval); err != nil {
 				return false, err

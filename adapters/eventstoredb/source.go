@@ -23,6 +23,9 @@ import (
 // nobody: 24.x answers a filtered subscription to a log without a match with a checkpoint of 2^64-1, behind which nothing
 // would ever come.
 type Source struct {
+	// LiveInterval is the least time from one small batch to the next; liveInterval from NewSource. Changed before anybody follows.
+	LiveInterval time.Duration
+
 	client     *Client
 	codec      codec
 	log        *slog.Logger
@@ -54,7 +57,7 @@ const (
 // NewSource follows the log through client, decoding the events of registry.
 func NewSource(client *Client, registry *domain.Registry, log *slog.Logger) *Source {
 	return &Source{
-		client: client, codec: codec{registry, client}, log: log, tailEvents: tailEvents,
+		LiveInterval: liveInterval, client: client, codec: codec{registry, client}, log: log, tailEvents: tailEvents,
 		shortTimeout: shortTimeout, olderTimeout: olderTimeout, short: map[uint64]shortfall{},
 	}
 }

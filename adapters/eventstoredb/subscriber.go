@@ -32,9 +32,8 @@ type subscriber struct {
 const (
 	// maxBatchEvents bounds a batch, and with it the size of a projection's transaction.
 	maxBatchEvents = 2000
-	// liveInterval is the least time from one small batch to the next. Without it each event of a busy log would be a
-	// transaction of its own, at the cost of the checks that the events come from. After a quiet moment there is nothing to
-	// wait for.
+	// liveInterval is Source.LiveInterval where nobody says otherwise. Without it each event of a busy log would be a transaction of
+	// its own, at the cost of the checks that the events come from. After a quiet moment there is nothing to wait for.
 	liveInterval = 200 * time.Millisecond
 	smallBatch   = 100
 	// historyInterval is the same while history is read. What comes next is on its way already: by then receiveAhead events
@@ -187,7 +186,7 @@ func (r *reader) readTail(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := r.deliver(ctx, batch, liveInterval); err != nil {
+		if err := r.deliver(ctx, batch, r.source.LiveInterval); err != nil {
 			return err
 		}
 	}

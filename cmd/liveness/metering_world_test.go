@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -119,6 +120,9 @@ func newMeteredWorld(t *testing.T, start time.Time, limit int64, change ...func(
 	w.aws = newBreakableServer(t, w.sim.Handler())
 	w.settings, err = awsconfig.Load(t.Context(), awsconfig.Settings{Region: "us-east-1", Endpoint: "http://" + w.aws.addr, AccessKeyID: "simulated", SecretAccessKey: "simulated"})
 	w.must(err)
+	w.settings.Retryer = func() aws.Retryer { // as often as usual, only sooner
+		return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxBackoff = 5 * time.Millisecond })
+	}
 	w.buying, err = marketplace.New(w.settings, marketplace.Settings{ProductCode: devProductCode})
 	w.must(err)
 	return w
@@ -136,8 +140,10 @@ func (w *meteredWorld) must(err error) {
 
 // project runs the two read models that metering needs until the test ends.
 func (w *meteredWorld) project() {
+	source := eventstoredb.NewSource(w.client, domain.NewRegistry(), w.log)
+	source.LiveInterval = time.Millisecond // whoever meters waits for each batch
 	models, err := engine.New(engine.Config{
-		Pool: w.pool, Source: eventstoredb.NewSource(w.client, domain.NewRegistry(), w.log), Log: w.log, Barrier: w.barrier,
+		Pool: w.pool, Source: source, Log: w.log, Barrier: w.barrier,
 		Projections: []engine.Projection{projections.MeteringProjection(), projections.SubscriptionsProjection()},
 	})
 	w.must(err)
