@@ -228,7 +228,9 @@ func TestClientOutlivesItsNode(t *testing.T) {
 	}
 
 	deadline := time.Now().Add(7 * time.Second) // longer than the official client looks for a node
-	for time.Now().Before(deadline) {
+	every := time.NewTicker(50 * time.Millisecond)
+	defer every.Stop()
+	for ; time.Now().Before(deadline); <-every.C {
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		begun := time.Now()
 		_, _, err := store.ReadLast(ctx, stream)
@@ -236,28 +238,19 @@ func TestClientOutlivesItsNode(t *testing.T) {
 		if !errors.Is(err, commands.ErrStoreUnavailable) {
 			t.Fatalf("without a node: got %v", err)
 		}
-		if waited := time.Since(begun); waited > 3*time.Second {
+		if waited := time.Since(begun); waited > mostOfACall {
 			t.Fatalf("a call with a deadline of 300 ms took %v", waited)
 		}
 	}
 
 	startNode(t, dir, addr)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	for {
-		attempt, stop := context.WithTimeout(ctx, time.Second)
-		last, found, err := store.ReadLast(attempt, stream)
-		stop()
-		if err == nil {
-			if !found || last.Revision != 0 {
-				t.Fatalf("after the restart: %v, %v", last, found)
-			}
-			return
+	await(t, "the client coming back", func(ctx context.Context) error {
+		last, found, err := store.ReadLast(ctx, stream)
+		if err == nil && (!found || last.Revision != 0) {
+			t.Fatalf("after the restart: %v, %v", last, found)
 		}
-		if ctx.Err() != nil {
-			t.Fatalf("the client did not come back: %v", err)
-		}
-	}
+		return err
+	})
 }
 
 func TestReactorTriesAgainAndGoesOnAfterARestart(t *testing.T) {
@@ -296,7 +289,7 @@ func TestReactorTriesAgainAndGoesOnAfterARestart(t *testing.T) {
 				if got == want {
 					return
 				}
-			case <-time.After(15 * time.Second):
+			case <-deadline(t).Done():
 				t.Fatalf("%s was not handled", want)
 			}
 		}

@@ -160,7 +160,7 @@ func (m *readModel) mustHold(t *testing.T, client *eventstoredb.Client) {
 
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(30 * time.Second)
+	deadline := time.NewTimer(time.Minute)
 	defer deadline.Stop()
 	look := time.NewTicker(2 * time.Millisecond)
 	defer look.Stop()

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/google/uuid"
@@ -86,7 +85,7 @@ func TestReactorNeedsNoRightToCreate(t *testing.T) {
 	reactor := startReactor(t, connect(t, f.url()), "mails", slog.New(slog.NewTextHandler(logged, nil)), handle)
 
 	// The group is missing: what is missing is named, once, however often it is tried.
-	awaitWithin(t, 10*time.Second, "the reactor to say what it lacks", func(context.Context) error {
+	await(t, "the reactor to say what it lacks", func(context.Context) error {
 		missing := (*eventstoredb.RightsError)(nil)
 		if err := reactor.Check(); !errors.As(err, &missing) || !strings.Contains(err.Error(), "create the persistent subscription mails") || !strings.Contains(err.Error(), "store prepare") {
 			return errors.Join(errors.New("it says"), err)
@@ -121,7 +120,7 @@ func TestReactorNeedsNoRightToCreate(t *testing.T) {
 
 	// The right to read is taken away while it runs.
 	f.deny(accessDenied)
-	awaitWithin(t, 5*time.Second, "the reactor to run again", func(context.Context) error {
+	await(t, "the reactor to run again", func(context.Context) error {
 		if strings.Count(logged.String(), "runs again") < 2 {
 			return errors.New(logged.String())
 		}
@@ -157,7 +156,7 @@ func TestReactorHandlesWhatIsReplayed(t *testing.T) {
 		}
 		return err
 	}
-	awaitWithin(t, 15*time.Second, "the event to be parked", func(ctx context.Context) error { return parked(ctx, 1) })
+	await(t, "the event to be parked", func(ctx context.Context) error { return parked(ctx, 1) })
 	mended.Store(true)
 	if err := operator.ReplayParkedMessagesToAll(t.Context(), "mails", esdb.ReplayParkedMessagesOptions{}); err != nil {
 		t.Fatal(err)
@@ -167,10 +166,10 @@ func TestReactorHandlesWhatIsReplayed(t *testing.T) {
 		if got.ID != event.ID || got.Stream != domain.LoginsStream(customer) || got.Position == 0 {
 			t.Errorf("handled %+v", got)
 		}
-	case <-time.After(15 * time.Second):
+	case <-deadline(t).Done():
 		t.Fatal("what was replayed was not handled")
 	}
-	awaitWithin(t, 15*time.Second, "the parked messages to be gone", func(ctx context.Context) error { return parked(ctx, 0) })
+	await(t, "the parked messages to be gone", func(ctx context.Context) error { return parked(ctx, 0) })
 }
 
 // Another program's event, whatever it is called and holds, is passed over: neither handled nor parked.
@@ -222,7 +221,7 @@ func TestReactorSettlesAnOlderGroup(t *testing.T) {
 	})
 	select {
 	case <-handled:
-	case <-time.After(15 * time.Second):
+	case <-deadline(t).Done():
 		t.Fatal("nothing was handled")
 	}
 	info, err := operator.GetPersistentSubscriptionInfoToAll(t.Context(), "mails", esdb.GetPersistentSubscriptionOptions{})
@@ -257,7 +256,7 @@ func TestParkedEventsAreToldAndListed(t *testing.T) {
 		if got.ID != event.ID || got.Stream != domain.LoginsStream(customer) || got.Type != "LoginSucceeded" || got.Reason != errForGood.Error() {
 			t.Errorf("told of %+v", got)
 		}
-	case <-time.After(15 * time.Second):
+	case <-deadline(t).Done():
 		t.Fatal("nobody was told")
 	}
 	listed := func(want int) func(context.Context) error {
@@ -275,12 +274,12 @@ func TestParkedEventsAreToldAndListed(t *testing.T) {
 			return nil
 		}
 	}
-	awaitWithin(t, 15*time.Second, "the event to be listed", listed(1))
+	await(t, "the event to be listed", listed(1))
 	mended.Store(true)
 	if err := client.ReplayParked(t.Context(), "mails"); err != nil {
 		t.Fatal(err)
 	}
-	awaitWithin(t, 15*time.Second, "the list to be empty", listed(0))
+	await(t, "the list to be empty", listed(0))
 	if err := client.ReplayParked(t.Context(), "no such group"); err == nil {
 		t.Error("a group that is not there was replayed")
 	}

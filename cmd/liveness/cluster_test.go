@@ -145,6 +145,7 @@ type clusterPlan struct {
 
 func (plan clusterPlan) start(t *testing.T) *cluster {
 	t.Helper()
+	takeProduct(t)
 	dir := t.TempDir()
 	cache := parts.New(parts.Options{})
 	if err := cache.Ensure(t.Context(), parts.ONNXRuntime, parts.ModelPack, parts.Postgres, parts.ConsoleAssets, parts.SamplePhotos); err != nil {

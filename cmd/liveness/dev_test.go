@@ -61,6 +61,7 @@ func (o *notedOutput) String() string {
 // startDev starts dev on a data directory and waits until it says that it is ready.
 func startDev(t *testing.T, data string) *runningDev {
 	t.Helper()
+	takeProduct(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	out, logs := newNotedOutput(), newNotedOutput()
 	app := &App{Out: out, Err: logs, Log: slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelInfo}))}

@@ -4,10 +4,13 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/pas-ta/liveness/adapters/http/apidocs/apidocstest"
+	"github.com/pas-ta/liveness/adapters/node/nodetest"
 	"github.com/pas-ta/liveness/inference/isolated"
 )
 
@@ -30,6 +33,25 @@ func TestMain(m *testing.M) {
 	os.Exit(runHeld(m))
 }
 
+// products are the whole products that run at a time, one for each processor: most other tests wait, these work.
+var products = make(chan struct{}, runtime.GOMAXPROCS(0))
+
+// withProducts are the names of the tests whose product runs.
+var withProducts sync.Map
+
+// takeProduct waits for a test's turn to run a whole product, until it ends.
+func takeProduct(t *testing.T) {
+	t.Helper()
+	if _, taken := withProducts.LoadOrStore(t.Name(), true); taken {
+		return // it is started again
+	}
+	products <- struct{}{}
+	t.Cleanup(func() {
+		withProducts.Delete(t.Name())
+		<-products
+	})
+}
+
 // runHeld runs the tests, which fail when an answer of the API is not what the OpenAPI document describes.
 func runHeld(m *testing.M) int {
 	var err error
@@ -39,6 +61,10 @@ func runHeld(m *testing.M) int {
 	}
 	http.DefaultClient.Transport = document.Transport(http.DefaultTransport)
 	if err := os.Setenv("LIVENESS_AWS_ENDPOINT", "http://127.0.0.1:1"); err != nil { // what simulates no AWS reaches none
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	if err := nodetest.Widen(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

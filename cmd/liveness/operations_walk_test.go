@@ -57,6 +57,7 @@ func newWalk(t *testing.T) *walk {
 // newWalkOn prepares a walk with a database that is there.
 func newWalkOn(t *testing.T, database string) *walk {
 	t.Helper()
+	takeProduct(t)
 	w := &walk{dir: programDir(t), database: database, ports: map[string]string{}}
 	for _, port := range []string{"2113", "8080", "8081", "8082"} {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
