@@ -52,7 +52,7 @@ func config(t testing.TB) isolated.Config {
 		t.Fatal(err)
 	}
 	return isolated.Config{
-		LibraryPath: supply(t, cache.ONNXRuntime), Pack: models, Libvips: supply(t, cache.Libvips), NeedLibvips: true, CheckTimeout: time.Minute,
+		LibraryPath: supply(t, cache.ONNXRuntime), Pack: models, Libvips: supply(t, cache.Libvips), NeedLibvips: true, CheckTimeout: 5 * time.Minute,
 	}
 }
 
@@ -155,8 +155,11 @@ func TestHarmfulImageIsRefused(t *testing.T) {
 		t.Run(do, func(t *testing.T) {
 			t.Parallel()
 			cfg := config(t)
-			if do == "hang" {
-				cfg.CheckTimeout = 3 * time.Second
+			switch do {
+			case "hang":
+				cfg.CheckTimeout = 5 * time.Second // the next check has no longer either
+			case "hog":
+				cfg.Memory = 256 << 20
 			}
 			workers, engine := newWorkers(t, cfg, 1)
 			photo := samplePhoto(t, 4)

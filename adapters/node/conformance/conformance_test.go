@@ -20,7 +20,7 @@ import (
 )
 
 // waitTimeout bounds every wait; nothing in the suite is expected to come near it.
-const waitTimeout = 30 * time.Second
+const waitTimeout = time.Minute
 
 // section is a part of the protocol: the tests of one area by name.
 type section map[string]func(*testing.T, *suite)

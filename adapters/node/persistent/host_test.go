@@ -21,7 +21,7 @@ import (
 )
 
 // waitTimeout bounds every wait of these tests.
-const waitTimeout = 20 * time.Second
+const waitTimeout = time.Minute
 
 // host is a store with the service on a loopback port.
 type host struct {

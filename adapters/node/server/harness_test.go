@@ -16,7 +16,7 @@ import (
 )
 
 // waitTimeout bounds every wait; nothing is expected to come near it.
-const waitTimeout = 20 * time.Second
+const waitTimeout = time.Minute
 
 func start(tb testing.TB, change func(*node.Config)) *node.Node {
 	tb.Helper()
