@@ -400,6 +400,7 @@ func TestPersonIsValidated(t *testing.T) {
 		"the longest":         {func(p *accounts.Person) { p.LastName = strings.Repeat("ü", 100) }, nil},
 		"longer":              {func(p *accounts.Person) { p.LastName = strings.Repeat("ü", 101) }, []string{"lastName"}},
 		"10 kB":               {func(p *accounts.Person) { p.LastName = strings.Repeat("x", 10_000) }, []string{"lastName"}},
+		"a bell at first":     {func(p *accounts.Person) { p.Company = "\aEngines" }, []string{"company"}},
 		"line break":          {func(p *accounts.Person) { p.Company = "a\nBcc: b" }, []string{"company"}},
 		"broken text":         {func(p *accounts.Person) { p.Company = "a\xff" }, []string{"company"}},
 		"mail without at":     {func(p *accounts.Person) { p.Email = "example.com" }, []string{"email"}},

@@ -66,8 +66,8 @@ func ownWords(person Person) []string {
 
 var year = regexp.MustCompile(`^(19|20)\d\d$`)
 
-// ornament returns whether digits and signs are what people put around a word so that it fulfils a rule: few signs, and few
-// digits, a year, or digits in a row. "Summer2026!" and "Admin@1234" are tried every year.
+// ornament returns whether digits and signs are what people put around a word so that it fulfils a rule: few signs, and a
+// year, few digits, or digits in a row, which are a thousand guesses. "Summer2026!" and "Admin@1234" are tried every year.
 func ornament(around string) bool {
 	var digits strings.Builder
 	signs := 0
@@ -79,5 +79,5 @@ func ornament(around string) bool {
 		}
 	}
 	number := digits.String()
-	return signs <= 3 && (len(number) <= 3 || year.MatchString(number) || zxcvbn.PasswordStrength(number, nil).Score == 0) // a thousand guesses
+	return signs <= 3 && (year.MatchString(number) || zxcvbn.PasswordStrength(number, nil).Score == 0)
 }

@@ -85,7 +85,7 @@ func textProblem(label, value string) string {
 		return "The " + label + " contains characters that cannot be read. Enter it again."
 	case utf8.RuneCountInString(value) > maxFieldLength:
 		return fmt.Sprintf("The %s is longer than %d characters. Enter a shorter one.", label, maxFieldLength)
-	case strings.IndexFunc(value, unicode.IsControl) >= 0:
+	case strings.ContainsFunc(value, unicode.IsControl):
 		return "The " + label + " contains line breaks or control characters. Remove them."
 	}
 	return ""

@@ -53,6 +53,9 @@ func TestNothingIsRecordedAtFirst(t *testing.T) { //nolint:paralleltest // what 
 // Whoever handles the events of a request, here or elsewhere, goes on below its first span.
 func TestWhatFollowsARequestIsInItsTrace(t *testing.T) { //nolint:paralleltest // what is installed is the whole process's
 	spans := install(sdktrace.AlwaysSample())
+	if !tracing.On() {
+		t.Error("nothing is recorded")
+	}
 	request := uuid.MustParse("00112233-4455-4677-8899-aabbccddeeff")
 	ctx, first := tracing.StartFirst(t.Context(), request, "request")
 	_, below := tracing.Start(ctx, "below")
