@@ -18,7 +18,8 @@ import (
 )
 
 // measureShare is what a check costs an API node in processor time, whatever else the machine does: that of `liveness serve`
-// alone, beside the same chain without HTTP and billing. Event store, Postgres, worker and load generator are processes of their own.
+// alone, beside the same chain without HTTP and billing. Event store, Postgres, worker and load generator are processes of
+// their own.
 func measureShare(ctx context.Context, b *bench) (rows []row, err error) {
 	cache := parts.New(parts.Options{Progress: b.progress})
 	engine, err := openBare(ctx, cache)
@@ -57,8 +58,8 @@ func measureShare(ctx context.Context, b *bench) (rows []row, err error) {
 	return rows, nil
 }
 
-// fleet is an installation of one API node, whose other parts are not in its process. The event store is in the bench's own, which has
-// nothing else to do while checks are sent.
+// fleet is an installation of one API node, whose other parts are not in its process. The event store is in the bench's own,
+// which has nothing else to do while checks are sent.
 type fleet struct {
 	dir      string
 	postgres *localpostgres.Cluster
@@ -76,7 +77,8 @@ func (f *fleet) start(ctx context.Context, b *bench, cache *parts.Cache) error {
 	if err != nil {
 		return err
 	}
-	if f.postgres, err = localpostgres.Start(ctx, localpostgres.Config{BinDir: binaries, Dir: filepath.Join(f.dir, "postgres")}); err != nil {
+	data := filepath.Join(f.dir, "postgres")
+	if f.postgres, err = localpostgres.Start(ctx, localpostgres.Config{BinDir: binaries, Dir: data}); err != nil {
 		return err
 	}
 	database, err := f.postgres.Database(ctx, "liveness")
@@ -103,7 +105,8 @@ func (f *fleet) start(ctx context.Context, b *bench, cache *parts.Cache) error {
 	if f.worker, err = startProgram(ctx, filepath.Join(f.dir, "work.log"), environment, binary, "work"); err != nil {
 		return err
 	}
-	api, err := startProgram(ctx, filepath.Join(f.dir, "serve.log"), environment, binary, "serve", "--addr", addr, "--product-code", "none", "--drain", "0s")
+	api, err := startProgram(ctx, filepath.Join(f.dir, "serve.log"), environment, binary,
+		"serve", "--addr", addr, "--product-code", "none", "--drain", "0s")
 	if err != nil {
 		return err
 	}
