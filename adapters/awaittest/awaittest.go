@@ -2,6 +2,7 @@
 package awaittest
 
 import (
+	"context"
 	"net"
 	"testing"
 	"time"
@@ -21,7 +22,7 @@ func Until(tb testing.TB, what string, holds func() bool) {
 
 // Reachable returns whether something accepts connections at an address.
 func Reachable(address string) bool {
-	conn, err := net.Dial("tcp", address)
+	conn, err := new(net.Dialer).DialContext(context.Background(), "tcp", address)
 	if err == nil {
 		_ = conn.Close()
 	}
