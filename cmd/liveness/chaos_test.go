@@ -222,7 +222,7 @@ func (c *cluster) subscription(t *testing.T) uuid.UUID {
 }
 
 func (c *cluster) checkUntilAnswered(ctx context.Context, client *http.Client, key string, body []byte, repeats, refused *atomic.Int64) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Minute) // on a busy machine nodes are killed as soon as they have started
 	defer cancel()
 	for {
 		api := c.apis[rand.IntN(len(c.apis))]
