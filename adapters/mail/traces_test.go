@@ -11,7 +11,7 @@ import (
 // A mail that is handed to a service is shown in the trace of what it follows from, by its id alone.
 func TestSendingIsShown(t *testing.T) { //nolint:paralleltest // what is recorded is the whole process's
 	for name, start := range services {
-		t.Run(name, func(t *testing.T) { //nolint:paralleltest // as above
+		t.Run(name, func(t *testing.T) {
 			s := start(t)
 			mailer := mailerOf(t, s)
 			for _, class := range []mail.Class{"", mail.Retry, mail.Permanent, mail.Configuration} {

@@ -29,7 +29,7 @@ func TestCallsAreShown(t *testing.T) { //nolint:paralleltest // what is recorded
 		}, "InvalidTokenException"},
 		"broken off": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "AWS did not answer"},
 	} {
-		t.Run(name, func(t *testing.T) { //nolint:paralleltest // as above
+		t.Run(name, func(t *testing.T) {
 			service := httptest.NewServer(tt.answer)
 			defer service.Close()
 			cfg, err := awsconfig.Load(t.Context(), awsconfig.Settings{Region: "eu-west-1", Endpoint: service.URL, AccessKeyID: "the-key", SecretAccessKey: "the-secret"})
