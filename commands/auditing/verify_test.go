@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,14 +24,22 @@ var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
 // memoryLog is a log that tests can change as nobody should.
 type memoryLog struct {
+	mu      sync.Mutex
 	entries []auditing.Entry
 	later   []auditing.Entry // that are written while the others are followed
 	end     error            // of Follow
 	heads   int              // how often Head was asked for
 }
 
+// written returns what the log holds: it is followed and read at the same time.
+func (l *memoryLog) written() []auditing.Entry {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.entries
+}
+
 func (l *memoryLog) Follow(_ context.Context, behind uint64, handle func(auditing.Entry) error) error {
-	for _, e := range l.entries {
+	for _, e := range l.written() {
 		if e.Position <= behind {
 			continue
 		}
@@ -38,18 +47,22 @@ func (l *memoryLog) Follow(_ context.Context, behind uint64, handle func(auditin
 			return err
 		}
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.entries, l.later = append(l.entries, l.later...), nil
 	return l.end
 }
 
 func (l *memoryLog) Head(context.Context) (uint64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.heads++
 	return l.entries[len(l.entries)-1].Position, nil
 }
 
 func (l *memoryLog) Read(_ context.Context, stream string, from uint64, limit int) (page []domain.Recorded, err error) {
 	registry := domain.NewRegistry()
-	for _, e := range l.entries {
+	for _, e := range l.written() {
 		if e.Stream == stream && e.Revision >= from && len(page) < limit {
 			r, _ := auditing.Decode(registry, e)
 			page = append(page, r)
