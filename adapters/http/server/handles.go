@@ -16,8 +16,8 @@ import (
 const (
 	// handlesTold is how often the log says that no file handle is left.
 	handlesTold = 10 * time.Second
-	// refusalTimeout is how long a caller that is refused holds up the next.
-	refusalTimeout = 10 * time.Millisecond
+	// refusalTimeout is how long a caller that is refused, and says nothing, holds up the next: half of it is left to the request to begin to arrive.
+	refusalTimeout = 30 * time.Millisecond
 )
 
 // handleListener answers callers also when the process has no file handle left, where net/http would let them wait, and tells the
