@@ -26,13 +26,9 @@ func measureEndToEnd(ctx context.Context, b *bench) (rows []row, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, engine.Close()) }()
-	var photos []photo
-	for _, kind := range phototest.Kinds() {
-		p, err := b.makePhoto(ctx, kind)
-		if err != nil {
-			return nil, err
-		}
-		photos = append(photos, p)
+	photos, err := b.makePhotos(ctx)
+	if err != nil {
+		return nil, err
 	}
 	s, err := startServer(ctx, binary, filepath.Join(b.dir, "endtoend"))
 	if err != nil {

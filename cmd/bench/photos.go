@@ -40,3 +40,15 @@ func (b *bench) makePhoto(ctx context.Context, kind phototest.Kind) (photo, erro
 	}
 	return p, os.WriteFile(p.body, body, 0o600)
 }
+
+// makePhotos makes a sample photo over into every kind.
+func (b *bench) makePhotos(ctx context.Context) (photos []photo, err error) {
+	for _, kind := range phototest.Kinds() {
+		p, err := b.makePhoto(ctx, kind)
+		if err != nil {
+			return nil, err
+		}
+		photos = append(photos, p)
+	}
+	return photos, nil
+}

@@ -14,7 +14,6 @@ import (
 	"github.com/pas-ta/liveness/adapters/node"
 	"github.com/pas-ta/liveness/adapters/parts"
 	"github.com/pas-ta/liveness/inference"
-	"github.com/pas-ta/liveness/inference/phototest"
 )
 
 // measureShare is what a check costs an API node in processor time, whatever else the machine does: that of `liveness serve`
@@ -27,13 +26,9 @@ func measureShare(ctx context.Context, b *bench) (rows []row, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, engine.Close()) }()
-	var photos []photo
-	for _, kind := range phototest.Kinds() {
-		p, err := b.makePhoto(ctx, kind)
-		if err != nil {
-			return nil, err
-		}
-		photos = append(photos, p)
+	photos, err := b.makePhotos(ctx)
+	if err != nil {
+		return nil, err
 	}
 	f := &fleet{dir: filepath.Join(b.dir, "share")}
 	defer func() { err = errors.Join(err, f.stop()) }()

@@ -50,15 +50,7 @@ func (s *shown) wholly(head uint64) *shown {
 
 func examined(t *testing.T, l *memoryLog, models auditing.ReadModels, stored storedLeaves) auditing.Report {
 	t.Helper()
-	v := auditing.Verification{Log: l, ReadModels: models, TreeModel: "tree"}
-	if stored != nil {
-		v.StoredTree = stored
-	}
-	report, err := auditing.Verify(t.Context(), v, auditing.Scope{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return report
+	return verify(t, auditing.Verification{Log: l, ReadModels: models, TreeModel: "tree"}, stored)
 }
 
 // Read models are made of what the log holds of ours, whole, and of what operators have let them go past.

@@ -215,7 +215,12 @@ func signedLog(tb testing.TB) (*memoryLog, storedLeaves, auditing.Held) {
 
 func verified(t *testing.T, l *memoryLog, stored storedLeaves, held ...auditing.Held) auditing.Report {
 	t.Helper()
-	v := auditing.Verification{Log: l, Held: held}
+	return verify(t, auditing.Verification{Log: l, Held: held}, stored)
+}
+
+// verify holds a log against what it is given and, unless that is nil, against a stored tree.
+func verify(t *testing.T, v auditing.Verification, stored storedLeaves) auditing.Report {
+	t.Helper()
 	if stored != nil {
 		v.StoredTree = stored
 	}

@@ -41,7 +41,7 @@ type static struct {
 type staticFile struct {
 	contentType string
 	plain       []byte
-	gzip        func() []byte // nil where it would not be smaller; made when a browser first asks
+	gzip        func() []byte // returns nil where it would not be smaller; made when a browser first asks
 	imports     []string      // the modules that a module needs before it runs
 }
 
