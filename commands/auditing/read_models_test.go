@@ -155,6 +155,17 @@ func TestReadModelsThatCannotBeCompared(t *testing.T) {
 	}
 }
 
+// Read models go on while the log is read, also to where only the store has written since.
+func TestReadModelsThatGoOnMeanwhile(t *testing.T) {
+	t.Parallel()
+	l, _, _ := signedLog(t)
+	end := l.entries[len(l.entries)-1].Position + 10
+	l.later = []auditing.Entry{{Position: end}}
+	if said := inLines(examined(t, l, new(shown).wholly(end), nil)); said != "" {
+		t.Error(said)
+	}
+}
+
 // A table with rows that are named is not told of again, and of the tree the single leaves say it better.
 func TestDifferencesAreToldOnce(t *testing.T) {
 	t.Parallel()

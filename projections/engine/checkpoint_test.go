@@ -53,3 +53,29 @@ func TestLogOfAnotherTimeIsRefused(t *testing.T) {
 		t.Errorf("after the rebuild: %v", err)
 	}
 }
+
+// Read models go on while they are compared with the log.
+func TestLogThatGrowsMeanwhileIsTheSame(t *testing.T) {
+	t.Parallel()
+	pool := database(t)
+	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
+	defer projectionstest.Run(t, projectionstest.NewEngine(t, pool, log, ledger(nil)))()
+	grow := func() {
+		projectionstest.WaitFor(t, pool, "ledger", log.Append(c.UsageStream(memorylog.Epoch), c.Checks(memorylog.Epoch, 1)...))
+	}
+	grow()
+	if err := engine.CheckLog(t.Context(), pool, growingLog{log, grow}); err != nil {
+		t.Error(err)
+	}
+}
+
+// growingLog is a log that goes on as soon as its end was read, and so do its read models.
+type growingLog struct {
+	engine.Log
+	grow func()
+}
+
+func (l growingLog) Head(ctx context.Context) (uint64, error) {
+	defer l.grow()
+	return l.Log.Head(ctx)
+}

@@ -64,13 +64,13 @@ var ErrOtherLog = errors.New("the log and the database do not belong together")
 // CheckLog compares the read models with the log. It fails with ErrOtherLog when one of them has come further than the log, or
 // has taken in an event that the log does not hold.
 func CheckLog(ctx context.Context, pool *pgxpool.Pool, log Log) error {
-	head, err := log.Head(ctx)
-	if err != nil {
-		return fmt.Errorf("read the end of the log: %w", err)
-	}
 	reached, err := readCheckpoints(ctx, pool)
 	if err != nil {
 		return err
+	}
+	head, err := log.Head(ctx) // behind the checkpoints: read models go on meanwhile
+	if err != nil {
+		return fmt.Errorf("read the end of the log: %w", err)
 	}
 	held := map[Mark]bool{}
 	for _, at := range reached {
