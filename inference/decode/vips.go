@@ -11,6 +11,7 @@ import (
 	"unsafe"
 
 	"github.com/pas-ta/liveness/inference/pixels"
+	"github.com/pas-ta/liveness/inference/tuning"
 )
 
 // Vips decodes with libvips (libjpeg-turbo, libspng, Little CMS), which is several times faster than the pure Go decoders
@@ -339,6 +340,7 @@ func (d *Vips) take(n int) ([]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("get %d bytes for pixels: %w", n, err)
 		}
+		tuning.LargePages(b)
 		return b, nil
 	}
 	select {

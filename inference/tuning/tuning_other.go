@@ -10,3 +10,6 @@ func KeepFreedMemory() {}
 
 // giveWay does nothing: elsewhere a priority is that of a whole process.
 func giveWay() {}
+
+// LargePages does nothing: elsewhere nobody can ask.
+func LargePages([]byte) {}
