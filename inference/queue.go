@@ -47,6 +47,7 @@ type holder struct {
 	used    float64 // seconds of processor time, over its weight
 	waiting []*turn // oldest first
 	running int
+	small   time.Time // when it last sent an image that is not large
 }
 
 // level is how much of the queue a holder has for its weight, with more turns added.
@@ -131,6 +132,9 @@ func (q *queue) admit(share Share, size float64) (*turn, error) {
 	}
 	t := &turn{holder: h, size: size, told: make(chan error, 1)}
 	h.waiting = append(h.waiting, t)
+	if size < largeSize {
+		h.small = time.Now()
+	}
 	q.admitted++
 	q.start()
 	return t, nil
@@ -215,7 +219,7 @@ func (q *queue) start() {
 // everybody else waiting for the better part of a second, in whatever order.
 func (q *queue) mayStart(t *turn) bool {
 	if len(q.running) < q.workers {
-		return true
+		return t.size < largeSize || q.leavesRoom(t.holder)
 	}
 	for _, other := range q.running {
 		if t.size > other.size/2 {
@@ -227,6 +231,30 @@ func (q *queue) mayStart(t *turn) bool {
 		q.wanted = nil
 	}
 	return len(q.running) < q.workers+q.spares
+}
+
+// smallFor is how long after a small image of a holder the large ones of others leave a worker to it.
+const smallFor = time.Second
+
+// leavesRoom returns whether a large image of a holder may take a worker. One at a time always may; the last worker is left to
+// small images while others send any: large ones on all processors take caches and memory from a small one between them, however
+// low their priority is.
+func (q *queue) leavesRoom(h *holder) bool {
+	large := 0
+	for _, t := range q.running {
+		if t.size >= largeSize {
+			large++
+		}
+	}
+	if large == 0 || large < q.workers-1 {
+		return true
+	}
+	for _, other := range q.holders {
+		if other != h && time.Since(other.small) < smallFor {
+			return false // and when that is over, one of those that are being judged ends
+		}
+	}
+	return true
 }
 
 // add makes one more spare worker known.

@@ -9,6 +9,7 @@ import (
 	"image/png"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -202,6 +203,33 @@ func TestSmallImagesDoNotWaitForLargeOnes(t *testing.T) {
 	l.leave(small, time.Millisecond)
 	if err := told(next); err != nil || wanted != 1 {
 		t.Errorf("the next small one: %v; wanted %d times", err, wanted)
+	}
+}
+
+// Large images take all workers but the last, and that one too when nobody else has sent small ones for a moment.
+func TestLargeImagesLeaveAWorkerToSmallOnes(t *testing.T) {
+	t.Parallel()
+	for _, workers := range []int{1, 2, 4} {
+		synctest.Test(t, func(t *testing.T) {
+			l := newWatched(t, workers, 100)
+			l.leave(l.join("large", 1), time.Millisecond) // its own affair
+			l.leave(l.join("small", 1), time.Millisecond)
+			for range 10 {
+				l.join("large", 50)
+			}
+			if want := max(workers-1, 1); len(l.running) != want {
+				t.Errorf("%d of %d workers judge large images beside small ones, want %d", len(l.running), workers, want)
+			}
+			time.Sleep(smallFor)
+			l.leave(l.running[0], time.Second)
+			if len(l.running) != workers {
+				t.Errorf("%d of %d workers judge large images alone", len(l.running), workers)
+			}
+			l.leave(l.running[0], time.Second)
+			if len(l.running) != workers {
+				t.Errorf("then %d of %d", len(l.running), workers)
+			}
+		})
 	}
 }
 
