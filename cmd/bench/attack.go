@@ -23,9 +23,10 @@ type attackCmd struct {
 // attack is one way to harm: so many at once, again and again.
 type attack struct {
 	name     string
-	atOnce   int // of each of the attackers
-	does     func(ctx context.Context, conn net.Conn, key string, body []byte)
-	describe string // of all attackers together
+	atOnce   int                                      // of each of the attackers
+	request  func(key string, body []byte) []byte     // made once: what an attacker does on this machine, the server cannot do
+	after    func(ctx context.Context, conn net.Conn) // it was sent
+	describe string                                   // of all attackers together
 	pause    time.Duration
 }
 
@@ -39,11 +40,11 @@ func head(key string, length int, more string) string {
 
 func attacks() []attack {
 	return []attack{
-		{"trickle", 100, trickle, "300 uploads that announce 14 MB, send 1 MB and trickle", 2 * time.Second},
-		{"stall", 300, stall, "900 uploads that announce 14 MB and stop", 2 * time.Second},
-		{"expensive", 20, expensive, "60 × 50 megapixels without a face", 500 * time.Millisecond},
-		{"duplicates", 200, duplicate, "600 uploads with one Idempotency-Key each attacker", 2 * time.Second},
-		{"churn", 60, churn, "180 × connect, ask without a key, leave", 200 * time.Millisecond},
+		{"trickle", 100, largeBegun, trickle, "300 uploads that announce 14 MB, send 1 MB and trickle", 2 * time.Second},
+		{"stall", 300, begun, awaitAnswer, "900 uploads that announce 14 MB and stop", 2 * time.Second},
+		{"expensive", 20, whole, awaitAnswer, "60 × 50 megapixels without a face", 500 * time.Millisecond},
+		{"duplicates", 200, duplicate, awaitAnswer, "600 uploads with one Idempotency-Key each attacker", 2 * time.Second},
+		{"churn", 60, keyless, awaitAnswer, "180 × connect, ask without a key, leave", 200 * time.Millisecond},
 	}
 }
 
@@ -59,6 +60,7 @@ func (c *attackCmd) Run(ctx context.Context) error {
 		if !strings.Contains(strings.Join(c.Kind, ","), a.name) {
 			continue
 		}
+		request := a.request(c.Key, body)
 		for range a.atOnce {
 			group.Go(func() {
 				for ctx.Err() == nil {
@@ -68,7 +70,9 @@ func (c *attackCmd) Run(ctx context.Context) error {
 						continue
 					}
 					stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-					a.does(ctx, conn, c.Key, body)
+					if _, err := conn.Write(request); err == nil {
+						a.after(ctx, conn)
+					}
 					stop()
 					_ = conn.Close()
 					pause(ctx, a.pause)
@@ -87,42 +91,29 @@ func pause(ctx context.Context, long time.Duration) {
 	}
 }
 
-// answered waits until the server says something or hangs up.
-func answered(conn net.Conn) {
-	_, _ = conn.Read(make([]byte, 1024))
+func begun(key string, _ []byte) []byte { return []byte(head(key, announced, "") + `{"image": "`) }
+
+func largeBegun(key string, body []byte) []byte {
+	return append(begun(key, body), strings.Repeat("A", 1100<<10)...)
 }
 
-func trickle(ctx context.Context, conn net.Conn, key string, _ []byte) {
-	if _, err := conn.Write([]byte(head(key, announced, "") + `{"image": "` + strings.Repeat("A", 1100<<10))); err != nil {
-		return
-	}
+func whole(key string, body []byte) []byte {
+	return append([]byte(head(key, len(body), "Connection: close\r\n")), body...)
+}
+
+func duplicate(key string, _ []byte) []byte {
+	return []byte(head(key, announced, "Idempotency-Key: one\r\n") + `{"image": "`)
+}
+
+func keyless(string, []byte) []byte { return []byte("GET /v1/usage HTTP/1.1\r\nHost: x\r\n\r\n") }
+
+// awaitAnswer waits until the server says something or hangs up.
+func awaitAnswer(_ context.Context, conn net.Conn) { _, _ = conn.Read(make([]byte, 1024)) }
+
+func trickle(ctx context.Context, conn net.Conn) {
 	for part := []byte(strings.Repeat("A", 10<<10)); ctx.Err() == nil; pause(ctx, 500*time.Millisecond) {
 		if _, err := conn.Write(part); err != nil {
 			return
 		}
-	}
-}
-
-func stall(_ context.Context, conn net.Conn, key string, _ []byte) {
-	if _, err := conn.Write([]byte(head(key, announced, "") + `{"image": "`)); err == nil {
-		answered(conn)
-	}
-}
-
-func expensive(_ context.Context, conn net.Conn, key string, body []byte) {
-	if _, err := conn.Write(append([]byte(head(key, len(body), "Connection: close\r\n")), body...)); err == nil {
-		answered(conn)
-	}
-}
-
-func duplicate(_ context.Context, conn net.Conn, key string, _ []byte) {
-	if _, err := conn.Write([]byte(head(key, announced, "Idempotency-Key: one\r\n") + `{"image": "`)); err == nil {
-		answered(conn)
-	}
-}
-
-func churn(_ context.Context, conn net.Conn, _ string, _ []byte) {
-	if _, err := conn.Write([]byte("GET /v1/usage HTTP/1.1\r\nHost: x\r\n\r\n")); err == nil {
-		answered(conn)
 	}
 }
