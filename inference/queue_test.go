@@ -220,7 +220,7 @@ func TestLargeImagesLeaveAWorkerToSmallOnes(t *testing.T) {
 			if want := max(workers-1, 1); len(l.running) != want {
 				t.Errorf("%d of %d workers judge large images beside small ones, want %d", len(l.running), workers, want)
 			}
-			time.Sleep(smallFor)
+			<-time.After(smallFor)
 			l.leave(l.running[0], time.Second)
 			if len(l.running) != workers {
 				t.Errorf("%d of %d workers judge large images alone", len(l.running), workers)
