@@ -49,7 +49,9 @@ func (l *memoryLog) Follow(_ context.Context, behind uint64, handle func(auditin
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.entries, l.later = append(l.entries, l.later...), nil
+	if len(l.later) > 0 { // else nothing is written: tests that share a log look at it meanwhile
+		l.entries, l.later = append(l.entries, l.later...), nil
+	}
 	return l.end
 }
 
