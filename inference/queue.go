@@ -40,6 +40,8 @@ type queue struct {
 	holders  map[string]*holder
 	clock    float64 // processor time for its weight of the holder whose turn came last
 	pace     float64 // seconds that a unit of size takes; a moving average
+
+	small, smallBefore arrival // the newest, and the newest of any other holder
 }
 
 type holder struct {
@@ -47,7 +49,12 @@ type holder struct {
 	used    float64 // seconds of processor time, over its weight
 	waiting []*turn // oldest first
 	running int
-	small   time.Time // when it last sent an image that is not large
+}
+
+// arrival is when a holder last sent an image that is not large.
+type arrival struct {
+	of *holder
+	at time.Time
 }
 
 // level is how much of the queue a holder has for its weight, with more turns added.
@@ -133,7 +140,10 @@ func (q *queue) admit(share Share, size float64) (*turn, error) {
 	t := &turn{holder: h, size: size, told: make(chan error, 1)}
 	h.waiting = append(h.waiting, t)
 	if size < largeSize {
-		h.small = time.Now()
+		if q.small.of != h {
+			q.smallBefore = q.small
+		}
+		q.small = arrival{h, time.Now()}
 	}
 	q.admitted++
 	q.start()
@@ -249,12 +259,11 @@ func (q *queue) leavesRoom(h *holder) bool {
 	if large == 0 || large < q.workers-1 {
 		return true
 	}
-	for _, other := range q.holders {
-		if other != h && time.Since(other.small) < smallFor {
-			return false // and when that is over, one of those that are being judged ends
-		}
+	others := q.small
+	if others.of == h {
+		others = q.smallBefore
 	}
-	return true
+	return time.Since(others.at) >= smallFor // else it is looked at again when one of those that are being judged ends
 }
 
 // add makes one more spare worker known.

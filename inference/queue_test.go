@@ -211,11 +211,16 @@ func TestLargeImagesLeaveAWorkerToSmallOnes(t *testing.T) {
 	t.Parallel()
 	for _, workers := range []int{1, 2, 4} {
 		synctest.Test(t, func(t *testing.T) {
-			l := newWatched(t, workers, 100)
-			l.leave(l.join("large", 1), time.Millisecond) // its own affair
+			l, alone := newWatched(t, workers, 100), newWatched(t, workers, 100)
 			l.leave(l.join("small", 1), time.Millisecond)
-			for range 10 {
-				l.join("large", 50)
+			for _, q := range []watched{l, alone} {
+				q.leave(q.join("large", 1), time.Millisecond) // its own affair
+				for range 10 {
+					q.join("large", 50)
+				}
+			}
+			if len(alone.running) != workers {
+				t.Errorf("%d of %d workers judge the large images of who sends small ones itself", len(alone.running), workers)
 			}
 			if want := max(workers-1, 1); len(l.running) != want {
 				t.Errorf("%d of %d workers judge large images beside small ones, want %d", len(l.running), workers, want)
