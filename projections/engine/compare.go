@@ -3,13 +3,13 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/pas-ta/liveness/commands"
-	"github.com/pas-ta/liveness/projections/lease"
 )
 
 // Content is what a table holds, whatever order its rows are in.
@@ -54,20 +54,21 @@ const (
 	// quickRound is how fast the new tables must follow the running ones before those are held still. Places that no event of
 	// theirs has are noted within a second.
 	quickRound = 3 * time.Second
-	// runningTimeout is how long a running read model may stay where it is before nobody waits for it any longer.
-	runningTimeout = 10 * time.Second
+	// runningTimeout is how long running read models may stay where they are before nobody waits for them any longer: also the
+	// time within which one worker takes over from another.
+	runningTimeout = 15 * time.Second
 	runningLook    = 50 * time.Millisecond
 )
 
-// compare brings the new tables to the very place to which the running ones cover the log, not before head when somebody
-// maintains them, and compares both. They are held still only until a snapshot is taken; the tables are read from that, at
+// compare brings the new tables to the very place to which the running ones cover the log, not before head as long
+// as they go on, and compares both. They are held still only until a snapshot is taken; the tables are read from that, at
 // leisure.
 func (e *Engine) compare(ctx context.Context, i *instance, track *track, head uint64) (Comparison, error) {
 	follow := func(ctx context.Context, position int64) error {
 		i.gate.hold(position)
 		return track.await(ctx, func(at checkpoint) bool { return at.position >= position })
 	}
-	if err := awaitRunning(ctx, e.Pool, i.Name, int64(head)); err != nil {
+	if err := awaitRunning(ctx, e.Pool, []string{i.Name}, int64(head)); err != nil {
 		return Comparison{}, err
 	}
 	for quick := false; !quick; {
@@ -108,22 +109,19 @@ func (e *Engine) compare(ctx context.Context, i *instance, track *track, head ui
 	return comparison, err
 }
 
-// awaitRunning waits until the running read model has come to a position, as long as it goes on.
-func awaitRunning(ctx context.Context, pool *pgxpool.Pool, name string, position int64) error {
-	var last checkpoint
+// awaitRunning waits until the running read models have come to a position, as long as one of them goes on.
+func awaitRunning(ctx context.Context, pool *pgxpool.Pool, names []string, position int64) error {
+	var last []int64
 	for since := time.Now(); ; {
-		at, _, err := readCheckpoint(ctx, pool, name, "")
-		if err != nil || at.position >= position {
-			return err
-		}
-		holders, err := lease.Holders(ctx, pool)
+		rows, _ := pool.Query(ctx, "select position from projection_checkpoints where name = any ($1) and position < $2 order by name", names, position)
+		behind, err := pgx.CollectRows(rows, pgx.RowTo[int64])
 		if err != nil {
-			return err
+			return fmt.Errorf("read how far the read models have come: %w", err)
 		}
-		if at != last {
-			last, since = at, time.Now()
+		if !slices.Equal(behind, last) {
+			last, since = behind, time.Now()
 		}
-		if _, maintained := holders[name]; !maintained || time.Since(since) >= runningTimeout {
+		if len(behind) == 0 || time.Since(since) >= runningTimeout {
 			return nil
 		}
 		if err := commands.Sleep(ctx, runningLook); err != nil {

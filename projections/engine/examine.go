@@ -62,12 +62,12 @@ func (x Examiner) Names() []string {
 func (x Examiner) Examine(ctx context.Context, o auditing.Examination, feed auditing.Feed) ([]auditing.ReadModel, error) {
 	examination := &examination{locating: o.Locating}
 	defer examination.close()
+	if err := awaitRunning(ctx, x.Pool, o.Names, int64(o.Head)); err != nil {
+		return nil, err
+	}
 	for _, p := range x.Projections {
 		if !slices.Contains(o.Names, p.Name) {
 			continue
-		}
-		if err := awaitRunning(ctx, x.Pool, p.Name, int64(o.Head)); err != nil {
-			return nil, err
 		}
 		e, err := beginExamination(ctx, x.Pool, p, o)
 		if err != nil {

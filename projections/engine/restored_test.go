@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -160,6 +161,34 @@ func TestCompareOfWhatMissedEvents(t *testing.T) {
 	if comparison, err := e.Compare(t.Context(), "ledger", nil); err != nil || !comparison.Equal() || comparison.Behind() {
 		t.Errorf("it has every event again: %+v, %v", comparison, err)
 	}
+}
+
+// A worker may be replaced while somebody compares.
+func TestWhoComparesWaitsForTheNextWorker(t *testing.T) {
+	t.Parallel()
+	pool := database(t)
+	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
+	grow := func() uint64 { return log.Append(c.UsageStream(memorylog.Epoch), c.Checks(memorylog.Epoch, 3)...) }
+	stop := projectionstest.Run(t, projectionstest.NewEngine(t, pool, log, ledger(nil)))
+	projectionstest.WaitFor(t, pool, "ledger", grow())
+	stop()
+	grow()
+	begin := sync.OnceFunc(func() { projectionstest.Run(t, projectionstest.NewEngine(t, pool, log, ledger(nil))) })
+	comparing := projectionstest.NewEngine(t, pool, relievedLog{log, begin}, ledger(nil))
+	if comparison, err := comparing.Compare(t.Context(), "ledger", nil); err != nil || comparison.Behind() || !comparison.Equal() {
+		t.Errorf("while the next worker begins: %+v, %v", comparison, err)
+	}
+}
+
+// relievedLog is a log whose next worker begins once its end was read.
+type relievedLog struct {
+	engine.Source
+	begin func()
+}
+
+func (l relievedLog) Head(ctx context.Context) (uint64, error) {
+	defer l.begin()
+	return l.Source.Head(ctx)
 }
 
 // claiming is a log that says it has caught up at a position without having delivered what is behind it.
