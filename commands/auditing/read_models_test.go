@@ -3,6 +3,7 @@ package auditing_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -162,6 +163,20 @@ func TestReadModelsThatGoOnMeanwhile(t *testing.T) {
 	end := l.entries[len(l.entries)-1].Position + 10
 	l.later = []auditing.Entry{{Position: end}}
 	if said := inLines(examined(t, l, new(shown).wholly(end), nil)); said != "" {
+		t.Error(said)
+	}
+}
+
+// Nobody maintains read models while the product is stopped, and the store writes on.
+func TestReadModelsOfAProductThatIsStopped(t *testing.T) {
+	t.Parallel()
+	l, _, _ := signedLog(t)
+	end := l.entries[len(l.entries)-1].Position
+	l.entries = append(l.entries, auditing.Entry{Position: end + 10})
+	if said := inLines(examined(t, l, new(shown).wholly(end), nil)); said != "" {
+		t.Error(said)
+	}
+	if said := inLines(examined(t, l, new(shown).wholly(end-1), nil)); !strings.Contains(said, fmt.Sprintf("usage has come to position %d of %d only", end-1, end)) {
 		t.Error(said)
 	}
 }

@@ -76,6 +76,7 @@ type verification struct {
 
 	replayed *audit.Audit
 	place    domain.Recorded // of the newest event
+	ours     uint64          // position of the newest event of ours
 	findings []audit.Finding // of what the log was held against
 	tree     Transparency
 	leaves   int // findings on single leaves of the stored tree
@@ -130,6 +131,9 @@ func (v *verification) replay(ctx context.Context, take func(domain.Recorded) er
 // observe hands an event to the audit of the rules.
 func (v *verification) observe(e *entryRead) {
 	v.place = e.Place()
+	if e.ours {
+		v.ours = e.Position
+	}
 	if e.Damage != nil {
 		v.replayed.Damaged(v.place, e.Damage)
 	}
@@ -236,7 +240,8 @@ func (v *verification) skipped(ctx context.Context, readModels []string) (map[st
 
 // differences makes findings of what read models show otherwise than the log.
 func (v *verification) differences(ctx context.Context, models []ReadModel, head uint64) error {
-	end := head // of the log as it is now, once one of them has come further: they go on meanwhile, over the store's own events too
+	due := min(head, v.ours) // behind it others have written, the store first of all, whether or not anybody maintains read models
+	end := head              // of the log as it is now, once one of them has come further: they go on meanwhile, over the store's own events too
 	for _, m := range models {
 		if m.Position > end {
 			var err error
@@ -250,9 +255,9 @@ func (v *verification) differences(ctx context.Context, models []ReadModel, head
 		case m.Position > end:
 			v.find(domain.Recorded{}, "read model %s shows the log up to position %d, and the log ends at %d: it is an older state of the log, or another one",
 				m.Name, m.Position, end)
-		case m.Position < head:
+		case m.Position < due:
 			v.find(domain.Recorded{}, "read model %s has come to position %d of %d only and does not go on; what lies behind is not compared",
-				m.Name, m.Position, head)
+				m.Name, m.Position, due)
 		}
 		if m.Name == v.TreeModel && v.leaves > 0 {
 			continue // leaf by leaf it was said better: all behind a leaf that is missing stand elsewhere
