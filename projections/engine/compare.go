@@ -63,12 +63,12 @@ const (
 // compare brings the new tables to the very place to which the running ones cover the log, not before head as long
 // as they go on, and compares both. They are held still only until a snapshot is taken; the tables are read from that, at
 // leisure.
-func (e *Engine) compare(ctx context.Context, i *instance, track *track, head uint64) (Comparison, error) {
+func (e *Engine) compare(ctx context.Context, i *instance, track *track, head uint64, patience time.Duration) (Comparison, error) {
 	follow := func(ctx context.Context, position int64) error {
 		i.gate.hold(position)
 		return track.await(ctx, func(at checkpoint) bool { return at.position >= position })
 	}
-	if err := awaitRunning(ctx, e.Pool, []string{i.Name}, int64(head)); err != nil {
+	if err := awaitRunning(ctx, e.Pool, []string{i.Name}, int64(head), patience); err != nil {
 		return Comparison{}, err
 	}
 	for quick := false; !quick; {
@@ -109,8 +109,8 @@ func (e *Engine) compare(ctx context.Context, i *instance, track *track, head ui
 	return comparison, err
 }
 
-// awaitRunning waits until the running read models have come to a position, as long as one of them goes on.
-func awaitRunning(ctx context.Context, pool *pgxpool.Pool, names []string, position int64) error {
+// awaitRunning waits until the running read models have come to a position, as long as one of them goes on within patience.
+func awaitRunning(ctx context.Context, pool *pgxpool.Pool, names []string, position int64, patience time.Duration) error {
 	var last []int64
 	for since := time.Now(); ; {
 		rows, _ := pool.Query(ctx, "select position from projection_checkpoints where name = any ($1) and position < $2 order by name", names, position)
@@ -121,7 +121,7 @@ func awaitRunning(ctx context.Context, pool *pgxpool.Pool, names []string, posit
 		if !slices.Equal(behind, last) {
 			last, since = behind, time.Now()
 		}
-		if len(behind) == 0 || time.Since(since) >= runningTimeout {
+		if len(behind) == 0 || time.Since(since) >= patience {
 			return nil
 		}
 		if err := commands.Sleep(ctx, runningLook); err != nil {

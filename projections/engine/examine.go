@@ -62,7 +62,7 @@ func (x Examiner) Names() []string {
 func (x Examiner) Examine(ctx context.Context, o auditing.Examination, feed auditing.Feed) ([]auditing.ReadModel, error) {
 	examination := &examination{locating: o.Locating}
 	defer examination.close()
-	if err := awaitRunning(ctx, x.Pool, o.Names, int64(o.Head)); err != nil {
+	if err := awaitRunning(ctx, x.Pool, o.Names, int64(o.Head), runningTimeout); err != nil {
 		return nil, err
 	}
 	for _, p := range x.Projections {

@@ -161,7 +161,17 @@ func (e *Engine) build(ctx context.Context, i *instance, compare bool, options r
 
 	var comparison Comparison
 	if compare {
-		if comparison, err = e.compare(building, i, track, head); err != nil {
+		patience := runningTimeout
+		if options.swap { // what is to be replaced is worth no wait that nobody ends
+			holders, err := lease.Holders(ctx, e.Pool)
+			if err != nil {
+				return comparison, err
+			}
+			if _, maintained := holders[i.Name]; !maintained {
+				patience = 0
+			}
+		}
+		if comparison, err = e.compare(building, i, track, head, patience); err != nil {
 			return comparison, err
 		}
 		i.gate.lift()

@@ -166,6 +166,24 @@ func TestNewVersion(t *testing.T) {
 	wantNoLeftovers(t, pool)
 }
 
+// Where nobody maintains the running read model, as after a restore, its rebuild does not wait for it.
+func TestRebuildWaitsForNobody(t *testing.T) {
+	t.Parallel()
+	pool := database(t)
+	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
+	head := log.Append(c.UsageStream(memorylog.Epoch), c.Checks(memorylog.Epoch, 3)...)
+	e := projectionstest.NewEngine(t, pool, log, ledger(nil))
+	if err := engine.Prepare(t.Context(), pool, ledger(nil)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // less than it waits for a worker
+	defer cancel()
+	if comparison, err := e.Rebuild(ctx, "ledger", nil); err != nil || comparison.Head != head {
+		t.Errorf("%+v, %v", comparison, err)
+	}
+	wantAll(t, pool, 3)
+}
+
 // TestInterruptedRebuild: a rebuild that is interrupted leaves the running read model as it was.
 func TestInterruptedRebuild(t *testing.T) {
 	t.Parallel()
