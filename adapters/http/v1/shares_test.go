@@ -123,7 +123,7 @@ func TestTricklingUploadsGiveWayToOtherCustomers(t *testing.T) {
 				attackers[i].begin(f.key, 1400<<10, `{"image": "`+strings.Repeat("A", test.sent))
 			}
 			full := f.gathered()["liveness_share_capacity{of="+test.share+"}"]
-			f.await("liveness_share_taken{of="+test.share+"}", full*0.75)
+			f.await("liveness_share_taken{of="+test.share+"}", full)
 			for i := range 3 {
 				if got := dial(t, address).check(victim); got.Status != http.StatusOK {
 					t.Fatalf("check %d of the victim: %d %s", i, got.Status, got.code())
