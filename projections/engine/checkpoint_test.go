@@ -64,18 +64,18 @@ func TestLogThatGrowsMeanwhileIsTheSame(t *testing.T) {
 		projectionstest.WaitFor(t, pool, "ledger", log.Append(c.UsageStream(memorylog.Epoch), c.Checks(memorylog.Epoch, 1)...))
 	}
 	grow()
-	if err := engine.CheckLog(t.Context(), pool, growingLog{log, grow}); err != nil {
+	if err := engine.CheckLog(t.Context(), pool, askedLog{log, grow}); err != nil {
 		t.Error(err)
 	}
 }
 
-// growingLog is a log that goes on as soon as its end was read, and so do its read models.
-type growingLog struct {
-	engine.Log
-	grow func()
+// askedLog is a log of which something happens as soon as its end was read.
+type askedLog struct {
+	engine.Source
+	then func()
 }
 
-func (l growingLog) Head(ctx context.Context) (uint64, error) {
-	defer l.grow()
-	return l.Log.Head(ctx)
+func (l askedLog) Head(ctx context.Context) (uint64, error) {
+	defer l.then()
+	return l.Source.Head(ctx)
 }

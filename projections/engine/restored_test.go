@@ -174,21 +174,10 @@ func TestWhoComparesWaitsForTheNextWorker(t *testing.T) {
 	stop()
 	grow()
 	begin := sync.OnceFunc(func() { projectionstest.Run(t, projectionstest.NewEngine(t, pool, log, ledger(nil))) })
-	comparing := projectionstest.NewEngine(t, pool, relievedLog{log, begin}, ledger(nil))
+	comparing := projectionstest.NewEngine(t, pool, askedLog{log, begin}, ledger(nil))
 	if comparison, err := comparing.Compare(t.Context(), "ledger", nil); err != nil || comparison.Behind() || !comparison.Equal() {
 		t.Errorf("while the next worker begins: %+v, %v", comparison, err)
 	}
-}
-
-// relievedLog is a log whose next worker begins once its end was read.
-type relievedLog struct {
-	engine.Source
-	begin func()
-}
-
-func (l relievedLog) Head(ctx context.Context) (uint64, error) {
-	defer l.begin()
-	return l.Source.Head(ctx)
 }
 
 // claiming is a log that says it has caught up at a position without having delivered what is behind it.
