@@ -16,8 +16,8 @@ type detector interface {
 	models() []*model
 }
 
-func newDetector(p pack.Pack, threads int) (detector, error) {
-	onnx, err := p.Read(p.Detector.File)
+func newDetector(p *models, threads int) (detector, error) {
+	onnx, err := p.file(p.Detector.File)
 	if err != nil {
 		return nil, err
 	}

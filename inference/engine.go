@@ -59,11 +59,11 @@ type Config struct {
 }
 
 // start makes a worker.
-func (cfg Config) start(ctx context.Context) (Worker, error) {
+func (cfg Config) start(ctx context.Context, m *models) (Worker, error) {
 	if cfg.Start != nil {
 		return cfg.Start(ctx)
 	}
-	return OpenWorker(cfg.LibraryPath, cfg.Pack, cfg.Decoder, cfg.Threads)
+	return openWorker(cfg.LibraryPath, m, cfg.Decoder, cfg.Threads)
 }
 
 // QueuePerWorker is the default length of the queue for each worker: about what one judges within the default deadline.
@@ -130,12 +130,13 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 	})
 	// Side by side, as many as there are processors: each takes one for as long as its models are loaded.
 	made := make([]Worker, cfg.Workers)
+	shared := &models{Pack: cfg.Pack}
 	var starting errgroup.Group
 	starting.SetLimit(runtime.NumCPU())
 	for i := range made {
 		starting.Go(func() (err error) {
 			if err = ctx.Err(); err == nil {
-				made[i], err = cfg.start(ctx)
+				made[i], err = cfg.start(ctx, shared)
 			}
 			return err
 		})
@@ -186,7 +187,7 @@ const spares = 1
 
 // addSpare makes the spare worker. Without it small images wait longer for large ones, and nothing else happens.
 func (e *Engine) addSpare(ctx context.Context, cfg Config) {
-	w, err := cfg.start(ctx)
+	w, err := cfg.start(ctx, &models{Pack: cfg.Pack})
 	if err != nil {
 		return
 	}

@@ -26,7 +26,7 @@ func ReferenceRun(library string, p pack.Pack, file string, fill func(c, y, x in
 		return nil, err
 	}
 	defer release()
-	w, err := newWorker(p, nil, 1)
+	w, err := newWorker(&models{Pack: p}, nil, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -63,13 +63,13 @@ func ScorerOutputs(library string, p pack.Pack, s pack.Scorer, fill func(c, y, x
 		return nil, nil, err
 	}
 	defer release()
-	file, err := p.Read(s.File)
-	if err != nil {
-		return nil, nil, err
-	}
 	outputs := [2][]float32{}
-	for i, open := range []func([]byte, pack.Input, []output, int) (*model, error){openModel, newModel} {
-		m, err := open(file, s.Input, []output{{s.Output, []int64{1, int64(s.Classes)}}}, 1)
+	for i, read := range []func(string) ([]byte, error){p.Read, (&models{Pack: p}).file} {
+		file, err := read(s.File)
+		if err != nil {
+			return nil, nil, err
+		}
+		m, err := newModel(file, s.Input, []output{{s.Output, []int64{1, int64(s.Classes)}}}, 1)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -111,7 +111,7 @@ func BareRuns(library string, p pack.Pack, photo []byte) (runs []func() error, c
 	if err != nil {
 		return nil, nil, err
 	}
-	w, err := newWorker(p, decode.NewStdlib(decode.Limits{}), 1)
+	w, err := newWorker(&models{Pack: p}, decode.NewStdlib(decode.Limits{}), 1)
 	if err != nil {
 		release()
 		return nil, nil, err
@@ -143,7 +143,7 @@ func DetectorRuns(library string, p pack.Pack, decoder decode.Decoder, photo []b
 		return 0, err
 	}
 	defer release()
-	w, err := newWorker(p, decoder, 1)
+	w, err := newWorker(&models{Pack: p}, decoder, 1)
 	if err != nil {
 		return 0, err
 	}

@@ -16,12 +16,12 @@ type landmarker struct {
 }
 
 // newLandmarker returns nil when the pack has no such stage.
-func newLandmarker(p pack.Pack, threads int) (*landmarker, error) {
+func newLandmarker(p *models, threads int) (*landmarker, error) {
 	if p.Landmarks == nil {
 		return nil, nil
 	}
 	spec := *p.Landmarks
-	onnx, err := p.Read(spec.File)
+	onnx, err := p.file(spec.File)
 	if err != nil {
 		return nil, err
 	}

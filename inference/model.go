@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync"
 
 	ort "github.com/yalue/onnxruntime_go"
 
@@ -27,18 +28,28 @@ type output struct {
 	shape []int64
 }
 
-// newModel opens a model as the runtime is fastest with it.
-func newModel(file []byte, in pack.Input, outputs []output, threads int) (*model, error) {
-	if runtime.GOARCH == "amd64" { // where its blocks have been measured
-		var err error
-		if file, err = onnx.Blocked(file); err != nil {
-			return nil, err
-		}
-	}
-	return openModel(file, in, outputs, threads)
+// models are the model files of a pack. Each is read, verified and laid out once, for all workers that open it.
+type models struct {
+	pack.Pack
+	files sync.Map // of func() ([]byte, error), by name
 }
 
-func openModel(file []byte, in pack.Input, outputs []output, threads int) (_ *model, err error) {
+// file returns a model file as the runtime is fastest with it.
+func (m *models) file(name string) ([]byte, error) {
+	read, _ := m.files.LoadOrStore(name, sync.OnceValues(func() ([]byte, error) {
+		file, err := m.Read(name)
+		if err != nil || runtime.GOARCH != "amd64" { // where its blocks have been measured
+			return file, err
+		}
+		if file, err = onnx.Blocked(file); err != nil {
+			return nil, fmt.Errorf("model pack %s: %s: %w", m.ID, name, err)
+		}
+		return file, nil
+	}))
+	return read.(func() ([]byte, error))() //nolint:forcetypeassert // nothing else is stored
+}
+
+func newModel(file []byte, in pack.Input, outputs []output, threads int) (_ *model, err error) {
 	m := &model{}
 	defer func() {
 		if err != nil {

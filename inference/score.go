@@ -32,7 +32,7 @@ type crop struct {
 	gain     float64
 }
 
-func newScorers(p pack.Pack, threads int) (s scorers, err error) {
+func newScorers(p *models, threads int) (s scorers, err error) {
 	defer func() {
 		if err != nil {
 			s.close()
@@ -46,7 +46,7 @@ func newScorers(p pack.Pack, threads int) (s scorers, err error) {
 			s.looks = append(s.looks, look{Scorer: spec, model: s.looks[i].model})
 			continue
 		}
-		onnx, err := p.Read(spec.File)
+		onnx, err := p.file(spec.File)
 		if err != nil {
 			return s, err
 		}

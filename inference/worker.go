@@ -24,6 +24,10 @@ type Worker interface {
 // OpenWorker loads the library, verifies and loads the pack, and makes a worker that judges in this process. The caller
 // closes it.
 func OpenWorker(library string, p pack.Pack, decoder decode.Decoder, threads int) (Worker, error) {
+	return openWorker(library, &models{Pack: p}, decoder, threads)
+}
+
+func openWorker(library string, p *models, decoder decode.Decoder, threads int) (Worker, error) {
 	release, err := acquireRuntime(library)
 	if err != nil {
 		return nil, err
@@ -52,7 +56,7 @@ type worker struct {
 	looked     int                // degrees clockwise by which the image was turned when the detector last saw it
 }
 
-func newWorker(p pack.Pack, decoder decode.Decoder, threads int) (*worker, error) {
+func newWorker(p *models, decoder decode.Decoder, threads int) (*worker, error) {
 	d, err := newDetector(p, threads)
 	if err != nil {
 		return nil, err

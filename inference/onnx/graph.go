@@ -128,16 +128,21 @@ func readConstant(message []byte) (name string, c *constant, err error) {
 		}
 	}
 	if kind == typeFloat && len(raw)%4 == 0 {
-		c.values = make([]float32, 0, len(raw)/4)
-		for ; len(raw) > 0; raw = raw[4:] {
-			c.values = append(c.values, math.Float32frombits(binary.LittleEndian.Uint32(raw)))
+		c.values = make([]float32, len(raw)/4)
+		for i := range c.values {
+			c.values[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
 		}
 	}
 	return name, c, nil
 }
 
 func (g *graph) encode() []byte {
-	var body, model Message
+	// Grown bit by bit, megabytes of weights would be copied again and again.
+	size := 0
+	for _, c := range g.constants {
+		size += len(c.raw) + 4*len(c.values) + 1024
+	}
+	body := make(Message, 0, size)
 	for _, n := range g.nodes {
 		body.Embed(graphNode, n.encode())
 	}
@@ -147,6 +152,7 @@ func (g *graph) encode() []byte {
 	for _, f := range g.rest {
 		body = append(body, f.raw...)
 	}
+	model := make(Message, 0, len(body)+1024)
 	for _, f := range g.before {
 		model = append(model, f.raw...)
 	}
@@ -180,10 +186,11 @@ func (c *constant) encode(name string) (m Message) {
 	}
 	m.Number(tensorType, typeFloat)
 	m.Text(tensorName, name)
-	raw := make([]byte, 0, 4*len(c.values))
-	for _, v := range c.values {
-		raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(v))
+	raw := make([]byte, 4*len(c.values))
+	for i, v := range c.values {
+		binary.LittleEndian.PutUint32(raw[4*i:], math.Float32bits(v))
 	}
+	m = slices.Grow(m, len(raw)+64)
 	m.Embed(tensorRaw, raw)
 	return m
 }
