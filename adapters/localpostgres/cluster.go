@@ -6,6 +6,7 @@
 package localpostgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -110,6 +111,9 @@ func Start(ctx context.Context, cfg Config) (_ *Cluster, err error) {
 	if err != nil {
 		c.stop()
 		<-c.done
+		if ctx.Err() == nil {
+			err = cmp.Or(c.checkVersion(ctx), err)
+		}
 		return nil, fmt.Errorf("start PostgreSQL on %s: %w", cfg.Dir, err)
 	}
 	return c, nil

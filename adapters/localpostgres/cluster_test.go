@@ -265,6 +265,44 @@ func TestUnusableDataDirectorySaysWhatToDo(t *testing.T) {
 	}
 }
 
+// TestStartRunsNothingButTheServer: to ask a program for its version takes as long as many a step of the start.
+func TestStartRunsNothingButTheServer(t *testing.T) {
+	t.Parallel()
+	dir, bin := copiedDir(t), binDir(t)
+	if err := start(t, dir).Close(t.Context()); err != nil { // which gives the copy to the user who runs the server
+		t.Fatal(err)
+	}
+	open, err := os.MkdirTemp("", "liveness-localpostgres-test-") // as the user who runs the server may enter
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(open) })
+	if err := os.Chmod(open, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	ran := filepath.Join(open, "ran")
+	if err := os.WriteFile(ran, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(ran, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	script := fmt.Sprintf("#!/bin/sh\necho \"$1\" >> '%s'\nexec '%s' \"$@\"\n", ran, filepath.Join(bin, "postgres"))
+	if err := os.WriteFile(filepath.Join(open, "postgres"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	c, err := localpostgres.Start(t.Context(), localpostgres.Config{BinDir: open, Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if programs, err := os.ReadFile(ran); err != nil || string(programs) != "-D\n" {
+		t.Errorf("postgres was run with %q, %v; want once, on the data directory", programs, err)
+	}
+}
+
 func TestDamagedDataDirectory(t *testing.T) {
 	t.Parallel()
 	dir := copiedDir(t)

@@ -13,14 +13,38 @@ import (
 
 var major = regexp.MustCompile(`\d+`)
 
-// prepareData makes sure that the data directory is a cluster which these
-// programs can run, and creates it if there is none.
+// prepareData makes sure that the data directory is a cluster, and creates it if there is none.
 func (c *Cluster) prepareData(ctx context.Context) error {
 	dir := c.cfg.Dir
-	version, err := os.ReadFile(filepath.Join(dir, "PG_VERSION"))
+	_, err := os.Stat(versionFile(dir))
 	if errors.Is(err, fs.ErrNotExist) {
 		return c.createData(ctx)
 	}
+	if err != nil {
+		return fmt.Errorf("data directory: %w", err)
+	}
+	// Copied or restored by root, the files are root's and too open; the server would refuse them.
+	if owner, err := ownerOf(dir); err == nil && c.account != nil && owner.uid == 0 {
+		if err := c.checkVersion(ctx); err != nil {
+			return err
+		}
+		if err := c.account.give(dir); err != nil {
+			return fmt.Errorf("give the data directory to user %s: %w", userName(c.account.uid), err)
+		}
+	}
+	if err := os.Chmod(dir, 0o700); err != nil {
+		return fmt.Errorf("data directory: %w", err)
+	}
+	return nil
+}
+
+func versionFile(dir string) string { return filepath.Join(dir, "PG_VERSION") }
+
+// checkVersion returns why the programs refuse the data directory when it is another version's. It is asked after a start that
+// failed: the server looks at this before anything else, and to ask it beforehand takes as long as many a step of the start.
+func (c *Cluster) checkVersion(ctx context.Context) error {
+	dir := c.cfg.Dir
+	version, err := os.ReadFile(versionFile(dir))
 	if err != nil {
 		return fmt.Errorf("data directory: %w", err)
 	}
@@ -33,15 +57,6 @@ func (c *Cluster) prepareData(ctx context.Context) error {
 		return fmt.Errorf("data directory %s was made by PostgreSQL %q, and the programs in %s are version %s: "+
 			"give those of the same version (LIVENESS_POSTGRES_BIN), or move the directory away to begin an empty one",
 			dir, need, c.cfg.BinDir, have)
-	}
-	// Copied or restored by root, the files are root's and too open; the server would refuse them.
-	if owner, err := ownerOf(dir); err == nil && c.account != nil && owner.uid == 0 {
-		if err := c.account.give(dir); err != nil {
-			return fmt.Errorf("give the data directory to user %s: %w", userName(c.account.uid), err)
-		}
-	}
-	if err := os.Chmod(dir, 0o700); err != nil {
-		return fmt.Errorf("data directory: %w", err)
 	}
 	return nil
 }

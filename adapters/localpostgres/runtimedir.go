@@ -77,6 +77,9 @@ func tryRuntimeDir(ctx context.Context, temp, binDir string, a *account) (_ *run
 	if err := r.restore(a); err != nil {
 		return nil, err
 	}
+	if r.binDir == r.source {
+		return r, nil
+	}
 	// Some systems forbid to run programs from temporary folders: better
 	// noticed here, where the next folder can be tried.
 	if out, err := a.command(ctx, nil, r.program("postgres"), "--version").CombinedOutput(); err != nil {

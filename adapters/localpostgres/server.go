@@ -39,6 +39,7 @@ func (c *Cluster) settings() []string {
 		"max_wal_size=256MB",
 		"wal_level=minimal", // nothing replicates from here
 		"max_wal_senders=0",
+		"max_logical_replication_workers=0",
 		"jit=off",
 		"timezone=UTC",
 		"log_timezone=UTC",

@@ -80,13 +80,23 @@ func systemPostgres(ctx context.Context) (string, bool) {
 		if _, err := os.Stat(filepath.Join(dir, "initdb")); err != nil {
 			continue
 		}
-		out, err := output(ctx, filepath.Join(dir, "postgres"), "--version")
-		if err == nil && numberIn(out) >= oldestPostgres {
+		program := filepath.Join(dir, "postgres")
+		version := 0
+		if named := versionedFolder.FindStringSubmatch(dir); named != nil && exists(program) {
+			version = numberIn(named[1])
+		} else if out, err := output(ctx, program, "--version"); err == nil {
+			version = numberIn(out)
+		}
+		if version >= oldestPostgres {
 			return dir, true
 		}
 	}
 	return "", false
 }
+
+// versionedFolder is how distributions name the folder of one major version. Of such a one the program is not asked, which
+// takes as long as many a step of the start.
+var versionedFolder = regexp.MustCompile(`/(?:postgresql/|pgsql-|postgresql@)(\d+)/bin$`)
 
 var number = regexp.MustCompile(`\d+`)
 
