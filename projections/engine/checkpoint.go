@@ -70,6 +70,9 @@ func moveCheckpoint(ctx context.Context, tx pgx.Tx, schema string, from, to chec
 // Prepare makes the tables of read models that have none yet, so that they can be queried, and be found empty, before
 // anything maintains them. Several nodes may call it at the same time.
 func Prepare(ctx context.Context, pool *pgxpool.Pool, projections ...Projection) error {
+	if ready, err := prepared(ctx, pool, projections); ready || err != nil {
+		return err
+	}
 	for _, p := range projections {
 		if err := p.validate(); err != nil {
 			return err
@@ -94,6 +97,29 @@ func Prepare(ctx context.Context, pool *pgxpool.Pool, projections ...Projection)
 		}
 	}
 	return nil
+}
+
+// prepared reports whether all tables and indexes are there. It is one question, where to make sure takes several for each read
+// model and the start of every node waits for it.
+func prepared(ctx context.Context, pool *pgxpool.Pool, projections []Projection) (ready bool, err error) {
+	var names, indexes []string
+	var versions []int
+	for _, p := range projections {
+		names, versions = append(names, p.Name), append(versions, p.Version)
+		for name := range p.Indexes {
+			indexes = append(indexes, quoted(p.Name)+"."+quoted(name))
+		}
+	}
+	err = pool.QueryRow(ctx, `
+		select not exists (
+			select from unnest($1::text[], $2::int[]) as wanted (name, version)
+			where not exists (select from projection_checkpoints made where made.name = wanted.name and made.version = wanted.version)
+		) and not exists (select from unnest($3::text[]) as index where to_regclass(index) is null)`,
+		names, versions, indexes).Scan(&ready)
+	if err != nil {
+		return false, fmt.Errorf("look for the read models' tables: %w", err)
+	}
+	return ready, nil
 }
 
 // createTables makes a schema with a projection's empty tables and its checkpoint. What an interrupted attempt left under

@@ -42,6 +42,7 @@ type Engine struct {
 	Config
 	registry   *domain.Registry
 	maintained sync.Map // names of the read models that this engine maintains now
+	looking    sync.Mutex
 }
 
 // New returns an engine when the configuration is complete.
@@ -134,7 +135,9 @@ func (e *Engine) maintain(ctx context.Context, leases *lease.Session, p Projecti
 
 // serve does for a read model what its state asks for, until that changes.
 func (e *Engine) serve(ctx context.Context, leases *lease.Session, p Projection) error {
+	e.looking.Lock() // at once, all read models would open a connection each, which the first checks after a start wait for
 	stored, exists, err := readCheckpoint(ctx, e.Pool, p.Name, "")
+	e.looking.Unlock()
 	switch {
 	case err != nil:
 		return err
