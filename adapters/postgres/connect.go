@@ -169,12 +169,21 @@ func checkServer(ctx context.Context, pool *pgxpool.Pool) error {
 	return nil
 }
 
+// noDatabase is the code with which a server refuses connections to a database that it does not have.
+const noDatabase = "3D000"
+
+// LacksDatabase reports whether Connect failed for want of the database alone.
+func LacksDatabase(err error) bool {
+	refusal := (*pgconn.PgError)(nil)
+	return errors.As(err, &refusal) && refusal.Code == noDatabase
+}
+
 // explain says which server was asked for what, and what to look at.
 func explain(config *pgx.ConnConfig, err error) error {
 	advice := "check that it runs and that the address is right"
 	if refusal := (*pgconn.PgError)(nil); errors.As(err, &refusal) {
 		switch {
-		case refusal.Code == "3D000":
+		case refusal.Code == noDatabase:
 			advice = "create the database first"
 		case len(refusal.Code) == 5 && refusal.Code[:2] == "28":
 			advice = "check the user and the password"

@@ -21,6 +21,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/node"
 	"github.com/pas-ta/liveness/adapters/node/store"
 	"github.com/pas-ta/liveness/adapters/parts"
+	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/commands/subscriptions"
 )
 
@@ -97,7 +98,6 @@ func (c *DevCmd) eventsDir() string { return filepath.Join(c.Data, "events") }
 // machine is what stands below the product on one machine: database, log, AWS and models.
 type machine struct {
 	postgres *localpostgres.Cluster
-	database string
 	node     *node.Node
 	core     *core
 	engine   *openedEngine
@@ -160,13 +160,15 @@ func (m *machine) startPostgres(ctx context.Context, app *App, data string) erro
 	m.postgres, err = localpostgres.Start(ctx, localpostgres.Config{
 		BinDir: binaries, Dir: filepath.Join(data, "postgres"), Logger: app.Log,
 	})
+	return explainPostgres(err, data)
+}
+
+// explainPostgres returns what to do about a database that cannot be started.
+func explainPostgres(err error, data string) error {
 	if err == nil {
-		m.database, err = m.postgres.Database(ctx, devDatabase)
+		return nil
 	}
-	if err != nil {
-		return fmt.Errorf("start the private PostgreSQL: %w. If %s is damaged, move it away: everything in it but sessions and the keys of personal data is made again from the events", err, filepath.Join(data, "postgres"))
-	}
-	return nil
+	return fmt.Errorf("start the private PostgreSQL: %w. If %s is damaged, move it away: everything in it but sessions and the keys of personal data is made again from the events", err, filepath.Join(data, "postgres"))
 }
 
 // openCore connects to log and database, and compares them.
@@ -175,11 +177,20 @@ func (m *machine) openCore(ctx context.Context, app *App, c *DevCmd) error {
 	if err != nil {
 		return err
 	}
-	opened, err := openCore(ctx, app.Log, m.node.ConnectionString(), m.database, ring)
+	open := func() (err error) {
+		m.core, err = openCore(ctx, app.Log, m.node.ConnectionString(), m.postgres.ConnString(devDatabase), ring)
+		return err
+	}
+	// Asked beforehand whether its database is there, Postgres would spend a connection on it at every start.
+	if err = open(); postgres.LacksDatabase(err) {
+		if _, err = m.postgres.Database(ctx, devDatabase); err != nil {
+			return explainPostgres(err, c.Data)
+		}
+		err = open()
+	}
 	if err != nil {
 		return err
 	}
-	m.core = opened
 	return m.core.guard.begin(ctx, fmt.Sprintf(
 		"Restore the events in %s; or move %s away: everything in it but sessions and the keys of personal data is made again from the events",
 		c.eventsDir(), filepath.Join(c.Data, "postgres")))
