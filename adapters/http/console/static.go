@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io/fs"
 	"mime"
@@ -32,7 +31,7 @@ var staticFiles embed.FS
 const staticPath = "/console/static/"
 
 // static serves the console's own files, and the third-party ones under vendor/. They are kept in memory, minified and compressed
-// once. Their address holds a hash of them all, so browsers may keep them for ever and still never mix two versions.
+// once, when a browser first asks: the start of the program does not wait for it. Their address holds a hash of them all, so browsers may keep them for ever and still never mix two versions.
 type static struct {
 	prefix string // /console/static/<hash>
 	files  map[string]staticFile
@@ -40,8 +39,9 @@ type static struct {
 
 type staticFile struct {
 	contentType string
-	plain       []byte
-	gzip        func() []byte // returns nil where it would not be smaller; made when a browser first asks
+	written     []byte        // as people wrote it
+	plain       func() []byte // minified
+	gzip        func() []byte // returns nil where it would not be smaller
 	imports     []string      // the modules that a module needs before it runs
 }
 
@@ -75,17 +75,19 @@ func (s *static) add(files fs.FS, under string) error {
 		if contentType == "" {
 			return nil // not a file for browsers
 		}
-		plain, err := fs.ReadFile(files, name)
+		written, err := fs.ReadFile(files, name)
 		if err != nil {
 			return err
 		}
-		small, err := minified(contentType, plain)
-		if err != nil {
-			return fmt.Errorf("minify %s: %w", name, err)
+		plain := sync.OnceValue(func() []byte { return minified(contentType, written) })
+		file := staticFile{
+			contentType: contentType, written: written, plain: plain,
+			gzip: sync.OnceValue(func() []byte { return compressed(plain()) }),
 		}
-		file := staticFile{contentType: contentType, plain: small, gzip: sync.OnceValue(func() []byte { return compressed(small) })}
-		for _, found := range moduleImport.FindAllSubmatch(plain, -1) {
-			file.imports = append(file.imports, string(found[1]))
+		if path.Ext(name) == ".js" {
+			for _, found := range moduleImport.FindAllSubmatch(written, -1) {
+				file.imports = append(file.imports, string(found[1]))
+			}
 		}
 		s.files[under+name] = file
 		return nil
@@ -116,13 +118,13 @@ var minifier = func() *minify.M {
 	return m
 }()
 
-func minified(contentType string, plain []byte) ([]byte, error) {
+// minified returns a file as it is when it is of no kind that gets smaller, or is not understood.
+func minified(contentType string, written []byte) []byte {
 	mediaType, _, _ := strings.Cut(contentType, ";")
-	small, err := minifier.Bytes(mediaType, plain)
-	if errors.Is(err, minify.ErrNotExist) {
-		return plain, nil
+	if small, err := minifier.Bytes(mediaType, written); err == nil {
+		return small
 	}
-	return small, err
+	return written
 }
 
 func contentTypeOf(name string) string {
@@ -157,8 +159,8 @@ func (s *static) version() string {
 	sort.Strings(names)
 	h := sha256.New()
 	for _, name := range names {
-		fmt.Fprintf(h, "%s %d\n", name, len(s.files[name].plain))
-		h.Write(s.files[name].plain)
+		fmt.Fprintf(h, "%s %d\n", name, len(s.files[name].written))
+		h.Write(s.files[name].written)
 	}
 	return hex.EncodeToString(h.Sum(nil))[:12]
 }
@@ -178,7 +180,7 @@ func (s *static) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if staticPath+version == s.prefix {
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	}
-	body := file.plain
+	body := file.plain()
 	if small := file.gzip(); small != nil {
 		h.Set("Vary", "Accept-Encoding")
 		if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
