@@ -55,6 +55,9 @@ func TestBackupWhileWriting(t *testing.T) {
 		t.Errorf("restored store has %d events", len(got))
 	}
 	append1(t, restored, "s-1", 49, events(1, 1)...)
+	if _, err := os.Stat(filepath.Join(dest, "events.db-wal")); err != nil {
+		t.Errorf("a restored store does not write ahead: %v", err)
+	}
 }
 
 func TestInspectNeedsAStore(t *testing.T) {

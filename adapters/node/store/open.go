@@ -79,6 +79,9 @@ func Open(ctx context.Context, dir string, options Options) (_ *Store, err error
 	return s, nil
 }
 
+// writeAhead has commits be written to a log before the database: one sync for each, and none waits for readers.
+const writeAhead = "PRAGMA journal_mode=WAL"
+
 // prepare makes the database ready, creating its schema at the first start, and returns the store's identity.
 func prepare(ctx context.Context, c *conn, dir string, maxPages int64) (instance uuid.UUID, err error) {
 	version, _, err := c.integer(ctx, "PRAGMA user_version")
@@ -96,6 +99,9 @@ func prepare(ctx context.Context, c *conn, dir string, maxPages int64) (instance
 	case formatVersion:
 		if id, _, err := c.integer(ctx, "PRAGMA application_id"); err != nil || id != applicationID {
 			return uuid.Nil, errors.Join(err, fmt.Errorf("%w: %s is a database of another program", ErrCorrupt, File))
+		}
+		if err := c.script(ctx, writeAhead); err != nil { // a backup is written without
+			return uuid.Nil, err
 		}
 	default:
 		return uuid.Nil, fmt.Errorf("%s has format %d, this program knows format %d: use the program that wrote it, or a newer one", File, version, formatVersion)
@@ -116,7 +122,7 @@ func create(ctx context.Context, c *conn) error {
 	if err != nil {
 		return fmt.Errorf("make store id: %w", err)
 	}
-	if err := c.script(ctx, "PRAGMA page_size=2048; PRAGMA journal_mode=WAL"); err != nil {
+	if err := c.script(ctx, "PRAGMA page_size=2048; "+writeAhead); err != nil {
 		return err
 	}
 	if err := c.script(ctx, fmt.Sprintf("BEGIN IMMEDIATE; PRAGMA application_id=%d; PRAGMA user_version=%d; %s", applicationID, formatVersion, schema)); err != nil {
