@@ -62,6 +62,9 @@ func Open(ctx context.Context, dir string, options Options) (_ *Store, err error
 	if s.marks, err = newMarks(); err != nil {
 		return nil, err
 	}
+	if s.spare, err = openSpare(dir); err != nil {
+		return nil, err
+	}
 	heads, err := newHeads(ctx, s.writeDB)
 	if err != nil {
 		return nil, err
@@ -69,7 +72,7 @@ func Open(ctx context.Context, dir string, options Options) (_ *Store, err error
 	s.tail = newTail(position)
 	w := &writer{
 		transaction: transaction{c: s.writeDB, heads: heads, position: position, created: created},
-		queue:       s.queue, now: s.options.Now, marker: s.marker, log: s.options.Logger, publish: s.tail.publish, release: s.room.Release,
+		queue:       s.queue, now: s.options.Now, marker: s.marker, spare: s.spare, log: s.options.Logger, publish: s.tail.publish, release: s.room.Release,
 		holdCommit: s.options.HoldCommit, metrics: s.metrics,
 	}
 	go func() {
@@ -146,6 +149,9 @@ func (s *Store) releaseAll() error {
 		for len(s.readers) > 0 {
 			errs = append(errs, (<-s.readers).close())
 		}
+	}
+	if s.spare != nil {
+		errs = append(errs, s.spare.close())
 	}
 	if s.writeDB != nil {
 		errs = append(errs, s.writeDB.close())

@@ -65,6 +65,7 @@ type Store struct {
 	instance uuid.UUID
 	lock     *flock.Flock
 	marker   *marker
+	spare    *spare
 	tail     *tail
 	marks    *marks
 	metrics  *metrics

@@ -114,12 +114,12 @@ func TestDamagedStoreIsNotServed(t *testing.T) {
 		},
 		"write-ahead log cut off": func(t *testing.T) string {
 			s := open(t, t.TempDir()+"/store", store.Options{})
-			return cutLog(t, s, func(b []byte) []byte { return b[:len(b)*3/4] })
+			return cutLog(t, s, func(b []byte) []byte { return b[:len(written(b))*3/4] })
 		},
 		"write-ahead log torn": func(t *testing.T) string {
 			s := open(t, t.TempDir()+"/store", store.Options{})
 			return cutLog(t, s, func(b []byte) []byte {
-				b[len(b)/2] ^= 1
+				b[len(written(b))/2] ^= 1
 				return b
 			})
 		},
@@ -181,6 +181,33 @@ func cutLog(t *testing.T, s *store.Store, change func([]byte) []byte) string {
 	dir := snapshot(t, s.Dir())
 	edit(t, dir, "events.db-wal", change)
 	return dir
+}
+
+// written returns what there is of a log before the spare room behind it.
+func written(log []byte) []byte { return bytes.TrimRight(log, "\x00") }
+
+func TestCommitsDoNotMakeTheLogsFileLonger(t *testing.T) {
+	t.Parallel()
+	s := open(t, filepath.Join(t.TempDir(), "store"), store.Options{})
+	size := func() int64 {
+		info, err := os.Stat(filepath.Join(s.Dir(), "events.db-wal"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size()
+	}
+	append1(t, s, "account-1", store.ExpectAny, events(1, 600)...)
+	append1(t, s, "account-1", store.ExpectAny, events(1, 600)...) // the room is made when the first is answered
+	before := size()
+	for range 20 {
+		append1(t, s, "account-1", store.ExpectAny, events(1, 600)...)
+	}
+	if after := size(); after != before {
+		t.Errorf("the file of the write-ahead log has grown from %d to %d bytes", before, after)
+	}
+	if got := len(readAll(t, open(t, snapshot(t, s.Dir()), store.Options{}))); got != 22 {
+		t.Errorf("%d events after a kill, want 22", got)
+	}
 }
 
 func TestKilledStoreIsServed(t *testing.T) {

@@ -46,6 +46,7 @@ type writer struct {
 	queue   <-chan *job
 	now     func() time.Time
 	marker  *marker
+	spare   *spare
 	log     *slog.Logger
 	publish func(events []Event)
 	release func(size int64)
@@ -77,6 +78,9 @@ func (w *writer) run() {
 		for i, j := range group {
 			w.answer(j)
 			group[i] = nil
+		}
+		if err := w.spare.lengthen(); err != nil {
+			w.log.Debug("event store: the write-ahead log has no spare room, so that commits take longer", "error", err)
 		}
 	}
 }
