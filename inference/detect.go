@@ -16,17 +16,12 @@ type detector interface {
 	models() []*model
 }
 
-func newDetector(p *models, threads int) (detector, error) {
-	onnx, err := p.file(p.Detector.File)
-	if err != nil {
-		return nil, err
-	}
-	var d detector
+func newDetector(p *models) (d detector, err error) {
 	switch p.Detector.Kind {
 	case pack.UltraLight:
-		d, err = newUltraLight(onnx, p.Detector, threads)
+		d, err = newUltraLight(p)
 	case pack.YuNet:
-		d, err = newYuNet(onnx, p.Detector, threads)
+		d, err = newYuNet(p)
 	default:
 		err = fmt.Errorf("unknown detector kind %q", p.Detector.Kind)
 	}

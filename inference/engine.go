@@ -1,7 +1,7 @@
 // Package inference measures how likely the largest face of an image is a photo, print or screen. It decodes, detects,
 // crops, scores and measures; what counts as a fake, customers, quotas and HTTP it leaves to others.
 //
-// An Engine owns a fixed number of workers, each with its own ONNX Runtime sessions of one thread, and a queue before
+// An Engine owns a fixed number of workers, each of which runs the same ONNX Runtime sessions on one thread, and a queue before
 // them, the only one on the way of a check: what cannot be done soon is refused at once, so that overload shows as a
 // clear error and not as growing memory and latency.
 package inference
@@ -58,12 +58,15 @@ type Config struct {
 	Start func(context.Context) (Worker, error)
 }
 
-// start makes a worker.
-func (cfg Config) start(ctx context.Context, m *models) (Worker, error) {
-	if cfg.Start != nil {
-		return cfg.Start(ctx)
+// judgingHere sets Start to make workers that judge in this process. The models are open until close is called.
+func (cfg *Config) judgingHere() (closeModels func(), err error) {
+	opened, err := openModels(cfg.LibraryPath, cfg.Pack, cfg.Threads)
+	if err != nil {
+		return nil, err
 	}
-	return openWorker(cfg.LibraryPath, m, cfg.Decoder, cfg.Threads)
+	decoder := cfg.Decoder
+	cfg.Start = func(context.Context) (Worker, error) { return openWorker(opened, func() {}, decoder) }
+	return opened.close, nil
 }
 
 // QueuePerWorker is the default length of the queue for each worker: about what one judges within the default deadline.
@@ -108,6 +111,13 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 	if cfg.Decoder == nil {
 		cfg.Decoder = decode.NewStdlib(cfg.Limits)
 	}
+	closeModels := func() {}
+	if cfg.Start == nil {
+		var err error
+		if closeModels, err = cfg.judgingHere(); err != nil {
+			return nil, err
+		}
+	}
 	e := &Engine{
 		pack:      cfg.Pack,
 		packHash:  cfg.Pack.Hash(),
@@ -126,17 +136,17 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 		for range e.workers + e.spares {
 			(<-e.idle).Close() // waits for the checks that are being computed
 		}
+		closeModels()
 		return nil
 	})
 	// Side by side, as many as there are processors: each takes one for as long as its models are loaded.
 	made := make([]Worker, cfg.Workers)
-	shared := &models{Pack: cfg.Pack}
 	var starting errgroup.Group
 	starting.SetLimit(runtime.NumCPU())
 	for i := range made {
 		starting.Go(func() (err error) {
 			if err = ctx.Err(); err == nil {
-				made[i], err = cfg.start(ctx, shared)
+				made[i], err = cfg.Start(ctx)
 			}
 			return err
 		})
@@ -187,7 +197,7 @@ const spares = 1
 
 // addSpare makes the spare worker. Without it small images wait longer for large ones, and nothing else happens.
 func (e *Engine) addSpare(ctx context.Context, cfg Config) {
-	w, err := cfg.start(ctx, &models{Pack: cfg.Pack})
+	w, err := cfg.Start(ctx)
 	if err != nil {
 		return
 	}

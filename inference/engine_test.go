@@ -199,6 +199,15 @@ func TestWorkersStartSideBySide(t *testing.T) {
 	}
 }
 
+// TestWorkersShareSessions: to open a model takes longer than most of the rest of a start.
+func TestWorkersShareSessions(t *testing.T) {
+	t.Parallel()
+	sessions, models, err := inference.OpenedSessions(runtimeLibrary(t), defaultPack(t), 3)
+	if err != nil || sessions != models || models == 0 {
+		t.Errorf("3 workers of %d models run %d sessions, %v", models, sessions, err)
+	}
+}
+
 func TestOpenSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	library, p := runtimeLibrary(t), defaultPack(t)

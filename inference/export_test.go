@@ -2,6 +2,7 @@ package inference
 
 import (
 	"context"
+	"errors"
 	"image"
 	"slices"
 
@@ -21,12 +22,12 @@ func (b Box) Crop(scale float64, width, height int) image.Rectangle {
 
 // ReferenceRun runs one model of a pack on the tensor v[c][y][x] of fill and returns its outputs.
 func ReferenceRun(library string, p pack.Pack, file string, fill func(c, y, x int) float32) ([][]float32, error) {
-	release, err := acquireRuntime(library)
+	opened, err := openModels(library, p, 1)
 	if err != nil {
 		return nil, err
 	}
-	defer release()
-	w, err := newWorker(&models{Pack: p}, nil, 1)
+	defer opened.close()
+	w, err := newWorker(opened, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -58,32 +59,39 @@ func ReferenceRun(library string, p pack.Pack, file string, fill func(c, y, x in
 
 // ScorerOutputs returns what a scorer of a pack gives for the tensor v[c][y][x] of fill, as its file is and as it is run.
 func ScorerOutputs(library string, p pack.Pack, s pack.Scorer, fill func(c, y, x int) float32) (given, run []float32, err error) {
-	release, err := acquireRuntime(library)
+	opened, err := openModels(library, p, 1)
 	if err != nil {
 		return nil, nil, err
 	}
-	defer release()
+	defer opened.close()
+	wanted := []output{{s.Output, []int64{1, int64(s.Classes)}}}
+	m, err := newModel(opened, s.File, s.Input, wanted)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer m.close()
+	for at := range m.input.Data {
+		plane := m.input.Width * m.input.Height
+		m.input.Data[at] = fill(at/plane, at%plane/m.input.Width, at%m.input.Width)
+	}
+	file, err := p.Read(s.File)
+	if err != nil {
+		return nil, nil, err
+	}
+	asGiven, err := openSession(file, s.Input, wanted, 1)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { err = errors.Join(err, asGiven.Destroy()) }()
 	outputs := [2][]float32{}
-	for i, read := range []func(string) ([]byte, error){p.Read, (&models{Pack: p}).file} {
-		file, err := read(s.File)
-		if err != nil {
-			return nil, nil, err
-		}
-		m, err := newModel(file, s.Input, []output{{s.Output, []int64{1, int64(s.Classes)}}}, 1)
-		if err != nil {
-			return nil, nil, err
-		}
-		defer m.close()
-		for at := range m.input.Data {
-			plane := m.input.Width * m.input.Height
-			m.input.Data[at] = fill(at/plane, at%plane/m.input.Width, at%m.input.Width)
-		}
+	for i, session := range []*ort.DynamicAdvancedSession{asGiven, m.session} {
+		m.session = session
 		if err := m.run(); err != nil {
 			return nil, nil, err
 		}
-		outputs[i] = m.outputs[0]
+		outputs[i] = slices.Clone(m.outputs[0])
 	}
-	return slices.Clone(outputs[0]), slices.Clone(outputs[1]), nil
+	return outputs[0], outputs[1], nil
 }
 
 // RuntimeShapes returns what the runtime finds out of the inputs and outputs of a model.
@@ -107,13 +115,13 @@ func RuntimeShapes(library string, file []byte) (inputs, outputs map[string][]in
 // BareRuns returns the bare run of each model of a pack, for benchmarks, with
 // what an image leaves in the input tensors.
 func BareRuns(library string, p pack.Pack, photo []byte) (runs []func() error, closeModels func(), err error) {
-	release, err := acquireRuntime(library)
+	opened, err := openModels(library, p, 1)
 	if err != nil {
 		return nil, nil, err
 	}
-	w, err := newWorker(&models{Pack: p}, decode.NewStdlib(decode.Limits{}), 1)
+	w, err := newWorker(opened, decode.NewStdlib(decode.Limits{}))
 	if err != nil {
-		release()
+		opened.close()
 		return nil, nil, err
 	}
 	if _, err := w.Check(context.Background(), photo, decode.JPEG); err != nil {
@@ -122,7 +130,7 @@ func BareRuns(library string, p pack.Pack, photo []byte) (runs []func() error, c
 	for _, m := range w.models() {
 		runs = append(runs, m.run)
 	}
-	return runs, func() { w.close(); release() }, nil
+	return runs, func() { w.close(); opened.close() }, nil
 }
 
 // countedDetector counts its runs.
@@ -138,12 +146,12 @@ func (d *countedDetector) detect(img *pixels.Image, sampler *pixels.Sampler) ([]
 
 // DetectorRuns returns how often the detector of a pack runs for one check.
 func DetectorRuns(library string, p pack.Pack, decoder decode.Decoder, photo []byte, format decode.Format) (int, error) {
-	release, err := acquireRuntime(library)
+	opened, err := openModels(library, p, 1)
 	if err != nil {
 		return 0, err
 	}
-	defer release()
-	w, err := newWorker(&models{Pack: p}, decoder, 1)
+	defer opened.close()
+	w, err := newWorker(opened, decoder)
 	if err != nil {
 		return 0, err
 	}
@@ -152,4 +160,26 @@ func DetectorRuns(library string, p pack.Pack, decoder decode.Decoder, photo []b
 	w.detector = counted
 	_, err = w.Check(context.Background(), photo, format)
 	return counted.runs, err
+}
+
+// OpenedSessions returns how many sessions some workers of a pack run together, and how many models each of them runs.
+func OpenedSessions(library string, p pack.Pack, workers int) (sessions, models int, err error) {
+	opened, err := openModels(library, p, 1)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer opened.close()
+	distinct := map[*ort.DynamicAdvancedSession]bool{}
+	for range workers {
+		w, err := newWorker(opened, nil)
+		if err != nil {
+			return 0, 0, err
+		}
+		defer w.close()
+		for _, m := range w.models() {
+			distinct[m.session] = true
+		}
+		models = len(w.models())
+	}
+	return len(distinct), models, nil
 }

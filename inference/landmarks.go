@@ -16,16 +16,12 @@ type landmarker struct {
 }
 
 // newLandmarker returns nil when the pack has no such stage.
-func newLandmarker(p *models, threads int) (*landmarker, error) {
+func newLandmarker(p *models) (*landmarker, error) {
 	if p.Landmarks == nil {
 		return nil, nil
 	}
 	spec := *p.Landmarks
-	onnx, err := p.file(spec.File)
-	if err != nil {
-		return nil, err
-	}
-	m, err := newModel(onnx, spec.Input, []output{{spec.Output, []int64{1, int64(2 * spec.Points)}}}, threads)
+	m, err := newModel(p, spec.File, spec.Input, []output{{spec.Output, []int64{1, int64(2 * spec.Points)}}})
 	if err != nil {
 		return nil, fmt.Errorf("model pack %s: landmarks %s: %w", p.ID, spec.File, err)
 	}

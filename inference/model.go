@@ -13,13 +13,83 @@ import (
 	"github.com/pas-ta/liveness/inference/pixels"
 )
 
-// model is one ONNX session with the tensors that it reads and writes. They
-// are made once: a run allocates nothing. It belongs to one worker.
+// models are the models of a pack, each opened once: any number of runs of a session go on at the same time, with tensors of
+// their own.
+type models struct {
+	pack.Pack
+	threads  int
+	release  func()   // gives the library back
+	sessions sync.Map // of func() (*ort.DynamicAdvancedSession, error), by what is opened
+}
+
+// openModels loads the library. The caller closes the models when none of them is used any more.
+func openModels(library string, p pack.Pack, threads int) (*models, error) {
+	release, err := acquireRuntime(library)
+	if err != nil {
+		return nil, err
+	}
+	return &models{Pack: p, threads: threads, release: release}, nil
+}
+
+func (p *models) close() {
+	p.sessions.Range(func(_, open any) bool {
+		if session, err := open.(func() (*ort.DynamicAdvancedSession, error))(); err == nil { //nolint:forcetypeassert // nothing else is stored
+			_ = session.Destroy() // an error means that there is nothing to free
+		}
+		return true
+	})
+	p.release()
+}
+
+// session opens a model file, or returns it as opened before.
+func (p *models) session(file string, in pack.Input, outputs []output) (*ort.DynamicAdvancedSession, error) {
+	open, _ := p.sessions.LoadOrStore(fmt.Sprint(file, in, outputs), sync.OnceValues(func() (*ort.DynamicAdvancedSession, error) {
+		model, err := p.read(file)
+		if err != nil {
+			return nil, err
+		}
+		return openSession(model, in, outputs, p.threads)
+	}))
+	return open.(func() (*ort.DynamicAdvancedSession, error))() //nolint:forcetypeassert // nothing else is stored
+}
+
+// read returns a model file as the runtime is fastest with it.
+func (p *models) read(file string) ([]byte, error) {
+	model, err := p.Read(file)
+	if err != nil || runtime.GOARCH != "amd64" { // where its blocks have been measured
+		return model, err
+	}
+	return onnx.Blocked(model)
+}
+
+func openSession(model []byte, in pack.Input, outputs []output, threads int) (_ *ort.DynamicAdvancedSession, err error) {
+	if err := checkShapes(model, in.Name, inputShape(in), outputs); err != nil {
+		return nil, err
+	}
+	options, err := sessionOptions(threads)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, options.Destroy()) }()
+	names := make([]string, len(outputs))
+	for i, o := range outputs {
+		names[i] = o.name
+	}
+	session, err := ort.NewDynamicAdvancedSessionWithONNXData(model, []string{in.Name}, names, options)
+	if err != nil {
+		return nil, fmt.Errorf("create the session: %w", err)
+	}
+	return session, nil
+}
+
+// model is an ONNX session with the tensors that it reads and writes, which are made once. It belongs to one worker.
 type model struct {
 	input   pixels.Tensor
 	outputs [][]float32
-	session *ort.AdvancedSession
+	session *ort.DynamicAdvancedSession
 	tensors []*ort.Tensor[float32]
+	read    []ort.Value
+	written []ort.Value
 }
 
 // output names an output and its full shape, with dynamic dimensions filled in.
@@ -28,39 +98,21 @@ type output struct {
 	shape []int64
 }
 
-// models are the model files of a pack. Each is read, verified and laid out once, for all workers that open it.
-type models struct {
-	pack.Pack
-	files sync.Map // of func() ([]byte, error), by name
+func inputShape(in pack.Input) ort.Shape {
+	return ort.NewShape(1, int64(in.Order.Planes()), int64(in.Height), int64(in.Width))
 }
 
-// file returns a model file as the runtime is fastest with it.
-func (m *models) file(name string) ([]byte, error) {
-	read, _ := m.files.LoadOrStore(name, sync.OnceValues(func() ([]byte, error) {
-		file, err := m.Read(name)
-		if err != nil || runtime.GOARCH != "amd64" { // where its blocks have been measured
-			return file, err
-		}
-		if file, err = onnx.Blocked(file); err != nil {
-			return nil, fmt.Errorf("model pack %s: %s: %w", m.ID, name, err)
-		}
-		return file, nil
-	}))
-	return read.(func() ([]byte, error))() //nolint:forcetypeassert // nothing else is stored
-}
-
-func newModel(file []byte, in pack.Input, outputs []output, threads int) (_ *model, err error) {
+func newModel(p *models, file string, in pack.Input, outputs []output) (_ *model, err error) {
 	m := &model{}
 	defer func() {
 		if err != nil {
 			m.close()
 		}
 	}()
-	shape := ort.NewShape(1, int64(in.Order.Planes()), int64(in.Height), int64(in.Width))
-	if err := checkShapes(file, in.Name, shape, outputs); err != nil {
+	if m.session, err = p.session(file, in, outputs); err != nil {
 		return nil, err
 	}
-	inputTensor, err := m.newTensor(shape)
+	inputTensor, err := m.newTensor(inputShape(in))
 	if err != nil {
 		return nil, err
 	}
@@ -68,26 +120,14 @@ func newModel(file []byte, in pack.Input, outputs []output, threads int) (_ *mod
 		Data: inputTensor.GetData(), Width: in.Width, Height: in.Height,
 		Order: in.Order, Mean: in.Mean, Scale: in.Scale,
 	}
-	var names []string
-	var values []ort.Value
+	m.read = []ort.Value{inputTensor}
 	for _, o := range outputs {
 		t, err := m.newTensor(ort.NewShape(o.shape...))
 		if err != nil {
 			return nil, err
 		}
-		names = append(names, o.name)
-		values = append(values, t)
+		m.written = append(m.written, t)
 		m.outputs = append(m.outputs, t.GetData())
-	}
-	options, err := sessionOptions(threads)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, options.Destroy()) }()
-	m.session, err = ort.NewAdvancedSessionWithONNXData(file, []string{in.Name}, names,
-		[]ort.Value{inputTensor}, values, options)
-	if err != nil {
-		return nil, fmt.Errorf("create the session: %w", err)
 	}
 	return m, nil
 }
@@ -155,14 +195,10 @@ func matchShape(stated map[string][]int64, name string, want ort.Shape) error {
 }
 
 // run computes the outputs from what is in the input tensor.
-func (m *model) run() error { return m.session.Run() }
+func (m *model) run() error { return m.session.Run(m.read, m.written) }
 
 func (m *model) close() {
-	// Errors of Destroy mean that there was nothing to free.
-	if m.session != nil {
-		_ = m.session.Destroy()
-	}
 	for _, t := range m.tensors {
-		_ = t.Destroy()
+		_ = t.Destroy() // an error means that there is nothing to free
 	}
 }

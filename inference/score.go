@@ -32,10 +32,11 @@ type crop struct {
 	gain     float64
 }
 
-func newScorers(p *models, threads int) (s scorers, err error) {
+func newScorers(p *models) (s scorers, err error) {
 	defer func() {
 		if err != nil {
 			s.close()
+			s = scorers{}
 		}
 	}()
 	for _, spec := range p.Scorers {
@@ -46,11 +47,7 @@ func newScorers(p *models, threads int) (s scorers, err error) {
 			s.looks = append(s.looks, look{Scorer: spec, model: s.looks[i].model})
 			continue
 		}
-		onnx, err := p.file(spec.File)
-		if err != nil {
-			return s, err
-		}
-		m, err := newModel(onnx, spec.Input, []output{{spec.Output, []int64{1, int64(spec.Classes)}}}, threads)
+		m, err := newModel(p, spec.File, spec.Input, []output{{spec.Output, []int64{1, int64(spec.Classes)}}})
 		if err != nil {
 			return s, fmt.Errorf("model pack %s: scorer %s: %w", p.ID, spec.File, err)
 		}

@@ -12,7 +12,8 @@ type ultraLight struct {
 	faces []face
 }
 
-func newUltraLight(onnx []byte, spec pack.Detector, threads int) (*ultraLight, error) {
+func newUltraLight(p *models) (*ultraLight, error) {
+	spec := p.Detector
 	// One box per anchor: 3, 2, 2 and 3 anchors on the cells of strides 8, 16, 32 and 64, 4420 for 320×240.
 	anchors := 0
 	for _, level := range []struct{ stride, perCell int }{{8, 3}, {16, 2}, {32, 2}, {64, 3}} {
@@ -20,10 +21,10 @@ func newUltraLight(onnx []byte, spec pack.Detector, threads int) (*ultraLight, e
 		rows := (spec.Input.Height + level.stride - 1) / level.stride
 		anchors += columns * rows * level.perCell
 	}
-	m, err := newModel(onnx, spec.Input, []output{
+	m, err := newModel(p, spec.File, spec.Input, []output{
 		{"scores", []int64{1, int64(anchors), 2}},
 		{"boxes", []int64{1, int64(anchors), 4}},
-	}, threads)
+	})
 	if err != nil {
 		return nil, err
 	}

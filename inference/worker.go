@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/pas-ta/liveness/inference/decode"
 	"github.com/pas-ta/liveness/inference/pack"
 	"github.com/pas-ta/liveness/inference/pixels"
@@ -24,17 +26,21 @@ type Worker interface {
 // OpenWorker loads the library, verifies and loads the pack, and makes a worker that judges in this process. The caller
 // closes it.
 func OpenWorker(library string, p pack.Pack, decoder decode.Decoder, threads int) (Worker, error) {
-	return openWorker(library, &models{Pack: p}, decoder, threads)
-}
-
-func openWorker(library string, p *models, decoder decode.Decoder, threads int) (Worker, error) {
-	release, err := acquireRuntime(library)
+	opened, err := openModels(library, p, threads)
 	if err != nil {
 		return nil, err
 	}
-	w, err := newWorker(p, decoder, threads)
+	w, err := openWorker(opened, opened.close, decoder)
 	if err != nil {
-		release()
+		opened.close()
+	}
+	return w, err
+}
+
+// openWorker makes a worker that judges in this process with models that are open for as long as it is; at its end it calls release.
+func openWorker(p *models, release func(), decoder decode.Decoder) (Worker, error) {
+	w, err := newWorker(p, decoder)
+	if err != nil {
 		return nil, err
 	}
 	w.release = release
@@ -42,9 +48,9 @@ func openWorker(library string, p *models, decoder decode.Decoder, threads int) 
 	return w, nil
 }
 
-// worker holds the sessions, tensors and scratch of one check at a time.
+// worker holds the tensors and scratch of one check at a time.
 type worker struct {
-	release    func() // gives the library back
+	release    func()
 	manifest   pack.Manifest
 	decoder    decode.Decoder
 	detector   detector
@@ -56,17 +62,22 @@ type worker struct {
 	looked     int                // degrees clockwise by which the image was turned when the detector last saw it
 }
 
-func newWorker(p *models, decoder decode.Decoder, threads int) (*worker, error) {
-	d, err := newDetector(p, threads)
-	if err != nil {
-		return nil, err
-	}
-	w := &worker{manifest: p.Manifest, decoder: decoder, detector: d, background: tuning.NewBackground()}
-	if w.landmarker, err = newLandmarker(p, threads); err != nil {
-		w.close()
-		return nil, err
-	}
-	if w.scorers, err = newScorers(p, threads); err != nil {
+func newWorker(p *models, decoder decode.Decoder) (*worker, error) {
+	w := &worker{manifest: p.Manifest, decoder: decoder, background: tuning.NewBackground()}
+	var opening errgroup.Group
+	opening.Go(func() (err error) {
+		w.detector, err = newDetector(p)
+		return err
+	})
+	opening.Go(func() (err error) {
+		w.landmarker, err = newLandmarker(p)
+		return err
+	})
+	opening.Go(func() (err error) {
+		w.scorers, err = newScorers(p)
+		return err
+	})
+	if err := opening.Wait(); err != nil {
 		w.close()
 		return nil, err
 	}
@@ -82,7 +93,10 @@ func newWorker(p *models, decoder decode.Decoder, threads int) (*worker, error) 
 }
 
 func (w *worker) models() []*model {
-	all := w.detector.models()
+	var all []*model
+	if w.detector != nil {
+		all = w.detector.models()
+	}
 	if w.landmarker != nil {
 		all = append(all, w.landmarker.model)
 	}

@@ -20,7 +20,8 @@ type yuNet struct {
 	usedWidth, usedHeight int
 }
 
-func newYuNet(onnx []byte, spec pack.Detector, threads int) (*yuNet, error) {
+func newYuNet(p *models) (*yuNet, error) {
+	spec := p.Detector
 	var outputs []output
 	for _, kind := range []struct {
 		name  string
@@ -31,7 +32,7 @@ func newYuNet(onnx []byte, spec pack.Detector, threads int) (*yuNet, error) {
 			outputs = append(outputs, output{fmt.Sprintf("%s_%d", kind.name, stride), []int64{1, cells, kind.width}})
 		}
 	}
-	m, err := newModel(onnx, spec.Input, outputs, threads)
+	m, err := newModel(p, spec.File, spec.Input, outputs)
 	if err != nil {
 		return nil, err
 	}
