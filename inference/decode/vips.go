@@ -7,11 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"syscall"
 	"unsafe"
 
 	"github.com/pas-ta/liveness/inference/pixels"
-	"github.com/pas-ta/liveness/inference/tuning"
 )
 
 // Vips decodes with libvips (libjpeg-turbo, libspng, Little CMS), which is several times faster than the pure Go decoders
@@ -19,12 +17,11 @@ import (
 type Vips struct {
 	limits  Limits
 	library *vipsLibrary
-	buffers chan []byte // free pixel buffers
+	buffers chan []byte // free pixel buffers of ordinary images
+	large   mappings
 }
 
-// maxPooled is the largest pixel buffer in bytes that is kept for the next image, enough for 12 megapixels. What rare
-// larger images need goes back to the operating system at once: left to the garbage collector, a few of them one after
-// the other would multiply the memory of the process.
+// maxPooled is the largest pixel buffer in bytes that is kept for good, enough for 12 megapixels.
 const maxPooled = 36 << 20
 
 // OpenVips loads libvips from a shared library, once per process.
@@ -336,12 +333,7 @@ func (s strips) keep(kept, come []byte) {
 // take returns a buffer of n bytes, of unknown contents.
 func (d *Vips) take(n int) ([]byte, error) {
 	if n > maxPooled {
-		b, err := syscall.Mmap(-1, 0, n, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
-		if err != nil {
-			return nil, fmt.Errorf("get %d bytes for pixels: %w", n, err)
-		}
-		tuning.LargePages(b)
-		return b, nil
+		return d.large.take(n)
 	}
 	select {
 	case b := <-d.buffers:
@@ -353,11 +345,10 @@ func (d *Vips) take(n int) ([]byte, error) {
 	return make([]byte, n), nil
 }
 
-// give keeps a buffer for the next image, or frees it when it is very large or enough are kept.
+// give keeps a buffer for the next image, or frees it when enough are kept.
 func (d *Vips) give(b []byte) {
 	if len(b) > maxPooled {
-		// It fails only for memory that was not mapped by take.
-		_ = syscall.Munmap(b)
+		d.large.give(b)
 		return
 	}
 	select {
