@@ -40,7 +40,7 @@ type Config struct {
 	// Threshold overrides the pack's when it is over 0.
 	Threshold float64
 	// Workers is the number of checks computed at the same time, the number of processors by default. A worker needs
-	// about 20 MB, plus the pixels of the image it works on.
+	// memory for what goes into the models and comes out of them, and for the pixels of the image it works on.
 	Workers int
 	// Threads is how many threads a model's run is spread over, 1 by default. More answer a single check sooner and all
 	// checks together later: see BenchmarkSessionsAndThreads.

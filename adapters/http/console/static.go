@@ -31,7 +31,8 @@ var staticFiles embed.FS
 const staticPath = "/console/static/"
 
 // static serves the console's own files, and the third-party ones under vendor/. They are kept in memory, minified and compressed
-// once, when a browser first asks: the start of the program does not wait for it. Their address holds a hash of them all, so browsers may keep them for ever and still never mix two versions.
+// once, when a browser first asks: the start of the program does not wait for it. Their address holds a hash of them all, so
+// browsers may keep them for ever and still never mix two versions.
 type static struct {
 	prefix string // /console/static/<hash>
 	files  map[string]staticFile
