@@ -78,7 +78,7 @@ func ScorerOutputs(library string, p pack.Pack, s pack.Scorer, fill func(c, y, x
 	if err != nil {
 		return nil, nil, err
 	}
-	asGiven, err := openSession(file, s.Input, wanted, 1)
+	asGiven, err := newSession(file, s.Input, wanted, 1)
 	if err != nil {
 		return nil, nil, err
 	}

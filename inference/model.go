@@ -18,9 +18,13 @@ import (
 type models struct {
 	pack.Pack
 	threads  int
-	release  func()   // gives the library back
-	sessions sync.Map // of func() (*ort.DynamicAdvancedSession, error), by what is opened
+	release  func() // gives the library back
+	mu       sync.Mutex
+	sessions map[string]openSession // by what is opened
 }
+
+// openSession opens a session when it is first called, and returns it ever after.
+type openSession func() (*ort.DynamicAdvancedSession, error)
 
 // openModels loads the library. The caller closes the models when none of them is used any more.
 func openModels(library string, p pack.Pack, threads int) (*models, error) {
@@ -28,29 +32,36 @@ func openModels(library string, p pack.Pack, threads int) (*models, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &models{Pack: p, threads: threads, release: release}, nil
+	return &models{Pack: p, threads: threads, release: release, sessions: map[string]openSession{}}, nil
 }
 
 func (p *models) close() {
-	p.sessions.Range(func(_, open any) bool {
-		if session, err := open.(func() (*ort.DynamicAdvancedSession, error))(); err == nil { //nolint:forcetypeassert // nothing else is stored
+	for _, open := range p.sessions {
+		if session, err := open(); err == nil {
 			_ = session.Destroy() // an error means that there is nothing to free
 		}
-		return true
-	})
+	}
 	p.release()
 }
 
-// session opens a model file, or returns it as opened before.
+// session opens a model file, or returns it as opened before. Of several callers one opens it, and the others wait; other
+// files are opened meanwhile.
 func (p *models) session(file string, in pack.Input, outputs []output) (*ort.DynamicAdvancedSession, error) {
-	open, _ := p.sessions.LoadOrStore(fmt.Sprint(file, in, outputs), sync.OnceValues(func() (*ort.DynamicAdvancedSession, error) {
-		model, err := p.read(file)
-		if err != nil {
-			return nil, err
-		}
-		return openSession(model, in, outputs, p.threads)
-	}))
-	return open.(func() (*ort.DynamicAdvancedSession, error))() //nolint:forcetypeassert // nothing else is stored
+	key := fmt.Sprint(file, in, outputs)
+	p.mu.Lock()
+	open, found := p.sessions[key]
+	if !found {
+		open = sync.OnceValues(func() (*ort.DynamicAdvancedSession, error) {
+			model, err := p.read(file)
+			if err != nil {
+				return nil, err
+			}
+			return newSession(model, in, outputs, p.threads)
+		})
+		p.sessions[key] = open
+	}
+	p.mu.Unlock()
+	return open()
 }
 
 // read returns a model file as the runtime is fastest with it.
@@ -62,7 +73,7 @@ func (p *models) read(file string) ([]byte, error) {
 	return onnx.Blocked(model)
 }
 
-func openSession(model []byte, in pack.Input, outputs []output, threads int) (_ *ort.DynamicAdvancedSession, err error) {
+func newSession(model []byte, in pack.Input, outputs []output, threads int) (_ *ort.DynamicAdvancedSession, err error) {
 	if err := checkShapes(model, in.Name, inputShape(in), outputs); err != nil {
 		return nil, err
 	}
