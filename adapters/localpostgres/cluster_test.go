@@ -287,6 +287,12 @@ func TestStartRunsNothingButTheServer(t *testing.T) {
 	if err := os.Chmod(ran, 0o666); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := os.Stat(filepath.Join(bin, "..", "share")); err == nil { // all in one folder, perhaps where that user may not look
+		if err := os.CopyFS(filepath.Join(open, "native"), os.DirFS(filepath.Dir(bin))); err != nil {
+			t.Fatal(err)
+		}
+		bin = filepath.Join(open, "native", "bin")
+	}
 	script := fmt.Sprintf("#!/bin/sh\necho \"$1\" >> '%s'\nexec '%s' \"$@\"\n", ran, filepath.Join(bin, "postgres"))
 	if err := os.WriteFile(filepath.Join(open, "postgres"), []byte(script), 0o755); err != nil {
 		t.Fatal(err)
