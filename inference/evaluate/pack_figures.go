@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"slices"
 
-	"gonum.org/v1/gonum/stat"
-
 	"github.com/pas-ta/liveness/inference/evaluate/metrics"
 )
 
@@ -179,7 +177,7 @@ func newTime(j Judged) Time {
 		var d [4]float64
 		for i := range of {
 			if slices.Sort(of[i]); len(of[i]) > 0 {
-				d[i] = stat.Quantile(share, stat.LinInterp, of[i], nil)
+				d[i] = metrics.Quantile(share, of[i])
 			}
 		}
 		return Durations{d[0], d[1], d[2], d[3]}

@@ -7,7 +7,7 @@ import (
 	"math"
 	"strings"
 
-	"gonum.org/v1/gonum/stat/distuv"
+	"gonum.org/v1/gonum/mathext"
 )
 
 // chart is one drawing in SVG. Its colours are classes of the page's style sheet, so that it is right in the dark and on paper;
@@ -28,7 +28,7 @@ type axis struct {
 func linear(v float64) float64 { return v }
 
 // probit is the scale of DET curves, on which those of normally distributed scores are straight lines (Martin et al. 1997).
-func probit(v float64) float64 { return distuv.UnitNormal.Quantile(v) }
+func probit(v float64) float64 { return mathext.NormalQuantile(v) }
 
 func (a axis) at(v float64) float64 {
 	v = min(max(v, a.low), a.high)

@@ -4,8 +4,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
-
-	"gonum.org/v1/gonum/stat"
 )
 
 // Unit is a picture as the bootstrap draws it: with all others of its subject.
@@ -65,9 +63,21 @@ func Percentiles(value float64, drawn []float64) Interval {
 	sorted := slices.Sorted(slices.Values(drawn))
 	return Interval{
 		Value: value,
-		Low:   stat.Quantile((1-confidence)/2, stat.LinInterp, sorted, nil),
-		High:  stat.Quantile((1+confidence)/2, stat.LinInterp, sorted, nil),
+		Low:   Quantile((1-confidence)/2, sorted),
+		High:  Quantile((1+confidence)/2, sorted),
 	}
+}
+
+// Quantile returns the value below which a share p of a sorted sample lies, interpolated between the two it falls between
+// (Hyndman and Fan 1996, definition 4).
+func Quantile(p float64, sorted []float64) float64 {
+	rank := p * float64(len(sorted))
+	above := int(math.Ceil(rank)) - 1
+	if above <= 0 || math.IsNaN(sorted[0]) {
+		return sorted[0] // what is no number is sorted before all numbers
+	}
+	t := float64(above+1) - rank
+	return t*sorted[above-1] + (1-t)*sorted[above]
 }
 
 // TwoSided returns the two-sided p-value of a difference being none, from its bootstrap values: twice the smaller share of

@@ -11,13 +11,13 @@ package metrics
 import (
 	"math"
 
-	"gonum.org/v1/gonum/stat/distuv"
+	"gonum.org/v1/gonum/mathext"
 )
 
 // confidence is that of every interval; z is the quantile of the normal distribution that goes with it.
 const confidence = 0.95
 
-var z = distuv.UnitNormal.Quantile((1 + confidence) / 2)
+var z = mathext.NormalQuantile((1 + confidence) / 2)
 
 // Interval is a figure with the bounds of its 95 % confidence interval.
 type Interval struct {
@@ -106,8 +106,14 @@ func EffectiveSize(hits, sizes []float64) float64 {
 		}
 		effective = min(n, p*(1-p)/variance)
 	}
-	t := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: m - 1}.Quantile((1 + confidence) / 2)
+	t := studentQuantile((1+confidence)/2, m-1)
 	return max(1, effective*(z/t)*(z/t))
+}
+
+// studentQuantile returns the quantile of Student's t distribution for a share p above one half.
+func studentQuantile(p, degrees float64) float64 {
+	x := mathext.InvRegIncBeta(degrees/2, 0.5, 2*(1-p)) // degrees / (degrees + t²)
+	return math.Sqrt(degrees * (1 - x) / x)
 }
 
 // Mean returns the mean of two independent rates, such as ACER, with the interval that follows from theirs (MOVER, Zou and
