@@ -106,6 +106,13 @@ func TestConfigHidesSecretsInEveryForm(t *testing.T) { //nolint:paralleltest // 
 		"password=hunter2\\ hunter2 host=db", "password='hunter2 hunter2 host=db", "host=db\npassword=hunter2\nsslpassword=hunter2", "PASSWORD=hunter2 host=db",
 		"host=db password=x://hunter2:hunter2@hunter2", "host=db password=a&hunter2;hunter2#hunter2", "password=hunter2",
 		"esdb://db:2113?userKeyPassword=hunter2", "smtps://mail@db?token=hunter2&tls=none", "https://db/queue?X-Amz-Signature=hunter2",
+		"postgres://db:5432/liveness?password=a@hunter2&sslmode=require", "postgres://[::1]:5432/liveness?sslpassword=a@hunter2",
+		"postgres://db:5432/liveness?user=a@b&password=hunter2", "postgres://liveness:a?hunter2&password=hunter2@db", "postgres://db/a?x=y;password=hunter2",
+		"postgres://db/a?x=y#password=hunter2", "postgres://db/a#password=hunter2", "postgres://db/a?options=-c%20my.password%3Dhunter2",
+		"\"postgres://liveness:hunter2@db/liveness?sslmode=verify-full\"", "'host=db password=hunter2'", "\"host=db password=hunter2\"",
+		"liveness:hunter2@db/liveness?sslmode=require", "postgres//liveness:hunter2@db/liveness", "postgres://live/ness:hunter2@db/liveness",
+		"LIVENESS_POSTGRES_URL=postgres://liveness:hunter2@db/liveness", "user='liveness password=hunter2", "host=db password='a'hunter2 user=x",
+		"host=db password='a''hunter2 hunter2' user=x", "host=db options='-c my.password=hunter2'",
 	} {
 		for _, json := range []string{"", "--json"} {
 			t.Setenv("LIVENESS_POSTGRES_URL", address)
@@ -115,7 +122,9 @@ func TestConfigHidesSecretsInEveryForm(t *testing.T) { //nolint:paralleltest // 
 			}
 		}
 	}
-	for _, address := range []string{"postgres://liveness@db/liveness?sslmode=verify-full", "host=db user=liveness passfile=/run/pgpass", "esdb://db:2113?tls=true&userKeyFile=/k"} {
+	for _, address := range []string{"postgres://liveness@db/liveness?sslmode=verify-full", "host=db user=liveness passfile=/run/pgpass", "esdb://db:2113?tls=true&userKeyFile=/k",
+		"postgres://liveness@db1:5432,[::1]:5433/liveness?sslrootcert=/run/secrets/ca", "host=db sslrootcert=/run/secrets/ca user=liveness@tenant",
+	} {
 		t.Setenv("LIVENESS_POSTGRES_URL", address)
 		if _, out, _ := runLine("config"); !strings.Contains(out, address) {
 			t.Errorf("%q is shown as %s", address, settingOf(out, "LIVENESS_POSTGRES_URL"))
