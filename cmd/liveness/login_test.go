@@ -67,7 +67,7 @@ func (p *mailedProduct) addSecondFactor(account uuid.UUID, password string) {
 	p.must(err)
 	code, err := totp.GenerateCode(prepared.Secret, time.Now())
 	p.must(err)
-	_, err = p.core.accounts.AddSecondFactor(p.t.Context(), accounts.AddSecondFactor{
+	_, _, err = p.core.accounts.AddSecondFactor(p.t.Context(), accounts.AddSecondFactor{
 		By: commands.NewUserOrigin(account), AccountID: account, Sealed: prepared.Sealed, Code: code,
 	})
 	p.must(err)

@@ -45,18 +45,21 @@ type AddSecondFactor struct {
 	Code      string
 }
 
-// AddSecondFactor runs the command and returns the recovery codes, to be shown once.
-func (c *Commands) AddSecondFactor(ctx context.Context, cmd AddSecondFactor) ([]string, error) {
+// AddSecondFactor runs the command and returns the recovery codes, to be shown once, and what names the code, which is used now, as
+// CheckCode does.
+func (c *Commands) AddSecondFactor(ctx context.Context, cmd AddSecondFactor) (codes []string, name string, err error) {
 	f, err := c.openFactor(ctx, cmd.AccountID, cmd.Sealed)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	if _, right := f.step(normaliseCode(cmd.Code), c.Now()); !right {
-		return nil, domain.ErrWrongCode
+	step, right := f.step(normaliseCode(cmd.Code), c.Now())
+	if !right {
+		return nil, "", domain.ErrWrongCode
 	}
-	return c.issueRecoveryCodes(ctx, cmd.By, cmd.AccountID, f, func(s domain.Account, sealed domain.Ciphertext) ([]domain.Event, error) {
+	codes, err = c.issueRecoveryCodes(ctx, cmd.By, cmd.AccountID, f, func(s domain.Account, sealed domain.Ciphertext) ([]domain.Event, error) {
 		return s.AddSecondFactor(sealed, recoveryCodes, c.Now())
 	})
+	return codes, nameOf(step), err
 }
 
 // issueRecoveryCodes gives a factor fresh recovery codes and lets decide accept it.

@@ -76,6 +76,9 @@ func (f factor) step(code string, at time.Time) (uint64, bool) {
 	return 0, false
 }
 
+// nameOf names the code of a step.
+func nameOf(step uint64) string { return strconv.FormatUint(step, 10) }
+
 // recovery returns which recovery code a code is, -1 when it is none.
 func (f factor) recovery(code string) int {
 	found := -1
@@ -138,7 +141,7 @@ func (c *Commands) CheckCode(ctx context.Context, cmd CheckCode) (name string, e
 	}
 	code := normaliseCode(cmd.Code)
 	if step, right := f.step(code, c.Now()); right {
-		return strconv.FormatUint(step, 10), nil
+		return nameOf(step), nil
 	}
 	n := f.recovery(code)
 	if n < 0 {

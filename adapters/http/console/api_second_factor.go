@@ -85,13 +85,16 @@ func (c *console) addSecondFactor(r *http.Request, account uuid.UUID) (any, erro
 	if sealed == "" {
 		return nil, errNoFactorPrepared
 	}
-	codes, err := c.Accounts.AddSecondFactor(ctx, accounts.AddSecondFactor{
+	codes, name, err := c.Accounts.AddSecondFactor(ctx, accounts.AddSecondFactor{
 		By: byUser(r.Context(), account), AccountID: account, Sealed: domain.Ciphertext(sealed), Code: body.Code,
 	})
 	if err != nil {
 		return nil, err
 	}
 	c.sessions.Remove(ctx, sessionFactor)
+	if err := c.useCode(ctx, account, name); err != nil { // the recovery codes are shown this one time
+		c.Log.WarnContext(ctx, "the code that switched a second factor on can be used once more", "error", err)
+	}
 	return recoveryCodesAnswer{codes}, c.endOtherLogins(r, account)
 }
 

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -117,9 +118,7 @@ func (c *console) checkCode(r *http.Request, account uuid.UUID, known bool, code
 	}
 	name, err := c.Accounts.CheckCode(ctx, accounts.CheckCode{By: by(ctx, domain.ActorUser), AccountID: account, Code: code})
 	if err == nil && name != "" {
-		if err = c.countAttempt(ctx, useOfCode, account.String()+"\x00"+name); errors.Is(err, errTooManyAttempts) {
-			err = domain.ErrWrongCode
-		}
+		err = c.useCode(ctx, account, name)
 	}
 	switch {
 	case err == nil:
@@ -129,6 +128,15 @@ func (c *console) checkCode(r *http.Request, account uuid.UUID, known bool, code
 		c.Accounts.RecordWrongCode(ctx, by(ctx, domain.ActorUser), account)
 	default:
 		c.refundAttempt(ctx, counted.what, counted.who)
+	}
+	return err
+}
+
+// useCode has a code of an app be good for nothing more; domain.ErrWrongCode when it was used already.
+func (c *console) useCode(ctx context.Context, account uuid.UUID, name string) error {
+	err := c.countAttempt(ctx, useOfCode, account.String()+"\x00"+name)
+	if errors.Is(err, errTooManyAttempts) {
+		return domain.ErrWrongCode
 	}
 	return err
 }

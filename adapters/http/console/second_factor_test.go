@@ -67,12 +67,14 @@ func TestLoginWithASecondFactor(t *testing.T) {
 	b.Customer()
 	other.LogIn()
 	phone, recovery := secured(t, w, b)
+	first := phone.code() // that switched it on
 	b.Get("/console/api/session").Is(http.StatusOK)
 	other.Get("/console/api/session").Is(http.StatusUnauthorized) // it began without a code
 
 	enterPassword(other).Says("Enter your code")
 	other.Get("/console/api/session").Is(http.StatusUnauthorized)
 	enterCode(other, "12345").Is(http.StatusUnauthorized).Says("not right")
+	enterCode(other, first).Is(http.StatusUnauthorized).Says("used already")
 	code := phone.next()
 	enterCode(other, code[:3]+" "+code[3:]).Is(http.StatusOK).At("/console/keys")
 	other.Get("/console/api/session").Is(http.StatusOK)
