@@ -20,6 +20,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/pas-ta/liveness/adapters/localpostgres"
 	"github.com/pas-ta/liveness/adapters/parts" //nolint:depguard // test support, never part of the program
@@ -32,6 +33,8 @@ var process cluster
 type cluster struct {
 	mu        sync.Mutex
 	server    *localpostgres.Cluster
+	admin     *pgxpool.Pool // to begin a connection takes the server about as long as to copy a database
+	strategy  string        // how to copy one
 	err       error
 	templates map[string]*template
 	databases atomic.Int64
@@ -114,23 +117,18 @@ func (c *cluster) create(t testing.TB, from string) string {
 	server := c.start(t)
 	name := fmt.Sprintf("test_%d", c.databases.Add(1))
 	quoted := pgx.Identifier{name}.Sanitize()
-	c.exec(t.Context(), t, server, "CREATE DATABASE "+quoted+" TEMPLATE "+pgx.Identifier{from}.Sanitize())
+	c.exec(t.Context(), t, "CREATE DATABASE "+quoted+" TEMPLATE "+pgx.Identifier{from}.Sanitize()+c.strategy)
 	t.Cleanup(func() {
-		c.exec(context.WithoutCancel(t.Context()), t, server, "DROP DATABASE "+quoted+" WITH (FORCE)")
+		c.exec(context.WithoutCancel(t.Context()), t, "DROP DATABASE "+quoted+" WITH (FORCE)")
 	})
 	return server.ConnString(name)
 }
 
-func (c *cluster) exec(ctx context.Context, t testing.TB, server *localpostgres.Cluster, sql string) {
+func (c *cluster) exec(ctx context.Context, t testing.TB, sql string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	conn, err := pgx.Connect(ctx, server.ConnString("postgres"))
-	if err != nil {
-		t.Fatalf("pgtest: %v", err)
-	}
-	defer func() { _ = conn.Close(ctx) }()
-	if _, err := conn.Exec(ctx, sql); err != nil {
+	if _, err := c.admin.Exec(ctx, sql); err != nil {
 		t.Fatalf("pgtest: %s: %v", sql, err)
 	}
 }
@@ -143,12 +141,24 @@ func (c *cluster) start(t testing.TB) *localpostgres.Cluster {
 	defer c.mu.Unlock()
 	if c.server == nil && c.err == nil {
 		c.templates = map[string]*template{}
-		c.server, c.err = open(context.WithoutCancel(t.Context()), newDir(), true)
+		c.err = c.open(context.WithoutCancel(t.Context()))
 	}
 	if c.err != nil {
 		t.Fatalf("pgtest: %v", c.err)
 	}
 	return c.server
+}
+
+func (c *cluster) open(ctx context.Context) (err error) {
+	if c.server, err = open(ctx, newDir(), true); err != nil {
+		return err
+	}
+	if c.admin, err = pgxpool.New(ctx, c.server.ConnString("postgres")); err != nil {
+		return err
+	}
+	// Files are copied in half the time that their pages take to go through the log; before version 15 they always are.
+	return c.admin.QueryRow(ctx, "SELECT CASE WHEN current_setting('server_version_num')::int >= 150000 THEN ' STRATEGY FILE_COPY' ELSE '' END").
+		Scan(&c.strategy)
 }
 
 func newDir() string { return filepath.Join(os.TempDir(), "liveness-pgtest-"+uuid.NewString()) }
@@ -169,6 +179,9 @@ func (c *cluster) close() error {
 	defer c.mu.Unlock()
 	if c.server == nil {
 		return nil
+	}
+	if c.admin != nil {
+		c.admin.Close()
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
