@@ -187,7 +187,8 @@ func Database(t testing.TB) *pgxpool.Pool {
 		defer pool.Close()
 		return postgres.Migrate(ctx, pool)
 	})
-	pool, err := postgres.Connect(t.Context(), address)
+	// As few connections as do: a world would open a dozen, and each takes the server tens of milliseconds to begin.
+	pool, err := postgres.Connect(t.Context(), address+"&pool_max_conns=4")
 	Must(t, err)
 	t.Cleanup(pool.Close)
 	return pool
