@@ -161,6 +161,9 @@ func TestConnectRefusals(t *testing.T) {
 				pool.Close()
 				t.Fatal("connected")
 			}
+			if lacks := postgres.LacksDatabase(err); lacks != (test.name == "no such database") {
+				t.Errorf("it lacks the database: %v", lacks)
+			}
 			if !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "geheim") || strings.Contains(err.Error(), url.QueryEscape("geheim")) {
 				t.Errorf("error = %v", err)
 			}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -19,6 +20,8 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/pas-ta/liveness/adapters/node"
+	"github.com/pas-ta/liveness/adapters/node/nodetest"
 	"github.com/pas-ta/liveness/adapters/parts"
 )
 
@@ -285,5 +288,41 @@ func (d *runningDev) erasePersonalData(t *testing.T) {
 	}
 	if answer := d.check(t, d.demo.Primary, samplePhoto(t, 1)); answer.Status != http.StatusOK {
 		t.Errorf("a check after the erasure: %+v", answer)
+	}
+}
+
+// TestDatabaseIsAskedForOnlyWhenMissing: the database `postgres`, over which others are made, is not connected to by a start that
+// finds its own.
+func TestDatabaseIsAskedForOnlyWhenMissing(t *testing.T) {
+	t.Parallel()
+	command := &DevCmd{Data: t.TempDir()}
+	app := &App{Out: io.Discard, Err: io.Discard, Log: slog.New(slog.DiscardHandler)}
+	m := &machine{parts: parts.New(parts.Options{Progress: io.Discard}), node: nodetest.Start(t, node.Config{})}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(m.startPostgres(t.Context(), app, command.Data))
+	t.Cleanup(func() { _ = m.postgres.Close(context.WithoutCancel(t.Context())) })
+	asked := func() (sessions int) {
+		t.Helper()
+		must(m.core.pool.QueryRow(t.Context(), "select sessions from pg_stat_database where datname = 'postgres'").Scan(&sessions))
+		return sessions
+	}
+	must(m.openCore(t.Context(), app, command))
+	eventually(t, "the session that made the database", func() error {
+		if asked() == 0 {
+			return errors.New("is not counted yet")
+		}
+		return nil
+	})
+	before := asked()
+	m.core.close()
+	must(m.openCore(t.Context(), app, command))
+	defer m.core.close()
+	if after := asked(); after != before {
+		t.Errorf("%d sessions more of the database postgres", after-before)
 	}
 }

@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/pas-ta/liveness/projections/engine"
 	"github.com/pas-ta/liveness/projections/engine/memorylog"
@@ -79,3 +83,52 @@ func (l askedLog) Head(ctx context.Context) (uint64, error) {
 	defer l.then()
 	return l.Source.Head(ctx)
 }
+
+// TestPreparingAgainAsksOnce: every start of a node waits for it.
+func TestPreparingAgainAsksOnce(t *testing.T) {
+	t.Parallel()
+	url := database(t).Config().ConnString()
+	models := []engine.Projection{ledger(nil), ledger(nil), ledger(nil)}
+	models[0].Indexes = map[string]string{"by_ordinal": "on entries (ordinal)"}
+	models[1].Name, models[2].Name = "second", "third"
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var asked questions
+	config.ConnConfig.Tracer = &asked
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	for range 2 {
+		asked.Store(0)
+		if err := engine.Prepare(t.Context(), pool, models...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := asked.Load(); n != 1 {
+		t.Errorf("%d questions, though all is there", n)
+	}
+	if _, err := pool.Exec(t.Context(), "drop index ledger.by_ordinal"); err != nil {
+		t.Fatal(err)
+	}
+	if err := engine.Prepare(t.Context(), pool, models...); err != nil {
+		t.Fatal(err)
+	}
+	var made bool
+	if err := pool.QueryRow(t.Context(), "select to_regclass('ledger.by_ordinal') is not null").Scan(&made); err != nil || !made {
+		t.Errorf("the index that is missing is not made again: %v", err)
+	}
+}
+
+// questions counts what Postgres is asked.
+type questions struct{ atomic.Int64 }
+
+func (q *questions) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+	q.Add(1)
+	return ctx
+}
+
+func (q *questions) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}

@@ -1,16 +1,31 @@
 package console
 
 import (
+	"io"
 	"net/http"
 	"regexp"
 	"strings"
+	"sync/atomic"
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/gorilla/mux"
+	"github.com/tdewolff/minify/v2"
 )
 
 // ProblemOf is how the console words an error.
 var ProblemOf = problemOf
+
+// CountMinified counts the files that are minified, which are served as they were written, until restore is called.
+func CountMinified(n *atomic.Int64) (restore func()) {
+	before := minifier
+	minifier = minify.New()
+	minifier.AddFuncRegexp(regexp.MustCompile(""), func(_ *minify.M, w io.Writer, r io.Reader, _ map[string]string) error {
+		n.Add(1)
+		_, err := io.Copy(w, r)
+		return err
+	})
+	return func() { minifier = before }
+}
 
 // Routes returns all routes of the console but its static files, as "GET /console/login", those of the API of the screens as
 // "GET api/keys", in their order. Variables are named without their patterns.

@@ -2,8 +2,10 @@ package console_test
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
 
+	"github.com/pas-ta/liveness/adapters/http/console"
 	"github.com/pas-ta/liveness/adapters/http/console/consoletest"
 )
 
@@ -53,5 +55,23 @@ func TestFilesAreMinified(t *testing.T) {
 		if strings.Contains(text, "/* ") || strings.Contains(text, "// ") || strings.Contains(text, "\nimport ") || strings.Contains(text, ";\n") {
 			t.Errorf("%s is not minified:\n%.400s", name, text)
 		}
+	}
+}
+
+// The start waits for no file to be minified. It is not parallel: what is counted is the whole package's.
+//
+//nolint:paralleltest // see above
+func TestFilesAreMinifiedWhenTheyAreAskedFor(t *testing.T) {
+	var minified atomic.Int64
+	defer console.CountMinified(&minified)()
+	b := consoletest.New(t).Client()
+	if n := minified.Load(); n != 0 {
+		t.Errorf("%d files are minified before a browser asks", n)
+	}
+	for range 2 {
+		b.Get("/console/static/any/app.js").Is(200)
+	}
+	if n := minified.Load(); n != 1 {
+		t.Errorf("two questions for a file minify %d", n)
 	}
 }
