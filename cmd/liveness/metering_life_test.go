@@ -264,13 +264,20 @@ func lastHourArrives(t *testing.T, late bool) {
 
 	ctx, stop := context.WithCancel(t.Context())
 	r := w.reporting()
-	r.metering, r.turns, r.every = w.worker(0), lease.NewLeader(w.pool, "usage reporting", slog.New(slog.DiscardHandler)), 10*time.Millisecond
-	r.checks = lease.NewLeader(w.pool, "entitlement comparison", slog.New(slog.DiscardHandler))
+	leases := lease.NewSession(w.pool, turnRetry, slog.New(slog.DiscardHandler))
+	defer leases.Close(t.Context())
+	r.metering, r.turns, r.every = w.worker(0), lease.NewLeader(leases, "usage reporting"), 10*time.Millisecond
+	r.checks = lease.NewLeader(leases, "entitlement comparison")
 	var err error
 	r.consumer, err = notifications.NewConsumer(w.settings, notifications.Settings{QueueName: devQueue, DeadLetterName: devQueue + "-dead", Wait: time.Second}, w.log)
 	w.must(err)
 	done := make(chan error, 1)
-	go func() { done <- r.run(ctx) }()
+	go func() {
+		done <- runAll(ctx, r.run, func(ctx context.Context) error {
+			leases.Watch(ctx)
+			return nil
+		})
+	}()
 	defer func() {
 		stop()
 		if err := <-done; err != nil {

@@ -44,7 +44,7 @@ type reporting struct {
 	every    time.Duration
 }
 
-func (c *core) openReporting(cfg reportingConfig, metrics prometheus.Registerer) (*reporting, error) {
+func (c *core) openReporting(cfg reportingConfig, leases *lease.Session, metrics prometheus.Registerer) (*reporting, error) {
 	client, err := marketplace.New(cfg.aws, marketplace.Settings{ProductCode: cfg.productCode})
 	if err != nil {
 		return nil, err
@@ -52,7 +52,7 @@ func (c *core) openReporting(cfg reportingConfig, metrics prometheus.Registerer)
 	model := projections.NewMetering(c.pool)
 	r := &reporting{
 		every: cfg.every, counters: newReportingCounters(),
-		turns: lease.NewLeader(c.pool, "usage reporting", c.log), checks: lease.NewLeader(c.pool, "entitlement comparison", c.log),
+		turns: lease.NewLeader(leases, "usage reporting"), checks: lease.NewLeader(leases, "entitlement comparison"),
 	}
 	r.sync, err = subscriptions.NewEntitlementSync(subscriptions.EntitlementSyncConfig{
 		Executor: c.executor(), Catalogue: catalogue(), Log: c.log,

@@ -356,6 +356,7 @@ type worker struct {
 	mails       *postgres.MailStates
 	usage       *notices.UsageNotifier
 	noticing    commands.Lease          // of the usage notifier
+	leases      *lease.Session          // of all that takes turns here
 	mailEvents  *notifications.Consumer // nil without a queue
 	log         *slog.Logger
 	reporting   *reporting // nil when usage is not reported
@@ -394,8 +395,9 @@ func (c *core) openWorker(
 	if err := registerOnce(metrics, newMailMetrics(states, c.log)); err != nil {
 		return nil, err
 	}
-	w := &worker{projections: models, mailing: mailing, components: postgres.NewComponentStates(c.pool), mails: states, log: c.log}
-	w.usage, w.noticing = notices.NewUsageNotifier(c.executor(), projections.NewUsage(c.pool), c.log), lease.NewLeader(c.pool, "usage notices", c.log)
+	w := &worker{projections: models, mailing: mailing, components: postgres.NewComponentStates(c.pool), mails: states, log: c.log,
+		leases: lease.NewSession(c.pool, turnRetry, c.log)}
+	w.usage, w.noticing = notices.NewUsageNotifier(c.executor(), projections.NewUsage(c.pool), c.log), lease.NewLeader(w.leases, "usage notices")
 	if w.checkpoints, err = c.checkpointSigner(log, metrics); err != nil {
 		return nil, err
 	}
@@ -403,9 +405,12 @@ func (c *core) openWorker(
 		c.log.Warn("no product code is configured: usage is not reported to AWS and agreements are not followed")
 		return w, nil
 	}
-	w.reporting, err = c.openReporting(usage, metrics)
+	w.reporting, err = c.openReporting(usage, w.leases, metrics)
 	return w, err
 }
+
+// turnRetry is how often work is asked for that another node does.
+const turnRetry = 2 * time.Second
 
 // usageNoticeInterval is how often thresholds of usage are looked for.
 const usageNoticeInterval = 2 * time.Second
@@ -428,7 +433,11 @@ func (w *worker) returned(ctx context.Context, mail uuid.UUID, why accounts.Unde
 
 // run works until ctx ends.
 func (w *worker) run(ctx context.Context) error {
+	defer w.leases.Close(ctx)
 	tasks := []func(context.Context) error{w.projections.Run, w.mailing.run, func(ctx context.Context) error {
+		w.leases.Watch(ctx)
+		return nil
+	}, func(ctx context.Context) error {
 		return reportComponent(ctx, w.components, componentMails, w.mailing, w.log)
 	}}
 	tasks = append(tasks, func(ctx context.Context) error { return w.usage.Run(ctx, w.noticing, usageNoticeInterval) })

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -17,6 +18,9 @@ import (
 	"github.com/pas-ta/liveness/adapters/http/apidocs"
 	"github.com/pas-ta/liveness/adapters/http/requestid"
 	"github.com/pas-ta/liveness/adapters/http/server"
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/subscriptions"
+	"github.com/pas-ta/liveness/projections/lease"
 )
 
 // docs serves as the documentation does, and answers in its own way.
@@ -139,4 +143,46 @@ func TestLockIsWaitedFor(t *testing.T) {
 		t.Fatalf("after the first has gone: %v", err)
 	}
 	again()
+}
+
+// TestWorkerTakesItsTurnsInOneSession: each session costs a server of Postgres, which the first check after a start waits for.
+func TestWorkerTakesItsTurnsInOneSession(t *testing.T) {
+	t.Parallel()
+	w := newMeteredWorld(t, time.Now().UTC(), 10)
+	core, err := openCore(t.Context(), w.log, w.address, w.pool.Config().ConnString(), commands.OneSecret(strings.Repeat("s", 32)))
+	w.must(err)
+	t.Cleanup(core.close)
+	mails, err := core.accountMails(&mailService{}, &url.URL{Scheme: "https", Host: "liveness.example"}, "support@liveness.example")
+	w.must(err)
+	worker, err := core.openWorker(mails, reportingConfig{
+		aws: w.settings, productCode: devProductCode, every: devMeterEvery, bound: subscriptions.DefaultEndingBound,
+	}, TransparencyFlags{}, newRegistry())
+	w.must(err)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- worker.run(ctx) }()
+	turns := []string{"usage notices", "usage reporting", "entitlement comparison"}
+	eventually(t, "the turns", func() error {
+		var taken, sessions int
+		w.must(w.pool.QueryRow(t.Context(), "select count(*), count(distinct backend) from leases where name = any ($1)", turns).Scan(&taken, &sessions))
+		if taken < len(turns) {
+			return fmt.Errorf("%d of 3 are taken", taken)
+		}
+		if sessions != 1 {
+			t.Errorf("3 turns are taken in %d sessions", sessions)
+		}
+		return nil
+	})
+	cancel()
+	w.must(<-ended)
+	eventually(t, "the end of the turns", func() error {
+		holders, err := lease.Holders(t.Context(), w.pool)
+		w.must(err)
+		for _, name := range turns {
+			if _, held := holders[name]; held {
+				return errors.New(name + " is still held")
+			}
+		}
+		return nil
+	})
 }

@@ -257,17 +257,18 @@ func TestWhoWaitsForALeaseSaysWhoHoldsIt(t *testing.T) {
 	}
 }
 
-func leader(pool *pgxpool.Pool) *lease.Leader {
-	return lease.NewLeader(pool, "work", slog.New(slog.DiscardHandler))
+func leader(t *testing.T, pool *pgxpool.Pool) *lease.Leader {
+	t.Helper()
+	return lease.NewLeader(session(t, pool), "work")
 }
 
 func TestLeadersTakeTurns(t *testing.T) {
 	t.Parallel()
 	pool := database(t)
 	working, done := make(chan struct{}), make(chan struct{})
-	first := make(chan error, 1)
+	first, leading := make(chan error, 1), leader(t, pool)
 	go func() {
-		first <- leader(pool).Hold(t.Context(), func(context.Context) error {
+		first <- leading.Hold(t.Context(), func(context.Context) error {
 			close(working)
 			<-done
 			return nil
@@ -276,7 +277,7 @@ func TestLeadersTakeTurns(t *testing.T) {
 	<-working
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if err := leader(pool).Hold(ctx, func(context.Context) error { return nil }); !errors.Is(err, context.DeadlineExceeded) {
+	if err := leader(t, pool).Hold(ctx, func(context.Context) error { return nil }); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("two lead at once: %v", err)
 	}
 	close(done)
@@ -284,7 +285,7 @@ func TestLeadersTakeTurns(t *testing.T) {
 		t.Error(err)
 	}
 	failure := errors.New("the work failed")
-	if err := leader(pool).Hold(t.Context(), func(context.Context) error { return failure }); !errors.Is(err, failure) {
+	if err := leader(t, pool).Hold(t.Context(), func(context.Context) error { return failure }); !errors.Is(err, failure) {
 		t.Errorf("hold = %v", err)
 	}
 }
