@@ -207,10 +207,13 @@ func (c *console) withPassword(ctx context.Context, account uuid.UUID, run func(
 		return err
 	}
 	err := c.hash(ctx, run)
-	if errors.Is(err, accounts.ErrWrongPassword) {
-		c.Security.Note(ctx, securitylog.PasswordFailed, slog.String(accountName, account.String()))
-	} else {
+	switch {
+	case err == nil:
 		c.resetAttempts(ctx, passwordOfAccount, account.String())
+	case errors.Is(err, accounts.ErrWrongPassword):
+		c.Security.Note(ctx, securitylog.PasswordFailed, slog.String(accountName, account.String()))
+	default: // the password may not have been looked at
+		c.refundAttempt(ctx, passwordOfAccount, account.String())
 	}
 	return err
 }

@@ -103,3 +103,16 @@ func TestStrangersMakeNoSessions(t *testing.T) {
 		t.Errorf("%d sessions more than before", after-before)
 	}
 }
+
+// A session that was left open is no way to find out its password: what is refused before the password is looked at forgives nothing.
+func TestPasswordIsNotGuessedInASession(t *testing.T) {
+	t.Parallel()
+	w := consoletest.New(t)
+	b := w.Client()
+	b.Customer()
+	for range 5 {
+		b.Command("account/email", map[string]string{"currentPassword": wrongPassword, "email": "no address"}).Is(http.StatusBadRequest).Code("invalid_request")
+		b.Command("account/confirm", map[string]string{"currentPassword": wrongPassword}).Is(http.StatusBadRequest).Code("wrong_password")
+	}
+	b.Command("account/confirm", map[string]string{"currentPassword": consoletest.Password}).Is(http.StatusTooManyRequests)
+}
