@@ -83,8 +83,13 @@ func (c *Commands) KnowsDevice(ctx context.Context, email, device string) (bool,
 	if err != nil {
 		return false, err
 	}
-	devices, err := commands.Read[domain.Devices](ctx, c.Store, domain.DevicesStream(account.CustomerID))
-	return device != "" && slices.ContainsFunc(c.deviceHashes(account.CustomerID, device), devices.Knows), err
+	return c.AccountKnowsDevice(ctx, account.CustomerID, device)
+}
+
+// AccountKnowsDevice is KnowsDevice of an account.
+func (c *Commands) AccountKnowsDevice(ctx context.Context, account uuid.UUID, device string) (bool, error) {
+	devices, err := commands.Read[domain.Devices](ctx, c.Store, domain.DevicesStream(account))
+	return device != "" && slices.ContainsFunc(c.deviceHashes(account, device), devices.Knows), err
 }
 
 // recordLogin notes a login. It never fails one: the note is for the activity screen.

@@ -111,10 +111,14 @@ func (c *console) withCode(r *http.Request, account uuid.UUID, run func() (any, 
 		_, err := c.Accounts.CheckPassword(r.Context(), account, body.Password)
 		return err
 	})
-	if err == nil {
-		err = c.checkCode(r, account, false, body.Code)
-	}
 	if err != nil {
+		return nil, err
+	}
+	known, err := c.Accounts.AccountKnowsDevice(r.Context(), account, device(r))
+	if err != nil {
+		return nil, err
+	}
+	if err := c.checkCode(r, account, known, body.Code); err != nil {
 		return nil, err
 	}
 	return run()
