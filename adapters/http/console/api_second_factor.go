@@ -3,6 +3,7 @@ package console
 import (
 	"bytes"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"image/png"
 	"net/http"
@@ -92,7 +93,8 @@ func (c *console) addSecondFactor(r *http.Request, account uuid.UUID) (any, erro
 		return nil, err
 	}
 	c.sessions.Remove(ctx, sessionFactor)
-	if err := c.useCode(ctx, account, name); err != nil { // the recovery codes are shown this one time
+	// The recovery codes are shown this one time. A code of this step that was used for a factor before is used already.
+	if err := c.useCode(ctx, account, name); err != nil && !errors.Is(err, domain.ErrWrongCode) {
 		c.Log.WarnContext(ctx, "the code that switched a second factor on can be used once more", "error", err)
 	}
 	return recoveryCodesAnswer{codes}, c.endOtherLogins(r, account)
