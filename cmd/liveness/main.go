@@ -122,18 +122,28 @@ func run(args []string, out, errOut io.Writer) int {
 	return 0
 }
 
-// untilSignalled returns a context that ends when the program is asked to stop. After that SIGTERM and Ctrl-C have their usual effect:
-// the second one ends the program at once.
+// untilSignalled returns a context that ends when the program is asked to stop. Once it has ended SIGTERM and Ctrl-C have their usual
+// effect: the second one ends the program at once, however soon it comes.
 func untilSignalled() (ctx context.Context, stop func()) {
-	hungUp, stopHangUp := context.Background(), func() {}
+	ctx, end := context.WithCancel(context.Background())
+	asked, hungUp := make(chan os.Signal, 1), make(chan os.Signal, 1)
+	signal.Notify(asked, os.Interrupt, syscall.SIGTERM)
 	if !signal.Ignored(syscall.SIGHUP) { // nohup wants it ignored
-		hungUp, stopHangUp = signal.NotifyContext(hungUp, syscall.SIGHUP)
+		signal.Notify(hungUp, syscall.SIGHUP)
 	}
-	ctx, stopTerminate := signal.NotifyContext(hungUp, os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stopTerminate)
+	go func() {
+		defer end()
+		select {
+		case <-asked:
+		case <-hungUp:
+		case <-ctx.Done():
+		}
+		signal.Stop(asked)
+	}()
 	return ctx, func() {
-		stopTerminate()
-		stopHangUp()
+		end()
+		signal.Stop(asked)
+		signal.Stop(hungUp)
 	}
 }
 

@@ -27,6 +27,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asLiveness) != "" {
 		os.Exit(runProcess(os.Args[1:]))
 	}
+	if os.Getenv(asSignalled) != "" {
+		os.Exit(runSignalled())
+	}
 	if os.Getenv(asNoisy) != "" {
 		os.Exit(runNoisy())
 	}

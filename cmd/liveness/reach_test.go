@@ -171,7 +171,7 @@ func TestSignals(t *testing.T) {
 			if signal.Ignored(first) { // under nohup, for the program as well
 				t.Skipf("%s is ignored here", name)
 			}
-			command, api := serving(t, "--drain=1h")
+			command, api := serving(t, "--drain=1m")
 			if err := command.Process.Signal(first); err != nil {
 				t.Fatal(err)
 			}
@@ -197,6 +197,36 @@ func TestSignals(t *testing.T) {
 				t.Errorf("it ended with %v", err)
 			}
 		})
+	}
+}
+
+// asSignalled makes the test binary ask itself to stop, and once more as soon as it knows.
+const asSignalled = "LIVENESS_TEST_AS_SIGNALLED_PROGRAM"
+
+// runSignalled does that. It returns only where the second signal did nothing.
+func runSignalled() int {
+	ctx, stop := untilSignalled()
+	defer stop()
+	for range 2 {
+		if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
+			return exitUsage
+		}
+		<-ctx.Done()
+	}
+	time.Sleep(time.Second) //nolint:forbidigo // the signal ends it before
+	return exitFailure
+}
+
+// Whoever sees that a program takes its leave and has no patience is not to find the second signal lost in between.
+func TestASecondSignalIsNotLost(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		command := program(t)
+		command.Env = append(os.Environ(), asSignalled+"=1")
+		_ = command.Run() // it is ended
+		if status, ok := command.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGTERM {
+			t.Fatalf("a second signal: %v", command.ProcessState)
+		}
 	}
 }
 
