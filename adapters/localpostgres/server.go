@@ -53,7 +53,7 @@ func (c *Cluster) settings() []string {
 		"log_line_prefix=",
 	}
 	if c.cfg.Disposable {
-		return append(s, "fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off")
+		return append(s, "fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off", "max_wal_size=64MB", "min_wal_size=32MB")
 	}
 	return append(s, "fsync=on", "synchronous_commit=on", "full_page_writes=on")
 }
