@@ -20,11 +20,10 @@ import (
 // oldestServer is the first version with hash_record_extended, which comparing read models needs.
 const oldestServer = 140000
 
-// Bounds of a pool whose URL does not set its own (pool_max_conns, pool_min_conns, connect_timeout, …).
+// Bounds of a pool whose URL does not set its own (pool_max_conns, connect_timeout, …).
 const (
 	maxConnections   = 16
 	leastConnections = 4 // rebuilding a read model holds three at once
-	minConnections   = 2
 	connectTimeout   = 5 * time.Second
 )
 
@@ -96,9 +95,6 @@ func applyDefaults(config *pgxpool.Config) {
 	given := func(name string) bool { return set != nil && set.RuntimeParams[name] != "" }
 	if !given("pool_max_conns") {
 		config.MaxConns = maxConnections
-	}
-	if !given("pool_min_conns") {
-		config.MinConns = min(minConnections, config.MaxConns)
 	}
 	if !given("pool_max_conn_lifetime_jitter") {
 		config.MaxConnLifetimeJitter = config.MaxConnLifetime / 10
