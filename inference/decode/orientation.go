@@ -16,18 +16,27 @@ import (
 // readOrientation returns how an image has to be turned by its EXIF data, 1 when that says nothing. Of several blocks the
 // first that states an orientation counts, as in browsers. Broken metadata is not the sender's concern as long as the
 // pixels are whole, so every error means that a block says nothing.
+//
+// A file has room for a million blocks, and a packed one unpacks to a thousand times its size: only the first few are read.
 func readOrientation(data []byte, format Format) pixels.Orientation {
 	blocks := jpegEXIF(data)
 	if format == PNG {
 		blocks = pngEXIF(data)
 	}
+	read := 0
 	for block := range blocks {
 		if o := exifOrientation(block); o > 0 {
 			return o
 		}
+		if read++; read == maxBlocks {
+			break
+		}
 	}
 	return 1
 }
+
+// maxBlocks is how many blocks of metadata are read: photos have one, edited ones a second.
+const maxBlocks = 16
 
 var exifMark = []byte("Exif\x00")
 
@@ -55,10 +64,10 @@ func jpegEXIF(data []byte) iter.Seq[[]byte] {
 }
 
 // pngEXIF gives the TIFF blocks of the eXIf chunk and, behind it, of the text chunks that programs wrote before there was
-// one.
+// one. These are unpacked one after the other, when they are wanted.
 func pngEXIF(data []byte) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
-		var texts [][]byte
+		var texts []rawProfile
 		for kind, chunk := range pngChunks(data) {
 			switch kind {
 			case "eXIf":
@@ -66,13 +75,13 @@ func pngEXIF(data []byte) iter.Seq[[]byte] {
 					return
 				}
 			case "tEXt", "zTXt", "iTXt":
-				if profile := rawProfile(kind, chunk); profile != nil {
-					texts = append(texts, withoutMark(profile))
+				if text, ok := findRawProfile(kind, chunk); ok && len(texts) < maxBlocks {
+					texts = append(texts, text)
 				}
 			}
 		}
 		for _, text := range texts {
-			if !yield(text) {
+			if !yield(withoutMark(text.block())) {
 				return
 			}
 		}
@@ -105,12 +114,18 @@ func withoutMark(block []byte) []byte {
 // maxProfileText is how much of a text chunk is unpacked: an EXIF block, which has 64 KB at most, in hexadecimal.
 const maxProfileText = 256 << 10
 
-// rawProfile returns the EXIF block of a text chunk as ImageMagick, exiftool and others write it: named by the keyword, as a
-// line with the kind, one with the length, and hexadecimal digits. It returns nil for other texts.
-func rawProfile(kind string, chunk []byte) []byte {
+// rawProfile is a text chunk with an EXIF block, as ImageMagick, exiftool and others write it: named by the keyword, as a line with
+// the kind, one with the length, and hexadecimal digits.
+type rawProfile struct {
+	text   []byte
+	packed bool
+}
+
+// findRawProfile returns what is behind the keyword of such a chunk; ok is false for other texts.
+func findRawProfile(kind string, chunk []byte) (_ rawProfile, ok bool) {
 	keyword, text, _ := bytes.Cut(chunk, []byte{0})
 	if !bytes.EqualFold(keyword, []byte("Raw profile type exif")) && !bytes.EqualFold(keyword, []byte("Raw profile type APP1")) {
-		return nil
+		return rawProfile{}, false
 	}
 	packed := kind == "zTXt"
 	if kind == "iTXt" && len(text) > 2 {
@@ -120,7 +135,13 @@ func rawProfile(kind string, chunk []byte) []byte {
 	} else if packed && len(text) > 0 {
 		text = text[1:] // the method, of which there is one
 	}
-	if packed {
+	return rawProfile{text, packed}, true
+}
+
+// block returns the EXIF block, empty when there is none.
+func (p rawProfile) block() []byte {
+	text := p.text
+	if p.packed {
 		r, err := zlib.NewReader(bytes.NewReader(text))
 		if err != nil {
 			return nil
@@ -132,7 +153,7 @@ func rawProfile(kind string, chunk []byte) []byte {
 	if len(lines) < 3 {
 		return nil
 	}
-	digits := bytes.Join(bytes.Fields(lines[2]), nil)
+	digits := bytes.Join(bytes.Fields(lines[2][:min(len(lines[2]), maxProfileText)]), nil)
 	block := make([]byte, len(digits)/2)
 	n, _ := hex.Decode(block, digits)
 	return block[:n]

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -134,4 +135,38 @@ func wantOrder(t *testing.T, d decode.Decoder, data []byte, order [4]int) {
 		t.Fatal("neither JPEG nor PNG")
 	}
 	wantQuadrants(t, mustDecode(t, d, data, format), order, 8)
+}
+
+// What a file says beside its pixels is bounded as they are: a megabyte of it would unpack to a gigabyte.
+func TestMetadataDoesNotUnpackToMoreThanAPhoto(t *testing.T) { //nolint:paralleltest // it looks at the memory of the process
+	plainJPEG, plainPNG := encodeJPEG(t, picture(80, 48)), encodePNG(t, picture(80, 48))
+	zeros := func(n int) []byte { return bytes.Repeat([]byte("0"), n) }
+	text := pngChunk("zTXt", slices.Concat([]byte("Raw profile type exif\x00\x00"), deflated(t, slices.Concat([]byte("\nexif\n9\n"), zeros(256<<10)))))
+	noText := pngChunk("zTXt", slices.Concat([]byte("Raw profile type exif\x00\x00"), deflated(t, zeros(256<<10))))
+	profile := pngChunk("iCCP", slices.Concat([]byte("x\x00\x00"), deflated(t, zeros(4<<20))))
+	behindIHDR := func(chunk []byte, times int) []byte {
+		return slices.Concat(plainPNG[:33], bytes.Repeat(chunk, times), plainPNG[33:])
+	}
+	files := map[string][]byte{
+		"PNG texts":           behindIHDR(text, 3000),
+		"PNG texts of none":   behindIHDR(noText, 3000),
+		"PNG profiles":        behindIHDR(profile, 250),
+		"JPEG of many blocks": slices.Concat(plainJPEG[:2], bytes.Repeat(app(0xE1, []byte("Exif\x00\x00"), tiff(0)), 30000), plainJPEG[2:]),
+	}
+	d := decode.NewStdlib(decode.Limits{})
+	for name, data := range files {
+		t.Run(name, func(t *testing.T) {
+			format, _ := decode.DetectFormat(data)
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			if img, err := d.Decode(t.Context(), data, format); err == nil {
+				img.Release()
+			}
+			runtime.ReadMemStats(&after)
+			const most = 64 << 20
+			if taken := after.TotalAlloc - before.TotalAlloc; taken > most {
+				t.Errorf("a file of %d kB takes %d MB", len(data)>>10, taken>>20)
+			}
+		})
+	}
 }

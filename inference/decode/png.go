@@ -20,7 +20,7 @@ const maxProfileBytes = 4 << 20
 func pngHeader(data []byte) (header, error) {
 	h := header{format: PNG, parts: [][]byte{pngMagic}}
 	var pixels [][]byte
-	size, ended := 0, false
+	size, profiled, ended := 0, false, false
 	for at := len(pngMagic); !ended; {
 		// Behind the pixels, what is missing is no more than a text or the end.
 		rest := len(data) - at
@@ -64,9 +64,13 @@ func pngHeader(data []byte) (header, error) {
 				h.parts, h.transparent = append(h.parts, chunk), true
 			}
 		case "iCCP":
-			if profile := iccpProfile(body); sound && profile != nil && size == 0 {
-				h.profile = readProfile(profile)
-				h.parts = append(h.parts, chunk)
+			// One alone counts, as for libpng: each of them unpacks to a thousand times its size.
+			if sound && size == 0 && !profiled {
+				profiled = true
+				if profile := iccpProfile(body); profile != nil {
+					h.profile = readProfile(profile)
+					h.parts = append(h.parts, chunk)
+				}
 			}
 		case "IDAT":
 			pixels = append(pixels, body)
