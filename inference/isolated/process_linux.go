@@ -183,9 +183,15 @@ func (p *process) check(ctx context.Context, data []byte, format uint32, timeout
 	p.checks++
 	m := message{check: p.checks, length: uint32(copy(p.memory.image(), data)), format: format}
 	// The number keeps a caller who leaves late from ending the next check.
-	stop := context.AfterFunc(ctx, func() { p.memory.left().Store(m.check) })
+	told := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(told)
+		p.memory.left().Store(m.check)
+	})
 	text, err := p.ask(m, timeout)
-	stop()
+	if !stop() {
+		<-told // the memory is unmapped when the process has ended: to write into it then would end the program
+	}
 	if err != nil {
 		return inference.Result{}, err
 	}
