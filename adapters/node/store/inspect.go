@@ -114,6 +114,10 @@ func (i *Inspector) Verify(ctx context.Context) (events int64, err error) {
 	if err != nil {
 		return 0, err
 	}
+	return i.verify(ctx, acknowledged)
+}
+
+func (i *Inspector) verify(ctx context.Context, acknowledged uint64) (events int64, err error) {
 	err = i.snapshot(ctx, func() error {
 		head, _, err := i.c.integer(ctx, `SELECT max(position) FROM events`)
 		if err != nil {
@@ -156,46 +160,60 @@ func (i *Inspector) checkStreams(ctx context.Context) error {
 }
 
 // Backup copies one state of the store into a new directory, while it is being served. The copy is a complete store: it is
-// restored by serving it. It appears in whole or not at all, and it is verified.
+// restored by serving it. It appears in whole and verified, or not at all: a store that is damaged, or that has lost what was
+// acknowledged, is ErrCorrupt.
 func (i *Inspector) Backup(ctx context.Context, dest string) error {
-	if err := i.copyTo(ctx, dest); err != nil {
+	// Read before the copy is made: meanwhile the log only grows.
+	acknowledged, err := readMarker(i.dir, i.instance)
+	if err == nil {
+		err = i.copyTo(ctx, dest, acknowledged)
+	}
+	if err != nil {
 		return fmt.Errorf("back up event store to %s: %w", dest, err)
 	}
-	backup, err := Inspect(ctx, dest)
-	if err != nil {
-		return err
-	}
-	_, err = backup.Verify(ctx)
-	return errors.Join(err, backup.Close())
+	return nil
 }
 
-func (i *Inspector) copyTo(ctx context.Context, dest string) (err error) {
+// copyTo gives the copy its name once it is verified. It has no marker of its own: that one tells of a lost write-ahead log, and
+// the copy has none.
+func (i *Inspector) copyTo(ctx context.Context, dest string, acknowledged uint64) (err error) {
 	if err := os.MkdirAll(dest, 0o700); err != nil {
 		return err
 	}
 	if entries, err := os.ReadDir(dest); err != nil || len(entries) > 0 {
 		return errors.Join(err, errors.New("the directory is not empty; name one that does not exist yet"))
 	}
-	partial := filepath.Join(dest, File+".partial")
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.RemoveAll(partial))
-		}
-	}()
+	partial := filepath.Join(dest, "partial")
+	if err := os.Mkdir(partial, 0o700); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(partial)) }()
 	// The copy is written by this connection, which may not even write elsewhere while it is read-only.
 	if err := i.c.script(ctx, "PRAGMA query_only=OFF"); err != nil {
 		return err
 	}
-	if err := i.c.query(ctx, "VACUUM INTO ?", 0, nil, partial); err != nil {
+	if err := i.c.query(ctx, "VACUUM INTO ?", 0, nil, filepath.Join(partial, File)); err != nil {
 		return err
 	}
-	if err := syncPath(partial); err != nil {
+	if err := verifyCopy(ctx, partial, acknowledged); err != nil {
 		return err
 	}
-	if err := os.Rename(partial, filepath.Join(dest, File)); err != nil {
+	if err := syncPath(filepath.Join(partial, File)); err != nil {
+		return err
+	}
+	if err := os.Rename(filepath.Join(partial, File), filepath.Join(dest, File)); err != nil {
 		return err
 	}
 	return syncPath(dest)
+}
+
+func verifyCopy(ctx context.Context, dir string, acknowledged uint64) error {
+	c, err := Inspect(ctx, dir)
+	if err != nil {
+		return err
+	}
+	_, err = c.verify(ctx, acknowledged)
+	return errors.Join(err, c.Close())
 }
 
 func syncPath(path string) error {

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"sync"
@@ -57,6 +58,39 @@ func TestBackupWhileWriting(t *testing.T) {
 	append1(t, restored, "s-1", 49, events(1, 1)...)
 	if _, err := os.Stat(filepath.Join(dest, "events.db-wal")); err != nil {
 		t.Errorf("a restored store does not write ahead: %v", err)
+	}
+}
+
+func TestDamagedStoreIsNotBackedUp(t *testing.T) {
+	t.Parallel()
+	served := func(t *testing.T) *store.Store { return open(t, filepath.Join(t.TempDir(), "store"), store.Options{}) }
+	for name, damage := range map[string]func(t *testing.T) string{
+		"write-ahead log cut off": func(t *testing.T) string { return cutLog(t, served(t), cutOff) },
+		"write-ahead log lost": func(t *testing.T) string {
+			return cutLog(t, open(t, filled(t), store.Options{}), func([]byte) []byte { return nil })
+		},
+		"write-ahead log torn": func(t *testing.T) string { return cutLog(t, served(t), tear) },
+		"one byte of an event changed": func(t *testing.T) string {
+			dir := filled(t)
+			edit(t, dir, "events.db", changeEvent)
+			return dir
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inspector, err := store.Inspect(t.Context(), damage(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer inspector.Close()
+			dest := filepath.Join(t.TempDir(), "backup")
+			if err := inspector.Backup(t.Context(), dest); !errors.Is(err, store.ErrCorrupt) {
+				t.Errorf("backup = %v, want ErrCorrupt", err)
+			}
+			if left, err := os.ReadDir(dest); err != nil || len(left) > 0 {
+				t.Errorf("the failed backup left %v, %v", left, err)
+			}
+		})
 	}
 }
 

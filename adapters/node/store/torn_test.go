@@ -104,24 +104,16 @@ func TestDamagedStoreIsNotServed(t *testing.T) {
 		},
 		"one byte of an event changed": func(t *testing.T) string {
 			dir := filled(t)
-			edit(t, dir, "events.db", func(b []byte) []byte {
-				// The data of the events is zeros; the middle of a long run of them is inside one.
-				at := bytes.Index(b[len(b)/3:], make([]byte, 500)) + len(b)/3
-				b[at+250] = 1
-				return b
-			})
+			edit(t, dir, "events.db", changeEvent)
 			return dir
 		},
 		"write-ahead log cut off": func(t *testing.T) string {
 			s := open(t, t.TempDir()+"/store", store.Options{})
-			return cutLog(t, s, func(b []byte) []byte { return b[:len(written(b))*3/4] })
+			return cutLog(t, s, cutOff)
 		},
 		"write-ahead log torn": func(t *testing.T) string {
 			s := open(t, t.TempDir()+"/store", store.Options{})
-			return cutLog(t, s, func(b []byte) []byte {
-				b[len(written(b))/2] ^= 1
-				return b
-			})
+			return cutLog(t, s, tear)
 		},
 		"write-ahead log lost": func(t *testing.T) string {
 			s := open(t, t.TempDir()+"/store", store.Options{})
@@ -170,6 +162,21 @@ func TestDamagedStoreIsNotServed(t *testing.T) {
 			}
 		})
 	}
+}
+
+// changeEvent changes a byte in a database: the data of the events is zeros, and the middle of a long run of them is inside one.
+func changeEvent(b []byte) []byte {
+	at := bytes.Index(b[len(b)/3:], make([]byte, 500)) + len(b)/3
+	b[at+250] = 1
+	return b
+}
+
+// cutOff and tear are what may happen to a write-ahead log.
+func cutOff(b []byte) []byte { return b[:len(written(b))*3/4] }
+
+func tear(b []byte) []byte {
+	b[len(written(b))/2] ^= 1
+	return b
 }
 
 // cutLog writes to an open store and returns a copy of its files with a changed write-ahead log.
