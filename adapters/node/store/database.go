@@ -70,9 +70,9 @@ type access string
 
 const (
 	readWrite access = "rwc"
-	// readOnly connections open the file for writing all the same, because reading a WAL database needs its index file, but
-	// refuse statements that change anything.
-	readOnly access = "rw"
+	// readOnly connections leave the database and its write-ahead log as they are: the last one that closes does not fold the
+	// log into the database either. They make the log's index anew where it is missing.
+	readOnly access = "ro"
 )
 
 // conn is one database connection with its prepared statements. One goroutine uses it at a time.
@@ -90,9 +90,6 @@ func openConn(dir string, mode access) (*conn, error) {
 	// synchronous=FULL makes a commit in WAL mode reach the disk before it becomes visible; the driver's own default does not.
 	path := (&url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(filepath.Join(dir, File))}).String()
 	dsn := path + "?mode=" + string(mode) + "&_mutex=no&_busy_timeout=10000&_synchronous=FULL"
-	if mode == readOnly {
-		dsn += "&_query_only=true"
-	}
 	opened, err := (&sqlite3.SQLiteDriver{}).Open(dsn)
 	if err != nil {
 		return nil, databaseError("open database", err)

@@ -12,8 +12,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// Inspector looks at a store beside the process that serves it: it takes no lock on the directory and changes nothing in it.
-// It is not safe for concurrent use.
+// Inspector looks at a store beside the process that serves it, or at what a process left that was killed: it takes no lock on
+// the directory and changes neither the database nor its write-ahead log. Beside a stopped store it may leave an index and an
+// empty log, which hold nothing. It is not safe for concurrent use.
 type Inspector struct {
 	dir      string
 	c        *conn
@@ -188,10 +189,6 @@ func (i *Inspector) copyTo(ctx context.Context, dest string, acknowledged uint64
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(partial)) }()
-	// The copy is written by this connection, which may not even write elsewhere while it is read-only.
-	if err := i.c.script(ctx, "PRAGMA query_only=OFF"); err != nil {
-		return err
-	}
 	if err := i.c.query(ctx, "VACUUM INTO ?", 0, nil, filepath.Join(partial, File)); err != nil {
 		return err
 	}

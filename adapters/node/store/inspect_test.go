@@ -1,8 +1,10 @@
 package store_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -92,6 +94,63 @@ func TestDamagedStoreIsNotBackedUp(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestInspectingKeepsTheWriteAheadLog(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func([]byte) []byte
+		whole  bool
+	}{
+		"whole": {func(b []byte) []byte { return b }, true},
+		"torn":  {tear, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := cutLog(t, open(t, filepath.Join(t.TempDir(), "store"), store.Options{}), c.change)
+			before := contents(t, dir)
+			inspector, err := store.Inspect(t.Context(), dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n, err := inspector.Verify(t.Context()); n == 0 || (err == nil) != c.whole || err != nil && !errors.Is(err, store.ErrCorrupt) {
+				t.Errorf("verify = %d, %v", n, err)
+			}
+			if err := inspector.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if after := contents(t, dir); !maps.EqualFunc(before, after, bytes.Equal) {
+				t.Errorf("inspecting changed the files: before %v, after %v", sizes(before), sizes(after))
+			}
+		})
+	}
+}
+
+// contents reads a store's files but the index of its write-ahead log, which holds nothing of its own.
+func contents(t *testing.T, dir string) map[string][]byte {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	contents := make(map[string][]byte)
+	for _, entry := range entries {
+		if entry.Name() == "events.db-shm" {
+			continue
+		}
+		if contents[entry.Name()], err = os.ReadFile(filepath.Join(dir, entry.Name())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return contents
+}
+
+func sizes(contents map[string][]byte) map[string]int {
+	sizes := make(map[string]int)
+	for name, content := range contents {
+		sizes[name] = len(content)
+	}
+	return sizes
 }
 
 func TestInspectNeedsAStore(t *testing.T) {
