@@ -127,15 +127,8 @@ func (c *console) loginAttempts(r *http.Request, email string, known bool) []att
 }
 
 func (c *console) logOut(w http.ResponseWriter, r *http.Request) {
-	ctx := r.Context()
-	if account, err := c.login(r); err == nil {
-		if err := c.Logins.End(ctx, account, c.sessionID(r, sessionLogin)); err != nil {
-			c.fail(w, r, domain.ErrUnavailable.Because(err))
-			return
-		}
-	}
-	if err := c.sessions.Destroy(ctx); err != nil {
-		c.fail(w, r, domain.ErrUnavailable.Because(err))
+	if err := c.leaveSession(r); err != nil {
+		c.fail(w, r, err)
 		return
 	}
 	http.Redirect(w, r, accounts.LoginPath+"?from="+fromLogout, http.StatusSeeOther)

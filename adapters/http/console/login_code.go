@@ -41,12 +41,12 @@ var (
 		Message: "The login took too long. Enter your password again."}
 )
 
-// keepWaiting keeps a login until its code comes, under a new token: a session that somebody planted is worthless. It returns
+// keepWaiting keeps a login until its code comes, in a new session: one that somebody planted is worthless. It returns
 // errCodeNeeded.
 func (c *console) keepWaiting(r *http.Request, login waitingLogin) error {
 	ctx := r.Context()
-	if err := c.sessions.RenewToken(ctx); err != nil {
-		return domain.ErrUnavailable.Because(err)
+	if err := c.leaveSession(r); err != nil {
+		return err
 	}
 	c.sessions.Put(ctx, sessionWaiting, login.user.AccountID.String())
 	c.sessions.Put(ctx, sessionWaitingPassword, string(login.user.Password))

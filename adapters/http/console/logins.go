@@ -32,6 +32,9 @@ type LoginLimits struct {
 //
 // Confirm notes that the password was given again. SinceConfirmed returns how long ago that was.
 //
+// Renew gives a login another id when the password was given again, and returns it: sessions that name the one before are
+// nobody's. Like Use it never makes a login.
+//
 // Of lists the logins of an account, the newest use first.
 //
 // End ends one login of an account. EndAll ends all of them but one; uuid.Nil spares none.
@@ -40,6 +43,7 @@ type Logins interface {
 	Use(ctx context.Context, id uuid.UUID, address string) (account uuid.UUID, err error)
 	Confirm(ctx context.Context, id uuid.UUID) error
 	SinceConfirmed(ctx context.Context, id uuid.UUID) (time.Duration, error)
+	Renew(ctx context.Context, id uuid.UUID) (renewed uuid.UUID, err error)
 	Of(ctx context.Context, account uuid.UUID) ([]Login, error)
 	End(ctx context.Context, account, id uuid.UUID) error
 	EndAll(ctx context.Context, account, but uuid.UUID) error

@@ -61,6 +61,13 @@ func (l *PostgresLogins) SinceConfirmed(ctx context.Context, id uuid.UUID) (sinc
 	return since, wrapQuery("read when a login was confirmed", err)
 }
 
+// Renew gives a login another id.
+func (l *PostgresLogins) Renew(ctx context.Context, id uuid.UUID) (renewed uuid.UUID, err error) {
+	renewed = uuid.New()
+	_, err = l.pool.Exec(ctx, "update console_logins set id = $2, confirmed_at = clock_timestamp() where id = $1", id, renewed)
+	return renewed, wrapQuery("renew a login", err)
+}
+
 // Of lists the logins of an account.
 func (l *PostgresLogins) Of(ctx context.Context, account uuid.UUID) ([]Login, error) {
 	rows, _ := l.pool.Query(ctx, `

@@ -79,9 +79,7 @@ func (c *console) beginSession(r *http.Request, user accounts.LoggedIn) error {
 	}
 	err := c.Accounts.ConfirmLogin(ctx, accounts.ConfirmLogin{By: by(ctx, domain.ActorUser), User: user, Device: device(r)})
 	if err == nil {
-		if failed := errors.Join(c.sessions.Clear(ctx), c.sessions.RenewToken(ctx)); failed != nil {
-			err = domain.ErrUnavailable.Because(failed)
-		}
+		err = c.leaveSession(r)
 	}
 	if err != nil {
 		c.endLogin(r, login)
@@ -98,23 +96,47 @@ func (c *console) endLogin(r *http.Request, login Login) {
 	}
 }
 
+// leaveSession ends a session, and the login that it names: a request that is under way may write the session again. What is
+// put into it from here on makes another, under another token.
+func (c *console) leaveSession(r *http.Request) error {
+	ctx := r.Context()
+	switch account, err := c.login(r); {
+	case err == nil:
+		if err := c.Logins.End(ctx, account, c.sessionID(r, sessionLogin)); err != nil {
+			return domain.ErrUnavailable.Because(err)
+		}
+	case !errors.Is(err, errLoggedOut):
+		return err
+	}
+	if err := c.sessions.Destroy(ctx); err != nil {
+		return domain.ErrUnavailable.Because(err)
+	}
+	return nil
+}
+
 func (c *console) closeSession(r *http.Request) {
 	if err := c.sessions.Destroy(r.Context()); err != nil {
 		c.Log.WarnContext(r.Context(), "session is not removed", "error", err)
 	}
 }
 
-// endOtherLogins ends the logins of an account but the one of a request, which goes on under a new token: whoever had
-// copied the one before has nothing.
+// endOtherLogins ends the logins of an account but the one of a request, which goes on under a new token and a new id. Whoever
+// had copied the token before has nothing: a request that is under way may write the session under it again, and that names no
+// login any more.
 func (c *console) endOtherLogins(r *http.Request, account uuid.UUID) error {
 	ctx := r.Context()
 	own := c.sessionID(r, sessionLogin)
 	if err := c.Logins.EndAll(ctx, account, own); err != nil {
 		return domain.ErrUnavailable.Because(err)
 	}
-	if err := errors.Join(c.Logins.Confirm(ctx, own), c.sessions.RenewToken(ctx)); err != nil {
+	if err := c.sessions.RenewToken(ctx); err != nil {
 		return domain.ErrUnavailable.Because(err)
 	}
+	renewed, err := c.Logins.Renew(ctx, own)
+	if err != nil {
+		return domain.ErrUnavailable.Because(err)
+	}
+	c.sessions.Put(ctx, sessionLogin, renewed.String())
 	return nil
 }
 

@@ -1,8 +1,12 @@
 package console_test
 
 import (
+	"io"
 	"net/http"
+	"net/url"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/pas-ta/liveness/adapters/http/console/consoletest"
 )
@@ -98,6 +102,115 @@ func TestSessionsEndByThemselves(t *testing.T) {
 	if rows != 1 {
 		t.Errorf("%d logins are kept, two of which are over", rows-1)
 	}
+}
+
+// copied is a browser that has the session of another.
+func copied(t *testing.T, w *consoletest.World, of *consoletest.Client) *consoletest.Client {
+	t.Helper()
+	site, err := url.Parse(w.URL)
+	consoletest.Must(t, err)
+	thief := w.Client()
+	thief.Address = "192.0.2.66"
+	thief.HTTP.Jar.SetCookies(site, of.HTTP.Jar.Cookies(site))
+	thief.Get("/console/api/session").Is(http.StatusOK)
+	return thief
+}
+
+// A request that is under way while the session gets another token writes it under the one before again. That token is good for
+// nothing then, whoever has copied it.
+func TestCopiedSessionsEnd(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		end     func(t *testing.T, w *consoletest.World, b *consoletest.Client)
+		goesOn  bool
+		secured bool
+	}{
+		"others are signed out": {goesOn: true, end: func(_ *testing.T, _ *consoletest.World, b *consoletest.Client) {
+			b.Command("account/sign-out-others", map[string]string{"currentPassword": consoletest.Password}).Is(http.StatusOK)
+		}},
+		"new password": {goesOn: true, end: func(_ *testing.T, _ *consoletest.World, b *consoletest.Client) {
+			b.Command("account/password", map[string]string{"currentPassword": consoletest.Password, "password": "Changed-password-2"}).Is(http.StatusOK)
+		}},
+		"new second factor":             {goesOn: true, end: func(t *testing.T, w *consoletest.World, b *consoletest.Client) { secured(t, w, b) }},
+		"new login":                     {goesOn: true, end: func(_ *testing.T, _ *consoletest.World, b *consoletest.Client) { b.LogIn() }},
+		"login that waits for its code": {secured: true, end: func(_ *testing.T, _ *consoletest.World, b *consoletest.Client) { enterPassword(b) }},
+		"logout": {end: func(_ *testing.T, _ *consoletest.World, b *consoletest.Client) {
+			b.Post("/console/logout").Is(http.StatusOK)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := consoletest.New(t)
+			b := w.Client()
+			b.Customer()
+			if test.secured {
+				secured(t, w, b)
+			}
+			thief := copied(t, w, b)
+			for _, statement := range []string{
+				"create table sessions_under_way as select * from sessions", "update console_logins set confirmed_at = clock_timestamp() - interval '2 hours'",
+			} {
+				_, err := w.Pool.Exec(t.Context(), statement)
+				consoletest.Must(t, err)
+			}
+			test.end(t, w, b)
+			written, err := w.Pool.Exec(t.Context(), "insert into sessions select * from sessions_under_way")
+			consoletest.Must(t, err)
+			if written.RowsAffected() != 1 {
+				t.Fatalf("%d sessions are written again", written.RowsAffected())
+			}
+			thief.Get("/console/api/session").Is(http.StatusUnauthorized).Code("login_required")
+			if !test.goesOn {
+				b.Get("/console/api/session").Is(http.StatusUnauthorized)
+				return
+			}
+			b.Command("plan/overage", map[string]string{"to": "stop"}).Is(http.StatusOK) // the password was given just now
+			var open openSessions
+			b.Read("account/sessions", &open)
+			if len(open.Sessions) != 1 || !open.Sessions[0].You {
+				t.Errorf("open: %+v", open)
+			}
+		})
+	}
+}
+
+// Whoever logs in with an account of their own over a copied session does not keep it under another token.
+func TestCopiedSessionIsNotKeptByALoginOverIt(t *testing.T) {
+	t.Parallel()
+	w := consoletest.New(t)
+	ada := w.Client()
+	ada.Customer()
+	grace, _ := ada.Invite(ada.Session("").Customer, "reader")
+	secured(t, w, grace)
+	thief := copied(t, w, ada)
+	thief.HTTP.Transport = &http.Transport{ExpectContinueTimeout: time.Minute}
+	t.Cleanup(thief.HTTP.CloseIdleConnections)
+
+	body, form := io.Pipe()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.URL+"/console/login", body)
+	consoletest.Must(t, err)
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	request.Header.Set("Sec-Fetch-Site", "same-origin")
+	request.Header.Set("Expect", "100-continue") // the body is read when the handler asks for it, and has loaded the session
+	answered := make(chan error, 1)
+	go func() {
+		answer, err := thief.HTTP.Do(request)
+		if err == nil {
+			err = answer.Body.Close()
+		}
+		answered <- err
+	}()
+	typed := url.Values{"email": {consoletest.GraceAddress}, "password": {consoletest.Password}}.Encode()
+	_, err = io.WriteString(form, typed[:1])
+	consoletest.Must(t, err)
+	ada.Command("account/sign-out-others", map[string]string{"currentPassword": consoletest.Password}).Is(http.StatusOK)
+	_, err = io.Copy(form, strings.NewReader(typed[1:]))
+	consoletest.Must(t, err)
+	consoletest.Must(t, form.Close())
+	consoletest.Must(t, <-answered)
+	thief.Get("/console/login/code").Is(http.StatusOK).At("/console/login/code")
+	thief.Get("/console/api/session").Is(http.StatusUnauthorized).Code("login_required")
+	ada.Get("/console/api/session").Is(http.StatusOK)
 }
 
 // An hour after the password was given, what could harm the customer needs it again; everything else goes on.
