@@ -16,7 +16,7 @@ func Of(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	address := parse(r.RemoteAddr)
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for _, hop := range slices.Backward(hops) {
-		if !slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(address) }) {
+		if !isOneOf(trusted, address) {
 			break
 		}
 		forwarded := parse(strings.TrimSpace(hop))
@@ -28,8 +28,17 @@ func Of(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	return network(address)
 }
 
-// OfPeer is where a connection comes from, as Of says it of a request that no proxy has passed on.
-func OfPeer(address string) netip.Addr { return network(parse(address)) }
+// OfPeer is where a connection comes from, as Of says it of a request that no proxy has passed on, and whether that is a
+// proxy in one of the trusted networks.
+func OfPeer(peer string, trusted []netip.Prefix) (address netip.Addr, proxy bool) {
+	address = parse(peer)
+	return network(address), isOneOf(trusted, address)
+}
+
+// isOneOf takes the whole address: its network may be wider than a trusted one.
+func isOneOf(trusted []netip.Prefix, address netip.Addr) bool {
+	return slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(address) })
+}
 
 func network(address netip.Addr) netip.Addr {
 	if address.Is6() {

@@ -39,3 +39,28 @@ func TestOf(t *testing.T) {
 		}
 	}
 }
+
+// A trusted network may be narrower than what counts as one address.
+func TestOfPeer(t *testing.T) {
+	t.Parallel()
+	proxies := []netip.Prefix{
+		netip.MustParsePrefix("10.0.0.1/32"), netip.MustParsePrefix("2001:db8::5/128"), netip.MustParsePrefix("2001:db8:0:1::/128"),
+	}
+	for _, test := range []struct {
+		peer, want string
+		proxy      bool
+	}{
+		{"10.0.0.1:80", "10.0.0.1", true},
+		{"[::ffff:10.0.0.1]:80", "10.0.0.1", true},
+		{"10.0.0.2:80", "10.0.0.2", false},
+		{"[2001:db8::5]:80", "2001:db8::", true},
+		{"[2001:db8::6]:80", "2001:db8::", false},
+		{"[2001:db8:0:1::6]:80", "2001:db8:0:1::", false}, // its network begins with a proxy's address
+		{"@", "invalid IP", false},
+	} {
+		address, proxy := clientaddress.OfPeer(test.peer, proxies)
+		if address.String() != test.want || proxy != test.proxy {
+			t.Errorf("peer %s: %s, a proxy: %t, want %s, %t", test.peer, address, proxy, test.want, test.proxy)
+		}
+	}
+}

@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
@@ -39,8 +38,8 @@ type connectionKey struct{}
 
 // accept counts a new connection. One too many is closed: there is nobody yet to tell why.
 func (c *connections) accept(ctx context.Context, conn net.Conn) context.Context {
-	address := clientaddress.OfPeer(conn.RemoteAddr().String())
-	if slices.ContainsFunc(c.proxies, func(p netip.Prefix) bool { return p.Contains(address) }) {
+	address, proxy := clientaddress.OfPeer(conn.RemoteAddr().String(), c.proxies)
+	if proxy {
 		return ctx
 	}
 	held := &connection{Conn: conn, address: address}

@@ -169,45 +169,58 @@ func TestARequestUnderWayGivesWay(t *testing.T) {
 // What comes through a proxy counts for the clients that it names, and only while it is answered.
 func TestConnectionsOfProxiesAreNotCounted(t *testing.T) {
 	t.Parallel()
-	limits := quick
-	limits.Connections, limits.Idle = 2, time.Hour
-	limits.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.9/32")}
-	entered, leave := make(chan string, 3), make(chan struct{})
-	address, _ := start(t, limits, func(_ http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/hold" {
-			entered <- r.Header.Get("X-Forwarded-For")
-			select {
-			case <-leave:
-			case <-r.Context().Done():
+	for _, test := range []struct{ listen, proxy, trusted, one, other string }{
+		{"127.0.0.1", "127.0.0.9", "127.0.0.9/32", "192.0.2.1", "192.0.2.2"},
+		{"::1", "::1", "::1/128", "2001:db8:0:1::1", "2001:db8:0:2::1"},
+	} {
+		t.Run(test.trusted, func(t *testing.T) {
+			t.Parallel()
+			if listener, err := net.Listen("tcp", net.JoinHostPort(test.listen, "0")); err != nil {
+				t.Skipf("this machine has no address %s: %v", test.listen, err)
+			} else {
+				_ = listener.Close()
 			}
-		}
-	})
-	for range 5 {
-		if status, err := ask(from(t, "127.0.0.9", address), ""); status != http.StatusOK {
-			t.Errorf("an idle proxy connection is counted: %d, %v", status, err)
-		}
-	}
-	hold := func(client string) net.Conn {
-		conn := from(t, "127.0.0.9", address)
-		_, _ = fmt.Fprintf(conn, "GET /hold HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: %s\r\n\r\n", client)
-		return conn
-	}
-	first, second := hold("192.0.2.1"), hold("192.0.2.1")
-	<-entered
-	<-entered
-	third := hold("192.0.2.1")
-	if line, err := bufio.NewReader(third).ReadString('\n'); err != nil || !strings.Contains(line, "503") {
-		t.Errorf("one too many of a client: %q, %v", line, err)
-	}
-	other := hold("192.0.2.2")
-	if who := <-entered; who != "192.0.2.2" {
-		t.Errorf("%s entered", who)
-	}
-	close(leave)
-	for _, conn := range []net.Conn{first, second, other} {
-		if line, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.Contains(line, "200") {
-			t.Errorf("%q, %v", line, err)
-		}
+			limits := quick
+			limits.Connections, limits.Idle = 2, time.Hour
+			limits.TrustedProxies = []netip.Prefix{netip.MustParsePrefix(test.trusted)}
+			entered, leave := make(chan string, 3), make(chan struct{})
+			address, _ := startOn(t, test.listen, limits, func(_ http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/hold" {
+					entered <- r.Header.Get("X-Forwarded-For")
+					select {
+					case <-leave:
+					case <-r.Context().Done():
+					}
+				}
+			})
+			for range 5 {
+				if status, err := ask(from(t, test.proxy, address), ""); status != http.StatusOK {
+					t.Fatalf("an idle proxy connection is counted: %d, %v", status, err)
+				}
+			}
+			hold := func(client string) net.Conn {
+				conn := from(t, test.proxy, address)
+				_, _ = fmt.Fprintf(conn, "GET /hold HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: %s\r\n\r\n", client)
+				return conn
+			}
+			first, second := hold(test.one), hold(test.one)
+			<-entered
+			<-entered
+			third := hold(test.one)
+			if line, err := bufio.NewReader(third).ReadString('\n'); err != nil || !strings.Contains(line, "503") {
+				t.Errorf("one too many of a client: %q, %v", line, err)
+			}
+			other := hold(test.other)
+			if who := <-entered; who != test.other {
+				t.Errorf("%s entered", who)
+			}
+			close(leave)
+			for _, conn := range []net.Conn{first, second, other} {
+				if line, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.Contains(line, "200") {
+					t.Errorf("%q, %v", line, err)
+				}
+			}
+		})
 	}
 }
 

@@ -29,7 +29,12 @@ const timeout = 20 * time.Second
 // start serves a handler and gives its address and what stops it and tells how that went.
 func start(t *testing.T, limits server.Limits, handler http.HandlerFunc) (address string, stop func() error) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	return startOn(t, "127.0.0.1", limits, handler)
+}
+
+func startOn(t *testing.T, ip string, limits server.Limits, handler http.HandlerFunc) (address string, stop func() error) {
+	t.Helper()
+	listener, err := net.Listen("tcp", net.JoinHostPort(ip, "0"))
 	if err != nil {
 		t.Fatal(err)
 	}
