@@ -73,14 +73,14 @@ type Claim struct {
 	pool    *Pool
 	group   *group
 	member  *member
-	place   *list.Element // in member.claims, nil when it cannot be asked to give way
+	place   *list.Element // in member.claims, nil when it cannot be asked to give way or holds nothing
 	amount  int64
 	giveWay func()
 	gone    bool // was asked to give way
 }
 
-// Claim makes a claim to nothing yet. giveWay is called at most once, in a goroutine of another claim, and makes the holder
-// release the claim soon; nil keeps the claim from being asked.
+// Claim makes a claim to nothing yet. giveWay is called at most once, when there is something to give back, in a goroutine of
+// another claim, and makes the holder release the claim soon; nil keeps the claim from being asked.
 func (p *Pool) Claim(holder Holder, giveWay func()) *Claim {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -104,10 +104,8 @@ func (c *Claim) join(holder Holder) {
 		g.members[holder.Member] = m
 	}
 	c.group, c.member = g, m
-	if c.giveWay != nil {
-		c.place = m.claims.PushBack(c)
-	}
 	c.count(c.amount)
+	c.lineUp()
 	m.users++
 }
 
@@ -118,13 +116,26 @@ func (c *Claim) count(n int64) {
 	c.member.granted += n
 }
 
-// part takes the claim from its holder.
-func (c *Claim) part() {
-	c.count(-c.amount)
+// lineUp puts the claim among those that may be asked to give way while it holds something: to end another frees nothing.
+func (c *Claim) lineUp() {
+	if c.giveWay == nil || c.amount == 0 {
+		c.stepOut()
+	} else if c.place == nil {
+		c.place = c.member.claims.PushBack(c)
+	}
+}
+
+func (c *Claim) stepOut() {
 	if c.place != nil {
 		c.member.claims.Remove(c.place)
 		c.place = nil
 	}
+}
+
+// part takes the claim from its holder.
+func (c *Claim) part() {
+	c.count(-c.amount)
+	c.stepOut()
 	if c.member.users--; c.member.users == 0 {
 		delete(c.group.members, c.member.name)
 	}
@@ -189,6 +200,7 @@ func (c *Claim) take(n int64) (yielding []*Claim, err error) {
 	}
 	c.amount += n
 	c.count(n)
+	c.lineUp()
 	return yielding, nil
 }
 
@@ -243,6 +255,7 @@ func (c *Claim) Shrink(n int64) {
 		c.pool.leaving -= n
 	} else {
 		c.count(-n)
+		c.lineUp()
 	}
 	c.pool.tell()
 }

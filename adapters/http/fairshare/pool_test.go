@@ -201,6 +201,69 @@ func TestWhoCannotBeAskedStays(t *testing.T) {
 	h.refused(of("b"), 1)
 }
 
+// To end what holds nothing frees nothing.
+func TestWhoHoldsNothingIsNotAsked(t *testing.T) {
+	t.Parallel()
+	for name, order := range map[string]fairshare.Order{"newest": fairshare.NewestFirst, "least recent": fairshare.LeastRecentFirst} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := held{t, fairshare.NewPool(10, order)}
+			empty, emptyGone := h.take(of("a"), 0)
+			back, backGone := h.take(of("a"), 3)
+			back.Shrink(3)
+			_, largeGone := h.take(of("a"), 10)
+			_, newGone := h.take(of("a"), 0)
+			empty.Touch()
+			h.take(of("b"), 1)
+			if *emptyGone || *backGone || *newGone || !*largeGone {
+				t.Errorf("gone are one that never held anything: %t, %t, one that gave it back: %t, the one that holds all: %t",
+					*emptyGone, *newGone, *backGone, *largeGone)
+			}
+			if s := h.pool.Stand(); s.GaveWay != 1 || s.Taken != 1 {
+				t.Errorf("%+v", s)
+			}
+			if err := empty.Take(9); err != nil {
+				t.Fatal(err)
+			}
+			h.take(of("b"), 1)
+			if !*emptyGone || *backGone || *newGone {
+				t.Error("the one that now holds most is not asked")
+			}
+		})
+	}
+}
+
+// Whom asking would bring nothing is not asked: all that it holds cannot be given back.
+func TestWhoseClaimsHoldNothingIsNotAsked(t *testing.T) {
+	t.Parallel()
+	h := held{t, fairshare.NewPool(10, fairshare.NewestFirst)}
+	if err := h.pool.Claim(of("a"), nil).Take(6); err != nil {
+		t.Fatal(err)
+	}
+	_, empty := h.take(of("a"), 0)
+	_, holds := h.take(of("b"), 4)
+	h.take(of("c"), 1)
+	if *empty || !*holds {
+		t.Errorf("the one that holds nothing is asked: %t, the one that holds something: %t", *empty, *holds)
+	}
+	h.refused(of("d"), 9)
+}
+
+// The newest is what came last to hold something: it has cost least, however early it was announced.
+func TestAClaimIsAsNewAsWhatItHolds(t *testing.T) {
+	t.Parallel()
+	h := held{t, fairshare.NewPool(10, fairshare.NewestFirst)}
+	early, earlyGone := h.take(of("a"), 0)
+	_, lateGone := h.take(of("a"), 5)
+	if err := early.Take(5); err != nil {
+		t.Fatal(err)
+	}
+	h.take(of("b"), 1)
+	if !*earlyGone || *lateGone {
+		t.Errorf("gone: %t, %t", *earlyGone, *lateGone)
+	}
+}
+
 func TestNoMoreThanTheCapacityIsGiven(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))
