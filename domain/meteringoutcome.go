@@ -35,7 +35,8 @@ const (
 	MeteringIdentityRefused MeteringOutcome = "invalid_identity"
 	// MeteringRequestRefused means the request broke AWS's form (more than 25 records, a bad pattern), and none was taken.
 	MeteringRequestRefused MeteringOutcome = "invalid_request"
-	// MeteringAccessRefused means the Region, the permissions or the credentials do not allow metering at all.
+	// MeteringAccessRefused means the Region, the permissions or the credentials do not allow metering at all, or that AWS
+	// refused the call by a name that says nothing against a record. None was taken.
 	MeteringAccessRefused MeteringOutcome = "access_refused"
 )
 
@@ -107,7 +108,7 @@ func DecideMetering(outcome MeteringOutcome, s MeteringSituation) MeteringDecisi
 	case MeteringUnknown:
 		return MeteringDecision{Action: MeteringResend, Reason: "the answer of AWS was lost"}
 	case MeteringAccessRefused:
-		return MeteringDecision{Action: MeteringPause, Alert: true, Reason: "the Region or the permissions do not allow metering"}
+		return MeteringDecision{Action: MeteringPause, Alert: true, Reason: "AWS refused the call as such; look at the Region and the permissions"}
 	case MeteringTimestampRefused:
 		if s.BatchSize > 1 {
 			return splitBatch("a record of the batch is out of AWS's time bounds")

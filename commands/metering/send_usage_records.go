@@ -143,7 +143,8 @@ func (m *ProcessManager) sendBatch(ctx context.Context, batch []openRecord) erro
 		m.breaker.record(answers[0].Outcome, m.Now())
 		m.Log.WarnContext(ctx, "a metering call failed", "records", len(batch), "outcome", answers[0].Outcome, "error", callErr)
 		if answers[0].Outcome == domain.MeteringAccessRefused {
-			m.Log.ErrorContext(ctx, "metering is paused: the Region or the permissions do not allow it", "retry_at", m.breaker.openUntil)
+			m.Log.ErrorContext(ctx, "metering is paused: AWS refuses the call as such; look at the Region and the permissions",
+				"error", callErr, "retry_at", m.breaker.openUntil)
 		}
 	} else {
 		m.breaker.record(domain.MeteringSuccess, m.Now())

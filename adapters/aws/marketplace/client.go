@@ -109,7 +109,7 @@ func (f *Failure) Unwrap() error { return f.Err }
 func failure(operation string, err error) *Failure {
 	f := &Failure{Operation: operation, Kind: Unavailable, Err: err}
 	switch {
-	case throttleCodes[errorCode(err)]:
+	case throttled(err):
 		f.Kind = Throttled
 	case accessRefused(err):
 		f.Kind = Misconfigured
@@ -123,6 +123,10 @@ func failure(operation string, err error) *Failure {
 var throttleCodes = map[string]bool{
 	"ThrottlingException": true, "Throttling": true, "ThrottledException": true, "TooManyRequestsException": true,
 	"RequestThrottled": true, "RequestThrottledException": true, "RequestLimitExceeded": true, "SlowDown": true,
+}
+
+func throttled(err error) bool {
+	return throttleCodes[errorCode(err)] || httpStatus(err) == http.StatusTooManyRequests
 }
 
 // accessCodes are the names under which AWS refuses a caller as such, whatever was asked.

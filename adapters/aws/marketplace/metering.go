@@ -92,16 +92,19 @@ func callOutcome(err error) domain.MeteringOutcome {
 		return domain.MeteringDimensionRefused
 	case errors.As(err, &customer), errors.As(err, &product), errors.As(err, &tag), errors.As(err, &allocation):
 		return domain.MeteringIdentityRefused
-	case throttleCodes[errorCode(err)]:
+	case throttled(err):
 		return domain.MeteringThrottled
-	case accessRefused(err), errorCode(err) == "ExpiredTokenException":
-		return domain.MeteringAccessRefused
-	case answered(err) && httpStatus(err) >= http.StatusBadRequest && httpStatus(err) < http.StatusInternalServerError:
+	case formCodes[errorCode(err)]:
 		return domain.MeteringRequestRefused
+	case httpStatus(err) >= http.StatusBadRequest && httpStatus(err) < http.StatusInternalServerError:
+		return domain.MeteringAccessRefused // nothing says that a record is at fault, so none is given up
 	default:
 		return domain.MeteringUnknown
 	}
 }
+
+// formCodes are the names under which AWS refuses the form of a request. They alone may cost a record its place.
+var formCodes = map[string]bool{"ValidationException": true, "SerializationException": true}
 
 // usageKey is what AWS tells records apart by, and so what an answer is matched by: the order of results is not documented.
 type usageKey struct {

@@ -110,6 +110,39 @@ func TestUnreachableAWSIsNotAnUnknownOutcome(t *testing.T) {
 	}
 }
 
+// What only names a refusal does not say that a record is at fault: no record is given up for it.
+func TestRefusalsThatNameNoRecord(t *testing.T) {
+	t.Parallel()
+	identity := domain.MarketplaceIdentity{AWSAccountID: "123456789012", LicenseARN: "arn:aws:license-manager:us-east-1:294406891311:license:l-1"}
+	for name, tt := range map[string]struct {
+		status int
+		body   string
+		want   domain.MeteringOutcome
+	}{
+		"validation":        {http.StatusBadRequest, `{"__type":"ValidationException"}`, domain.MeteringRequestRefused},
+		"serialization":     {http.StatusBadRequest, `{"__type":"SerializationException"}`, domain.MeteringRequestRefused},
+		"tomorrow's name":   {http.StatusBadRequest, `{"__type":"SomethingOfTomorrowException"}`, domain.MeteringAccessRefused},
+		"no name":           {http.StatusBadRequest, `{}`, domain.MeteringAccessRefused},
+		"a gateway's 403":   {http.StatusForbidden, `<html>`, domain.MeteringAccessRefused},
+		"no such address":   {http.StatusNotFound, `{"message":"Not Found"}`, domain.MeteringAccessRefused},
+		"too many requests": {http.StatusTooManyRequests, `{"message":"Too Many Requests"}`, domain.MeteringThrottled},
+		"a gateway's 429":   {http.StatusTooManyRequests, `<html>`, domain.MeteringThrottled},
+		"a gateway's 502":   {http.StatusBadGateway, `<html>`, domain.MeteringUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			records := []marketplace.UsageRecord{record(identity, time.Unix(1788260400, 0), 1), record(identity, time.Unix(1788264000, 0), 1)}
+			results, err := answering(t, tt.status, tt.body).MeterUsage(t.Context(), records)
+			if err == nil {
+				t.Error("no error")
+			}
+			if diff := cmp.Diff([]domain.MeteringOutcome{tt.want, tt.want}, outcomes(results)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
 // Answers that AWS has never been seen to give leave the outcome open instead of taking it for granted.
 func TestIncompleteAnswers(t *testing.T) {
 	t.Parallel()
