@@ -104,7 +104,7 @@ func DecideMetering(outcome MeteringOutcome, s MeteringSituation) MeteringDecisi
 	case MeteringThrottled:
 		return MeteringDecision{Action: MeteringResend, Reason: "AWS throttled the call"}
 	case MeteringNotSent:
-		return MeteringDecision{Action: MeteringResend, Reason: "AWS could not be reached"}
+		return MeteringDecision{Action: MeteringResend, Reason: "the call was not sent"}
 	case MeteringUnknown:
 		return MeteringDecision{Action: MeteringResend, Reason: "the answer of AWS was lost"}
 	case MeteringAccessRefused:

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/marketplacemetering"
 	"github.com/aws/aws-sdk-go-v2/service/marketplacemetering/types"
+	"github.com/aws/smithy-go/middleware"
 	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/pas-ta/liveness/commands/metering"
@@ -50,18 +51,33 @@ func (c *Client) MeterUsage(ctx context.Context, records []UsageRecord) ([]Recor
 	defer cancel()
 	ctx, span := tracing.StartOwn(ctx, "report usage", attribute.Int("liveness.usage.records", len(records)))
 	var connected atomic.Bool
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
-	out, err := c.metering.BatchMeterUsage(ctx, in, func(o *marketplacemetering.Options) { o.Retryer = aws.NopRetryer{} })
+	out, err := c.metering.BatchMeterUsage(ctx, in, func(o *marketplacemetering.Options) {
+		o.Retryer = aws.NopRetryer{}
+		o.APIOptions = append(o.APIOptions, noteConnection(&connected))
+	})
 	if err != nil {
-		outcome := callOutcome(err)
-		if outcome == domain.MeteringUnknown && !connected.Load() {
-			outcome = domain.MeteringNotSent
+		outcome := domain.MeteringNotSent // even if the error is an answer: then it is that of whoever gives credentials
+		if connected.Load() {
+			outcome = callOutcome(err)
 		}
 		span.End(errors.New(string(outcome))) // what AWS says may name customers
 		return all(records, outcome), fmt.Errorf("AWS Marketplace BatchMeterUsage: %s: %w", outcome, err)
 	}
 	span.End(nil)
 	return match(in.UsageRecords, out), nil
+}
+
+// noteConnection notes that a call of the SDK has got a connection. The call is signed by then: the connections that its
+// credentials come over do not count.
+func noteConnection(connected *atomic.Bool) func(*middleware.Stack) error {
+	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }}
+	return func(stack *middleware.Stack) error {
+		return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("NoteConnection", func(
+			ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler,
+		) (middleware.DeserializeOutput, middleware.Metadata, error) {
+			return next.HandleDeserialize(httptrace.WithClientTrace(ctx, trace), in)
+		}), middleware.After)
+	}
 }
 
 func all(records []UsageRecord, outcome domain.MeteringOutcome) []RecordResult {
