@@ -289,6 +289,9 @@ func (r UsageRecord) Settle(answer MeteringAnswer, at time.Time) ([]Event, Meter
 	decision := DecideMetering(answer.Outcome, MeteringSituation{
 		BatchSize: answer.BatchSize, UnknownBefore: r.Unanswered > 1, Subscription: answer.Subscription,
 	})
+	if r.Quantity == 0 && answer.Outcome != MeteringDuplicate && decision.Action != MeteringPause {
+		decision.Alert = false // there is nothing to lose
+	}
 	if r.Status != RecordOpen {
 		return nil, decision
 	}

@@ -159,3 +159,29 @@ func TestUsageRecordNamesItsBuyer(t *testing.T) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 }
+
+// A record of no usage loses nothing, whatever becomes of it. That another writer holds its hour is told all the same.
+func TestNobodyIsToldOfARecordWithoutUsage(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		outcome      domain.MeteringOutcome
+		subscription domain.SubscriptionStatus
+		action       domain.MeteringAction
+		always       bool // also of one without usage
+	}{
+		"rejected":             {domain.MeteringNotSubscribed, domain.StatusEnded, domain.MeteringReject, false},
+		"rejected as too late": {domain.MeteringTimestampRefused, domain.StatusEnded, domain.MeteringReject, false},
+		"held":                 {domain.MeteringNotSubscribed, domain.StatusActive, domain.MeteringHold, false},
+		"quarantined":          {domain.MeteringLicenceRefused, domain.StatusActive, domain.MeteringQuarantine, false},
+		"another's":            {domain.MeteringDuplicate, domain.StatusActive, domain.MeteringReject, true},
+		"paused":               {domain.MeteringAccessRefused, domain.StatusActive, domain.MeteringPause, true},
+	} {
+		for _, quantity := range []int64{0, 3} {
+			record := domain.UsageRecord{UsageRecordPrepared: domain.UsageRecordPrepared{Quantity: quantity}, Status: domain.RecordOpen, Attempts: 1, Unanswered: 1}
+			_, decision := record.Settle(domain.MeteringAnswer{Outcome: tt.outcome, BatchSize: 1, Subscription: tt.subscription}, time.Now())
+			if want := tt.always || quantity > 0; decision.Action != tt.action || decision.Alert != want {
+				t.Errorf("%s with %d calls: %+v, want %s and alert %t", name, quantity, decision, tt.action, want)
+			}
+		}
+	}
+}

@@ -261,7 +261,7 @@ type MeteringHealth struct {
 	OldestOpen  time.Time // the oldest hour that is sealed and not closed; zero when there is none
 	Open        int64     // records to be sent, and sealed hours to be prepared
 	Quarantined int64     // records that wait for an operator
-	Rejected    int64     // records written off
+	Rejected    int64     // records with usage that were written off
 	LateCalls   int64     // calls counted after the usage of an ended subscription was sealed
 }
 
@@ -276,7 +276,7 @@ func (m *Metering) Health(ctx context.Context) (MeteringHealth, error) {
 				union all select w.hour from metering.windows w, newest where w.state = 'counting' and w.hour <= newest.hour)
 		select (select hour from newest), (select min(hour) from waiting), (select count(*) from waiting),
 			(select count(*) from metering.windows where state = 'quarantined'),
-			(select count(*) from metering.windows where state = 'rejected'),
+			(select count(*) from metering.windows where state = 'rejected' and quantity > 0),
 			(select coalesce(sum(calls + carried), 0) from metering.late)`).
 		Scan(&sealed, &oldest, &h.Open, &h.Quarantined, &h.Rejected, &h.LateCalls)
 	if err != nil {

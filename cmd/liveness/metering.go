@@ -124,7 +124,7 @@ func (*MeteringStatusCmd) print(app *App, status meteringStatus, licences map[uu
 		sealed = "sealed up to " + status.SealedHour.Add(time.Hour).Format("2006-01-02 15:00")
 	}
 	t := status.Total
-	_, err := fmt.Fprintf(app.Out, "\nAll time: %d counted = %d accepted + %d pending + %d carried open + %d written off + %d credited; %s; %d open, %d quarantined, %d rejected records\n",
+	_, err := fmt.Fprintf(app.Out, "\nAll time: %d counted = %d accepted + %d pending + %d carried open + %d written off + %d credited; %s; %d open, %d quarantined, %d rejected records with usage\n",
 		t.Counted, t.Accepted, t.Pending, t.CarriedOpen, t.WrittenOff, t.Credited, sealed, status.Open, status.Quarantined, status.Rejected)
 	return err
 }

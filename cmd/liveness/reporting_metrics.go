@@ -109,7 +109,7 @@ func newMeteringMetrics(model *projections.Metering, log *slog.Logger) *metering
 		oldest:      describe("oldest_unsent_seconds", "Age of the end of the oldest sealed hour that AWS has not answered for; 0 when there is none. Alert above 7200."),
 		open:        describe("open_records", "Sealed hours and records that AWS has not answered for."),
 		quarantined: describe("quarantined_records", "Records that wait for an operator. Alert above 0."),
-		rejected:    describe("rejected_records", "Records written off. Alert when it grows."),
+		rejected:    describe("rejected_records", "Records with usage that were written off. Alert when it grows."),
 		late:        describe("late_calls", "Calls counted after the usage of an ended subscription was sealed, written off. Alert when it grows."),
 		counted:     describe("counted_calls", "Calls beyond the plans, by the log."),
 		accepted:    describe("accepted_calls", "Calls beyond the plans that AWS bills."),
