@@ -163,7 +163,10 @@ func (e *Engine) serve(ctx context.Context, leases *lease.Session, p Projection)
 }
 
 func (e *Engine) instance(p Projection, schema string) *instance {
-	i := &instance{Projection: p, schema: schema, recheck: e.Recheck, at: checkpoint{position: nothingRead}, pool: e.Pool, source: e.Source, registry: e.registry, log: e.Log}
+	i := &instance{
+		Projection: p, schema: schema, recheck: e.Recheck, at: checkpoint{position: nothingRead}, pool: e.Pool, source: e.Source,
+		registry: e.registry, log: e.Log, reached: func(checkpoint) {},
+	}
 	if e.Barrier != nil && schema == p.Name {
 		i.reached = func(at checkpoint) { e.Barrier.advance(schema, at.position) }
 	}

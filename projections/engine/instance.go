@@ -31,7 +31,7 @@ type instance struct {
 	source   Source
 	registry *domain.Registry
 	log      *slog.Logger
-	reached  func(checkpoint)                    // told of every commit; may be nil
+	reached  func(checkpoint)                    // told of every place that the checkpoint is found at or moved to
 	fence    func(context.Context, pgx.Tx) error // fails when another node has become the one who maintains the tables; nil without a lease
 
 	mu      sync.Mutex
@@ -137,22 +137,28 @@ func (i *instance) from(ctx context.Context) (Place, error) {
 	i.mu.Lock()
 	i.at, i.head, i.live, i.skips = at, int64(head), false, skips
 	i.mu.Unlock()
+	i.reached(at)
 	if at.position == nothingRead {
 		return Place{}, nil
 	}
 	return Place{Position: uint64(at.position), Started: true}, nil
 }
 
-// reload reads the checkpoint again. Tables that were swapped away or are of another version end the run.
-func (i *instance) reload(ctx context.Context) (checkpoint, error) {
+// reload reads the checkpoint again, which has moved from where the run had it: by a commit of its own, maybe, whose answer was
+// lost and after which nothing may follow for long.
+func (i *instance) reload(ctx context.Context, from checkpoint) error {
 	at, err := i.stored(ctx)
 	if err != nil {
-		return at, err
+		return err
 	}
 	i.mu.Lock()
-	defer i.mu.Unlock()
 	i.at = at
-	return at, nil
+	i.mu.Unlock()
+	if err := i.follows(from, at); err != nil {
+		return err
+	}
+	i.reached(at)
+	return nil
 }
 
 // stored returns the checkpoint as it is in the database. Tables that were swapped away or are of another version end the run.
@@ -261,11 +267,7 @@ func (i *instance) advance(ctx context.Context, batch Batch, change func(context
 		err = i.commit(ctx, from, to, admitted, change)
 		release()
 		if errors.Is(err, errMoved) {
-			stored, err := i.reload(ctx)
-			if err == nil {
-				err = i.follows(from, stored)
-			}
-			if err != nil {
+			if err := i.reload(ctx, from); err != nil {
 				return err
 			}
 			continue
@@ -276,9 +278,7 @@ func (i *instance) advance(ctx context.Context, batch Batch, change func(context
 		i.mu.Lock()
 		i.at, i.covered = to, time.Now()
 		i.mu.Unlock()
-		if i.reached != nil {
-			i.reached(to)
-		}
+		i.reached(to)
 		if len(admitted) == len(all) {
 			return nil
 		}

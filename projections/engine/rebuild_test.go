@@ -2,11 +2,13 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/pas-ta/liveness/domain"
@@ -182,6 +184,42 @@ func TestRebuildWaitsForNobody(t *testing.T) {
 		t.Errorf("%+v, %v", comparison, err)
 	}
 	wantAll(t, pool, 3)
+}
+
+// TestRebuildWhoseLastAnswerIsLost: a build whose last batch was committed, though the connection died before it heard so, goes on
+// while nobody appends.
+func TestRebuildWhoseLastAnswerIsLost(t *testing.T) {
+	t.Parallel()
+	for name, maintained := range map[string]bool{"while it is compared": true, "when it is to be swapped in": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pool := database(t)
+			log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
+			head := log.Append(c.UsageStream(memorylog.Epoch), c.Checks(memorylog.Epoch, 3)...)
+			if err := engine.Prepare(t.Context(), pool, ledger(nil)); err != nil {
+				t.Fatal(err)
+			}
+			if maintained {
+				projectionstest.Run(t, projectionstest.NewEngine(t, pool, log, ledger(nil)))
+				projectionstest.WaitFor(t, pool, "ledger", head)
+			}
+			lost := false
+			e := projectionstest.NewEngine(t, pool, log, ledger(func(ctx context.Context, tx pgx.Tx, batch []domain.Recorded) error {
+				if lost || batch[len(batch)-1].Position < head {
+					return nil
+				}
+				lost = true
+				_, err := tx.Exec(ctx, "commit")
+				return errors.Join(errors.New("the answer is lost"), err)
+			}))
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			if _, err := e.Rebuild(ctx, "ledger", nil); err != nil || !lost {
+				t.Errorf("rebuild = %v; an answer was lost: %v", err, lost)
+			}
+			wantAll(t, pool, 3)
+		})
+	}
 }
 
 // TestInterruptedRebuild: a rebuild that is interrupted leaves the running read model as it was.
