@@ -77,10 +77,11 @@ func (c *EraseCmd) Run(ctx context.Context, app *App) error {
 	if err := belongTogether(ctx, pool, client, ring, app.Log); err != nil {
 		return err
 	}
-	vault, err := postgres.NewVault(pool, ring)
+	stored, err := postgres.NewVault(pool, ring)
 	if err != nil {
 		return err
 	}
+	vault := closingVault{stored, console.NewPostgresLogins(pool, console.LoginLimits{})}
 	if c.Recorded {
 		keys, err := eraseRecorded(ctx, client, vault)
 		if err == nil {
@@ -90,7 +91,7 @@ func (c *EraseCmd) Run(ctx context.Context, app *App) error {
 	}
 	barrier := engine.NewBarrier(pool, barrierTimeout)
 	e := eraser{
-		by: commands.NewOrigin(domain.ActorOperator), sessions: console.NewPostgresLogins(pool, console.LoginLimits{}),
+		by:      commands.NewOrigin(domain.ActorOperator),
 		members: projections.NewMembers(pool, vault), logins: projections.NewAccounts(pool, vault), failures: postgres.NewFailedCallQueries(pool),
 	}
 	if e.accounts, err = accounts.New(accounts.Config{
@@ -162,7 +163,6 @@ type eraser struct {
 	accounts *accounts.Commands
 	members  *projections.Members
 	logins   *projections.Accounts
-	sessions *console.PostgresLogins
 	failures *postgres.FailedCallQueries
 }
 
@@ -194,10 +194,7 @@ func (e eraser) customer(ctx context.Context, customer uuid.UUID) error {
 	if err := e.failures.Erase(ctx, customer); err != nil {
 		return err
 	}
-	if err := e.accounts.EraseCustomer(ctx, accounts.EraseCustomer{By: e.by, CustomerID: customer, People: only}); err != nil {
-		return err
-	}
-	return e.endSessions(ctx, only...)
+	return e.accounts.EraseCustomer(ctx, accounts.EraseCustomer{By: e.by, CustomerID: customer, People: only})
 }
 
 // person erases a person: their login, what they registered with it or with its address, and invitations that they have not
@@ -244,10 +241,7 @@ func (e eraser) person(ctx context.Context, address string, certify *accounts.Ce
 		}
 	}
 	if login.Registered() {
-		if err := e.accounts.ErasePerson(ctx, erase); err != nil {
-			return err
-		}
-		return e.endSessions(ctx, login.CustomerID)
+		return e.accounts.ErasePerson(ctx, erase)
 	}
 	for _, registration := range erase.Registrations {
 		if err := e.accounts.ErasePersonalData(ctx, accounts.ErasePersonalData{By: e.by, CustomerID: registration}); err != nil {
@@ -274,11 +268,20 @@ func (e eraser) erasure(ctx context.Context, account uuid.UUID) (erase accounts.
 	return erase, err
 }
 
-func (e eraser) endSessions(ctx context.Context, logins ...uuid.UUID) error {
-	for _, account := range logins {
-		if err := e.sessions.EndAll(ctx, account, uuid.Nil); err != nil {
-			return fmt.Errorf("the data is erased, but open sessions could not be ended; repeat the command: %w", err)
-		}
+// closingVault ends the sessions of whose key it destroys. It does so in the midst of the erasure: once that is through, a
+// repetition does not find who was erased.
+type closingVault struct {
+	*postgres.Vault
+	sessions *console.PostgresLogins
+}
+
+// Destroy implements accounts.Vault. The sessions come second: nobody logs in any more by then.
+func (v closingVault) Destroy(ctx context.Context, account uuid.UUID) error {
+	if err := v.Vault.Destroy(ctx, account); err != nil {
+		return err
+	}
+	if err := v.sessions.EndAll(ctx, account, uuid.Nil); err != nil {
+		return fmt.Errorf("the key is destroyed, but open sessions could not be ended; repeat the command: %w", err)
 	}
 	return nil
 }
