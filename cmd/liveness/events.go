@@ -84,7 +84,7 @@ func (c *EventsCmd) Run(ctx context.Context, app *App) error {
 			return nil
 		})
 		if err != nil {
-			return endOfFollowing(ctx, err)
+			return err
 		}
 		for _, event := range last {
 			if err := c.print(app, event); err != nil {
@@ -96,18 +96,14 @@ func (c *EventsCmd) Run(ctx context.Context, app *App) error {
 		}
 		c.From = position
 	}
-	return endOfFollowing(ctx, client.Follow(ctx, c.From, c.Follow, func(event *esdb.RecordedEvent) error {
+	err = client.Follow(ctx, c.From, c.Follow, func(event *esdb.RecordedEvent) error {
 		if !c.matches(event) {
 			return nil
 		}
 		return c.print(app, event)
-	}))
-}
-
-// endOfFollowing makes an interruption the ordinary end that it is for a tail.
-func endOfFollowing(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
+	})
+	if c.Follow && ctx.Err() != nil {
+		return nil // the ordinary end of a tail
 	}
 	return err
 }
