@@ -19,7 +19,8 @@ type Config struct {
 	From, To *eventstoredb.Client
 	// Copies says which events are copied; others are counted. The stores' own never are.
 	Copies func(stream, eventType string) bool
-	// CopiesStream says of which streams the metadata is copied.
+	// CopiesStream says which streams are the copied events' own: their metadata is copied too, and where the source goes on
+	// in one, the target may hold nothing else there.
 	CopiesStream func(stream string) bool
 	// Forgets says which streams may have lost their first events, so that what is left is numbered from 0 in the target.
 	Forgets func(stream string) bool
@@ -148,20 +149,16 @@ func (c *copying) begin(ctx context.Context) (*eventstoredb.Copied, error) {
 }
 
 func (c *copying) readers() (source, target *reader) {
-	return &reader{client: c.From, wanted: c.Copies}, &reader{client: c.To, wanted: c.Copies}
+	read := func(client *eventstoredb.Client) *reader {
+		return &reader{client: client, wanted: c.Copies, ours: c.CopiesStream, described: map[string]bool{}, taken: map[string]*esdb.RecordedEvent{}}
+	}
+	return read(c.From), read(c.To)
 }
 
-// fill appends what the target lacks. As far as the target has come, it must be a beginning of the source.
+// fill appends what the target lacks. As far as the target has come, it must be a beginning of the source: nothing is
+// written, metadata neither, before all that it holds is compared.
 func (c *copying) fill(ctx context.Context, noted *eventstoredb.Copied) error {
 	source, target := c.readers()
-	carried := map[string]bool{}
-	source.metadata = func(ctx context.Context, stream string) error {
-		if carried[stream] || !c.CopiesStream(stream) {
-			return nil
-		}
-		carried[stream] = true
-		return c.carryMetadata(ctx, noted, stream)
-	}
 	var run []*esdb.RecordedEvent
 	var size int
 	flush := func() error {
@@ -173,9 +170,6 @@ func (c *copying) fill(ctx context.Context, noted *eventstoredb.Copied) error {
 		event, err := source.next(ctx)
 		if err != nil {
 			return fmt.Errorf("read the source: %w", err)
-		}
-		if event == nil {
-			break
 		}
 		if !filling {
 			held, err := target.next(ctx)
@@ -189,7 +183,15 @@ func (c *copying) fill(ctx context.Context, noted *eventstoredb.Copied) error {
 				c.reportProgress(false, events+1, event)
 				continue
 			}
+		}
+		if event == nil {
+			break
+		}
+		if !filling {
 			filling = true
+			if err := ensureFree(ctx, *source, event, target.taken); err != nil {
+				return err
+			}
 			if err := c.noteBegun(ctx, noted); err != nil {
 				return err
 			}
@@ -203,7 +205,24 @@ func (c *copying) fill(ctx context.Context, noted *eventstoredb.Copied) error {
 		run, size = append(run, event), size+len(event.Data)+len(event.UserMetadata)
 		c.reportProgress(false, events+1, event)
 	}
-	return flush()
+	if err := flush(); err != nil {
+		return err
+	}
+	return c.carryMetadata(ctx, noted, source.described)
+}
+
+// ensureFree refuses a target where other programs' events stand in streams that the source goes on in.
+func ensureFree(ctx context.Context, source reader, event *esdb.RecordedEvent, taken map[string]*esdb.RecordedEvent) (err error) {
+	for len(taken) > 0 && event != nil {
+		if other := taken[event.StreamID]; other != nil {
+			return &DifferenceError{Position: event.Position.Commit, What: fmt.Sprintf(
+				"it holds %s, which is another program's, in the stream of %s", name(other), name(event))}
+		}
+		if event, err = source.next(ctx); err != nil {
+			return fmt.Errorf("read the source: %w", err)
+		}
+	}
+	return nil
 }
 
 // A run is appended at once: consecutive events of one stream. The size stays well below the store's limit of 1 MiB.
@@ -261,15 +280,6 @@ func (c *copying) offset(event *esdb.RecordedEvent) uint64 {
 // verify compares both logs event by event and hands on each event with its copy.
 func (c *copying) verify(ctx context.Context, each func(source, target *esdb.RecordedEvent) error) error {
 	source, target := c.readers()
-	metadata := map[string]bool{}
-	source.metadata = func(ctx context.Context, stream string) error {
-		if metadata[stream] || !c.CopiesStream(stream) {
-			return nil
-		}
-		metadata[stream] = true
-		c.report.Metadata++
-		return c.compareMetadata(ctx, stream)
-	}
 	for {
 		event, err := source.next(ctx)
 		if err != nil {
@@ -280,8 +290,8 @@ func (c *copying) verify(ctx context.Context, each func(source, target *esdb.Rec
 			return fmt.Errorf("read the target: %w", err)
 		}
 		if event == nil && held == nil {
-			c.report.Foreign = source.foreign
-			return nil
+			c.report.Foreign, c.report.Metadata = source.foreign, int64(len(source.described))
+			return c.compareMetadata(ctx, source.described)
 		}
 		if err := c.compare(event, held); err != nil {
 			return err

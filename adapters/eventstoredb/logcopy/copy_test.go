@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -101,12 +102,25 @@ func (l *log) recordRaw(stream string, events ...esdb.EventData) {
 	}
 }
 
+func (l *log) setMetadata(stream, metadata string) {
+	l.t.Helper()
+	l.recordRaw("$$"+stream, esdb.EventData{EventID: uuid.New(), EventType: "$metadata", ContentType: esdb.ContentTypeJson, Data: []byte(metadata)})
+}
+
 func foreign(eventType string) esdb.EventData {
 	return esdb.EventData{EventID: uuid.New(), EventType: eventType, ContentType: esdb.ContentTypeBinary, Data: []byte{0, 1, 2}}
 }
 
 // inOrder returns every event that is not the store's own, and not about a copy.
 func (l *log) inOrder() []*esdb.RecordedEvent {
+	l.t.Helper()
+	return slices.DeleteFunc(l.written(), func(raw *esdb.RecordedEvent) bool {
+		return strings.HasPrefix(raw.StreamID, "$") || raw.StreamID == eventstoredb.CopyStream
+	})
+}
+
+// written returns every event that a program wrote: also about a copy, and the metadata of its streams.
+func (l *log) written() []*esdb.RecordedEvent {
 	l.t.Helper()
 	reading, err := l.raw.ReadAll(l.t.Context(), esdb.ReadAllOptions{From: esdb.Start{}, Direction: esdb.Forwards}, 1<<20)
 	if err != nil {
@@ -119,7 +133,8 @@ func (l *log) inOrder() []*esdb.RecordedEvent {
 		if err != nil {
 			return events
 		}
-		if raw := event.OriginalEvent(); !strings.HasPrefix(raw.StreamID, "$") && raw.StreamID != eventstoredb.CopyStream {
+		raw := event.OriginalEvent()
+		if stream := strings.TrimPrefix(raw.StreamID, "$$"); !strings.HasPrefix(stream, "$") {
 			events = append(events, raw)
 		}
 	}
@@ -147,8 +162,7 @@ func (l *log) fill() {
 	usage := domain.UsageStream(subscription, domain.MonthOf(start))
 	l.recordRaw("crm-1", foreign("KeyIssued"), foreign("CustomerCalled"))
 	l.record(domain.SubscriptionStream(subscription), start, domain.SubscriptionStarted{SubscriptionID: subscription, CustomerID: customer, Plan: domain.PlanStarter, StartedAt: start})
-	l.recordRaw("$$"+domain.LoginsStream(customer), esdb.EventData{EventID: uuid.New(), EventType: "$metadata", ContentType: esdb.ContentTypeJson,
-		Data: []byte(`{"$maxAge": 7776000, "$acl":{"$r":"$admins"},  "ours":1}`)})
+	l.setMetadata(domain.LoginsStream(customer), `{"$maxAge": 7776000, "$acl":{"$r":"$admins"},  "ours":1}`)
 	l.record(domain.AccountStream(customer), start, requested(start))
 	for i := int64(1); i <= 20; i++ {
 		l.record(usage, start, call(i, start))
@@ -338,26 +352,33 @@ func TestCopyThatIsCutShort(t *testing.T) {
 
 func TestTargetWithOtherEventsIsRefused(t *testing.T) {
 	t.Parallel()
-	for name, prepare := range map[string]func(to *log){
-		"of the product": func(to *log) {
+	for name, prepare := range map[string]func(from, to *log){
+		"of the product": func(_, to *log) {
 			to.record(domain.LoginsStream(uuid.New()), to.clock(), domain.LoginSucceeded{CustomerID: customer, At: to.clock()})
 		},
-		"of another program in a stream of ours": func(to *log) {
-			to.recordRaw(domain.SubscriptionStream(subscription), foreign("CustomerCalled"))
+		"of the product behind all of the source": func(from, to *log) {
+			if _, err := logcopy.Run(to.t.Context(), between(from, to)); err != nil {
+				to.t.Fatal(err)
+			}
+			to.setMetadata(domain.LoginsStream(customer), `{"$maxAge": 86400}`)
+			to.record(domain.AccountStream(customer), to.clock(), requested(to.clock()))
+		},
+		"of another program in a stream of ours": func(_, to *log) {
+			to.recordRaw(domain.SealedHoursStream(domain.MonthOf(to.clock())), foreign("CustomerCalled"))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			from, to := newLog(t, ""), newLog(t, "")
 			from.fill()
-			prepare(to)
-			before := len(to.inOrder())
+			prepare(from, to)
+			before := len(to.written())
 			_, err := logcopy.Run(t.Context(), between(from, to))
 			if difference := (*logcopy.DifferenceError)(nil); !errors.As(err, &difference) {
 				t.Errorf("got %v, want a difference", err)
 			}
-			if got := len(to.inOrder()); got != before {
-				t.Errorf("%d events were written before", got-before)
+			if written := to.written()[before:]; len(written) > 0 {
+				t.Errorf("%d events were written before, first %s to %s", len(written), written[0].EventType, written[0].StreamID)
 			}
 		})
 	}

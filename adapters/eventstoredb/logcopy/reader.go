@@ -38,12 +38,14 @@ const pageSize = 512
 type reader struct {
 	client *eventstoredb.Client
 	wanted func(stream, eventType string) bool
+	ours   func(stream string) bool
 
-	page     []*esdb.RecordedEvent
-	position esdb.Position // of the last event that was looked at
-	ended    bool
-	foreign  int64
-	metadata func(ctx context.Context, stream string) error // called where a stream's metadata was set; may be nil
+	page      []*esdb.RecordedEvent
+	position  esdb.Position // of the last event that was looked at
+	ended     bool
+	foreign   int64
+	described map[string]bool                // those of our streams whose metadata was set
+	taken     map[string]*esdb.RecordedEvent // those of our streams that hold an event that is not copied
 }
 
 // next returns the next event; nil at the end of the log.
@@ -63,7 +65,6 @@ func (r *reader) next(ctx context.Context) (*esdb.RecordedEvent, error) {
 
 type page struct {
 	events  []*esdb.RecordedEvent
-	streams []string // whose metadata was set
 	last    esdb.Position
 	foreign int64
 }
@@ -101,11 +102,6 @@ func (r *reader) fetch(ctx context.Context) error {
 	}
 	r.ended = read.last == r.position
 	r.page, r.position, r.foreign = read.events, read.last, r.foreign+read.foreign
-	for _, stream := range read.streams {
-		if err := r.metadata(ctx, stream); err != nil {
-			return err
-		}
-	}
 	return nil
 }
 
@@ -114,8 +110,8 @@ func (r *reader) sort(read *page, event *esdb.RecordedEvent) {
 	stream, isMetadata := strings.CutPrefix(event.StreamID, "$$")
 	switch {
 	case isMetadata:
-		if r.metadata != nil {
-			read.streams = append(read.streams, stream)
+		if r.ours(stream) {
+			r.described[stream] = true
 		}
 	case strings.HasPrefix(event.StreamID, "$") || strings.HasPrefix(event.EventType, "$") || event.StreamID == eventstoredb.CopyStream:
 		// The store's own, or a copy's.
@@ -123,5 +119,8 @@ func (r *reader) sort(read *page, event *esdb.RecordedEvent) {
 		read.events = append(read.events, event)
 	default:
 		read.foreign++
+		if r.ours(event.StreamID) {
+			r.taken[event.StreamID] = event
+		}
 	}
 }
