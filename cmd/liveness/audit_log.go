@@ -28,6 +28,8 @@ func (f LogFlags) openToAudit(ctx context.Context, app *App) (log auditing.Log, 
 	files, noFiles := openNodeFiles(ctx, eventsDir(f.Data))
 	client, disconnect, err := connectLog(ctx, app, "esdb://"+cmp.Or(f.address, defaultNodeAddr)+"?tls=false")
 	switch {
+	case err != nil && errors.Is(noFiles, eventstoredb.ErrCopyIncomplete):
+		return nil, nil, fmt.Errorf("%s: %w", f.Data, noFiles)
 	case err != nil && noFiles != nil:
 		return nil, nil, fmt.Errorf("no event store answers at %s and there is no data in %s. Start `liveness dev` first, or give --eventstore or --data (%w)",
 			cmp.Or(f.address, defaultNodeAddr), f.Data, errors.Join(err, noFiles))
@@ -69,7 +71,7 @@ func openNodeFiles(ctx context.Context, dir string) (*nodeFiles, error) {
 
 func (f *nodeFiles) close() { _ = f.streams.Close() }
 
-// readCopied reads what the log says of having been copied from another.
+// readCopied reads what the log says of having been copied from another, and refuses an incomplete copy.
 func (f *nodeFiles) readCopied(ctx context.Context) error {
 	var notes []eventstoredb.RawCopyEvent
 	for from := uint64(0); ; {
@@ -86,6 +88,9 @@ func (f *nodeFiles) readCopied(ctx context.Context) error {
 		}
 	}
 	copied, err := eventstoredb.ReadCopiedFrom(notes)
+	if err == nil && copied.Begun {
+		err = eventstoredb.ErrCopyIncomplete
+	}
 	f.copied = copied
 	return err
 }

@@ -1,7 +1,11 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
+	"log/slog"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/pas-ta/liveness/adapters/eventstoredb"
+	"github.com/pas-ta/liveness/adapters/eventstoredb/logcopy"
 	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/adapters/node"
 	"github.com/pas-ta/liveness/adapters/node/nodetest"
@@ -104,6 +109,37 @@ func TestStoreCopyKeepsTheBill(t *testing.T) {
 	}
 	if diff := cmp.Diff(audited(w.address), audited(target.ConnectionString())); diff != "" {
 		t.Errorf("audit (-source +copy):\n%s", diff)
+	}
+}
+
+func TestIncompleteCopyIsNotAudited(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	r := openReadModels(t)
+	r.count(t, uuid.New(), 0, 30)
+	app := &App{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}, Log: slog.New(slog.DiscardHandler)}
+	from, closeFrom, err := openEndOfCopy(t.Context(), app, "--from", r.flags.EventStore, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeFrom()
+	to, closeTo, err := openEndOfCopy(t.Context(), app, "--to", dir, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	config := new(StoreCopyCmd).config(app, from, to)
+	config.Progress = func(logcopy.Progress) { cancel() }
+	_, err = logcopy.Run(ctx, config)
+	closeTo()
+	if !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	flags := ReadModelFlags{LogFlags: LogFlags{Data: dir, address: "127.0.0.1:1"}}
+	out, code := projectionsRun(t, &AuditVerifyCmd{ReadModelFlags: flags})
+	if code != 1 || !strings.HasSuffix(out, eventstoredb.ErrCopyIncomplete.Error()) || strings.Contains(out, "no data") {
+		t.Errorf("audit of an incomplete copy = %d: %s", code, out)
 	}
 }
 

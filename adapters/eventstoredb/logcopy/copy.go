@@ -135,7 +135,11 @@ func Verify(ctx context.Context, config Config) (Report, error) {
 }
 
 func (c *copying) begin(ctx context.Context) (*eventstoredb.Copied, error) {
-	if _, err := c.From.ReadCopied(ctx); err != nil {
+	source, err := c.From.ReadCopied(ctx)
+	if err == nil && source.Begun {
+		err = eventstoredb.ErrCopyIncomplete
+	}
+	if err != nil {
 		return nil, fmt.Errorf("source: %w", err)
 	}
 	noted, err := c.To.ReadCopied(ctx)

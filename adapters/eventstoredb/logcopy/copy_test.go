@@ -318,21 +318,27 @@ func TestCopyHasTheSameLeaves(t *testing.T) {
 	}
 }
 
+// cutShort ends a copy after some events.
+func cutShort(t *testing.T, config logcopy.Config, after int64) error {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	config.Progress = func(p logcopy.Progress) {
+		if !p.Verifying && p.Events > after {
+			cancel()
+		}
+	}
+	_, err := logcopy.Run(ctx, config)
+	return err
+}
+
 // TestCopyThatIsCutShort is ended after every few events, until one run finds nothing more to do.
 func TestCopyThatIsCutShort(t *testing.T) {
 	t.Parallel()
 	from, to := newLog(t, ""), newLog(t, "")
 	from.fill()
 	for limit := int64(7); ; limit += 7 {
-		ctx, cancel := context.WithCancel(t.Context())
-		config := between(from, to)
-		config.Progress = func(p logcopy.Progress) {
-			if !p.Verifying && p.Events > limit {
-				cancel()
-			}
-		}
-		_, err := logcopy.Run(ctx, config)
-		cancel()
+		err := cutShort(t, between(from, to), limit)
 		if err == nil {
 			break
 		}
@@ -347,6 +353,23 @@ func TestCopyThatIsCutShort(t *testing.T) {
 	report, err := logcopy.Run(t.Context(), between(from, to))
 	if err != nil || report.Appended != 0 || report.Events != 47 {
 		t.Errorf("once more: %+v, %v; want nothing appended", report, err)
+	}
+}
+
+func TestIncompleteCopyIsNotCopiedOn(t *testing.T) {
+	t.Parallel()
+	from, to, third := newLog(t, ""), newLog(t, ""), newLog(t, "")
+	from.fill()
+	if err := cutShort(t, between(from, to), 20); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	for _, run := range []func(context.Context, logcopy.Config) (logcopy.Report, error){logcopy.Run, logcopy.Verify} {
+		if _, err := run(t.Context(), between(to, third)); !errors.Is(err, eventstoredb.ErrCopyIncomplete) {
+			t.Errorf("got %v, want %v", err, eventstoredb.ErrCopyIncomplete)
+		}
+	}
+	if written := third.written(); len(written) > 0 {
+		t.Errorf("%d events were written to the third", len(written))
 	}
 }
 
