@@ -33,11 +33,12 @@ func (l *PostgresLogins) Begin(ctx context.Context, login Login) error {
 	return wrapQuery("begin a login", err)
 }
 
-// Use notes that a login is used. To the minute is enough for people, and spares a write with every request.
+// Use notes that a login is used. To the minute is enough for people, or to a tenth of a short limit, and spares a write with every
+// request.
 func (l *PostgresLogins) Use(ctx context.Context, id uuid.UUID, address string) (account uuid.UUID, err error) {
 	var noted bool
 	err = l.pool.QueryRow(ctx, `
-		select account_id, used_at > clock_timestamp() - interval '1 minute' and address = $4 from console_logins
+		select account_id, used_at > clock_timestamp() - least(interval '1 minute', $2::interval / 10) and address = $4 from console_logins
 		where id = $1 and used_at > clock_timestamp() - $2::interval and began_at > clock_timestamp() - $3::interval`,
 		id, l.limits.Idle, l.limits.Lifetime, address).Scan(&account, &noted)
 	if errors.Is(err, pgx.ErrNoRows) {

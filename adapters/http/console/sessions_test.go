@@ -8,6 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
+	"github.com/pas-ta/liveness/adapters/http/console"
 	"github.com/pas-ta/liveness/adapters/http/console/consoletest"
 )
 
@@ -101,6 +104,24 @@ func TestSessionsEndByThemselves(t *testing.T) {
 	consoletest.Must(t, w.Pool.QueryRow(t.Context(), "select count(*) from console_logins").Scan(&rows))
 	if rows != 1 {
 		t.Errorf("%d logins are kept, two of which are over", rows-1)
+	}
+}
+
+// Who goes on working is not logged out by a limit of minutes.
+func TestUseUnderAShortLimit(t *testing.T) {
+	t.Parallel()
+	pool := consoletest.Database(t)
+	logins := console.NewPostgresLogins(pool, console.LoginLimits{Idle: time.Minute, Lifetime: time.Hour})
+	login := console.Login{ID: uuid.New(), Account: uuid.New(), Address: "192.0.2.1"}
+	consoletest.Must(t, logins.Begin(t.Context(), login))
+	for range 3 {
+		_, err := pool.Exec(t.Context(), "update console_logins set used_at = used_at - interval '40 seconds'")
+		consoletest.Must(t, err)
+		account, err := logins.Use(t.Context(), login.ID, login.Address)
+		consoletest.Must(t, err)
+		if account != login.Account {
+			t.Fatalf("used 40 s ago, and it is over: %v", account)
+		}
 	}
 }
 
