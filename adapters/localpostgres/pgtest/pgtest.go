@@ -171,7 +171,7 @@ func newDir(parent string) string {
 func inMemory() string {
 	const memory, enough = "/dev/shm", 4 << 30
 	var disk unix.Statfs_t
-	if err := unix.Statfs(memory, &disk); err != nil || disk.Bavail*uint64(disk.Bsize) < enough { //nolint:gosec // sizes are positive
+	if err := unix.Statfs(memory, &disk); err != nil || disk.Bavail*uint64(disk.Bsize) < enough {
 		return os.TempDir()
 	}
 	return memory
