@@ -12,7 +12,7 @@ type Login struct {
 	ID      uuid.UUID
 	Account uuid.UUID
 	BeganAt time.Time
-	UsedAt  time.Time // to the minute
+	UsedAt  time.Time // to the minute, or closer under a short limit
 	Browser string    // as "Firefox on Linux"
 	Address string    // network address of the newest use
 }

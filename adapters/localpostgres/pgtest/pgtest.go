@@ -167,7 +167,7 @@ func newDir(parent string) string {
 }
 
 // inMemory returns a folder that is no disk where the machine has one with room, and the usual one elsewhere: a database is three
-// hundred files, and to make them on a disk takes a fifth of the processor time of tests that have one each.
+// hundred files, and to make them on a disk takes about a tenth of the processor time of tests that have one each.
 func inMemory() string {
 	const memory, enough = "/dev/shm", 4 << 30
 	var disk unix.Statfs_t
