@@ -442,6 +442,24 @@ func TestMailAddressesAreNormalised(t *testing.T) {
 	}
 }
 
+// Anybody may send a domain of many different letters, and to write it in ASCII takes a time that grows with its square.
+func TestDomainsOfNoAddressAreNotConverted(t *testing.T) {
+	t.Parallel()
+	for _, letters := range []int{254, 4000} {
+		domain := make([]rune, letters)
+		for i := range domain {
+			domain[i] = '一' + rune(i)
+		}
+		if got, typed := accounts.NormaliseMail("A@"+string(domain)), "a@"+string(domain); got != typed {
+			t.Errorf("a domain of %d letters became one of %d bytes in ASCII", letters, len(got))
+		}
+	}
+	longest := strings.Repeat("ü", 240) // with what stands before it, as long as an address may be in characters
+	if got := accounts.NormaliseMail("somebody.else@" + longest); !strings.HasPrefix(got, "somebody.else@xn--") {
+		t.Errorf("the longest address is looked for as %q", got)
+	}
+}
+
 // TestOldKeyIsOutWhenTheNewOneIsShown: by then no node acts any more on what it knew of the old one.
 func TestOldKeyIsOutWhenTheNewOneIsShown(t *testing.T) {
 	t.Parallel()

@@ -27,8 +27,11 @@ type Person struct {
 	Website   string `json:"website"`
 }
 
-// maxFieldLength bounds every field of the onboarding screen, in characters.
-const maxFieldLength = 100
+// maxFieldLength bounds every field of the onboarding screen, in characters; maxAddressLength a mail address and a website.
+const (
+	maxFieldLength   = 100
+	maxAddressLength = 254
+)
 
 // Normalise trims the fields and gives the mail address the form it is compared in.
 func (p Person) Normalise() Person {
@@ -92,11 +95,12 @@ func textProblem(label, value string) string {
 }
 
 // NormaliseMail returns the form of a mail address that is stored, looked up and mailed to: the domain in ASCII and
-// lower case as DNS has it, and the local part in lower case, because people type their own address either way.
+// lower case as DNS has it, and the local part in lower case, because people type their own address either way. What is too long to be an address comes from anybody who
+// fills in a login, and gets no further than lower case: the time that a domain takes to become ASCII grows with its square.
 func NormaliseMail(address string) string {
 	address = strings.TrimSpace(address)
 	local, host, found := cutLast(address, "@")
-	if !found {
+	if !found || utf8.RuneCountInString(address) > maxAddressLength {
 		return strings.ToLower(address)
 	}
 	if ascii, err := idna.Lookup.ToASCII(host); err == nil {
@@ -117,8 +121,8 @@ func mailProblem(address string) string {
 	if address == "" {
 		return ask
 	}
-	if len(address) > 254 {
-		return "The mail address is longer than 254 characters. Enter a shorter one."
+	if len(address) > maxAddressLength {
+		return fmt.Sprintf("The mail address is longer than %d characters. Enter a shorter one.", maxAddressLength)
 	}
 	parsed, err := mail.ParseAddress(address)
 	local, host, _ := cutLast(address, "@")
@@ -136,7 +140,7 @@ func mailProblem(address string) string {
 func websiteProblem(website string) string {
 	const ask = "Enter the website in the form https://example.com."
 	site, err := url.Parse(website)
-	if website == "" || err != nil || len(website) > 254 || site.Scheme != "https" || site.Host == "" ||
+	if website == "" || err != nil || len(website) > maxAddressLength || site.Scheme != "https" || site.Host == "" ||
 		site.User != nil || site.Port() != "" || (site.Path != "" && site.Path != "/") || site.RawQuery != "" || site.Fragment != "" {
 		return ask
 	}
