@@ -36,21 +36,28 @@ type Reactor struct {
 	// Parked is told of an event that is about to be parked, and why. May be nil.
 	Parked func(ctx context.Context, event ParkedEvent)
 
+	atOnce chan struct{} // holds one for each event that is being handled
+
 	mu      sync.Mutex
 	stopped error // why it does not run; nil while it does
 }
 
 // NewReactor handles events of registry. Group, Events and Handle are the caller's to set.
 func NewReactor(client *Client, registry *domain.Registry, log *slog.Logger) *Reactor {
-	return &Reactor{client: client, codec: codec{registry, client}, log: log, stopped: errors.New("it has not begun")}
+	return &Reactor{
+		client: client, codec: codec{registry, client}, log: log,
+		atOnce: make(chan struct{}, reactorWorkers), stopped: errors.New("it has not begun"),
+	}
 }
 
 const (
-	reactorWorkers      = 16            // those that wait for their next attempt included
+	reactorWorkers      = 16            // events that are handled at a time
+	reactorUnanswered   = 1024          // those that wait for their next attempt included, which is all they do: they keep nothing from the others
 	reactorMaxRetries   = math.MaxInt32 // the store parks nothing by itself
 	reactorFirstPause   = time.Second
 	reactorLastPause    = time.Minute
-	reactorTimeout      = 5 * time.Minute // longer than a pause and an attempt, else the store gives the event to another
+	reactorTimeout      = 5 * time.Minute // longer than a turn, a pause and an attempt, else the store gives the event to another
+	reactorTurn         = time.Minute     // longest wait for one of the workers
 	reactorMaxReconnect = 5 * time.Second
 )
 
@@ -138,7 +145,7 @@ func (r *Reactor) consume(ctx context.Context, running func()) error {
 // connect joins the group. It is created when it is missing only: that takes more rights than using it does.
 func (r *Reactor) connect(ctx context.Context) (*esdb.PersistentSubscription, error) {
 	subscribe := func(ctx context.Context, client *esdb.Client) (*esdb.PersistentSubscription, error) {
-		return client.SubscribeToPersistentSubscriptionToAll(ctx, r.Group, esdb.SubscribeToPersistentSubscriptionOptions{BufferSize: reactorWorkers})
+		return client.SubscribeToPersistentSubscriptionToAll(ctx, r.Group, esdb.SubscribeToPersistentSubscriptionOptions{BufferSize: reactorUnanswered})
 	}
 	if err := r.client.ensureWhole(ctx); err != nil {
 		return nil, err
@@ -262,9 +269,7 @@ func (r *Reactor) handle(ctx context.Context, answers *answers, appeared *esdb.E
 		answers.nack("cannot be decoded", esdb.NackActionPark, appeared.Event)
 		return
 	}
-	handling, span := traceReaction(ctx, r.Group, recorded)
-	err = r.Handle(handling, recorded)
-	span.End(err)
+	err = r.react(ctx, recorded)
 	switch {
 	case err == nil:
 		answers.ack(appeared.Event)
@@ -280,6 +285,26 @@ func (r *Reactor) handle(ctx context.Context, answers *answers, appeared *esdb.E
 		_ = commands.Sleep(ctx, wait)
 		answers.nack("handler failed", esdb.NackActionRetry, appeared.Event)
 	}
+}
+
+var errNoTurn = errors.New("all workers are busy")
+
+// react has the handler work on an event once a worker is free.
+func (r *Reactor) react(ctx context.Context, recorded domain.Recorded) error {
+	patience := time.NewTimer(reactorTurn)
+	defer patience.Stop()
+	select {
+	case r.atOnce <- struct{}{}:
+	case <-patience.C:
+		return errNoTurn
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-r.atOnce }()
+	handling, span := traceReaction(ctx, r.Group, recorded)
+	err := r.Handle(handling, recorded)
+	span.End(err)
+	return err
 }
 
 func (r *Reactor) tellParked(ctx context.Context, raw *esdb.RecordedEvent, err error) {

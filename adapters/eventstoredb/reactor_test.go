@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/google/uuid"
@@ -128,6 +129,43 @@ func TestReactorNeedsNoRightToCreate(t *testing.T) {
 	})
 	if text := logged.String(); !strings.Contains(text, "may not read $all") || asked.Load() != before {
 		t.Errorf("it asked for %d more rights and said:\n%s", asked.Load()-before, text)
+	}
+}
+
+// What cannot be handled for now keeps nothing from what can: a hundred mails to a server that is away, from the others.
+func TestReactorGoesOnBesideWhatWaits(t *testing.T) {
+	t.Parallel()
+	client := connect(t, nodetest.Start(t, node.Config{}).ConnectionString())
+	store := eventstoredb.NewStore(client, domain.NewRegistry())
+	var failed sync.Map
+	handled := make(chan struct{})
+	healthy := uuid.New()
+	startReactor(t, client, "mails", slog.New(slog.DiscardHandler), func(_ context.Context, r domain.Recorded) error {
+		if r.Stream == domain.LoginsStream(healthy) {
+			close(handled)
+			return nil
+		}
+		failed.Store(r.ID, true)
+		return errors.New("not now")
+	})
+	const waiting = 100
+	for range waiting {
+		customer := uuid.New()
+		appendAll(t, store, domain.LoginsStream(customer), login(customer))
+	}
+	await(t, "all of them to fail", func(context.Context) error {
+		count := 0
+		failed.Range(func(any, any) bool { count++; return true })
+		if count < waiting {
+			return fmt.Errorf("%d have failed", count)
+		}
+		return nil
+	})
+	appendAll(t, store, domain.LoginsStream(healthy), login(healthy))
+	select {
+	case <-handled:
+	case <-time.After(20 * time.Second):
+		t.Error("an event is not handled while others wait")
 	}
 }
 
