@@ -87,7 +87,7 @@ func (p *mailedProduct) work(mailer accounts.Mailer) (stop func()) {
 	p.t.Helper()
 	site, err := url.Parse("https://liveness.example")
 	p.must(err)
-	log, secret := slog.New(slog.DiscardHandler), commands.OneSecret(strings.Repeat("s", 32))
+	log, secret := slog.New(slog.NewTextHandler(p.t.Output(), nil)), commands.OneSecret(strings.Repeat("s", 32))
 	core, err := openCore(p.t.Context(), log, p.flags.EventStore, p.flags.Postgres, secret)
 	p.must(err)
 	p.core = core
@@ -186,6 +186,17 @@ func (p *mailedProduct) json() ReadModelFlags {
 	return flags
 }
 
+// parks waits until so many events are parked: a mail is listed as given up before the store has set its event aside.
+func (p *mailedProduct) parks(events int) {
+	p.t.Helper()
+	eventually(p.t, fmt.Sprintf("%d events to be parked", events), func() error {
+		if n := p.parked(); n != events {
+			return fmt.Errorf("%d events are parked", n)
+		}
+		return nil
+	})
+}
+
 func (p *mailedProduct) parked() int {
 	p.t.Helper()
 	n := 0
@@ -214,9 +225,7 @@ func TestMailsThatWereGivenUp(t *testing.T) {
 				p.register(address)
 			}
 			mails := p.listed(postgres.MailFailed, postgres.MailFailed, postgres.MailFailed)
-			if n := p.parked(); n != 3 {
-				t.Errorf("%d events are parked", n)
-			}
+			p.parks(3)
 			byAddress := map[string]postgres.MailRecord{}
 			for _, mail := range mails {
 				account, err := p.core.accounts.Account(t.Context(), *mail.Customer)
@@ -249,12 +258,7 @@ func TestMailsThatWereGivenUp(t *testing.T) {
 			if _, err := p.core.pool.Exec(t.Context(), "update mail_states set held_until = null"); err != nil { // a minute later
 				t.Fatal(err)
 			}
-			eventually(t, "the one that was not meant to be parked again", func() error {
-				if n := p.parked(); n != 1 {
-					return fmt.Errorf("%d events are parked", n)
-				}
-				return nil
-			})
+			p.parks(1) // the one that was not meant, again
 			if out, code := projectionsRun(t, &MailsReplayCmd{p.flags, nil}); code != 0 {
 				t.Errorf("replay = %d\n%s", code, out)
 			}
