@@ -39,7 +39,7 @@ func (c *EraseCmd) Help() string {
 closed, their sessions end, and their addresses are free to register again. Counted calls and what was reported to AWS stay provable.
 Repeat the command if it is interrupted. "liveness work" runs meanwhile: the read models say who belongs to whom.
 
-A customer is erased with everybody who acts for no other. API keys go on working until the subscription ends on AWS Marketplace.
+A customer is erased with everybody who ever acted for it and acts for no other. API keys go on working until the subscription ends on AWS Marketplace.
 A person is erased from every customer; the customers stay. The only owner of a customer passes the ownership on first.
 While a legal hold stands ("liveness hold"), nothing is erased, and it is noted that the erasure waits.
 
@@ -116,7 +116,7 @@ func (c *EraseCmd) Run(ctx context.Context, app *App) error {
 	} else {
 		done = fmt.Sprintf("The personal data of customer %s is erased.", customer)
 		certify.CustomerID = customer
-		err = e.customer(ctx, customer)
+		certify.Kept, err = e.customer(ctx, customer)
 	}
 	if err != nil {
 		return err
@@ -166,35 +166,34 @@ type eraser struct {
 	failures *postgres.FailedCallQueries
 }
 
-// customer erases a customer and everybody who acts for no other.
-func (e eraser) customer(ctx context.Context, customer uuid.UUID) error {
-	people, err := e.members.PeopleOf(ctx, customer)
+// customer erases a customer and everybody who acts for no other, also who was removed before. It returns who is kept.
+func (e eraser) customer(ctx context.Context, customer uuid.UUID) (kept []uuid.UUID, err error) {
+	ever, err := e.accounts.EverMembers(ctx, customer)
 	if err != nil {
-		return err
-	}
-	candidates := []uuid.UUID{customer} // who registered it, although removed since perhaps
-	for _, member := range people {
-		candidates = append(candidates, member.AccountID)
+		return nil, err
 	}
 	var only []uuid.UUID
-	for _, account := range candidates {
+	for _, account := range ever.Accounts {
 		customers, err := e.members.CustomersOf(ctx, account)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		elsewhere := slices.ContainsFunc(customers, func(m projections.Member) bool { return m.CustomerID != customer })
-		if !elsewhere && !slices.Contains(only, account) {
+		switch {
+		case elsewhere:
+			kept = append(kept, account)
+		case !slices.Contains(only, account):
 			only = append(only, account)
 		}
 	}
 	// A hold keeps what is deleted below as well.
 	if err := e.accounts.RespectHolds(ctx, e.by, customer, append([]uuid.UUID{customer}, only...)); err != nil {
-		return err
+		return nil, err
 	}
 	if err := e.failures.Erase(ctx, customer); err != nil {
-		return err
+		return nil, err
 	}
-	return e.accounts.EraseCustomer(ctx, accounts.EraseCustomer{By: e.by, CustomerID: customer, People: only})
+	return kept, e.accounts.EraseCustomer(ctx, accounts.EraseCustomer{By: e.by, CustomerID: customer, People: only})
 }
 
 // person erases a person: their login, what they registered with it or with its address, and invitations that they have not

@@ -13,7 +13,8 @@ import (
 )
 
 // TestInterruptedErasureEndsSessions: an erasure that could not end somebody's sessions certifies nothing, and ends them when it is
-// repeated: of a customer, and of a person who is named by their address.
+// repeated: of a customer, and of a person who is named by their address. A customer's erasure reaches who was removed before and
+// acts for nobody.
 func TestInterruptedErasureEndsSessions(t *testing.T) {
 	t.Parallel()
 	data := filepath.Join(t.TempDir(), "data")
@@ -22,7 +23,7 @@ func TestInterruptedErasureEndsSessions(t *testing.T) {
 	owner.register(erased)
 	owner.post("/console/activate", "/console/activate", "token", owner.mailed(erased.Email, "Verify"), "password", erasedPassword)
 	owner.post("/console/dashboard", "/console/login", "email", erased.Email, "password", erasedPassword)
-	for _, address := range []string{erasedColleague, erasedNewEmail} {
+	for _, address := range []string{erasedColleague, erasedNewEmail, "frueher@xylophonides.example"} {
 		owner.command("people/invite", map[string]string{"email": address, "role": "reader"})
 		dev.visitor(t).post("/console/dashboard", "/console/invitation",
 			"token", owner.mailed(address, "invited"), "firstName", "Q", "lastName", erased.LastName, "password", erasedPassword)
@@ -40,9 +41,10 @@ func TestInterruptedErasureEndsSessions(t *testing.T) {
 	address := "esdb://" + nodeLine.FindStringSubmatch(dev.printed.String())[1] + "?tls=false"
 	op := commandLineBeside{t, []string{"--eventstore", address, "--postgres", database, "--secret-file", filepath.Join(data, "secret")}}
 	logins := loggedIn(t, pool)
-	if len(logins) != 3 {
+	if len(logins) != 4 {
 		t.Fatalf("logged in are %v", logins)
 	}
+	owner.command("people/"+logins[3]+"/remove", map[string]string{})
 	for _, c := range []struct {
 		erase []string
 		whose string // sessions cannot be ended at first
@@ -60,6 +62,9 @@ func TestInterruptedErasureEndsSessions(t *testing.T) {
 		if slices.Contains(loggedIn(t, pool), c.whose) {
 			t.Errorf("%v leaves %s logged in", c.erase, c.whose)
 		}
+	}
+	if out := op.must("erase", logins[0], "--yes"); strings.Count(out, "of an account destroyed") != len(logins) {
+		t.Errorf("certified is %s", out)
 	}
 	if left := loggedIn(t, pool); len(left) > 0 {
 		t.Errorf("logged in are %v", left)

@@ -26,8 +26,9 @@ type DestroyedKeys interface {
 // CertifyErasure certifies what was erased of a customer, or of one person.
 type CertifyErasure struct {
 	By         commands.Origin
-	CustomerID uuid.UUID // Nil when it was a person
-	AccountID  uuid.UUID // of the person, Nil when it was a customer
+	CustomerID uuid.UUID   // Nil when it was a person
+	AccountID  uuid.UUID   // of the person, Nil when it was a customer
+	Kept       []uuid.UUID // accounts that ever acted for the customer and act for others, as the read model has it
 
 	// What else was erased with a person: registrations that are attached to their login, and invitations to them.
 	Registrations []uuid.UUID
@@ -50,11 +51,11 @@ func (c *Commands) CertifyErasure(
 ) (domain.ErasureCertified, error) {
 	subject, ids := cmd.AccountID, append([]uuid.UUID{cmd.AccountID}, cmd.Registrations...)
 	if cmd.CustomerID != uuid.Nil {
-		ever, err := commands.Read[domain.EverMembers](ctx, c.Store, domain.MembersStream(cmd.CustomerID))
+		ever, err := c.EverMembers(ctx, cmd.CustomerID)
 		if err != nil {
 			return domain.ErasureCertified{}, err
 		}
-		subject, ids = cmd.CustomerID, append([]uuid.UUID{cmd.CustomerID}, ever.Accounts...)
+		subject, ids = cmd.CustomerID, ever.Accounts
 		cmd.Invitations = append(cmd.Invitations, ever.Invitations...)
 	}
 	destroyed, err := c.destroyedKeys(ctx, keysOf, slices.Concat(ids, cmd.Invitations))
@@ -66,8 +67,12 @@ func (c *Commands) CertifyErasure(
 		keys = append(keys, key.id)
 	}
 	for _, id := range ids {
-		if !slices.Contains(keys, id) {
+		switch {
+		case slices.Contains(keys, id) || slices.Contains(kept, id):
+		case slices.Contains(cmd.Kept, id):
 			kept = append(kept, id)
+		default:
+			return domain.ErasureCertified{}, fmt.Errorf("account %s is neither erased nor known to act for another customer", id)
 		}
 	}
 	text := certificateText(cmd, destroyed, kept, c.Now())
@@ -82,6 +87,13 @@ func (c *Commands) CertifyErasure(
 		return domain.ErasureCertified{}, err
 	}
 	return done.State.Certificates[len(done.State.Certificates)-1], nil
+}
+
+// EverMembers returns who ever acted for a customer, first who registered it, and its invitations.
+func (c *Commands) EverMembers(ctx context.Context, customer uuid.UUID) (domain.EverMembers, error) {
+	ever, err := commands.Read[domain.EverMembers](ctx, c.Store, domain.MembersStream(customer))
+	ever.Accounts = append([]uuid.UUID{customer}, ever.Accounts...)
+	return ever, err
 }
 
 // Certificates returns what was certified of a customer or a person, the oldest first.

@@ -59,7 +59,7 @@ func TestErasureOfACustomerIsCertified(t *testing.T) {
 	wantError(t, "looking", err, nil)
 	wantError(t, "erasing", f.EraseCustomer(t.Context(), accounts.EraseCustomer{By: byOperator(), CustomerID: customer, People: []uuid.UUID{customer}}), nil)
 
-	first := f.certify(accounts.CertifyErasure{CustomerID: customer})
+	first := f.certify(accounts.CertifyErasure{CustomerID: customer, Kept: []uuid.UUID{grace}})
 	want := []string{
 		"liveness-erasure/1", "customer " + customer.String(), "completed 2026-11-22T12:00:00Z", f.closed(customer),
 		"key " + open.RequestID.String() + " of an invitation destroyed 2026-11-22T13:00:00Z",
@@ -72,7 +72,7 @@ func TestErasureOfACustomerIsCertified(t *testing.T) {
 		t.Errorf("%s (-want +got):\n%s", first.SubjectID, diff)
 	}
 	f.clock.Advance(time.Hour)
-	if again := f.certify(accounts.CertifyErasure{CustomerID: customer}); !cmp.Equal(again, first) {
+	if again := f.certify(accounts.CertifyErasure{CustomerID: customer, Kept: []uuid.UUID{grace}}); !cmp.Equal(again, first) {
 		t.Errorf("the same erasure is certified anew: %+v", again)
 	}
 
@@ -145,6 +145,11 @@ func TestNothingIsCertifiedThatIsNotKnown(t *testing.T) {
 	if !errors.Is(err, errVault) || !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("without the keys: %v", err)
 	}
+	_, err = f.CertifyErasure(t.Context(), f.vault, stamp{}, accounts.CertifyErasure{By: byOperator(), CustomerID: customer})
+	if err == nil || !strings.Contains(err.Error(), "neither erased nor known") {
+		t.Errorf("of an account that is left: %v", err)
+	}
+	wantError(t, "erasing", f.ErasePersonalData(t.Context(), accounts.ErasePersonalData{By: byOperator(), CustomerID: customer}), nil)
 	_, err = f.CertifyErasure(t.Context(), f.vault, stamp{broken}, accounts.CertifyErasure{By: byOperator(), CustomerID: customer})
 	wantError(t, "without a signature", err, broken)
 	if kept, err := f.Certificates(t.Context(), customer); err != nil || len(kept) != 0 {
