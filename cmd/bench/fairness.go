@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -73,6 +74,10 @@ func measureFairness(ctx context.Context, b *bench) (rows []row, err error) {
 	if _, err := s.pace(ctx, body, 2*time.Second); err != nil { // what is made at first use
 		return nil, err
 	}
+	alone, err := bystander(ctx, long)
+	if err != nil {
+		return nil, err
+	}
 	for _, scene := range scenes {
 		quiet, err := s.pace(ctx, body, long)
 		if err != nil {
@@ -83,9 +88,12 @@ func measureFairness(ctx context.Context, b *bench) (rows []row, err error) {
 			return rows, err
 		}
 		_, err = s.pace(ctx, body, 3*time.Second) // until the attack has taken what it gets
-		var beside throughput
+		var beside, crowded throughput
 		if err == nil {
 			beside, err = s.pace(ctx, body, long)
+		}
+		if err == nil && len(scene) > 1 {
+			crowded, err = bystander(ctx, long)
 		}
 		if err := errors.Join(err, stop()); err != nil {
 			return rows, err
@@ -106,6 +114,12 @@ func measureFairness(ctx context.Context, b *bench) (rows []row, err error) {
 				Reference: &reference{quiet.percentile(99), "p99 without"}, Target: ratioAtMost(2),
 			},
 			row{Name: "10 checks/s beside " + name + ", refused", Measured: float64(beside.refused), Unit: "checks", Target: atMost(0)})
+		if len(scene) > 1 {
+			rows = append(rows, row{
+				Name: "10 calculations/s of a process that asks for nothing beside " + name + ", p99", Measured: crowded.percentile(99), Unit: "ms",
+				Reference: &reference{alone.percentile(99), "p99 without"},
+			})
+		}
 	}
 	return rows, nil
 }
@@ -122,44 +136,66 @@ func (b *bench) makeExpensive() (file string, err error) {
 
 // pace sends ten checks a second, whether or not they are answered, and tells how long each took from when it was due.
 func (s *server) pace(ctx context.Context, body []byte, long time.Duration) (throughput, error) {
+	free := make(chan *connection, 1000)
+	all, err := tenASecond(ctx, long, func() error {
+		var c *connection
+		select {
+		case c = <-free:
+		default:
+			c = newConnection(s.addr, s.key, body)
+		}
+		err := c.check(ctx)
+		if err == nil {
+			free <- c
+		}
+		return err
+	})
+	close(free)
+	for c := range free {
+		_ = c.close()
+	}
+	return all, err
+}
+
+// bystander has a process that asks the server for nothing calculate ten times a second: what the machine does to whoever
+// shares its processors with an attack.
+func bystander(ctx context.Context, long time.Duration) (throughput, error) {
+	return tenASecond(ctx, long, func() error {
+		sum := [sha256.Size]byte{}
+		for range 60_000 { // some 8 ms
+			sum = sha256.Sum256(sum[:])
+		}
+		return nil
+	})
+}
+
+// tenASecond runs act ten times a second, whether or not it has ended, and tells how long each took from when it was due.
+func tenASecond(ctx context.Context, long time.Duration, act func() error) (throughput, error) {
 	var mu sync.Mutex
 	var all throughput
 	var failed error
 	var group sync.WaitGroup
-	free := make(chan *connection, 1000)
 	began := time.Now()
 	ticker := time.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()
 	for time.Since(began) < long && ctx.Err() == nil {
 		due := <-ticker.C
 		group.Go(func() {
-			var c *connection
-			select {
-			case c = <-free:
-			default:
-				c = newConnection(s.addr, s.key, body)
-			}
-			err := c.check(ctx)
+			err := act()
 			mu.Lock()
 			defer mu.Unlock()
-			switch {
-			case err == nil:
+			if err == nil {
 				all.latencies = append(all.latencies, time.Since(due))
-				free <- c
-			case errors.Is(err, errRefused):
-				all.refused++
-			default:
-				all.refused++
+				return
+			}
+			all.refused++
+			if !errors.Is(err, errRefused) {
 				failed = err
 			}
 		})
 	}
 	group.Wait()
 	all.seconds = time.Since(began).Seconds()
-	close(free)
-	for c := range free {
-		_ = c.close()
-	}
 	if failed != nil {
 		slog.WarnContext(ctx, "a check of the victim failed", "error", failed)
 	}
