@@ -16,9 +16,10 @@ type EraseCustomer struct {
 	People     []uuid.UUID // who act for this customer only, as the read model has it
 }
 
-// EraseCustomer runs the command; it may be repeated until it succeeds. That nobody acts for the customer comes last: until
-// then a repetition still finds who does. Who registered it and acts for other customers too keeps their login, and what
-// they entered with it. While the customer or one of the people is under a legal hold, nothing is erased.
+// EraseCustomer runs the command; it may be repeated until it succeeds. That nobody acts for the customer comes behind the
+// people: until then a repetition still finds who does. Invitations are forgotten last, when nobody can accept one any more.
+// Who registered it and acts for other customers too keeps their login, and what they entered with it. While the customer or one
+// of the people is under a legal hold, nothing is erased.
 func (c *Commands) EraseCustomer(ctx context.Context, cmd EraseCustomer) error {
 	registration, err := c.Account(ctx, cmd.CustomerID)
 	if err != nil {
@@ -39,18 +40,17 @@ func (c *Commands) EraseCustomer(ctx context.Context, cmd EraseCustomer) error {
 			return err
 		}
 	}
-	members, err := c.Members(ctx, cmd.CustomerID)
+	done, err := commands.Execute(ctx, c.Executor, cmd.By, domain.MembersStream(cmd.CustomerID),
+		func(m domain.Members) ([]domain.Event, error) {
+			return m.Of(cmd.CustomerID).Erase(c.Now()), nil
+		})
 	if err != nil {
 		return err
 	}
-	for _, invitation := range members.Invitations {
+	for _, invitation := range done.State.Invitations {
 		if err := c.forgetInvitation(ctx, invitation.ID); err != nil {
 			return err
 		}
 	}
-	_, err = commands.Execute(ctx, c.Executor, cmd.By, domain.MembersStream(cmd.CustomerID),
-		func(m domain.Members) ([]domain.Event, error) {
-			return m.Of(cmd.CustomerID).Erase(c.Now()), nil
-		})
-	return err
+	return nil
 }

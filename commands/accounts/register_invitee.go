@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -19,7 +20,9 @@ type RegisterInvitee struct {
 	Password  string
 }
 
-// RegisterInvitee runs the command and returns the customer. The address is claimed first, as in an activation.
+// RegisterInvitee runs the command and returns the customer. The address is claimed first, as in an activation. The people of the
+// customer decide last whether the invitation still stands: when it was withdrawn or replaced meanwhile, its key is destroyed
+// or about to be, and the account is closed again.
 func (c *Commands) RegisterInvitee(ctx context.Context, cmd RegisterInvitee) (uuid.UUID, error) {
 	open, invitation, err := c.openInvitation(ctx, cmd.Token)
 	if err != nil {
@@ -31,10 +34,13 @@ func (c *Commands) RegisterInvitee(ctx context.Context, cmd RegisterInvitee) (uu
 	}
 	account := invitation.ID
 	password, err := c.encryptPassword(ctx, account, person, cmd.Password)
-	if err != nil {
-		return uuid.Nil, err
+	var ciphertext domain.Ciphertext
+	if err == nil {
+		ciphertext, err = c.encryptPerson(ctx, account, person)
 	}
-	ciphertext, err := c.encryptPerson(ctx, account, person)
+	if errors.Is(err, ErrErased) {
+		return uuid.Nil, domain.ErrLinkInvalid
+	}
 	if err != nil {
 		return uuid.Nil, err
 	}
@@ -54,5 +60,11 @@ func (c *Commands) RegisterInvitee(ctx context.Context, cmd RegisterInvitee) (uu
 	if err := c.claimAddress(ctx, cmd.By, open.Email, invitation.MailHash, account); err != nil {
 		return uuid.Nil, fmt.Errorf("keep the address of account %s: %w", account, err)
 	}
-	return open.CustomerID, c.join(ctx, cmd.By, open.Link, account)
+	err = c.join(ctx, cmd.By, open.Link, account)
+	if errors.Is(err, domain.ErrLinkInvalid) || errors.Is(err, domain.ErrLinkUsed) || errors.Is(err, domain.ErrLinkExpired) {
+		if err := c.ErasePersonalData(ctx, ErasePersonalData{By: cmd.By, CustomerID: account}); err != nil {
+			return uuid.Nil, fmt.Errorf("close the account of a void invitation: %w", err)
+		}
+	}
+	return open.CustomerID, err
 }
