@@ -258,8 +258,8 @@ func (m *Metering) Credits(ctx context.Context, subscription uuid.UUID) ([]Month
 // MeteringHealth is what an operator watches.
 type MeteringHealth struct {
 	SealedHour  time.Time // the newest sealed hour; zero when none is
-	OldestOpen  time.Time // the oldest hour that is sealed and not closed; zero when there is none
-	Open        int64     // records to be sent, and sealed hours to be prepared
+	OldestOpen  time.Time // the oldest hour that is sealed, or should be, and not closed; zero when there is none
+	Open        int64     // records to be sent, and hours to be prepared that are sealed, or over for an hour
 	Quarantined int64     // records that wait for an operator
 	Rejected    int64     // records with usage that were written off
 	LateCalls   int64     // calls counted after the usage of an ended subscription was sealed
@@ -273,7 +273,8 @@ func (m *Metering) Health(ctx context.Context) (MeteringHealth, error) {
 		with newest as (select max(hour) as hour from metering.seal),
 			waiting as (
 				select hour from metering.windows where state = 'open'
-				union all select w.hour from metering.windows w, newest where w.state = 'counting' and w.hour <= newest.hour)
+				union all select w.hour from metering.windows w, newest
+				where w.state = 'counting' and (w.hour <= newest.hour or w.hour < now() - interval '2 hours'))
 		select (select hour from newest), (select min(hour) from waiting), (select count(*) from waiting),
 			(select count(*) from metering.windows where state = 'quarantined'),
 			(select count(*) from metering.windows where state = 'rejected' and quantity > 0),

@@ -98,6 +98,10 @@ func TestMeteringFindsWhatThereIsToDo(t *testing.T) {
 	if open, err := metering.Sealed(t.Context(), 10); err != nil || len(open) > 0 {
 		t.Errorf("a running hour is ready: %+v, %v", open, err)
 	}
+	// Who seals nothing is found out all the same: the hour is long over.
+	if health, err := metering.Health(t.Context()); err != nil || health.Open != 1 || !health.OldestOpen.Equal(hour) {
+		t.Errorf("health = %+v, %v; want the hour that nobody seals", health, err)
+	}
 	log.Append(domain.SealedHoursStream(domain.MonthOf(hour)), domain.HourSealed{Hour: hour, SealedAt: hour.Add(time.Hour)})
 	// Committed behind the seal under an older time: it counts for the next hour.
 	log.Append(c.UsageStream(memorylog.Epoch), c.Check(memorylog.Epoch))

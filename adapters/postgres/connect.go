@@ -153,6 +153,14 @@ func CheckWritable(ctx context.Context, pool *pgxpool.Pool) error {
 	return nil
 }
 
+// Clock tells the server's time.
+func Clock(ctx context.Context, pool *pgxpool.Pool) (now time.Time, err error) {
+	if err := pool.QueryRow(ctx, "select clock_timestamp()").Scan(&now); err != nil {
+		return now, fmt.Errorf("ask Postgres for its time: %w", err)
+	}
+	return now, nil
+}
+
 func checkServer(ctx context.Context, pool *pgxpool.Pool) error {
 	var version int
 	// Without preparing it: a pooler that shares sessions has lost it by the time it is to be run, and is to be found out below.

@@ -66,7 +66,7 @@ func (c *core) openReporting(cfg reportingConfig, leases *lease.Session, metrics
 	r.metering, err = metering.NewProcessManager(metering.Config{
 		Executor: c.executor(), Barrier: c.barrier, Catalogue: catalogue(), Log: c.log,
 		Model: model, Meter: r.counters.meter(client), Region: cfg.aws.Region, Legacy: cfg.legacy, ZeroHours: cfg.zeroHours,
-		Reread: r.sync.RereadEntitlement,
+		OtherClock: func(ctx context.Context) (time.Time, error) { return postgres.Clock(ctx, c.pool) }, Reread: r.sync.RereadEntitlement,
 	})
 	if err != nil {
 		return nil, err

@@ -106,8 +106,8 @@ func newMeteringMetrics(model *projections.Metering, log *slog.Logger) *metering
 	}
 	return &meteringMetrics{
 		model: model, log: log,
-		oldest:      describe("oldest_unsent_seconds", "Age of the end of the oldest sealed hour that AWS has not answered for; 0 when there is none. Alert above 7200."),
-		open:        describe("open_records", "Sealed hours and records that AWS has not answered for."),
+		oldest:      describe("oldest_unsent_seconds", "Age of the end of the oldest hour that is sealed, or over for an hour, and that AWS has not answered for; 0 when there is none. Alert above 7200."),
+		open:        describe("open_records", "Records that AWS has not answered for, and hours without one that are sealed, or over for an hour."),
 		quarantined: describe("quarantined_records", "Records that wait for an operator. Alert above 0."),
 		rejected:    describe("rejected_records", "Records with usage that were written off. Alert when it grows."),
 		late:        describe("late_calls", "Calls counted after the usage of an ended subscription was sealed, written off. Alert when it grows."),

@@ -30,6 +30,8 @@ type Config struct {
 	// Grace is how long after its end an hour is sealed; 15 s when 0. It only keeps the last calls of an hour from counting
 	// for the next when the clocks of store and worker differ.
 	Grace time.Duration
+	// OtherClock tells the time of another machine, without which nothing that is final is done by a clock that runs ahead; may be nil.
+	OtherClock func(ctx context.Context) (time.Time, error)
 	// Reread looks at AWS again for a subscription whose licence AWS does not know as active; may be nil.
 	Reread func(ctx context.Context, subscription uuid.UUID) error
 }
@@ -38,6 +40,8 @@ const (
 	defaultSealGrace = 15 * time.Second
 	// endGrace lets calls that were decided just before the end of a subscription reach the log.
 	endGrace = 2 * time.Second
+	// aheadAtMost is how far the clock may be ahead of the other one. Calls of so little before the end of an hour count for the next.
+	aheadAtMost = time.Minute
 	// parallel is how many streams are read or written at the same time.
 	parallel = 8
 	// pageSize is how many hours or records are taken up at a time.
@@ -125,6 +129,9 @@ func (m *ProcessManager) rest(ctx context.Context, wait time.Duration) bool {
 
 // Step does everything that can be done now: it seals, prepares and sends. It returns when there is more to do.
 func (m *ProcessManager) Step(ctx context.Context) (next time.Time, err error) {
+	if err := m.checkClock(ctx); err != nil {
+		return next, err
+	}
 	unsealed, err := m.SealEndedUsage(ctx)
 	if err != nil {
 		return next, err
@@ -141,6 +148,23 @@ func (m *ProcessManager) Step(ctx context.Context) (next time.Time, err error) {
 		next = earlier(next, m.newest.Add(2*time.Hour+m.Grace))
 	}
 	return next, err
+}
+
+// checkClock refuses to go by a clock that is ahead: hours that are not over would be sealed, and records given up that AWS
+// still takes, for good.
+func (m *ProcessManager) checkClock(ctx context.Context) error {
+	if m.OtherClock == nil {
+		return nil
+	}
+	other, err := m.OtherClock(ctx)
+	if err != nil {
+		return fmt.Errorf("ask another clock than this machine's: %w", err)
+	}
+	if ahead := m.Now().Sub(other); ahead > aheadAtMost {
+		return fmt.Errorf("the clock of this machine is %s ahead of Postgres' (%s): no usage is reported until they agree; look at their synchronisation",
+			ahead.Round(time.Second), other.UTC().Format(time.RFC3339))
+	}
+	return nil
 }
 
 // awaitReadModel waits until the read model shows what was appended here.

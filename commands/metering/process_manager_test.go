@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -66,6 +67,26 @@ func TestUsageReachesAWS(t *testing.T) {
 }
 
 // Of nodes that send the same record at the same time one does.
+// A worker whose clock is a day ahead does nothing that is final, and goes on when it is put right.
+func TestClockThatIsAheadSealsNothing(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	id := f.subscription(3)
+	right := f.clock.Now()
+	f.config.OtherClock = func(context.Context) (time.Time, error) { return right, nil }
+	m := f.manager()
+	f.clock.Set(right.Add(24 * time.Hour))
+	if _, err := m.Step(t.Context()); err == nil || !strings.Contains(err.Error(), "24h0m0s ahead of Postgres'") {
+		t.Errorf("it goes by its clock: %v", err)
+	}
+	if _, sealed, err := f.log.ReadLast(t.Context(), domain.SealedHoursStream(domain.MonthOf(right))); err != nil || sealed || len(f.calls) != 0 {
+		t.Errorf("sealed: %t, told to AWS: %v, %v", sealed, f.calls, err)
+	}
+	f.clock.Set(right.Add(30 * time.Second))
+	f.step(m)
+	f.wants(id, prepared, attempted, accepted)
+}
+
 func TestOneNodeSends(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
