@@ -75,13 +75,12 @@ func (c *MeteringReconcileCmd) Run(ctx context.Context, app *App) error {
 		if err != nil {
 			return err
 		}
-		if len(result.Findings) == 0 || ctx.Err() != nil {
+		if len(result.Findings) == 0 {
 			break
 		}
 		if before == after { // a read model that lags a moment catches up
-			select {
-			case <-time.After(300 * time.Millisecond):
-			case <-ctx.Done():
+			if err := commands.Sleep(ctx, 300*time.Millisecond); err != nil {
+				return err
 			}
 		}
 	}

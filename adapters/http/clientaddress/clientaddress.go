@@ -35,9 +35,11 @@ func OfPeer(peer string, trusted []netip.Prefix) (address netip.Addr, proxy bool
 	return network(address), isOneOf(trusted, address)
 }
 
-// isOneOf takes the whole address: its network may be wider than a trusted one.
+// isOneOf takes the whole address: its network may be wider than a trusted one, which may be written as IPv4 within IPv6.
 func isOneOf(trusted []netip.Prefix, address netip.Addr) bool {
-	return slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(address) })
+	return slices.ContainsFunc(trusted, func(p netip.Prefix) bool {
+		return p.Contains(address) || p.Addr().Is4In6() && address.Is4() && p.Contains(netip.AddrFrom16(address.As16()))
+	})
 }
 
 func network(address netip.Addr) netip.Addr {

@@ -45,6 +45,7 @@ func TestOfPeer(t *testing.T) {
 	t.Parallel()
 	proxies := []netip.Prefix{
 		netip.MustParsePrefix("10.0.0.1/32"), netip.MustParsePrefix("2001:db8::5/128"), netip.MustParsePrefix("2001:db8:0:1::/128"),
+		netip.MustParsePrefix("::ffff:192.0.2.0/120"),
 	}
 	for _, test := range []struct {
 		peer, want string
@@ -53,6 +54,8 @@ func TestOfPeer(t *testing.T) {
 		{"10.0.0.1:80", "10.0.0.1", true},
 		{"[::ffff:10.0.0.1]:80", "10.0.0.1", true},
 		{"10.0.0.2:80", "10.0.0.2", false},
+		{"192.0.2.7:80", "192.0.2.7", true},
+		{"192.0.3.7:80", "192.0.3.7", false},
 		{"[2001:db8::5]:80", "2001:db8::", true},
 		{"[2001:db8::6]:80", "2001:db8::", false},
 		{"[2001:db8:0:1::6]:80", "2001:db8:0:1::", false}, // its network begins with a proxy's address
