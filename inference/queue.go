@@ -329,7 +329,8 @@ func (q *queue) taken() (now, most int) {
 const (
 	// leastSize is the size of a small image: the models take as long for each.
 	leastSize = 1
-	// unknownSize is that of an image whose header cannot be read, so that nobody gains by spoiling it.
+	// unknownSize is that of an image whose header does not tell it, so that nobody gains by spoiling it, and the most that an
+	// image is taken to have: decoders refuse much more unseen.
 	unknownSize = 50
 )
 
@@ -339,8 +340,8 @@ const headerBytes = 256 << 10
 // sizeOf estimates how long an image takes to be judged, in megapixels.
 func sizeOf(data []byte) float64 {
 	config, _, err := image.DecodeConfig(bytes.NewReader(data[:min(len(data), headerBytes)]))
-	if err != nil {
+	if err != nil || config.Width == 0 || config.Height == 0 { // a JPEG may say behind its rows how many they are
 		return unknownSize
 	}
-	return max(leastSize, float64(config.Width)*float64(config.Height)/1e6)
+	return min(max(leastSize, float64(config.Width)*float64(config.Height)/1e6), unknownSize)
 }

@@ -3,7 +3,9 @@ package inference
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"image"
 	"image/jpeg"
 	"image/png"
@@ -296,15 +298,27 @@ func TestSizeIsReadFromTheHeader(t *testing.T) {
 		t.Fatal(err)
 	}
 	late := slices.Concat(photo.Bytes()[:2], bytes.Repeat([]byte{0xFF}, headerBytes), photo.Bytes()[2:])
+	withoutHeight := bytes.Clone(photo.Bytes())
+	frame := bytes.Index(withoutHeight, []byte{0xFF, 0xC0})
+	clear(withoutHeight[frame+5 : frame+7])
 	for name, test := range map[string]struct {
 		data []byte
 		want float64
 	}{
 		"a photo": {photo.Bytes(), 12}, "a small drawing": {drawing.Bytes(), leastSize},
+		"a photo whose height comes behind its rows": {withoutHeight, unknownSize}, "a header that claims anything": {claiming(1e6, 1e6), unknownSize},
 		"no image": {[]byte("nonsense"), unknownSize}, "nothing": {nil, unknownSize}, "a header that never comes": {late, unknownSize},
 	} {
 		if got := sizeOf(test.data); got != test.want {
 			t.Errorf("%s: %v, want %v", name, got, test.want)
 		}
 	}
+}
+
+// claiming returns a PNG that has nothing but a header.
+func claiming(width, height uint32) []byte {
+	header := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32([]byte("IHDR"), width), height)
+	header = append(header, 8, 0, 0, 0, 0)
+	return slices.Concat([]byte("\x89PNG\r\n\x1a\n\x00\x00\x00\x0d"), header,
+		binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE(header)))
 }
