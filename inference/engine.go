@@ -213,7 +213,7 @@ func (e *Engine) Check(ctx context.Context, data []byte, format decode.Format) (
 
 // CheckFor judges the largest face of an image when it is the holder's turn. It returns a *decode.Error when the image is at
 // fault (ErrNoFace is one), ErrOverloaded, ErrClosed, or the error of ctx. The image is not kept.
-func (e *Engine) CheckFor(ctx context.Context, share Share, data []byte, format decode.Format) (Result, error) {
+func (e *Engine) CheckFor(ctx context.Context, share Share, data []byte, format decode.Format) (r Result, err error) {
 	start := time.Now()
 	turn, err := e.queue.enter(ctx, share, sizeOf(data), e.deadline)
 	if err != nil {
@@ -223,9 +223,9 @@ func (e *Engine) CheckFor(ctx context.Context, share Share, data []byte, format 
 	w := <-e.idle
 	defer func() {
 		e.idle <- w
-		e.queue.leave(turn, time.Since(began))
+		e.queue.leave(turn, time.Since(began), err == nil)
 	}()
-	r, err := w.Check(ctx, data, format)
+	r, err = w.Check(ctx, data, format)
 	if err != nil {
 		return Result{}, err
 	}

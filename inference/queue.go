@@ -38,7 +38,7 @@ type queue struct {
 	admitted int
 	running  []*turn
 	holders  map[string]*holder
-	clock    float64 // processor time for its weight of the holder whose turn came last
+	clock    float64 // what the holder whose turn came last had used
 	pace     float64 // seconds that a unit of size takes; a moving average
 
 	small, smallBefore arrival // the newest, and the newest of any other holder
@@ -47,9 +47,13 @@ type queue struct {
 type holder struct {
 	weight  float64
 	used    float64 // seconds of processor time, over its weight
+	due     float64 // seconds that what is being judged is expected to take
 	waiting []*turn // oldest first
 	running int
 }
+
+// ahead is what a holder will have used when all that is being judged for it is.
+func (h *holder) ahead() float64 { return h.used + h.due/h.weight }
 
 // arrival is when a holder last sent an image that is not large.
 type arrival struct {
@@ -66,7 +70,7 @@ func (h *holder) level(more int) float64 {
 type turn struct {
 	holder  *holder
 	size    float64
-	charged float64    // seconds, before it is known how long it takes
+	due     float64    // seconds that it is expected to take
 	told    chan error // nil when a worker is free for it
 }
 
@@ -206,7 +210,7 @@ func (q *queue) start() {
 	for {
 		var next *holder
 		for _, h := range q.holders {
-			if len(h.waiting) > 0 && q.mayStart(h.waiting[0]) && (next == nil || h.used < next.used) {
+			if len(h.waiting) > 0 && q.mayStart(h.waiting[0]) && (next == nil || h.ahead() < next.ahead()) {
 				next = h
 			}
 		}
@@ -217,9 +221,9 @@ func (q *queue) start() {
 		next.waiting = next.waiting[1:]
 		next.running++
 		q.running = append(q.running, t)
-		q.clock = max(q.clock, next.used)
-		t.charged = t.size * q.pace
-		next.used += t.charged / next.weight
+		q.clock = max(q.clock, next.used) // an expectation may be wrong, and the clock does not go back
+		t.due = t.size * q.pace
+		next.due += t.due
 		t.told <- nil
 	}
 }
@@ -274,8 +278,9 @@ func (q *queue) add() {
 	q.start()
 }
 
-// leave ends a turn that took this long on a worker.
-func (q *queue) leave(t *turn, took time.Duration) {
+// leave ends a turn that took this long on a worker, and says whether that is how long an image of its size takes: one that
+// was refused may have taken no time at all.
+func (q *queue) leave(t *turn, took time.Duration, judged bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for i, other := range q.running {
@@ -285,8 +290,11 @@ func (q *queue) leave(t *turn, took time.Duration) {
 		}
 	}
 	t.holder.running--
-	t.holder.used += (took.Seconds() - t.charged) / t.holder.weight
-	q.pace += (took.Seconds()/t.size - q.pace) / 16
+	t.holder.due -= t.due
+	t.holder.used += took.Seconds() / t.holder.weight
+	if judged {
+		q.pace += (took.Seconds()/t.size - q.pace) / 16
+	}
 	q.admitted--
 	q.start()
 }

@@ -57,7 +57,7 @@ func (l watched) serve(n int, cost func(holder string) time.Duration) (order []s
 			}
 		}
 		order = append(order, name)
-		l.leave(t, cost(name))
+		l.leave(t, cost(name), true)
 	}
 	return order
 }
@@ -128,6 +128,40 @@ func TestTimeIsNotSavedUp(t *testing.T) {
 	}
 	if n := count(l.serve(20, alike), "late"); n < 9 || n > 11 {
 		t.Errorf("who came late got %d of 20", n)
+	}
+}
+
+// What an image is expected to take keeps nobody waiting once it has not taken it, whatever its header says.
+func TestAnExpectationGivesNoLead(t *testing.T) {
+	t.Parallel()
+	for _, size := range []float64{sizeOf(claiming(1e6, 1e6)), 1e6} {
+		l := newWatched(t, 2, 1000)
+		claimed := l.join("claims", size)
+		for range 400 {
+			l.join("claims", 1)
+		}
+		l.leave(claimed, time.Millisecond, false)
+		for range 400 {
+			l.join("late", 1)
+		}
+		order := l.serve(400, func(string) time.Duration { return 20 * time.Millisecond })
+		if n := count(order, "late"); n < 195 || n > 205 {
+			t.Errorf("beside one that claimed %v megapixels another got %d turns of 400", size, n)
+		}
+	}
+}
+
+func TestPaceIsLearntFromWhatWasJudged(t *testing.T) {
+	t.Parallel()
+	l := newWatched(t, 1, 10)
+	usual := l.pace
+	l.leave(l.join("refused", 50), time.Millisecond, false)
+	if l.pace != usual {
+		t.Errorf("after an image that was refused the pace is %v, before %v", l.pace, usual)
+	}
+	l.leave(l.join("judged", 50), time.Second, true)
+	if l.pace <= usual {
+		t.Errorf("after a slow image the pace is %v, before %v", l.pace, usual)
 	}
 }
 
@@ -202,7 +236,7 @@ func TestSmallImagesDoNotWaitForLargeOnes(t *testing.T) {
 	if err := told(next); !errors.Is(err, errNothing) {
 		t.Errorf("there is one spare worker: %v", err)
 	}
-	l.leave(small, time.Millisecond)
+	l.leave(small, time.Millisecond, true)
 	if err := told(next); err != nil || wanted != 1 {
 		t.Errorf("the next small one: %v; wanted %d times", err, wanted)
 	}
@@ -214,9 +248,9 @@ func TestLargeImagesLeaveAWorkerToSmallOnes(t *testing.T) {
 	for _, workers := range []int{1, 2, 4} {
 		synctest.Test(t, func(t *testing.T) {
 			l, alone := newWatched(t, workers, 100), newWatched(t, workers, 100)
-			l.leave(l.join("small", 1), time.Millisecond)
+			l.leave(l.join("small", 1), time.Millisecond, true)
 			for _, q := range []watched{l, alone} {
-				q.leave(q.join("large", 1), time.Millisecond) // its own affair
+				q.leave(q.join("large", 1), time.Millisecond, true) // its own affair
 				for range 10 {
 					q.join("large", 50)
 				}
@@ -228,11 +262,11 @@ func TestLargeImagesLeaveAWorkerToSmallOnes(t *testing.T) {
 				t.Errorf("%d of %d workers judge large images beside small ones, want %d", len(l.running), workers, want)
 			}
 			<-time.After(smallFor)
-			l.leave(l.running[0], time.Second)
+			l.leave(l.running[0], time.Second, true)
 			if len(l.running) != workers {
 				t.Errorf("%d of %d workers judge large images alone", len(l.running), workers)
 			}
-			l.leave(l.running[0], time.Second)
+			l.leave(l.running[0], time.Second, true)
 			if len(l.running) != workers {
 				t.Errorf("then %d of %d", len(l.running), workers)
 			}
@@ -270,7 +304,7 @@ func TestNothingStaysOfWhoLeft(t *testing.T) {
 	if _, err := q.enter(ctx, Share{Holder: "c"}, 1, time.Hour); !errors.Is(err, context.Canceled) {
 		t.Errorf("a caller that has left: %v", err)
 	}
-	q.leave(running, time.Second)
+	q.leave(running, time.Second, true)
 	if now, _ := q.taken(); now != 0 || len(q.running) != 0 {
 		t.Errorf("%d are in the queue, %d are judged", now, len(q.running))
 	}
@@ -279,7 +313,7 @@ func TestNothingStaysOfWhoLeft(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		q.leave(turn, 0)
+		q.leave(turn, 0, true)
 	}
 	if len(q.holders) > maxIdleHolders {
 		t.Errorf("%d holders are remembered", len(q.holders))
