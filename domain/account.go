@@ -201,6 +201,18 @@ type Account struct {
 	Holds               LegalHolds
 }
 
+// CustomerKeyID names the key of personal data that is the customer's own.
+func CustomerKeyID(customer uuid.UUID) uuid.UUID { return DerivedID(customer, "key of personal data") }
+
+// SealingKey returns the key that seals what people write for a customer from now on: that of who registered it, and once this is
+// erased and others act for the customer, the customer's own.
+func (a Account) SealingKey(customer uuid.UUID) uuid.UUID {
+	if a.Erased {
+		return CustomerKeyID(customer)
+	}
+	return customer
+}
+
 // Fold returns the state after one more event.
 func (a Account) Fold(event Event) Account {
 	a.SecondFactor, a.Holds = a.SecondFactor.fold(event), a.Holds.fold(event)

@@ -119,8 +119,23 @@ type KeyNamed struct {
 	CustomerID     uuid.UUID  `json:"customerId"`
 	SubscriptionID uuid.UUID  `json:"subscriptionId"`
 	Slot           KeySlot    `json:"slot"`
-	Name           Ciphertext `json:"name,omitempty"` // under the customer's key: people name keys after people. Empty for none
+	Name           Ciphertext `json:"name,omitempty"`       // sealed: people name keys after people. Empty for none
+	SealedUnder    uuid.UUID  `json:"sealedUnder,omitzero"` // which key; Nil for that of who registered the customer
 	NamedAt        time.Time  `json:"namedAt"`
+}
+
+// KeyName is the name of a slot.
+type KeyName struct {
+	Sealed Ciphertext
+	KeyID  uuid.UUID // of the key of personal data that opens it
+}
+
+// KeyName returns the name that the event gives.
+func (e KeyNamed) KeyName() KeyName {
+	if e.SealedUnder != uuid.Nil {
+		return KeyName{Sealed: e.Name, KeyID: e.SealedUnder}
+	}
+	return KeyName{Sealed: e.Name, KeyID: e.CustomerID}
 }
 
 // EventType names the event in the log.
@@ -147,7 +162,7 @@ type APIKeys struct {
 	CustomerID     uuid.UUID
 	SubscriptionID uuid.UUID
 	Keys           map[KeySlot]KeyDigest
-	Names          map[KeySlot]Ciphertext // of the slots that have one
+	Names          map[KeySlot]KeyName // of the slots that have one
 }
 
 // Fold returns the state after one more event.
@@ -165,9 +180,9 @@ func (k APIKeys) Fold(event Event) APIKeys {
 		delete(names, e.Slot)
 		if e.Name != "" {
 			if names == nil {
-				names = map[KeySlot]Ciphertext{}
+				names = map[KeySlot]KeyName{}
 			}
-			names[e.Slot] = e.Name
+			names[e.Slot] = e.KeyName()
 		}
 		k.Names = names
 	}
@@ -244,10 +259,14 @@ func ParseKeyName(text string) (string, error) {
 	return name, nil
 }
 
-// Rename gives a slot a name, encrypted; an empty one takes the name away. Where none is to take away nothing is recorded.
-func (k APIKeys) Rename(customer, subscription uuid.UUID, slot KeySlot, name Ciphertext, at time.Time) []Event {
-	if name == "" && k.Names[slot] == "" {
+// Rename gives a slot a name; an empty one takes the name away. Where none is to take away nothing is recorded.
+func (k APIKeys) Rename(customer, subscription uuid.UUID, slot KeySlot, name KeyName, at time.Time) []Event {
+	if name.Sealed == "" && k.Names[slot].Sealed == "" {
 		return nil
 	}
-	return []Event{KeyNamed{CustomerID: customer, SubscriptionID: subscription, Slot: slot, Name: name, NamedAt: at.UTC()}}
+	named := KeyNamed{CustomerID: customer, SubscriptionID: subscription, Slot: slot, Name: name.Sealed, NamedAt: at.UTC()}
+	if name.Sealed != "" && name.KeyID != customer {
+		named.SealedUnder = name.KeyID
+	}
+	return []Event{named}
 }

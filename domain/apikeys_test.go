@@ -79,7 +79,9 @@ func TestKeyNames(t *testing.T) {
 		return domain.KeyNamed{CustomerID: id(2), SubscriptionID: id(1), Slot: slot, Name: name, NamedAt: noon}
 	}
 	rename := func(slot domain.KeySlot, name domain.Ciphertext) func(state) ([]domain.Event, error) {
-		return recorded(func(s state) []domain.Event { return s.Rename(id(2), id(1), slot, name, noon) })
+		return recorded(func(s state) []domain.Event {
+			return s.Rename(id(2), id(1), slot, domain.KeyName{Sealed: name, KeyID: id(2)}, noon)
+		})
 	}
 	replaced := domain.KeyRegenerated{Slot: domain.SlotPrimary, NewKey: domain.KeyDigest{Hash: "n"}}
 	given := []domain.Event{named(domain.SlotPrimary, "a"), named(domain.SlotSecondary, "b")}
@@ -95,10 +97,15 @@ func TestKeyNames(t *testing.T) {
 		{name: "leaves the other's", given: append(given[:2:2], removed), when: rename(domain.SlotSecondary, ""), then: []domain.Event{named(domain.SlotSecondary, "")}},
 		{name: "keeps the name of a replaced key", given: []domain.Event{given[0], replaced}, when: remove, then: []domain.Event{removed}},
 	})
+	own := domain.KeyName{Sealed: "d", KeyID: domain.CustomerKeyID(id(2))}
+	events := domain.APIKeys{}.Rename(id(2), id(1), domain.SlotPrimary, own, noon)
+	if len(events) != 1 || (domain.APIKeys{}).Fold(events[0]).Names[domain.SlotPrimary] != own {
+		t.Errorf("a name under the customer's own key: %+v", events)
+	}
 	before := domain.APIKeys{}.Fold(given[0])
 	before.Fold(given[1])
 	before.Fold(removed)
-	if diff := cmp.Diff(map[domain.KeySlot]domain.Ciphertext{domain.SlotPrimary: "a"}, before.Names); diff != "" {
+	if diff := cmp.Diff(map[domain.KeySlot]domain.KeyName{domain.SlotPrimary: {Sealed: "a", KeyID: id(2)}}, before.Names); diff != "" {
 		t.Errorf("a state given out earlier has changed: %s", diff)
 	}
 }

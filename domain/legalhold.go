@@ -96,20 +96,21 @@ func (h LegalHolds) fold(event Event) LegalHolds {
 	return h
 }
 
-// CheckHold returns why an account cannot be put under a hold.
-func (a Account) CheckHold() error {
+// CheckHold returns why an account cannot be put under a hold. Others says that others act for the customer that was registered
+// with it: their data can be held when that of the account is erased.
+func (a Account) CheckHold(others bool) error {
 	switch {
 	case !a.Registered():
 		return ErrNotRegistered
-	case a.Erased:
+	case a.Erased && !others:
 		return ErrErasedAlready
 	}
 	return nil
 }
 
 // PlaceHold puts the account under a hold. One that stands already is not recorded again.
-func (a Account) PlaceHold(id uuid.UUID, why Ciphertext, at time.Time) ([]Event, error) {
-	if err := a.CheckHold(); err != nil {
+func (a Account) PlaceHold(id uuid.UUID, why Ciphertext, others bool, at time.Time) ([]Event, error) {
+	if err := a.CheckHold(others); err != nil {
 		return nil, err
 	}
 	if a.Holds.find(id) >= 0 {

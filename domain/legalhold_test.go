@@ -26,7 +26,7 @@ func TestLegalHold(t *testing.T) {
 	}
 	local := noon.In(time.FixedZone("", 3600))
 	place := func(hold byte) func(state) ([]domain.Event, error) {
-		return func(s state) ([]domain.Event, error) { return s.PlaceHold(id(hold), "sealed", local) }
+		return func(s state) ([]domain.Event, error) { return s.PlaceHold(id(hold), "sealed", false, local) }
 	}
 	release := func(hold byte) func(state) ([]domain.Event, error) {
 		return func(s state) ([]domain.Event, error) { return s.ReleaseHold(id(hold), "sealed", local) }
@@ -41,6 +41,8 @@ func TestLegalHold(t *testing.T) {
 		{name: "is placed beside another", given: []domain.Event{registered, placed(10)}, when: place(11), then: []domain.Event{placed(11)}},
 		{name: "is placed on nobody", when: place(10), refused: domain.ErrNotRegistered},
 		{name: "is placed too late", given: []domain.Event{registered, erased}, when: place(10), refused: domain.ErrErasedAlready},
+		{name: "is placed on what others have", given: []domain.Event{registered, erased},
+			when: func(s state) ([]domain.Event, error) { return s.PlaceHold(id(10), "sealed", true, local) }, then: []domain.Event{placed(10)}},
 		{name: "is released", given: []domain.Event{registered, placed(10)}, when: release(10), then: []domain.Event{released(10)}},
 		{name: "is released once", given: []domain.Event{registered, placed(10), released(10)}, when: release(10), refused: domain.ErrNoSuchHold},
 		{name: "is released by its id", given: []domain.Event{registered, placed(10)}, when: release(11), refused: domain.ErrNoSuchHold},

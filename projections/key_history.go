@@ -19,7 +19,7 @@ import (
 func KeyHistoryProjection() engine.Projection {
 	return engine.Projection{
 		Name:    "key_history",
-		Version: 1,
+		Version: 2,
 		Tables: `
 			create table replaced (
 				hash        text primary key,
@@ -32,6 +32,7 @@ func KeyHistoryProjection() engine.Projection {
 				customer_id uuid not null,
 				slot        text not null,
 				name        text not null,   -- sealed; empty of a slot whose name was taken away
+				key_id      uuid not null,   -- of the key of personal data that opens it
 				revision    bigint not null, -- of the event that gave it
 				primary key (customer_id, slot)
 			);`,
@@ -43,9 +44,9 @@ func KeyHistoryProjection() engine.Projection {
 					e.OldKey.Hash, e.CustomerID, e.Slot, e.OldKey.Prefix, e.RegeneratedAt)
 			case domain.KeyNamed:
 				s.add(`
-					insert into names as n (customer_id, slot, name, revision) values ($1, $2, $3, $4)
-					on conflict (customer_id, slot) do update set name = excluded.name, revision = excluded.revision
-					where n.revision < excluded.revision`, e.CustomerID, e.Slot, e.Name, r.Revision)
+					insert into names as n (customer_id, slot, name, key_id, revision) values ($1, $2, $3, $4, $5)
+					on conflict (customer_id, slot) do update set name = excluded.name, key_id = excluded.key_id, revision = excluded.revision
+					where n.revision < excluded.revision`, e.CustomerID, e.Slot, e.Name, e.KeyName().KeyID, r.Revision)
 			}
 		}),
 	}
@@ -90,27 +91,28 @@ func (h *KeyHistory) KnownKeys(ctx context.Context, hashes []string) (map[string
 	return known, nil
 }
 
-// NamesOf returns the names of a customer's slots that have one. Names of a customer whose personal data is erased are gone.
+// NamesOf returns the names of a customer's slots that have one. Those whose key of personal data is destroyed are gone.
 func (h *KeyHistory) NamesOf(ctx context.Context, customer uuid.UUID) (map[domain.KeySlot]string, error) {
-	rows, _ := h.pool.Query(ctx, "select slot, name from key_history.names where customer_id = $1 and name <> ''", customer)
-	names := map[domain.KeySlot]string{}
+	rows, _ := h.pool.Query(ctx, "select slot, name, key_id from key_history.names where customer_id = $1 and name <> ''", customer)
+	sealed := map[domain.KeySlot]domain.KeyName{}
 	var slot domain.KeySlot
-	var sealed domain.Ciphertext
-	if _, err := pgx.ForEachRow(rows, []any{&slot, &sealed}, func() error {
-		names[slot] = string(sealed)
+	var name domain.KeyName
+	if _, err := pgx.ForEachRow(rows, []any{&slot, &name.Sealed, &name.KeyID}, func() error {
+		sealed[slot] = name
 		return nil
 	}); err != nil {
 		return nil, fmt.Errorf("list names of keys: %w", err)
 	}
-	for slot, sealed := range names {
-		name, err := h.vault.Decrypt(ctx, customer, domain.Ciphertext(sealed))
+	names := map[domain.KeySlot]string{}
+	for slot, name := range sealed {
+		plain, err := h.vault.Decrypt(ctx, name.KeyID, name.Sealed)
 		if errors.Is(err, accounts.ErrErased) {
-			return nil, nil
+			continue
 		}
 		if err != nil {
 			return nil, fmt.Errorf("read the name of a key: %w", err)
 		}
-		names[slot] = string(name)
+		names[slot] = string(plain)
 	}
 	return names, nil
 }

@@ -54,7 +54,7 @@ func TestKeyHistory(t *testing.T) {
 	}{
 		"the newest names":        {plainVault{}, c.ID, map[domain.KeySlot]string{domain.SlotPrimary: "open second"}, false},
 		"of somebody without":     {plainVault{}, uuid.New(), map[domain.KeySlot]string{}, false},
-		"of an erased customer":   {plainVault{accounts.ErrErased}, c.ID, nil, false},
+		"of an erased customer":   {plainVault{accounts.ErrErased}, c.ID, map[domain.KeySlot]string{}, false},
 		"that cannot be read now": {plainVault{errors.New("away")}, c.ID, nil, true},
 	} {
 		names, err := projections.NewKeyHistory(pool, test.vault).NamesOf(t.Context(), test.customer)

@@ -43,6 +43,8 @@ func destroyedBy(event domain.Event) []uuid.UUID {
 	switch e := event.(type) {
 	case domain.PersonalDataErased:
 		return []uuid.UUID{e.CustomerID}
+	case domain.CustomerErased:
+		return []uuid.UUID{domain.CustomerKeyID(e.CustomerID)}
 	case domain.ErasureCertified:
 		return e.Keys
 	}

@@ -419,7 +419,7 @@ func restoredKeysAreDestroyed(t *testing.T, database, customer string, wrapped [
 	if _, err := pool.Exec(t.Context(), "update personal_data_keys set wrapped_key = $2, destroyed_at = null where customer_id = $1", customer, wrapped); err != nil {
 		t.Fatal(err)
 	}
-	if out := op.must("erase", "--recorded", "--yes"); !strings.Contains(out, "The 3 keys") {
+	if out := op.must("erase", "--recorded", "--yes"); !strings.Contains(out, "The 4 keys") {
 		t.Errorf("repeated is %s", out)
 	}
 	var left int

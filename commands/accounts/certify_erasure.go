@@ -41,7 +41,7 @@ type CertifyErasure struct {
 type destroyedKey struct {
 	id    uuid.UUID
 	at    time.Time
-	event domain.Recorded // that closed the account; zero of an invitation
+	event domain.Recorded // that closed the account; zero of an invitation and of a customer's own key
 }
 
 // CertifyErasure runs the command and returns the certificate: that of before when there is nothing more to certify. What was
@@ -49,16 +49,16 @@ type destroyedKey struct {
 func (c *Commands) CertifyErasure(
 	ctx context.Context, keysOf DestroyedKeys, notary Notary, cmd CertifyErasure,
 ) (domain.ErasureCertified, error) {
-	subject, ids := cmd.AccountID, append([]uuid.UUID{cmd.AccountID}, cmd.Registrations...)
+	subject, ids, others := cmd.AccountID, append([]uuid.UUID{cmd.AccountID}, cmd.Registrations...), cmd.Invitations
 	if cmd.CustomerID != uuid.Nil {
 		ever, err := c.EverMembers(ctx, cmd.CustomerID)
 		if err != nil {
 			return domain.ErasureCertified{}, err
 		}
 		subject, ids = cmd.CustomerID, ever.Accounts
-		cmd.Invitations = append(cmd.Invitations, ever.Invitations...)
+		others = append(ever.Invitations, domain.CustomerKeyID(cmd.CustomerID))
 	}
-	destroyed, err := c.destroyedKeys(ctx, keysOf, slices.Concat(ids, cmd.Invitations))
+	destroyed, err := c.destroyedKeys(ctx, keysOf, slices.Concat(ids, others))
 	if err != nil {
 		return domain.ErasureCertified{}, err
 	}
@@ -154,9 +154,12 @@ func certificateText(cmd CertifyErasure, destroyed []destroyedKey, kept []uuid.U
 	}
 	line("completed %s", moment(at))
 	for _, key := range destroyed {
-		if e := key.event; e.Event != nil {
+		switch e := key.event; {
+		case e.Event != nil:
 			line("key %s of an account destroyed %s, closed by event %s, revision %d of %s", key.id, moment(key.at), e.ID, e.Revision, e.Stream)
-		} else {
+		case key.id == domain.CustomerKeyID(cmd.CustomerID):
+			line("key %s of the customer's own destroyed %s", key.id, moment(key.at))
+		default:
 			line("key %s of an invitation destroyed %s", key.id, moment(key.at))
 		}
 	}

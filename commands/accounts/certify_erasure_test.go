@@ -63,12 +63,13 @@ func TestErasureOfACustomerIsCertified(t *testing.T) {
 	want := []string{
 		"liveness-erasure/1", "customer " + customer.String(), "completed 2026-11-22T12:00:00Z", f.closed(customer),
 		"key " + open.RequestID.String() + " of an invitation destroyed 2026-11-22T13:00:00Z",
+		"key " + domain.CustomerKeyID(customer).String() + " of the customer's own destroyed 2026-11-22T13:00:00Z",
 		"account " + grace.String() + " kept, it acts for other customers", "copies of the keys gone by 2026-12-22T12:00:00Z",
 	}
 	if diff := cmp.Diff(want, facts(first)); diff != "" || !strings.HasSuffix(first.Certificate, "stamped\n") {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]uuid.UUID{customer, open.RequestID}, first.Keys); diff != "" || first.SubjectID != customer {
+	if diff := cmp.Diff([]uuid.UUID{customer, open.RequestID, domain.CustomerKeyID(customer)}, first.Keys); diff != "" || first.SubjectID != customer {
 		t.Errorf("%s (-want +got):\n%s", first.SubjectID, diff)
 	}
 	f.clock.Advance(time.Hour)
@@ -80,7 +81,9 @@ func TestErasureOfACustomerIsCertified(t *testing.T) {
 	second := f.certify(accounts.CertifyErasure{CustomerID: customer})
 	want = []string{
 		"liveness-erasure/1", "customer " + customer.String(), "completed 2026-11-22T13:00:00Z", f.closed(customer), f.closed(grace),
-		"key " + open.RequestID.String() + " of an invitation destroyed 2026-11-22T13:00:00Z", "copies of the keys gone by 2026-12-22T13:00:00Z",
+		"key " + open.RequestID.String() + " of an invitation destroyed 2026-11-22T13:00:00Z",
+		"key " + domain.CustomerKeyID(customer).String() + " of the customer's own destroyed 2026-11-22T13:00:00Z",
+		"copies of the keys gone by 2026-12-22T13:00:00Z",
 	}
 	if diff := cmp.Diff(want, facts(second)); diff != "" {
 		t.Errorf("after more was erased (-want +got):\n%s", diff)

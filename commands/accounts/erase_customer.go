@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/google/uuid"
 
@@ -51,6 +52,9 @@ func (c *Commands) EraseCustomer(ctx context.Context, cmd EraseCustomer) error {
 		if err := c.forgetInvitation(ctx, invitation.ID); err != nil {
 			return err
 		}
+	}
+	if err := c.vault.Destroy(ctx, domain.CustomerKeyID(cmd.CustomerID)); err != nil {
+		return commands.Unavailable(fmt.Errorf("destroy the customer's own key of personal data: %w", err))
 	}
 	return nil
 }

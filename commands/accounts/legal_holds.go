@@ -34,7 +34,7 @@ func (c *Commands) LegalHolds(ctx context.Context, account uuid.UUID) (holds []L
 		return nil, nil, domain.ErrNotRegistered
 	}
 	for _, hold := range state.Holds.Standing {
-		why, err := c.vault.Decrypt(ctx, account, hold.Why)
+		why, err := c.vault.Decrypt(ctx, state.SealingKey(account), hold.Why)
 		if err != nil {
 			return nil, nil, commands.Unavailable(fmt.Errorf("decrypt the reason of a legal hold: %w", err))
 		}
@@ -43,13 +43,13 @@ func (c *Commands) LegalHolds(ctx context.Context, account uuid.UUID) (holds []L
 	return holds, state.Holds.Waiting, nil
 }
 
-// sealReason encrypts why a hold is placed or released under the account's key: it may name people, and is erased with them.
-func (c *Commands) sealReason(ctx context.Context, account uuid.UUID, why string) (domain.Ciphertext, error) {
+// sealReason encrypts why a hold is placed or released: it may name people, and is erased with them.
+func (c *Commands) sealReason(ctx context.Context, account domain.Account, why string) (domain.Ciphertext, error) {
 	why = strings.TrimSpace(why)
 	if why == "" || utf8.RuneCountInString(why) > maxHoldReason {
 		return "", domain.Invalid("why", "Say in up to %d characters why, for instance with the number of the case.", maxHoldReason)
 	}
-	sealed, err := c.vault.Encrypt(ctx, account, []byte(why))
+	sealed, err := c.vault.Encrypt(ctx, account.SealingKey(account.CustomerID), []byte(why))
 	switch {
 	case errors.Is(err, ErrErased):
 		return "", domain.ErrErasedAlready

@@ -198,6 +198,26 @@ func TestHoldsThatCannotBe(t *testing.T) {
 	}
 }
 
+// A customer that outlives who registered it can be held for what its other people have.
+func TestHoldWhenTheRegistrantIsErased(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.activated()
+	customer := f.bought.CustomerID
+	f.grace(domain.RoleOwner)
+	erase := accounts.ErasePerson{By: byOperator(), AccountID: customer, Customers: []uuid.UUID{customer}}
+	wantError(t, "erasing ada", f.ErasePerson(t.Context(), erase), nil)
+	hold := f.place(customer)
+	if holds, _, err := f.LegalHolds(t.Context(), customer); err != nil || len(holds) != 1 || holds[0].Why != "Ada against Charles" {
+		t.Errorf("%+v, %v", holds, err)
+	}
+	wantError(t, "erasing the customer", f.eraseCustomer(customer), domain.ErrLegalHold)
+	f.release(customer, hold)
+	wantError(t, "erasing the customer", f.eraseCustomer(customer), nil)
+	_, err := f.PlaceHold(t.Context(), accounts.PlaceHold{By: byOperator(), AccountID: customer, Why: "why"})
+	wantError(t, "holding nothing", err, domain.ErrErasedAlready)
+}
+
 // Whether a hold stands has to be known before anything is destroyed.
 func TestHoldsThatCannotBeRead(t *testing.T) {
 	t.Parallel()

@@ -26,7 +26,7 @@ func (c *Commands) ReleaseHold(ctx context.Context, cmd ReleaseHold) (domain.Leg
 	if err != nil {
 		return domain.LegalHolds{}, err
 	}
-	why, err := c.sealReason(ctx, cmd.AccountID, cmd.Why)
+	why, err := c.sealReason(ctx, account, cmd.Why)
 	if err != nil {
 		return domain.LegalHolds{}, err
 	}

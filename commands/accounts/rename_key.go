@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -34,7 +35,7 @@ func (c *Commands) RenameKey(ctx context.Context, cmd RenameKey) (commands.Resul
 	if err != nil {
 		return none, err
 	}
-	var sealed domain.Ciphertext
+	var sealed domain.KeyName
 	if name != "" {
 		if sealed, err = c.sealKeyName(ctx, cmd.CustomerID, keys.Names[cmd.Slot], name); err != nil {
 			return none, err
@@ -48,20 +49,25 @@ func (c *Commands) RenameKey(ctx context.Context, cmd RenameKey) (commands.Resul
 	})
 }
 
-// sealKeyName encrypts a name, or returns the current one when it says the same.
-func (c *Commands) sealKeyName(ctx context.Context, customer uuid.UUID, current domain.Ciphertext, name string) (domain.Ciphertext, error) {
-	if current != "" {
-		known, err := c.vault.Decrypt(ctx, customer, current)
-		if err != nil {
-			return "", commands.Unavailable(fmt.Errorf("read the name of a key: %w", err))
+// sealKeyName encrypts a name, or returns the current one when it says the same. One that was sealed under a key that is
+// destroyed says nothing any more.
+func (c *Commands) sealKeyName(ctx context.Context, customer uuid.UUID, current domain.KeyName, name string) (domain.KeyName, error) {
+	registration, err := c.Account(ctx, customer)
+	if err != nil {
+		return domain.KeyName{}, err
+	}
+	if current.Sealed != "" {
+		known, err := c.vault.Decrypt(ctx, current.KeyID, current.Sealed)
+		if err != nil && !errors.Is(err, ErrErased) {
+			return domain.KeyName{}, commands.Unavailable(fmt.Errorf("read the name of a key: %w", err))
 		}
-		if string(known) == name {
+		if err == nil && string(known) == name {
 			return current, nil
 		}
 	}
-	sealed, err := c.vault.Encrypt(ctx, customer, []byte(name))
-	if err != nil {
-		return "", commands.Unavailable(fmt.Errorf("encrypt the name of a key: %w", err))
+	sealed := domain.KeyName{KeyID: registration.SealingKey(customer)}
+	if sealed.Sealed, err = c.vault.Encrypt(ctx, sealed.KeyID, []byte(name)); err != nil {
+		return domain.KeyName{}, commands.Unavailable(fmt.Errorf("encrypt the name of a key: %w", err))
 	}
 	return sealed, nil
 }
