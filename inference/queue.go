@@ -68,10 +68,10 @@ func (h *holder) level(more int) float64 {
 
 // turn is one check in the queue.
 type turn struct {
-	holder  *holder
-	size    float64
-	due     float64    // seconds that it is expected to take
-	told    chan error // nil when a worker is free for it
+	holder *holder
+	size   float64
+	due    float64    // seconds that it is expected to take
+	told   chan error // nil when a worker is free for it
 }
 
 // maxIdleHolders bounds how many holders are remembered that wait for nothing.
