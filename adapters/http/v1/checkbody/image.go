@@ -129,7 +129,11 @@ func (d *imageDecoder) finish() error {
 	if d.waiting == 0 {
 		return nil
 	}
-	return d.explain(d.quantum[:d.waiting])
+	rest := d.quantum[:d.waiting]
+	if characters := bytes.TrimRight(rest, "="); len(characters) > 0 {
+		rest = characters // they lack more "=" than are there
+	}
+	return d.explain(rest)
 }
 
 // explain returns what is wrong with text that could not be decoded.
