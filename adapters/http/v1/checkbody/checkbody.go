@@ -57,11 +57,11 @@ func NewReader(memory *Memory) *Reader {
 	}}}
 }
 
-// MaxBody is how many bytes a body may have: the largest image in base64, one part in sixteen for line breaks and
-// slashes that are escaped, and room for other fields.
+// MaxBody is how many bytes a body may have: the largest image in base64, a quarter of it for line breaks and what
+// libraries escape of its characters (\r\n after every 64, \u002B and \u002F), and room for other fields.
 func (r *Reader) MaxBody() int64 {
 	text := (int64(r.memory.maxImage) + 2) / 3 * 4
-	return text + text/16 + 64<<10
+	return text + text/4 + 64<<10
 }
 
 // Read parses a body of the announced length, -1 when unknown, into memory of the holder, which giveWay asks to end the read

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -142,6 +144,12 @@ func TestRefused(t *testing.T) {
 		"data address, slashes":  {`{"image":"data:image\/png;base64,aGVsbG8h","image_format":"png"}`, domain.ErrInvalidImage, "data:"},
 		"URL-safe":               {`{"image":"__79","image_format":"png"}`, domain.ErrInvalidImage, "URL-safe"},
 		"no padding":             {`{"image":"aGVsbA","image_format":"png"}`, domain.ErrInvalidImage, `"=" at its end`},
+		"half the padding":       {`{"image":"aGVsbA=","image_format":"png"}`, domain.ErrInvalidImage, "cut off"},
+		"too much padding":       {`{"image":"aGVsbA===","image_format":"png"}`, domain.ErrInvalidImage, "too many"},
+		"padding of nothing":     {`{"image":"aGVs=","image_format":"png"}`, domain.ErrInvalidImage, "too many"},
+		"padding of too little":  {`{"image":"aGVsb=","image_format":"png"}`, domain.ErrInvalidImage, "cut off"},
+		"padding for letters":    {`{"image":"aGVsb===","image_format":"png"}`, domain.ErrInvalidImage, "too many"},
+		"padding, then letters":  {`{"image":"aGVsb=E","image_format":"png"}`, domain.ErrInvalidImage, "before its end"},
 		"padding inside":         {`{"image":"aGVsbA==aGVs","image_format":"png"}`, domain.ErrInvalidImage, "before its end"},
 		"padding at a read":      {`{"image":"` + strings.Repeat("aGVs", 40_000) + `bA==aGVs","image_format":"png"}`, domain.ErrInvalidImage, "before its end"},
 		"space for plus":         {`{"image":"aGVs bG8","image_format":"png"}`, domain.ErrInvalidImage, "space"},
@@ -210,6 +218,48 @@ func TestSizes(t *testing.T) {
 		}
 		if memory.Taken() != 0 {
 			t.Errorf("%d bytes are taken after the release", memory.Taken())
+		}
+	}
+}
+
+// The largest image fits into the body however a client's library writes base64 and JSON.
+func TestTheLargestImageIsReadInEverySpelling(t *testing.T) {
+	t.Parallel()
+	const largest = 10 << 20
+	image := make([]byte, largest)
+	if _, err := rand.NewChaCha8([32]byte{1}).Read(image); err != nil {
+		t.Fatal(err)
+	}
+	text := base64.StdEncoding.EncodeToString(image)
+	lines := func(length int, end string) string {
+		var all strings.Builder
+		for line := range slices.Chunk([]byte(text), length) {
+			all.Write(line)
+			all.WriteString(end)
+		}
+		return all.String()
+	}
+	reader := checkbody.NewReader(checkbody.NewMemory(largest, 64<<20))
+	for name, written := range map[string]string{
+		"plain":                              text,
+		"PHP: chunk_split and json_encode":   strings.ReplaceAll(lines(76, `\r\n`), "/", `\/`),
+		"Ruby: encode64 and to_json":         lines(60, `\n`),
+		".NET: a string of System.Text.Json": strings.ReplaceAll(text, "+", `\u002B`),
+		".NET: with InsertLineBreaks":        strings.ReplaceAll(lines(76, `\r\n`), "+", `\u002B`),
+		"lines of PEM, all escaped":          strings.NewReplacer("+", `\u002B`, "/", `\u002F`).Replace(lines(64, `\r\n`)),
+	} {
+		request := `{"image":"` + written + `","image_format":"png"}`
+		for _, announced := range []int64{int64(len(request)), -1} {
+			body, err := reader.Read(fairshare.Holder{}, nil, strings.NewReader(request), announced)
+			if err != nil {
+				t.Errorf("%s, %.2f %% longer than the text, %d announced: %v", name,
+					100*(float64(len(written))/float64(len(text))-1), announced, err)
+				continue
+			}
+			if !bytes.Equal(body.Image, image) {
+				t.Errorf("%s: the image comes out as another", name)
+			}
+			body.Release()
 		}
 	}
 }
