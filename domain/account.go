@@ -175,6 +175,8 @@ var (
 	ErrLinkExpired   = &Error{Kind: KindInvalid, Code: "link_expired", Message: "This link has expired. Ask for a new one."}
 	ErrLinkUsed      = &Error{Kind: KindConflict, Code: "link_used", Message: "This link was already used. Log in with your mail address and password."}
 	ErrAlreadyActive = &Error{Kind: KindConflict, Code: "already_active", Message: "This subscription already has an active account. Log in with its mail address."}
+	ErrAccountErased = &Error{Kind: KindConflict, Code: "account_erased",
+		Message: "The account of this subscription was closed, and its personal data erased, at somebody's request. It cannot be set up again. Contact support."}
 	ErrNotRegistered = &Error{Kind: KindNotFound, Code: "not_registered", Message: "There is no account here yet. Start from AWS Marketplace."}
 )
 
@@ -325,6 +327,8 @@ func (a Account) Registered() bool { return a.CustomerID != uuid.Nil }
 func (a Account) Register(customer, subscription uuid.UUID, person Ciphertext, mailHash string, verification uuid.UUID, at time.Time) ([]Event, error) {
 	requested := VerificationRequested{CustomerID: customer, VerificationID: verification, ExpiresAt: at.Add(VerificationValidity).UTC(), RequestedAt: at.UTC()}
 	switch {
+	case a.Erased:
+		return nil, ErrAccountErased
 	case a.Settled():
 		return nil, ErrAlreadyActive
 	case a.Registered():
@@ -341,6 +345,8 @@ func (a Account) ResendVerification(verification uuid.UUID, at time.Time) ([]Eve
 	switch {
 	case !a.Registered():
 		return nil, ErrNotRegistered
+	case a.Erased:
+		return nil, ErrAccountErased
 	case a.Settled():
 		return nil, ErrAlreadyActive
 	}
@@ -351,8 +357,11 @@ func (a Account) ResendVerification(verification uuid.UUID, at time.Time) ([]Eve
 
 // CheckVerification returns whether a verification link may still be used.
 func (a Account) CheckVerification(verification uuid.UUID, at time.Time) error {
-	if !a.Registered() || a.Erased {
+	if !a.Registered() {
 		return ErrLinkInvalid
+	}
+	if a.Erased {
+		return ErrAccountErased
 	}
 	if a.Settled() && a.VerificationUsed == verification {
 		return ErrLinkUsed

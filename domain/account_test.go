@@ -71,7 +71,7 @@ func TestAccount(t *testing.T) {
 		{name: "another password voids the reset", given: with(active, reset, domain.PasswordSet{CustomerID: id(2), Cause: domain.PasswordChange}), when: resetWith(id(7), noon), refused: domain.ErrLinkInvalid},
 		{name: "no reset was asked for", given: active, when: resetWith(uuid.Nil, noon), refused: domain.ErrLinkInvalid},
 		{name: "another link than the one that was used", given: active, when: activate(id(4), noon), refused: domain.ErrAlreadyActive},
-		{name: "a link to an erased account", given: with(active, erased), when: activate(id(3), noon), refused: domain.ErrLinkInvalid},
+		{name: "a link to an erased account", given: with(active, erased), when: activate(id(3), noon), refused: domain.ErrAccountErased},
 		{name: "activates with the corrected details", given: with(pending, domain.RegistrationCorrected{CustomerID: id(2), Person: "new", MailHash: "new"}),
 			when: activate(id(3), noon), then: []domain.Event{verified, firstPassword, activated}},
 		{name: "link works to its last moment", given: []domain.Event{registered, link(3, noon)}, when: activate(id(3), noon.Add(24*time.Hour-1)), then: []domain.Event{
@@ -92,7 +92,7 @@ func TestAccount(t *testing.T) {
 		{name: "is attached by the newest link", given: with(pending, link(4, noon)), when: attach(id(3), id(20), noon), refused: domain.ErrLinkInvalid},
 		{name: "is attached while the link is valid", given: pending, when: attach(id(3), id(20), noon.Add(24*time.Hour)), refused: domain.ErrLinkExpired},
 		{name: "is not attached when active", given: active, when: attach(id(3), id(20), noon), refused: domain.ErrLinkUsed},
-		{name: "is not attached when erased", given: with(pending, attached, erased), when: attach(id(3), id(20), noon), refused: domain.ErrLinkInvalid},
+		{name: "is not attached when erased", given: with(pending, attached, erased), when: attach(id(3), id(20), noon), refused: domain.ErrAccountErased},
 		{name: "activates nothing that was attached", given: with(pending, attached), when: activate(id(3), noon), refused: domain.ErrLinkUsed},
 		{name: "registers nothing that was attached", given: with(pending, attached), when: register, refused: domain.ErrAlreadyActive},
 		{name: "resends nothing when attached", given: with(pending, attached), when: resend, refused: domain.ErrAlreadyActive},
@@ -103,7 +103,8 @@ func TestAccount(t *testing.T) {
 			domain.PasswordSet{CustomerID: id(9), PasswordHash: "secret", Cause: domain.PasswordActivation, SetAt: noon},
 			domain.AccountActivated{CustomerID: id(9), ActivatedAt: noon}}},
 		{name: "accepts an invitation once", given: active, when: accept, refused: domain.ErrLinkUsed},
-		{name: "stays closed", given: with(active, erased), when: register, refused: domain.ErrAlreadyActive},
+		{name: "resends nothing when erased", given: with(pending, erased), when: resend, refused: domain.ErrAccountErased},
+		{name: "stays closed", given: with(active, erased), when: register, refused: domain.ErrAccountErased},
 	})
 }
 

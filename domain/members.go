@@ -228,6 +228,11 @@ func (m Members) Owners() []uuid.UUID {
 	return owners
 }
 
+// HasOwnerBeside returns whether somebody else than an account owns the customer.
+func (m Members) HasOwnerBeside(account uuid.UUID) bool {
+	return slices.ContainsFunc(m.Owners(), func(owner uuid.UUID) bool { return owner != account })
+}
+
 func compareIDs(a, b uuid.UUID) int { return cmp.Compare(a.String(), b.String()) }
 
 // MayChange returns nil for an owner, and else why the account may not change anything.

@@ -40,6 +40,8 @@ closed, their sessions end, and their addresses are free to register again. Coun
 Repeat the command if it is interrupted. "liveness work" runs meanwhile: the read models say who belongs to whom.
 
 A customer is erased with everybody who ever acted for it and acts for no other. API keys go on working until the subscription ends on AWS Marketplace.
+Whoever comes from AWS Marketplace for a subscription that is erased, or whose registration was, is told so: no account is set up for it
+again, and AWS goes on billing until the subscription is cancelled there. A new subscription gets a new account.
 A person is erased from every customer; the customers stay. The only owner of a customer passes the ownership on first.
 While a legal hold stands ("liveness hold"), nothing is erased, and it is noted that the erasure waits.
 

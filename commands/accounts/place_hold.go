@@ -2,7 +2,6 @@ package accounts
 
 import (
 	"context"
-	"slices"
 
 	"github.com/google/uuid"
 
@@ -28,7 +27,7 @@ func (c *Commands) PlaceHold(ctx context.Context, cmd PlaceHold) (uuid.UUID, err
 	if err != nil {
 		return uuid.Nil, err
 	}
-	others := slices.ContainsFunc(members.Owners(), func(owner uuid.UUID) bool { return owner != cmd.AccountID })
+	others := members.HasOwnerBeside(cmd.AccountID)
 	if err := account.CheckHold(others); err != nil { // a reason is sealed for nobody who has no key
 		return uuid.Nil, err
 	}

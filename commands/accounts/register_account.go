@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -42,6 +43,9 @@ func (c *Commands) RegisterAccount(ctx context.Context, cmd RegisterAccount) (Re
 	customer := subscription.CustomerID
 	hash := c.MailHashes(person.Email)[0].Hash
 	ciphertext, err := c.encryptPerson(ctx, customer, person)
+	if errors.Is(err, ErrErased) {
+		return Registration{}, domain.ErrAccountErased
+	}
 	if err != nil {
 		return Registration{}, err
 	}

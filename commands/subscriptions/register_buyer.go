@@ -26,6 +26,7 @@ type Buyer struct {
 	Subscription domain.Subscription
 	Registered   bool // the onboarding screen was filled in before
 	Active       bool // the account is in use: log in instead
+	Erased       bool // the account is closed at somebody's request, and nobody else acts for the customer
 	Position     uint64
 }
 
@@ -60,13 +61,19 @@ func (r *Registration) RegisterBuyer(ctx context.Context, cmd RegisterBuyer) (Bu
 	if err != nil && started.Position == 0 {
 		return Buyer{}, err // what was recorded stands, and the next comparison follows what AWS says of it then
 	}
-	account, err := commands.Read[domain.Account](ctx, r.Store, domain.AccountStream(started.State.CustomerID))
+	customer := started.State.CustomerID
+	account, err := commands.Read[domain.Account](ctx, r.Store, domain.AccountStream(customer))
 	if err != nil {
 		return Buyer{}, err
 	}
+	members, err := commands.Read[domain.Members](ctx, r.Store, domain.MembersStream(customer))
+	if err != nil {
+		return Buyer{}, err
+	}
+	erased := account.Erased && !members.HasOwnerBeside(customer)
 	return Buyer{
-		CustomerID: started.State.CustomerID, Subscription: started.State,
-		Registered: account.Registered(), Active: account.Settled(), Position: started.Position,
+		CustomerID: customer, Subscription: started.State,
+		Registered: account.Registered(), Active: account.Settled() && !erased, Erased: erased, Position: started.Position,
 	}, nil
 }
 

@@ -105,7 +105,7 @@ func TestReturningBuyer(t *testing.T) {
 	visit := func(want subscriptions.Buyer, limit int64) {
 		t.Helper()
 		buyer, err := register(t, log, market, "", "token")
-		if err != nil || buyer.Registered != want.Registered || buyer.Active != want.Active || buyer.Subscription.Limit != limit {
+		if err != nil || buyer.Registered != want.Registered || buyer.Active != want.Active || buyer.Erased != want.Erased || buyer.Subscription.Limit != limit {
 			t.Errorf("%+v, %v; want %+v with %d calls", buyer, err, want, limit)
 		}
 	}
@@ -115,19 +115,25 @@ func TestReturningBuyer(t *testing.T) {
 		t.Errorf("nothing new gives position %d, %v", buyer.Position, err)
 	}
 	id, account := buyer.CustomerID, domain.AccountStream(buyer.CustomerID)
-	happen := func(expected int64, event domain.Event) {
+	appendTo := func(stream string, expected int64, event domain.Event) {
 		t.Helper()
-		if _, err := log.Append(t.Context(), account, expected, []commands.Proposed{{ID: uuid.New(), Event: event}}); err != nil {
+		if _, err := log.Append(t.Context(), stream, expected, []commands.Proposed{{ID: uuid.New(), Event: event}}); err != nil {
 			t.Fatal(err)
 		}
 	}
+	happen := func(expected int64, event domain.Event) { t.Helper(); appendTo(account, expected, event) }
 	happen(commands.NoStream, domain.AccountRegistered{CustomerID: id})
 	visit(subscriptions.Buyer{Registered: true}, 1000)
 	happen(0, domain.AccountActivated{CustomerID: id})
 	visit(subscriptions.Buyer{Registered: true, Active: true}, 1000)
 	happen(1, domain.PersonalDataErased{CustomerID: id})
 	market.contract[0].Dimension = "standard"
+	visit(subscriptions.Buyer{Registered: true, Erased: true}, 5000)
+	people := domain.MembersStream(id)
+	appendTo(people, commands.NoStream, domain.MemberJoined{CustomerID: id, AccountID: uuid.New(), Role: domain.RoleOwner, InvitationID: uuid.New()})
 	visit(subscriptions.Buyer{Registered: true, Active: true}, 5000)
+	appendTo(people, 0, domain.CustomerErased{CustomerID: id})
+	visit(subscriptions.Buyer{Registered: true, Erased: true}, 5000)
 }
 
 // A licence that has ended is sold anew under another one.

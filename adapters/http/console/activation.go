@@ -123,6 +123,8 @@ func (c *console) refuseLink(w http.ResponseWriter, r *http.Request, link accoun
 				"If you did not save your API keys, issue new ones with Regenerate on the API keys screen."}}
 	case errors.Is(err, domain.ErrAlreadyActive):
 		e.Heading, e.Text = "Your account is already active", []string{"A newer link than this one was used. Log in with your mail address and password."}
+	case errors.Is(err, domain.ErrAccountErased):
+		e = erasedAccount()
 	case errors.Is(err, domain.ErrLinkInvalid) && link.CustomerID != uuid.Nil:
 		e = explanation{Heading: "A newer link was sent", Text: []string{"This link was replaced by the one in our newest mail. Open that one, or let us send you another."}, Actions: []action{renew}}
 	case errors.Is(err, domain.ErrLinkInvalid):

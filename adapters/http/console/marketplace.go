@@ -43,6 +43,10 @@ func (c *console) receiveBuyer(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, accounts.LoginPath+"?from="+fromMarketplace, http.StatusSeeOther)
 		return
 	}
+	if buyer.Erased {
+		c.explain(w, r, http.StatusConflict, erasedAccount())
+		return
+	}
 	if err := c.sessions.RenewToken(r.Context()); err != nil {
 		c.fail(w, r, domain.ErrUnavailable.Because(err))
 		return
@@ -63,6 +67,14 @@ func backToAWS() []string {
 		"Choose the Liveness Detection API.",
 		"Choose \"Set up your account\". You are sent here again; nothing is bought twice.",
 	}
+}
+
+// erasedAccount tells a buyer that nobody can set the account up again.
+func erasedAccount() explanation {
+	return explanation{Heading: "This account was closed", Text: []string{
+		"The account of your subscription was closed, and its personal data erased, at somebody's request. It cannot be set up again.",
+		"Please contact support. AWS Marketplace goes on billing the subscription until it ends; a new one can be set up.",
+	}}
 }
 
 // explainRegistration tells people who come without a token where to begin.

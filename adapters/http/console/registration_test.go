@@ -13,6 +13,7 @@ import (
 
 	"github.com/pas-ta/liveness/adapters/http/console/consoletest"
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
 )
@@ -129,6 +130,25 @@ func TestGuessedTokensAreSlowedDown(t *testing.T) {
 		}
 	}
 	t.Error("a hundred guesses in a row were answered")
+}
+
+// Whose registration was erased before its link was used is not sent to a login that there is none of.
+func TestBuyerWhoseRegistrationIsErased(t *testing.T) {
+	t.Parallel()
+	w := consoletest.New(t)
+	token, identity := w.Market.Sell("starter", 1)
+	b := w.Client()
+	b.Post("/marketplace/register", consoletest.TokenField, token)
+	form := consoletest.OnboardingForm()
+	b.Post("/console/onboarding", form...).At("/console/check-mail")
+	w.Settled()
+	link := w.MailedLink(consoletest.MailAddress, "Verify")
+	customer := domain.CustomerIDForSubscription(domain.SubscriptionIDForLicence(identity.LicenseARN))
+	consoletest.Must(t, w.Accounts.ErasePersonalData(t.Context(), accounts.ErasePersonalData{By: commands.NewOrigin(domain.ActorOperator), CustomerID: customer}))
+	w.Client().Post("/marketplace/register", consoletest.TokenField, token).Is(409).Says("This account was closed", "contact support")
+	b.Post("/console/onboarding", form...).Is(409).Says("cannot be set up again")
+	b.Post("/console/check-mail/resend").Is(409).Says("cannot be set up again")
+	b.Get(link).Is(409).Says("This account was closed")
 }
 
 // A buyer whose contract starts later is told when, and sets the account up before: nothing is to be clicked again.
