@@ -26,6 +26,34 @@ func (v plainVault) Decrypt(_ context.Context, _ uuid.UUID, text domain.Cipherte
 }
 func (v plainVault) Destroy(context.Context, uuid.UUID) error { return v.failure }
 
+// oneKey is a vault all of whose keys but one are destroyed.
+type oneKey struct {
+	plainVault
+	left uuid.UUID
+}
+
+func (v oneKey) Decrypt(ctx context.Context, key uuid.UUID, text domain.Ciphertext) ([]byte, error) {
+	if key != v.left {
+		return nil, accounts.ErrErased
+	}
+	return v.plainVault.Decrypt(ctx, key, text)
+}
+
+// Names that were given after the registrant was erased are read, those from before are gone.
+func TestKeyNamesOfACustomersOwnKey(t *testing.T) {
+	t.Parallel()
+	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
+	own := domain.CustomerKeyID(c.ID)
+	log.Append(domain.APIKeysStream(c.ID),
+		domain.KeyNamed{CustomerID: c.ID, Slot: domain.SlotPrimary, Name: "before", NamedAt: memorylog.Epoch},
+		domain.KeyNamed{CustomerID: c.ID, Slot: domain.SlotSecondary, Name: "after", SealedUnder: own, NamedAt: memorylog.Epoch})
+	pool := prepared(t, log, projections.KeyHistoryProjection())
+	names, err := projections.NewKeyHistory(pool, oneKey{left: own}).NamesOf(t.Context(), c.ID)
+	if diff := cmp.Diff(map[domain.KeySlot]string{domain.SlotSecondary: "open after"}, names); diff != "" || err != nil {
+		t.Errorf("%v %s", err, diff)
+	}
+}
+
 func TestKeyHistory(t *testing.T) {
 	t.Parallel()
 	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)

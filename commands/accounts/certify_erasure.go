@@ -56,7 +56,7 @@ func (c *Commands) CertifyErasure(
 			return domain.ErasureCertified{}, err
 		}
 		subject, ids = cmd.CustomerID, ever.Accounts
-		others = append(ever.Invitations, domain.CustomerKeyID(cmd.CustomerID))
+		others = slices.Concat(ever.Invitations, []uuid.UUID{domain.CustomerKeyID(cmd.CustomerID)})
 	}
 	destroyed, err := c.destroyedKeys(ctx, keysOf, slices.Concat(ids, others))
 	if err != nil {
