@@ -2,6 +2,7 @@ package eventstoredb
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/google/uuid"
@@ -41,12 +42,29 @@ func (l AuditedLog) Follow(ctx context.Context, behind uint64, handle func(audit
 
 // Read returns a page of a stream, oldest first.
 func (l AuditedLog) Read(ctx context.Context, stream string, from uint64, limit int) ([]domain.Recorded, error) {
-	return l.store.Read(ctx, stream, from, limit)
+	return l.read(ctx, stream, esdb.ReadStreamOptions{Direction: esdb.Forwards, From: esdb.Revision(from)}, limit)
 }
 
 // ReadLast returns the newest event of a stream.
 func (l AuditedLog) ReadLast(ctx context.Context, stream string) (domain.Recorded, bool, error) {
-	return l.store.ReadLast(ctx, stream)
+	page, err := l.read(ctx, stream, esdb.ReadStreamOptions{Direction: esdb.Backwards, From: esdb.End{}}, 1)
+	if err != nil || len(page) == 0 {
+		return domain.Recorded{}, false, err
+	}
+	return page[0], true, nil
+}
+
+// read is that of the store, but for events that cannot be decoded: they come without what they say.
+func (l AuditedLog) read(ctx context.Context, stream string, options esdb.ReadStreamOptions, limit int) ([]domain.Recorded, error) {
+	raw, err := l.store.readRaw(ctx, stream, options, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", stream, lacks("read "+stream, err))
+	}
+	page := make([]domain.Recorded, len(raw))
+	for i, event := range raw {
+		page[i], _ = l.store.codec.decode(event)
+	}
+	return page, nil
 }
 
 // NewestID returns the id and the position of the newest event in the log; false when it is empty.

@@ -109,7 +109,7 @@ type decided struct {
 }
 
 func (x *explainer) decidedOn(r domain.Recorded, e domain.CheckCompleted) (d decided, err error) {
-	err = readStream(x.ctx, x.streams, domain.SubscriptionStream(e.SubscriptionID), func(change domain.Recorded) bool {
+	err = replayStream(x.ctx, x.streams, domain.SubscriptionStream(e.SubscriptionID), func(change domain.Recorded) bool {
 		if change.Revision > e.SubscriptionRevision {
 			if precedes(change, r) {
 				d.later = &change
@@ -176,7 +176,7 @@ func (x *explainer) before(e domain.CheckCompleted) error {
 func (x *explainer) key(r domain.Recorded, e domain.CheckCompleted) error {
 	var issued *domain.Recorded
 	var prefix string
-	err := readStream(x.ctx, x.streams, domain.APIKeysStream(e.CustomerID), func(change domain.Recorded) bool {
+	err := replayStream(x.ctx, x.streams, domain.APIKeysStream(e.CustomerID), func(change domain.Recorded) bool {
 		if !precedes(change, r) {
 			return false
 		}
@@ -210,7 +210,7 @@ func (x *explainer) metered(r domain.Recorded, e domain.CheckCompleted) error {
 	}
 	name := hour.Format("2006-01-02 15:04")
 	closed := false
-	err = readStream(x.ctx, x.streams, domain.MeteringStream(e.SubscriptionID, hour, plan.OverageDimension), func(change domain.Recorded) bool {
+	err = replayStream(x.ctx, x.streams, domain.MeteringStream(e.SubscriptionID, hour, plan.OverageDimension), func(change domain.Recorded) bool {
 		closed = true
 		switch m := change.Event.(type) {
 		case domain.UsageRecordPrepared:
@@ -236,7 +236,7 @@ func (x *explainer) metered(r domain.Recorded, e domain.CheckCompleted) error {
 func (x *explainer) hourOf(r domain.Recorded) (time.Time, error) {
 	var sealed time.Time
 	for _, month := range []domain.Month{domain.MonthOf(r.RecordedAt).Previous(), domain.MonthOf(r.RecordedAt)} {
-		err := readStream(x.ctx, x.streams, domain.SealedHoursStream(month), func(change domain.Recorded) bool {
+		err := replayStream(x.ctx, x.streams, domain.SealedHoursStream(month), func(change domain.Recorded) bool {
 			if !precedes(change, r) {
 				return false
 			}

@@ -65,6 +65,9 @@ func FindIn(ctx context.Context, streams Streams, id uuid.UUID, names ...string)
 			}
 			return !ok
 		})
+		if err == nil && ok {
+			err = readable(found)
+		}
 		if err != nil || ok {
 			return found, ok, err
 		}

@@ -3,6 +3,7 @@
 package auditing
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,7 +40,8 @@ type Log interface {
 // ErrDamaged says that the log's store has lost or changed what it once acknowledged.
 var ErrDamaged = errors.New("the log cannot be read any further")
 
-// Streams are single streams of a log; see commands.EventStore.
+// Streams are single streams of a log; see commands.EventStore. Other than there, an event that cannot be decoded is no failure:
+// it comes without its Event, so that a single one does not keep an auditor from all the others.
 type Streams interface {
 	Read(ctx context.Context, stream string, from uint64, limit int) ([]domain.Recorded, error)
 	ReadLast(ctx context.Context, stream string) (domain.Recorded, bool, error)
@@ -64,7 +66,25 @@ func (e Entry) Place() domain.Recorded {
 // pageSize is how many events of a stream are read at once.
 const pageSize = 500
 
-// readStream hands over the events of a stream, oldest first, until handle returns false.
+// readable returns why nothing can be said that follows from an event, nil when it can.
+func readable(r domain.Recorded) error {
+	if r.Event == nil {
+		return fmt.Errorf("revision %d of %s (position %d) cannot be decoded", r.Revision, r.Stream, r.Position)
+	}
+	return nil
+}
+
+// replayStream hands over the events of a stream, oldest first, until handle returns false. It fails at one that cannot be decoded.
+func replayStream(ctx context.Context, streams Streams, stream string, handle func(domain.Recorded) bool) error {
+	var unreadable error
+	err := readStream(ctx, streams, stream, func(r domain.Recorded) bool {
+		unreadable = readable(r)
+		return unreadable == nil && handle(r)
+	})
+	return cmp.Or(err, unreadable)
+}
+
+// readStream hands over the events of a stream, oldest first and also those that cannot be decoded, until handle returns false.
 func readStream(ctx context.Context, streams Streams, stream string, handle func(domain.Recorded) bool) error {
 	for from := uint64(0); ; {
 		page, err := streams.Read(ctx, stream, from, pageSize)

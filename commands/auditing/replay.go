@@ -48,7 +48,7 @@ func Replay(ctx context.Context, streams Streams, subscription uuid.UUID, at Mom
 	var state domain.Subscription
 	var last domain.Recorded
 	known := false
-	err := readStream(ctx, streams, domain.SubscriptionStream(subscription), func(r domain.Recorded) bool {
+	err := replayStream(ctx, streams, domain.SubscriptionStream(subscription), func(r domain.Recorded) bool {
 		if !at.includes(r) {
 			return false
 		}
@@ -60,7 +60,7 @@ func Replay(ctx context.Context, streams Streams, subscription uuid.UUID, at Mom
 	}
 	var keys domain.APIKeys
 	customer := domain.CustomerIDForSubscription(subscription)
-	if err := readStream(ctx, streams, domain.APIKeysStream(customer), func(r domain.Recorded) bool {
+	if err := replayStream(ctx, streams, domain.APIKeysStream(customer), func(r domain.Recorded) bool {
 		if at.includes(r) {
 			keys = keys.Fold(r.Event)
 		}
@@ -120,6 +120,9 @@ func countedAsOf(ctx context.Context, streams Streams, subscription uuid.UUID, m
 			return MonthAsOf{}, false, err
 		}
 		newest = page[0]
+	}
+	if err := readable(newest); err != nil {
+		return MonthAsOf{}, false, err
 	}
 	e, ok := newest.Event.(domain.CheckCompleted)
 	return MonthAsOf{

@@ -438,3 +438,33 @@ func TestEventsOfOtherPrograms(t *testing.T) {
 		t.Errorf("%d events of others: %s", report.Others, said)
 	}
 }
+
+// What cannot be decoded is told of like everything else, and hides nothing: neither a checkpoint nor what operators let read models go past.
+func TestWhatCannotBeDecodedHidesNothing(t *testing.T) {
+	t.Parallel()
+	l, _, _ := signedLog(t)
+	l.entries[3].Data = []byte(`{"size":`)
+	l.entries[9].Data = []byte(strings.Replace(string(l.entries[9].Data), `"ordinal":7`, `"ordinal":70`, 1))
+	said := inLines(verified(t, l, nil))
+	for _, want := range []string{"transparency@0 it cannot be read", "usage@6 it should say ordinal 7"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("want %q in\n%s", want, said)
+		}
+	}
+}
+
+// Nothing is said that follows from an event that cannot be decoded.
+func TestNothingFollowsFromWhatCannotBeDecoded(t *testing.T) {
+	t.Parallel()
+	for _, broken := range []int{0, 2, 3} { // the subscription, a key, a call
+		c := newCustomer(t)
+		call := c.call(domain.SlotPrimary)
+		c.entries[broken].Data = []byte(`{`)
+		if asOf, known, err := auditing.Replay(t.Context(), c, c.state.ID, auditing.Moment{Position: call.Position}, noon); err == nil {
+			t.Errorf("entry %d: %+v, %t", broken, asOf, known)
+		}
+		if _, _, err := auditing.FindIn(t.Context(), c, c.entries[broken].ID, c.entries[broken].Stream); err == nil {
+			t.Errorf("entry %d: found", broken)
+		}
+	}
+}
