@@ -1,14 +1,12 @@
 package inference
 
 import (
-	"bytes"
 	"context"
-	"image"
-	_ "image/jpeg" // DecodeConfig reads sizes
-	_ "image/png"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/pas-ta/liveness/inference/decode"
 )
 
 // Share says for whom an image is judged. While several holders wait they get processor time in proportion to their
@@ -342,14 +340,11 @@ const (
 	unknownSize = 50
 )
 
-// headerBytes is how much of an image is looked at for its size.
-const headerBytes = 256 << 10
-
-// sizeOf estimates how long an image takes to be judged, in megapixels.
+// sizeOf estimates how long an image takes to be judged, in megapixels of an ordinary photo.
 func sizeOf(data []byte) float64 {
-	config, _, err := image.DecodeConfig(bytes.NewReader(data[:min(len(data), headerBytes)]))
-	if err != nil || config.Width == 0 || config.Height == 0 { // a JPEG may say behind its rows how many they are
+	work := decode.Work(data)
+	if work == 0 {
 		return unknownSize
 	}
-	return min(max(leastSize, float64(config.Width)*float64(config.Height)/1e6), unknownSize)
+	return min(max(leastSize, work/1e6), unknownSize)
 }

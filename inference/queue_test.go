@@ -9,6 +9,7 @@ import (
 	"image"
 	"image/jpeg"
 	"image/png"
+	"math"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -149,6 +150,18 @@ func TestAnExpectationGivesNoLead(t *testing.T) {
 			t.Errorf("beside one that claimed %v megapixels another got %d turns of 400", size, n)
 		}
 	}
+}
+
+// scanned returns a progressive JPEG of 4 megapixels that has nothing but headers: of scans that refine all coefficients, so
+// many, with a comment of so many bytes between them.
+func scanned(scans, apart int) []byte {
+	data := []byte{0xFF, 0xD8, 0xFF, 0xC2, 0, 11, 8, 2000 >> 8, 2000 & 0xFF, 2000 >> 8, 2000 & 0xFF, 1, 1, 0x11, 0}
+	for range scans {
+		data = append(data, 0xFF, 0xFE, byte((apart+2)>>8), byte(apart+2))
+		data = append(data, make([]byte, apart)...)
+		data = append(data, 0xFF, 0xDA, 0, 8, 1, 1, 0, 1, 63, 0x10)
+	}
+	return append(data, 0xFF, 0xD9)
 }
 
 func TestPaceIsLearntFromWhatWasJudged(t *testing.T) {
@@ -331,28 +344,32 @@ func TestSizeIsReadFromTheHeader(t *testing.T) {
 	if err := errors.Join(jpeg.Encode(&photo, large, nil), png.Encode(&drawing, image.NewGray(image.Rect(0, 0, 100, 100)))); err != nil {
 		t.Fatal(err)
 	}
-	late := slices.Concat(photo.Bytes()[:2], bytes.Repeat([]byte{0xFF}, headerBytes), photo.Bytes()[2:])
+	late := slices.Concat(photo.Bytes()[:2], bytes.Repeat([]byte{0xFF}, 1<<20), photo.Bytes()[2:])
 	withoutHeight := bytes.Clone(photo.Bytes())
 	frame := bytes.Index(withoutHeight, []byte{0xFF, 0xC0})
 	clear(withoutHeight[frame+5 : frame+7])
 	for name, test := range map[string]struct {
 		data []byte
-		want float64
+		want float64 // rounded
 	}{
+		"a PNG of grey": {claiming(3000, 3000), 3},
+		"one of four channels in 16 bits, interlaced": {claiming(2600, 2600, 16, 6, 0, 0, 1), unknownSize},
+		"a few scans": {scanned(3, 0), 10}, "many": {scanned(40, 0), unknownSize}, "many, far apart": {scanned(40, 60_000), unknownSize},
 		"a photo": {photo.Bytes(), 12}, "a small drawing": {drawing.Bytes(), leastSize},
-		"a photo whose height comes behind its rows": {withoutHeight, unknownSize}, "a header that claims anything": {claiming(1e6, 1e6), unknownSize},
-		"no image": {[]byte("nonsense"), unknownSize}, "nothing": {nil, unknownSize}, "a header that never comes": {late, unknownSize},
+		"a photo whose height comes behind its rows": {withoutHeight, unknownSize},
+		"a header that claims anything":              {claiming(1e6, 1e6), unknownSize},
+		"no image":                                   {[]byte("nonsense"), unknownSize}, "nothing": {nil, unknownSize}, "a header that never comes": {late, unknownSize},
 	} {
-		if got := sizeOf(test.data); got != test.want {
+		if got := sizeOf(test.data); math.Round(got) != test.want {
 			t.Errorf("%s: %v, want %v", name, got, test.want)
 		}
 	}
 }
 
-// claiming returns a PNG that has nothing but a header.
-func claiming(width, height uint32) []byte {
+// claiming returns a PNG that has nothing but a header: of grey in 8 bits, unless its last bytes say something else.
+func claiming(width, height uint32, end ...byte) []byte {
 	header := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32([]byte("IHDR"), width), height)
-	header = append(header, 8, 0, 0, 0, 0)
+	header = append(append(header, end...), []byte{8, 0, 0, 0, 0}[len(end):]...)
 	return slices.Concat([]byte("\x89PNG\r\n\x1a\n\x00\x00\x00\x0d"), header,
 		binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE(header)))
 }

@@ -125,8 +125,8 @@ func (w *worker) close() {
 	}
 }
 
-// largeSize is from how many megapixels on an image gives way to everything else: it takes ten times as long as a small one, and
-// its sender, who waits longer anyway, notices little. The usual photos of telephones have 12.
+// largeSize is from how many megapixels on, see sizeOf, an image gives way to everything else: it takes ten times as long as a
+// small one, and its sender, who waits longer anyway, notices little. The usual photos of telephones have 12.
 const largeSize = 16
 
 // Check implements Worker.

@@ -25,6 +25,37 @@ func (c costs) exceeds(h header, limits Limits) bool {
 	return c.bytes(h) > min(float64(limits.MaxDecodedBytes), most*c.mostBytes) || c.work(h) > most*c.mostWork
 }
 
+// headBytes is how much of an image Work looks at.
+const headBytes = 1 << 20
+
+// Work estimates what decoding an image takes, in pixels of a baseline JPEG, for whoever has to know it before an image is
+// decoded. It is 0 when the first megabyte does not tell: with the size alone in front, a file of a few scans could hold any
+// number of them behind it.
+func Work(data []byte) float64 {
+	head := data[:min(len(data), headBytes)]
+	h := header{format: PNG}
+	switch format, _ := DetectFormat(head); format {
+	case JPEG:
+		w := walkFor(head)
+		w.ahead = true
+		if err := w.segments(Limits{}.WithDefaults()); err != nil || len(w.h.scans) == 0 {
+			return 0
+		}
+		if !w.h.whole && !w.ended && len(head) < len(data) {
+			return 0
+		}
+		h = w.h
+	case PNG:
+		const ihdr = 8 + 8 // behind the signature, its length and its name
+		if len(head) < ihdr+13 || h.readIHDR(head[ihdr:ihdr+13]) != nil {
+			return 0
+		}
+	default:
+		return 0
+	}
+	return nativeCosts.work(h)
+}
+
 func (h header) pixels() float64 { return float64(h.width) * float64(h.height) }
 
 // samplesOf is how many samples a component of a JPEG has.

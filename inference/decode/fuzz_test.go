@@ -42,6 +42,7 @@ func fuzz(f *testing.F, decoder string) {
 		if asJPEG {
 			format = decode.JPEG
 		}
+		work := decode.Work(data)
 		m, err := d.Decode(context.Background(), data, format)
 		var refused *decode.Error
 		if err != nil {
@@ -51,6 +52,9 @@ func fuzz(f *testing.F, decoder string) {
 			return
 		}
 		defer m.Release()
+		if pixels := m.Width() * m.Height(); work != 0 && 3.01*work < float64(pixels) {
+			t.Fatalf("%d pixels are said to be the work of %v", pixels, work)
+		}
 		var s pixels.Sampler
 		dst := pixels.Tensor{Data: make([]float32, 3*16*16), Width: 16, Height: 16, Order: pixels.BGR, Scale: 1}
 		s.Bilinear(m, m.Bounds(), dst, 16, 16)

@@ -60,6 +60,7 @@ type jpegWalk struct {
 	frame  []byte   // the frame header in kept, a copy
 	mended bool     // kept differs from data in more than what decoders pass over
 	ended  bool     // a marker follows the last scan
+	ahead  bool     // what follows a scan that holds all there is does not matter
 
 	jfif    bool
 	adobe   int // the transform of Adobe's segment, -1 without one
@@ -69,10 +70,12 @@ type jpegWalk struct {
 	sent [4][64]int
 }
 
+func walkFor(data []byte) jpegWalk { return jpegWalk{data: data, h: header{format: JPEG}, adobe: -1} }
+
 // jpegHeader reads everything but the pixels. The walk ends with the first scan when that holds all there is, else at the
 // end of the image, which costs about a millisecond for 10 MB.
 func jpegHeader(data []byte, limits Limits) (header, error) {
-	w := jpegWalk{data: data, h: header{format: JPEG}, adobe: -1}
+	w := walkFor(data)
 	if err := w.segments(limits); err != nil {
 		return header{}, err
 	}
@@ -295,6 +298,9 @@ func (w *jpegWalk) scan(start, end int, body []byte, limits Limits) (after int, 
 	}
 	h.scans = append(h.scans, s)
 	h.whole = !h.progressive && len(h.scans) == 1 && n == h.channels
+	if h.whole && w.ahead {
+		return end, nil
+	}
 
 	code, dataEnd, next := nextMarker(w.data, end)
 	if !h.progressive && !bytes.Equal(parameters, []byte{0, 63, 0}) {
