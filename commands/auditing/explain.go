@@ -79,7 +79,8 @@ func (x *explainer) call(r domain.Recorded, e domain.CheckCompleted) error {
 	x.because(decided.plan, "The plan %s included %d calls in a month.", s.Plan, s.Limit)
 	x.because(decided.overage, "%s", behaviourInWords(s))
 	if decided.later != nil {
-		x.because(decided.later, "This change stands before the call in the log. The call was decided on the state of up to 250 ms earlier, without it.")
+		x.because(decided.later, "This change stands before the call in the log, recorded %s earlier. The call was decided on the state before, without it.",
+			r.RecordedAt.Sub(decided.later.RecordedAt).Round(time.Millisecond))
 	}
 	if err := x.before(e); err != nil {
 		return err

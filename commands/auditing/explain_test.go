@@ -133,7 +133,7 @@ Call 3 of 2026-11 was counted beyond the plan, because the plan's 2 calls of the
 The subscription served calls: it had started, and had not ended. <SubscriptionStarted>
 The plan starter included 2 calls in a month. <SubscriptionStarted>
 The over-limit switch was on continue: calls beyond the plan are served and billed as used. <SubscriptionStarted>
-This change stands before the call in the log. The call was decided on the state of up to 250 ms earlier, without it. <OverageSwitched>
+This change stands before the call in the log, recorded 1m0s earlier. The call was decided on the state before, without it. <OverageSwitched>
 2 calls had been counted in 2026-11 before: 2 within the plan, 0 beyond it. <CheckCompleted>
 It was made with the primary key, which was lc_first… then. <KeyIssued>
 `+judged+`

@@ -43,7 +43,7 @@ type Skip struct {
 
 // subscription keeps the state after every event: a call names the one it was decided on.
 type subscription struct {
-	states []domain.Subscription
+	states []stateSince
 	usage  map[domain.Month]domain.UsageMonth
 	ended  bool      // its usage is sealed: none is taken any more
 	closed time.Time // the newest hour that the seal of its usage has closed
@@ -57,7 +57,13 @@ func (s *subscription) newest() domain.Subscription {
 	if len(s.states) == 0 {
 		return domain.Subscription{}
 	}
-	return s.states[len(s.states)-1]
+	return s.states[len(s.states)-1].Subscription
+}
+
+// stateSince is a state with when the event was recorded that made it.
+type stateSince struct {
+	domain.Subscription
+	since time.Time
 }
 
 // Finding is a place where the log contradicts the rules, or another account of it.

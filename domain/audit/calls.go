@@ -25,7 +25,7 @@ type Month struct {
 	Counted        int64        `json:"counted"`
 	Included       int64        `json:"included"`
 	Overage        int64        `json:"overage"`
-	OnOlderState   int64        `json:"onOlderState"` // decided up to 250 ms behind a change of the subscription
+	OnOlderState   int64        `json:"onOlderState"` // stand behind a change of the subscription that they were decided without
 	FirstAt        time.Time    `json:"firstAt"`
 	LastAt         time.Time    `json:"lastAt"`
 
@@ -76,9 +76,10 @@ func (a *Audit) decideCall(r domain.Recorded, e domain.CheckCompleted) {
 	}
 	if e.SubscriptionRevision < uint64(len(s.states)-1) {
 		month.OnOlderState++
+		a.decideAge(r, e, s.states[e.SubscriptionRevision+1].since)
 	}
 	usage.Month = e.Month
-	want, err := usage.Count(s.states[e.SubscriptionRevision], e.SubscriptionRevision, domain.Check{
+	want, err := usage.Count(s.states[e.SubscriptionRevision].Subscription, e.SubscriptionRevision, domain.Check{
 		ID: e.CheckID, KeySlot: e.KeySlot, RequestDigest: e.RequestDigest, Judgement: e.Judgement, At: e.CompletedAt,
 	})
 	if contradiction := e.Judgement.Contradiction(); contradiction != "" {
@@ -89,6 +90,24 @@ func (a *Audit) decideCall(r domain.Recorded, e domain.CheckCompleted) {
 	} else if want != e {
 		a.find(r, e.SubscriptionID, "it should say ordinal %d, %s, totals %d and %d of %s (%d)",
 			want.Ordinal, want.Billing, want.IncludedTotal, want.OverageTotal, want.Plan, want.Limit)
+	}
+}
+
+// mostUnderWay is how far behind a change of the subscription a call may be judged that is decided without it. Nodes act on what
+// is a quarter of a second old; the rest is for clocks of nodes and of the store that do not agree.
+const mostUnderWay = time.Minute
+
+// decideAge looks whether a call may have been decided without a change of its subscription. Its append may have taken any time on
+// a node that was frozen, and the store's clock may have stepped on: so it counts when the call was judged, by itself. Behind the
+// seals of a whole day since the change it counts no more what the call says of itself.
+func (a *Audit) decideAge(r domain.Recorded, e domain.CheckCompleted, changed time.Time) {
+	age := min(r.RecordedAt.Sub(changed), e.CompletedAt.Sub(changed))
+	if a.sealed.Sub(changed) > 24*time.Hour {
+		age = r.RecordedAt.Sub(changed)
+	}
+	if age > mostUnderWay {
+		a.find(r, e.SubscriptionID, "it was decided on revision %d of the subscription, which had changed %s before",
+			e.SubscriptionRevision, age.Round(time.Second))
 	}
 }
 

@@ -214,3 +214,53 @@ func TestHoursAreListed(t *testing.T) {
 		t.Errorf("hours (-want +got):\n%s", diff)
 	}
 }
+
+// A call may be decided on a state that was just changed, however long its append then took on a node that was frozen or whose
+// store's clock stepped on; not on one that had been changed long before it was judged.
+func TestCallsOnAStateOfLongBefore(t *testing.T) {
+	t.Parallel()
+	stopped := func(l *meteredLog) domain.Event {
+		return domain.OverageSwitched{SubscriptionID: l.id, From: domain.OverageContinue, To: domain.OverageStop}
+	}
+	ended := func(l *meteredLog) domain.Event { return domain.SubscriptionEnded{SubscriptionID: l.id} }
+	for name, test := range map[string]struct {
+		change   func(*meteredLog) domain.Event
+		judged   time.Duration // behind the change
+		recorded time.Duration
+		sealed   bool // up to the call
+		late     bool
+	}{
+		"at once":                               {stopped, 200 * time.Millisecond, 300 * time.Millisecond, false, false},
+		"before, by a slow append":              {stopped, -time.Second, 20 * time.Second, false, false},
+		"before, by a node that was frozen":     {stopped, 200 * time.Millisecond, 20 * time.Hour, true, false},
+		"before the store's clock stepped on":   {stopped, 200 * time.Millisecond, 400 * 24 * time.Hour, false, false},
+		"by a node whose clock is ahead":        {stopped, 3 * time.Hour, time.Second, false, false},
+		"before the store's clock stepped back": {stopped, 200 * time.Millisecond, -3 * time.Hour, false, false},
+		"a day after the switch":                {stopped, 24 * time.Hour, 24 * time.Hour, false, true},
+		"a month after the end":                 {ended, 30 * 24 * time.Hour, 30 * 24 * time.Hour, false, true},
+		"a week late, and dated back":           {stopped, -time.Second, 7 * 24 * time.Hour, true, true},
+	} {
+		l := newMeteredLog(t)
+		l.call(2)
+		before, revision := l.state, l.revisions[domain.SubscriptionStream(l.id)]-1
+		l.change(test.change(l))
+		changed := l.at
+		if test.sealed {
+			l.seal(changed.Add(test.recorded - 2*time.Hour).Truncate(time.Hour))
+		}
+		l.at = changed.Add(test.recorded)
+		if month := domain.MonthOf(changed.Add(test.judged)); month != l.usage.Month {
+			l.usage = domain.UsageMonth{Month: month}
+		}
+		event, err := l.usage.Count(before, revision, domain.Check{ID: uuid.New(), At: changed.Add(test.judged)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.write(domain.UsageStream(l.id, l.usage.Month), event)
+		found := problems(audited(&l.logbook).Findings())
+		if late := len(found) == 1 && strings.Contains(found[0], "it was decided on revision 0 of the subscription, which had changed "); late != test.late ||
+			!late && len(found) > 0 {
+			t.Errorf("%s: %v", name, found)
+		}
+	}
+}

@@ -22,7 +22,7 @@ func (a *Audit) followSubscription(r domain.Recorded) {
 	s := a.subscription(id)
 	a.decideSubscription(r, id, s.newest())
 	a.customers[domain.CustomerIDForSubscription(id)] = id
-	s.states = append(s.states, s.newest().Fold(r.Event))
+	s.states = append(s.states, stateSince{s.newest().Fold(r.Event), r.RecordedAt})
 	switch e := r.Event.(type) {
 	case domain.SubscriptionScheduled:
 		a.change(r, id, "subscription scheduled to start on %s", e.StartsAt.UTC().Format(time.DateOnly))
