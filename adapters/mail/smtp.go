@@ -231,10 +231,10 @@ func (s *SMTP) hello(connection net.Conn) string {
 // deliver hands the mail over. What counts is the answer to its last line: nothing is said or asked after it that could undo
 // it. The callback is called before that line.
 func (s *SMTP) deliver(session *smtp.Client, to string, message *gomail.Msg, complete func()) error {
-	if err := session.Mail("<" + s.sender.from.Address + ">"); err != nil {
+	if err := refused(session.Mail("<" + s.sender.from.Address + ">")); err != nil {
 		return answerFailure(stageSender, err)
 	}
-	if err := session.Rcpt("<" + to + ">"); err != nil {
+	if err := refused(session.Rcpt("<" + to + ">")); err != nil {
 		return answerFailure(stageRecipient, err)
 	}
 	data, err := session.Data()
@@ -245,7 +245,7 @@ func (s *SMTP) deliver(session *smtp.Client, to string, message *gomail.Msg, com
 		return answerFailure(stageMessage, err)
 	}
 	complete()
-	if err := data.Close(); err != nil {
+	if err := refused(data.Close()); err != nil {
 		return answerFailure(stageMessage, err)
 	}
 	return nil // the connection is closed without a farewell: nobody waits for the answer to one

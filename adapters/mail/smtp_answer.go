@@ -42,6 +42,16 @@ var quotedAddress = regexp.MustCompile(`\S+@\S+`)
 
 var enhancedCode = regexp.MustCompile(`^([245])\.(\d{1,3})\.(\d{1,3})\b`)
 
+// refused returns what a step failed with, nil when the server has said yes. RFC 5321, 4.3.2: what counts is the first digit of an
+// answer, and go-mail takes others than the usual one for refusals.
+func refused(err error) error {
+	var reply *textproto.Error
+	if errors.As(err, &reply) && reply.Code >= 200 && reply.Code < 300 {
+		return nil
+	}
+	return err
+}
+
 // answerFailure classifies what became of a mail by the server's answer at a stage. Only what concerns this recipient is for
 // good: whatever an operator can put right, of the server, the sender or the login, is tried again. Of the answer only the
 // numbers are kept: its text quotes the address.
@@ -57,7 +67,7 @@ func answerFailure(at stage, err error) *Error {
 	switch {
 	case reply.Code < 500:
 		// Greylisting and full mailboxes; a server that closes (421) or is unwell (4.3.x) says nothing about the recipient.
-		deferred := concernsRecipient && reply.Code != 421 && reply.Code != 454 && !strings.HasPrefix(enhanced, "4.3.")
+		deferred := concernsRecipient && reply.Code >= 400 && reply.Code != 421 && reply.Code != 454 && !strings.HasPrefix(enhanced, "4.3.")
 		return &Error{Class: Retry, Reason: reason, deferred: deferred}
 	case concernsRecipient && recipientCauses[enhanced] != "":
 		return undeliverable(recipientCauses[enhanced], answer, reason)

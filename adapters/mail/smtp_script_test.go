@@ -209,6 +209,12 @@ func (s *scriptedServer) send(t *testing.T, timeout time.Duration) (fate string,
 func TestWhatTheServerSaysDecidesOfAMail(t *testing.T) {
 	t.Parallel()
 	atRecipient := map[string]bool{"RCPT": true, "DATA": true, "message": true}
+	taken := func(stage string) string { // by any answer of the second hundred, where one says yes
+		if stage == "MAIL" || stage == "RCPT" || stage == "message" {
+			return sentOnce
+		}
+		return retried
+	}
 	after := map[string]bool{"RSET": true, "QUIT": true} // nothing is asked for any more
 	kinds := []struct {
 		does     string
@@ -256,6 +262,8 @@ func TestWhatTheServerSaysDecidesOfAMail(t *testing.T) {
 		{does: "550 no such user", fate: atStages(map[string]bool{"RCPT": true})},
 		{does: "550 <client.security@relay.example>: no such user", fate: atStages(map[string]bool{"RCPT": true})},
 		{does: "551 user not local", fate: atStages(map[string]bool{"RCPT": true})},
+		{does: "251 will forward", fate: taken},
+		{does: "252 taken", fate: taken},
 		{does: "553 mailbox name is invalid", fate: atStages(map[string]bool{"RCPT": true})},
 	}
 	for _, kind := range kinds {
