@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
+	"regexp"
 	"strings"
 	"time"
 
@@ -107,7 +107,7 @@ func sesFailure(err error) *Error {
 	}
 	code, status, text := api.ErrorCode(), response.HTTPStatusCode(), strings.ToLower(api.ErrorMessage())
 	reason := "SES answered " + code
-	ours := slices.ContainsFunc(sesOperatorWords, func(word string) bool { return strings.Contains(text, word) })
+	ours := sesOperatorWords.MatchString(quotedAddress.ReplaceAllString(text, ""))
 	switch {
 	case status == http.StatusTooManyRequests, status >= http.StatusInternalServerError,
 		strings.HasPrefix(code, "Throttl"), code == "ConcurrentModificationException":
@@ -124,6 +124,5 @@ func sesFailure(err error) *Error {
 
 // sesOperatorWords betray that SES refused not this recipient but us: a sender or a sandbox's recipient that is not verified, an
 // account that may not send, a configuration set or tag that it does not take. Only the operator can change that.
-var sesOperatorWords = []string{
-	"not verified", "paused", "suspended", "sandbox", "production access", "sender", "from", "source", "reply", "configuration set", "tag", "header",
-}
+var sesOperatorWords = regexp.MustCompile(`\b(not verified|paused|suspended|sandbox|production access|sender|from|source|reply` +
+	`|configuration ?set|(email|message)?tag|header)`)

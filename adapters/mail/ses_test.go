@@ -1,6 +1,8 @@
 package mail_test
 
 import (
+	"encoding/json"
+	"net/http"
 	"net/http/httptest"
 	"slices"
 	"testing"
@@ -97,5 +99,29 @@ func TestSESLostAnswer(t *testing.T) {
 	s.fault(t, awssim.Fault{Kind: awssim.FaultDrop, AfterCommit: true})
 	if err := mailerOf(t, s).Send(t.Context(), letter("ada@example.com")); class(err) != mail.Retry {
 		t.Errorf("error %v", err)
+	}
+}
+
+// What SES says of the recipient is told from what it says of us by its own words, not by those of the address that it quotes.
+func TestSESWordsOfAnAddress(t *testing.T) {
+	t.Parallel()
+	for said, want := range map[string]mail.Class{
+		"Invalid email address: info@montage.example":                               mail.Permanent,
+		"Missing final '@domain' on this stage of <replies.sender@vintage.example>": mail.Permanent,
+		"Invalid email tag name: mail id":                                           mail.Configuration,
+		"Invalid FromEmailAddress":                                                  mail.Configuration,
+		"Configuration set <events> does not exist":                                 mail.Configuration,
+		"Email address is not verified: info@montage.example":                       mail.Configuration,
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X-Amzn-ErrorType", "BadRequestException")
+			w.WriteHeader(http.StatusBadRequest)
+			_ = json.NewEncoder(w).Encode(map[string]string{"message": said})
+		}))
+		t.Cleanup(server.Close)
+		err := mailerOf(t, &sesService{url: server.URL}).Send(t.Context(), letter("info@montage.example"))
+		if class(err) != want {
+			t.Errorf("%s: %v, want class %s", said, err, want)
+		}
 	}
 }
