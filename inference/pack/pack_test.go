@@ -149,6 +149,18 @@ func TestParseRefusesWhatWouldChangeScores(t *testing.T) {
 	if _, err := pack.Parse([]byte(`{"id": "x", "treshold": 0.2}`)); err == nil || !strings.Contains(err.Error(), "treshold") {
 		t.Errorf("a misspelt field: %v", err)
 	}
+	text, err := json.Marshal(builtin(t)[pack.DefaultID])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pack.Parse(append(text, " \n"...)); err != nil {
+		t.Errorf("space behind it: %v", err)
+	}
+	for _, behind := range []string{`{"threshold": 0.2}`, "}", "x"} {
+		if _, err := pack.Parse(append(text, behind...)); err == nil {
+			t.Errorf("%q behind it: no error", behind)
+		}
+	}
 }
 
 func write(t *testing.T, path, text string) {
