@@ -180,6 +180,40 @@ func contents(t *testing.T, path ...string) string {
 	return strings.TrimSpace(string(text))
 }
 
+// A certificate cannot be made without the authority's key, which is kept elsewhere: that is said, and mended by putting it back.
+func TestPrepareWantsTheAuthoritysKey(t *testing.T) {
+	t.Parallel()
+	dir := prepared(t)
+	key, certificate := filepath.Join(dir, "secrets", "authority.key"), filepath.Join(dir, "secrets", "eventstore.crt")
+	away := filepath.Join(t.TempDir(), "authority.key")
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(os.Rename(key, away))
+	must(os.Remove(certificate))
+	again := func() (string, error) {
+		out, err := exec.CommandContext(t.Context(), "bash", filepath.Join(dir, "prepare")).CombinedOutput()
+		return string(out), err
+	}
+	if out, err := again(); err == nil || !strings.Contains(out, "authority.key is missing") {
+		t.Errorf("without the key: %v, %q", err, out)
+	}
+	must(os.Rename(away, key))
+	must(os.WriteFile(filepath.Join(dir, "secrets", "postgres_password"), nil, 0o600)) // as a full disk leaves it
+	if out, err := again(); err != nil {
+		t.Fatalf("with the key again: %v, %q", err, out)
+	}
+	if _, err := tls.LoadX509KeyPair(certificate, strings.TrimSuffix(certificate, ".crt")+".key"); err != nil {
+		t.Error(err)
+	}
+	if contents(t, dir, "secrets", "postgres_password") == "" {
+		t.Error("an empty password is kept")
+	}
+}
+
 // Every secret that a container is given is made, is nobody else's to read, and leads to servers that are verified.
 func TestPrepareMakesWhatComposeNames(t *testing.T) {
 	t.Parallel()
