@@ -49,7 +49,7 @@ func (c *AuditReplayCmd) Run(ctx context.Context, app *App) error {
 		return err
 	}
 	defer stop()
-	ids, err := auditing.Subscriptions(ctx, log, at)
+	ids, at, err := auditing.Subscriptions(ctx, log, at)
 	if err != nil {
 		return err
 	}

@@ -36,12 +36,16 @@ func Find(ctx context.Context, log Log, id uuid.UUID) (found domain.Recorded, ok
 	return found, ok, err
 }
 
-// Subscriptions returns the subscriptions that had begun at a moment, in the order of the log.
-func Subscriptions(ctx context.Context, log Log, at Moment) ([]uuid.UUID, error) {
+// Subscriptions returns the subscriptions that had begun at a moment, in the order of the log, and the moment with the time when
+// the log had come to its position.
+func Subscriptions(ctx context.Context, log Log, at Moment) ([]uuid.UUID, Moment, error) {
 	var ids []uuid.UUID
 	err := log.Follow(ctx, 0, func(e Entry) error {
 		if !at.includes(e.Place()) {
 			return errEnough
+		}
+		if at.Position > 0 {
+			at.Time = e.RecordedAt
 		}
 		if e.Revision > 0 || !domain.CategorySubscription.Holds(e.Stream) {
 			return nil
@@ -53,7 +57,7 @@ func Subscriptions(ctx context.Context, log Log, at Moment) ([]uuid.UUID, error)
 	if errors.Is(err, errEnough) {
 		err = nil
 	}
-	return ids, err
+	return ids, at, err
 }
 
 // FindIn returns the event with an id from one of the streams named; false when none has it.

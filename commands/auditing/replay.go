@@ -15,7 +15,7 @@ import (
 // Moment is a place of the log: up to a position, or up to a time when Position is 0.
 type Moment struct {
 	Position uint64
-	Time     time.Time
+	Time     time.Time // when the log had come to the position; zero when that is not known
 }
 
 // includes returns whether an event had happened then.
@@ -43,7 +43,7 @@ type MonthAsOf struct {
 }
 
 // Replay says what held for a subscription at a moment, by its own streams alone; false when it was not known then. Now is the
-// time of asking: what a position was written at follows from the events up to it.
+// time of asking. A position of which no time is known lies in the month of the newest event of the subscription up to it.
 func Replay(ctx context.Context, streams Streams, subscription uuid.UUID, at Moment, now time.Time) (AsOf, bool, error) {
 	var state domain.Subscription
 	var last domain.Recorded
@@ -58,11 +58,12 @@ func Replay(ctx context.Context, streams Streams, subscription uuid.UUID, at Mom
 	if err != nil || !known {
 		return AsOf{}, false, err
 	}
+	newest := last.RecordedAt
 	var keys domain.APIKeys
 	customer := domain.CustomerIDForSubscription(subscription)
 	if err := replayStream(ctx, streams, domain.APIKeysStream(customer), func(r domain.Recorded) bool {
 		if at.includes(r) {
-			keys = keys.Fold(r.Event)
+			keys, newest = keys.Fold(r.Event), later(newest, r.RecordedAt)
 		}
 		return at.includes(r)
 	}); err != nil {
@@ -70,21 +71,30 @@ func Replay(ctx context.Context, streams Streams, subscription uuid.UUID, at Mom
 	}
 	asOf := AsOf{Standing: audit.NewStanding(subscription, state, last.Revision, keys), Months: []MonthAsOf{}}
 	until := at.Time
-	if at.Position > 0 {
+	if until.IsZero() {
 		until = now
 	}
-	asked := domain.MonthOf(until)
-	for month := asked.Next(); !month.End().Before(firstCallAt(state)) && month.Start().Year() > 2000; month = month.Previous() {
+	for month := domain.MonthOf(until).Next(); !month.End().Before(firstCallAt(state)) && month.Start().Year() > 2000; month = month.Previous() {
 		counted, called, err := countedAsOf(ctx, streams, subscription, month, at)
 		if err != nil {
 			return AsOf{}, false, err
 		}
 		if called {
-			asOf.Months = append(asOf.Months, counted)
+			asOf.Months, newest = append(asOf.Months, counted), later(newest, counted.LastAt)
 		}
 	}
-	asOf.NextCall = nextCall(state, asOf.Months, asked, at.Position > 0)
+	if !at.Time.IsZero() {
+		newest = at.Time
+	}
+	asOf.NextCall = nextCall(state, asOf.Months, domain.MonthOf(newest))
 	return asOf, true, nil
+}
+
+func later(x, y time.Time) time.Time {
+	if y.After(x) {
+		return y
+	}
+	return x
 }
 
 // firstCallAt returns a time before which no call of the subscription can have been counted.
@@ -130,11 +140,8 @@ func countedAsOf(ctx context.Context, streams Streams, subscription uuid.UUID, m
 	}, ok, nil
 }
 
-// nextCall says what would have become of another call at that moment, and why. A position lies in the month of its last call.
-func nextCall(s domain.Subscription, months []MonthAsOf, asked domain.Month, byPosition bool) string {
-	if byPosition && len(months) > 0 {
-		asked = months[0].Month
-	}
+// nextCall says what would have become of another call in the month of a moment, and why.
+func nextCall(s domain.Subscription, months []MonthAsOf, asked domain.Month) string {
 	usage := domain.UsageMonth{Month: asked}
 	for _, m := range months {
 		if m.Month == asked {

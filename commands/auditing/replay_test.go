@@ -36,8 +36,8 @@ func TestMomentsAreReplayed(t *testing.T) {
 		next   string
 	}{
 		"before it started": {auditing.Moment{Position: 9}, false, 0, nil, ""},
-		"at its start":      {at(0), true, 0, nil, "Another call in 2027-02 would have been call 1 of the 2 that the plan includes."},
-		"with a key":        {at(1), true, 1, nil, "Another call in 2027-02 would have been call 1 of the 2 that the plan includes."},
+		"at its start":      {at(0), true, 0, nil, "Another call in 2026-11 would have been call 1 of the 2 that the plan includes."},
+		"with a key":        {at(1), true, 1, nil, "Another call in 2026-11 would have been call 1 of the 2 that the plan includes."},
 		"after a call":      {at(3), true, 2, []int64{1, 0}, "Another call in 2026-11 would have been call 2 of the 2 that the plan includes."},
 		"between calls":     {auditing.Moment{Position: c.entries[4].Position - 1}, true, 2, []int64{1, 0}, "Another call in 2026-11 would have been call 2 of the 2 that the plan includes."},
 		"the plan is used":  {at(4), true, 2, []int64{2, 0}, "Another call in 2026-11 would have been counted beyond the plan, as call 3." + beyond},
@@ -83,9 +83,38 @@ func TestSubscriptionsThatHadBegun(t *testing.T) {
 		{Position: 9}: nil, {Position: 10}: ids[:1], {Position: 39}: ids[:1], {Position: 40}: ids[:2], {Position: 1000}: ids,
 		{Time: noon}: ids, {Time: noon.Add(-time.Second)}: nil,
 	} {
-		if got, err := auditing.Subscriptions(t.Context(), l, moment); err != nil || !slices.Equal(got, want) {
+		if got, _, err := auditing.Subscriptions(t.Context(), l, moment); err != nil || !slices.Equal(got, want) {
 			t.Errorf("at %+v: %v, %v; want %v", moment, got, err, want)
 		}
+	}
+}
+
+// A position lies in the month in which the log came to it, whoever wrote what stands there, and not in that of the last call.
+func TestAPositionLiesInItsMonth(t *testing.T) {
+	t.Parallel()
+	c := newCustomer(t)
+	c.change(domain.OverageSwitched{SubscriptionID: c.state.ID, To: domain.OverageStop})
+	c.call(domain.SlotPrimary)
+	c.call(domain.SlotPrimary)
+	c.at = noon.AddDate(0, 2, 0)
+	c.add("devices-"+uuid.NewString(), domain.DeviceFirstUsed{})
+	for position, want := range map[uint64]string{
+		c.entries[5].Position:     "Another call would have been refused: ",
+		c.entries[6].Position - 1: "Another call would have been refused: ",
+		c.entries[6].Position:     "Another call in 2027-01 would have been call 1 of the 2 that the plan includes.",
+	} {
+		ids, at, err := auditing.Subscriptions(t.Context(), c, auditing.Moment{Position: position})
+		if err != nil || len(ids) != 1 {
+			t.Fatal(ids, err)
+		}
+		if asOf, _, err := auditing.Replay(t.Context(), c, c.state.ID, at, noon.AddDate(1, 0, 0)); err != nil || !strings.HasPrefix(asOf.NextCall, want) {
+			t.Errorf("at %d: %s, %v; want %s", position, asOf.NextCall, err, want)
+		}
+	}
+	c.change(domain.SubscriptionRenewed{SubscriptionID: c.state.ID})
+	asOf, _, err := auditing.Replay(t.Context(), c, c.state.ID, auditing.Moment{Position: c.entries[7].Position}, noon.AddDate(1, 0, 0))
+	if want := "Another call in 2027-01 would have been call 1"; err != nil || !strings.HasPrefix(asOf.NextCall, want) {
+		t.Errorf("at an event of its own: %s, %v; want %s", asOf.NextCall, err, want)
 	}
 }
 
