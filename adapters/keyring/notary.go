@@ -3,6 +3,7 @@ package keyring
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"golang.org/x/mod/sumdb/note"
 
@@ -11,9 +12,13 @@ import (
 	"github.com/pas-ta/liveness/domain/transparency"
 )
 
-// notaryName is by what name certificates are signed. It is no origin of a log, so that no signature of the one passes for the
-// other.
-const notaryName = "liveness-erasure"
+const (
+	// notaryName is by what name certificates are signed. It is no origin of a log.
+	notaryName = "liveness-erasure"
+	// certificateForm is what certificates begin with. The same key signs checkpoints, and a signature covers the text but not the
+	// name: by this alone the one does not pass for the other.
+	certificateForm = notaryName + "/1\n"
+)
 
 // Notary signs certificates with the secrets for audit signing, as C2SP's signed notes.
 type Notary struct {
@@ -71,7 +76,7 @@ func OpenCertificate(certificate string, keys ...string) (text, key string, err 
 			return "", "", fmt.Errorf("%q is no verifier key: it is written as %s+hash+key: %w", key, notaryName, err)
 		}
 		opened, err := note.Open([]byte(certificate), note.VerifierList(verifier))
-		if err == nil {
+		if err == nil && verifier.Name() == notaryName && strings.HasPrefix(opened.Text, certificateForm) {
 			return opened.Text, key, nil
 		}
 	}

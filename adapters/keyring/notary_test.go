@@ -6,8 +6,11 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/mod/sumdb/note"
+
 	"github.com/pas-ta/liveness/adapters/keyring"
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/domain/transparency"
 )
 
 // What a notary signs is checked with its public key alone, also when another secret is in use by now, and no letter of it can be
@@ -59,5 +62,43 @@ func TestCertificatesAreSigned(t *testing.T) {
 	}
 	if _, _, err := keyring.OpenCertificate(certificate, "key"); err == nil || errors.Is(err, keyring.ErrNotCertified) {
 		t.Errorf("by what is no key: %v", err)
+	}
+}
+
+// The key that signs certificates signs checkpoints of the log too, and a signature covers the text alone: none of those passes for a
+// certificate, under whatever name.
+func TestACheckpointIsNoCertificate(t *testing.T) {
+	t.Parallel()
+	ring, err := keyring.Open(written(t, drawn(t)), 0, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	notary := keyring.NewNotary(ring)
+	keys, err := notary.VerifierKeys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const checkpoint = "liveness.example/log\n3\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"
+	relabelled, err := notary.Sign(checkpoint) // as the signature of the log reads under the notary's name
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, _, err := keyring.OpenCertificate(relabelled, keys...); !errors.Is(err, keyring.ErrNotCertified) {
+		t.Errorf("opened %q, %v", text, err)
+	}
+	key, err := keyring.SigningKey(commands.InUse(ring, commands.PurposeAuditSigning))
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := transparency.NewSigner("liveness.example/log", key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed, err := note.Sign(&note.Note{Text: "liveness-erasure/1\nperson 1\n"}, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, _, err := keyring.OpenCertificate(string(signed), log.VerifierKey); !errors.Is(err, keyring.ErrNotCertified) {
+		t.Errorf("by a key of the log: %q, %v", text, err)
 	}
 }
