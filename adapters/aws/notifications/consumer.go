@@ -59,7 +59,9 @@ const (
 	retryGrowth       = 15
 	// settleTimeout bounds what is done after the handler, even when the consumer is being stopped.
 	settleTimeout = 10 * time.Second
-	batchSize     = 10
+	// batchSize is one: a message that waited behind another would be received, which its queue counts as a try, again with every
+	// stop or kill of a consumer, until the queue gives up what nobody has tried.
+	batchSize = 1
 )
 
 // Consumer reads a queue. Any number of consumers may share one queue.

@@ -245,6 +245,39 @@ func TestVisibilityIsExtended(t *testing.T) {
 	}
 }
 
+// Nobody receives what waits behind a message that is handled: a queue that gives a message up after three receipts counts the tries
+// of it alone, however often consumers are stopped.
+func TestWhatWaitsIsNotReceived(t *testing.T) {
+	t.Parallel()
+	q := newQueue(t)
+	q.put(t, "1", "2", "3", "4", "5")
+	tried := map[string]int{}
+	for range 3 {
+		started := make(chan notifications.Message, 1)
+		stop := q.consume(t, notifications.Settings{Visibility: 2 * time.Second}, func(ctx context.Context, m notifications.Message) error {
+			started <- m
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		tried[next(t, started).Body]++
+		stop()
+	}
+	got := make(chan notifications.Message, 5)
+	q.consume(t, notifications.Settings{Visibility: 2 * time.Second}, func(_ context.Context, m notifications.Message) error {
+		got <- m
+		return nil
+	})
+	for range 5 - len(tried) {
+		m := next(t, got)
+		for tried[m.Body] > 0 {
+			m = next(t, got)
+		}
+		if m.Receives != 1 {
+			t.Errorf("message %s was received %d times before it was tried once", m.Body, m.Receives-1)
+		}
+	}
+}
+
 // Stopping lets the running handler end, deletes what it finished, and gives back what it did not.
 func TestStopInTheMiddle(t *testing.T) {
 	t.Parallel()
