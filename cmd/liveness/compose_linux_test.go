@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
@@ -41,12 +43,32 @@ type service struct {
 	SecurityOpt []string `yaml:"security_opt"`
 	Networks    networks
 	Environment map[string]string
-	EnvFile     []string `yaml:"env_file"`
+	EnvFile     []envFile `yaml:"env_file"`
 	Secrets     []secretMount
 	Volumes     []string
 	Tmpfs       []string
 	Healthcheck struct{ Test []string }
 	Deploy      struct{ Replicas int }
+}
+
+// envFile is a path, or one with whether the file has to be there.
+type envFile struct {
+	Path     string
+	Optional bool
+}
+
+func (f *envFile) UnmarshalYAML(node *yaml.Node) error {
+	if node.Kind == yaml.ScalarNode {
+		f.Path = node.Value
+		return nil
+	}
+	var long struct {
+		Path     string
+		Required *bool
+	}
+	err := node.Decode(&long)
+	f.Path, f.Optional = long.Path, long.Required != nil && !*long.Required
+	return err
 }
 
 // words are a list, or one text.
@@ -289,7 +311,11 @@ func (d *deployment) container(t *testing.T, name string, number int, user strin
 		}
 	}
 	for _, file := range s.EnvFile {
-		for variable, value := range variablesIn(t, filepath.Join(d.dir, file)) {
+		path := filepath.Join(d.dir, file.Path)
+		if _, err := os.Stat(path); file.Optional && errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		for variable, value := range variablesIn(t, path) {
 			c.env = append(c.env, variable+"="+value)
 		}
 	}
