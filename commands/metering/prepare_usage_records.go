@@ -7,8 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
 )
@@ -16,54 +14,48 @@ import (
 // PrepareUsageRecords fixes what is reported of sealed hours. A record's stream must not exist before, so it is prepared
 // once on however many nodes; its quantity follows from the log alone, so it does not matter by which.
 func (m *ProcessManager) PrepareUsageRecords(ctx context.Context) error {
+	var failed error
 	for {
 		if err := m.awaitReadModel(ctx); err != nil {
-			return err
+			return errors.Join(failed, err)
 		}
 		sealed, err := m.Model.Sealed(ctx, pageSize)
 		if err != nil {
-			return err
+			return errors.Join(failed, err)
 		}
 		last := len(sealed) < pageSize
 		if last && m.ZeroHours && !m.newest.IsZero() {
 			idle, err := m.Model.Idle(ctx, m.newest)
 			if err != nil {
-				return err
+				return errors.Join(failed, err)
 			}
 			sealed = append(sealed, idle...)
 		}
 		prepared, err := m.prepareAll(ctx, sealed)
-		if err != nil {
-			return err
-		}
-		if last || prepared == 0 {
-			return m.awaitReadModel(ctx)
+		failed = errors.Join(failed, err)
+		if last || prepared == 0 || concernsAll(ctx, err) {
+			return errors.Join(failed, m.awaitReadModel(ctx))
 		}
 	}
 }
 
 func (m *ProcessManager) prepareAll(ctx context.Context, sealed []domain.SealedUsage) (prepared int64, err error) {
-	var mu sync.Mutex
 	var count atomic.Int64
-	var group errgroup.Group
-	group.SetLimit(parallel)
-	for _, usage := range sealed {
-		group.Go(func() error {
-			position, err := m.prepare(ctx, usage)
-			switch {
-			case errors.Is(err, errNotReportable):
-				m.alert(ctx, "usage cannot be reported", domain.UsageRecordKey{SubscriptionID: usage.SubscriptionID, Hour: usage.Hour}, "plan", usage.Plan, "error", err)
-				return nil
-			case err != nil:
-				return fmt.Errorf("prepare the usage record of %s, %s: %w", usage.SubscriptionID, domain.UsageHourKey(usage.Hour), err)
-			case position > 0:
-				count.Add(1)
-				m.advance(&mu, position)
-			}
+	err = each(len(sealed), func(mu *sync.Mutex, i int) error {
+		usage := sealed[i]
+		position, err := m.prepare(ctx, usage)
+		switch {
+		case errors.Is(err, errNotReportable):
+			m.alert(ctx, "usage cannot be reported", domain.UsageRecordKey{SubscriptionID: usage.SubscriptionID, Hour: usage.Hour}, "plan", usage.Plan, "error", err)
 			return nil
-		})
-	}
-	err = group.Wait()
+		case err != nil:
+			return fmt.Errorf("prepare the usage record of %s, %s: %w", usage.SubscriptionID, domain.UsageHourKey(usage.Hour), err)
+		case position > 0:
+			count.Add(1)
+			m.advance(mu, position)
+		}
+		return nil
+	})
 	return count.Load(), err
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
@@ -127,27 +128,51 @@ func (m *ProcessManager) rest(ctx context.Context, wait time.Duration) bool {
 	return false
 }
 
-// Step does everything that can be done now: it seals, prepares and sends. It returns when there is more to do.
+// Step does everything that can be done now: it seals, prepares and sends. It returns when there is more to do. What fails
+// for one subscription keeps no other waiting.
 func (m *ProcessManager) Step(ctx context.Context) (next time.Time, err error) {
 	if err := m.checkClock(ctx); err != nil {
 		return next, err
 	}
-	unsealed, err := m.SealEndedUsage(ctx)
-	if err != nil {
-		return next, err
+	unsealed, failed := m.SealEndedUsage(ctx)
+	if concernsAll(ctx, failed) {
+		return next, failed
 	}
 	if err := m.SealHours(ctx); err != nil {
-		return next, err
+		return next, errors.Join(failed, err)
 	}
-	if err := m.PrepareUsageRecords(ctx); err != nil {
-		return next, err
+	err = m.PrepareUsageRecords(ctx)
+	if failed = errors.Join(failed, err); concernsAll(ctx, err) {
+		return next, failed
 	}
 	next, err = m.SendUsageRecords(ctx)
 	next = earlier(next, unsealed)
 	if !m.newest.IsZero() {
 		next = earlier(next, m.newest.Add(2*time.Hour+m.Grace))
 	}
-	return next, err
+	return next, errors.Join(failed, err)
+}
+
+// concernsAll tells what fails for every subscription alike from what fails for one, say because its stream holds an event
+// that this program does not know.
+func concernsAll(ctx context.Context, err error) bool {
+	return err != nil && (ctx.Err() != nil || errors.Is(err, commands.ErrStoreUnavailable) || errors.Is(err, context.DeadlineExceeded))
+}
+
+// each works on several things at the same time, waits for all and returns all that failed.
+func each(n int, work func(mu *sync.Mutex, i int) error) error {
+	var mu sync.Mutex
+	var group errgroup.Group
+	group.SetLimit(parallel)
+	failed := make([]error, n)
+	for i := range n {
+		group.Go(func() error {
+			failed[i] = work(&mu, i)
+			return nil
+		})
+	}
+	_ = group.Wait() // each has its own error
+	return errors.Join(failed...)
 }
 
 // checkClock refuses to go by a clock that is ahead: hours that are not over would be sealed, and records given up that AWS

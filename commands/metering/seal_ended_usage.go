@@ -2,6 +2,7 @@ package metering
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -16,6 +17,7 @@ func (m *ProcessManager) SealEndedUsage(ctx context.Context) (next time.Time, er
 	if err != nil {
 		return next, err
 	}
+	var failed error
 	for _, subscription := range ended {
 		now := m.Now()
 		if calm := subscription.RecordedAt.Add(endGrace); now.Before(calm) {
@@ -28,9 +30,13 @@ func (m *ProcessManager) SealEndedUsage(ctx context.Context) (next time.Time, er
 			return u.Seal(s, now), err
 		})
 		if err != nil {
-			return next, fmt.Errorf("seal the usage of ended subscription %s: %w", subscription.ID, err)
+			failed = errors.Join(failed, fmt.Errorf("seal the usage of ended subscription %s: %w", subscription.ID, err))
+			if concernsAll(ctx, err) {
+				break
+			}
+			continue
 		}
 		m.position = max(m.position, done.Position)
 	}
-	return next, nil
+	return next, failed
 }

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
@@ -23,33 +23,33 @@ type openRecord struct {
 // SendUsageRecords reports what is due, call by call, the nearest deadline first, and decides on what is too late. It
 // tells when something is due next; the zero time when no record is open.
 func (m *ProcessManager) SendUsageRecords(ctx context.Context) (next time.Time, err error) {
-	if err := m.expireUsageRecords(ctx); err != nil {
-		return next, err
+	failed := m.expireUsageRecords(ctx)
+	if concernsAll(ctx, failed) {
+		return next, failed
 	}
 	tried := map[uuid.UUID]bool{} // once in a step, so that a step ends
 	for !m.breaker.open(m.Now()) {
 		if err := m.awaitReadModel(ctx); err != nil {
-			return next, err
+			return next, errors.Join(failed, err)
 		}
 		due, err := m.Model.Due(ctx, m.Region, m.Now(), !m.breaker.closed, pageSize)
 		if err != nil {
-			return next, err
+			return next, errors.Join(failed, err)
 		}
+		due = slices.DeleteFunc(due, func(key domain.UsageRecordKey) bool { return tried[key.RecordID] })
 		sent, err := m.sendDue(ctx, due, tried)
-		if err != nil {
-			return next, err
+		failed = errors.Join(failed, err)
+		if concernsAll(ctx, err) {
+			return next, failed
 		}
 		if sent == 0 {
 			break
 		}
 	}
-	if next, err = m.Model.NextDue(ctx, m.Region); err != nil || next.IsZero() {
-		return next, err
-	}
-	if next.Before(m.breaker.openUntil) {
+	if next, err = m.Model.NextDue(ctx, m.Region); err == nil && !next.IsZero() && next.Before(m.breaker.openUntil) {
 		next = m.breaker.openUntil
 	}
-	return next, nil
+	return next, errors.Join(failed, err)
 }
 
 // sendDue sends a page of due records. It ends early when the circuit breaker opens, or closes: more may then be sent at
@@ -58,7 +58,9 @@ func (m *ProcessManager) sendDue(ctx context.Context, due []domain.UsageRecordKe
 	closed := m.breaker.closed
 	for len(due) > 0 && m.breaker.closed == closed && !m.breaker.open(m.Now()) && ctx.Err() == nil {
 		var batch []openRecord
-		if batch, due, err = m.takeBatch(ctx, due, tried); err != nil {
+		var unread error
+		batch, due, unread = m.takeBatch(ctx, due, tried)
+		if err = errors.Join(err, unread); concernsAll(ctx, unread) {
 			return sent, err
 		}
 		if len(batch) == 0 {
@@ -66,36 +68,38 @@ func (m *ProcessManager) sendDue(ctx context.Context, due []domain.UsageRecordKe
 		}
 		// A call that has begun is brought to its end, so that a stopping worker leaves no answer behind.
 		calling, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
-		err = m.sendBatch(calling, batch)
+		unsettled := m.sendBatch(calling, batch)
 		cancel()
 		sent += len(batch)
-		if err != nil {
+		if err = errors.Join(err, unsettled); concernsAll(ctx, unsettled) {
 			return sent, err
 		}
 	}
-	return sent, ctx.Err()
+	return sent, errors.Join(err, ctx.Err())
 }
 
 // callTimeout bounds a call with the events around it.
 const callTimeout = 2 * time.Minute
 
 // takeBatch reads the next records from the log until a call is full, and returns the keys that are left. One call has
-// records of one product that name their buyers the same way.
+// records of one product that name their buyers the same way. It goes on without records that cannot be read.
 func (m *ProcessManager) takeBatch(ctx context.Context, due []domain.UsageRecordKey, tried map[uuid.UUID]bool) ([]openRecord, []domain.UsageRecordKey, error) {
 	var batch []openRecord
 	var left []domain.UsageRecordKey
+	var failed error
 	size, now := m.breaker.batchSize(), m.Now()
 	for len(due) > 0 && len(batch) < size {
 		page := due[:min(size-len(batch), len(due))]
 		due = due[len(page):]
 		records, err := m.readRecords(ctx, page)
-		if err != nil {
-			return nil, nil, err
+		if failed = errors.Join(failed, err); concernsAll(ctx, err) {
+			return nil, nil, failed
 		}
 		for i, r := range records {
 			switch {
-			case tried[r.RecordID] || r.Status != domain.RecordOpen || r.Region != m.Region || r.Expired(now):
-				// Sent in this step, or closed meanwhile, or the next step decides on it.
+			case tried[page[i].RecordID] || r.Status != domain.RecordOpen || r.Region != m.Region || r.Expired(now):
+				// Sent in this step, or not readable or closed meanwhile, or the next step decides on it.
+				tried[page[i].RecordID] = true
 			case len(batch) > 0 && !sameCall(batch[0], r):
 				left = append(left, page[i])
 			default:
@@ -106,24 +110,25 @@ func (m *ProcessManager) takeBatch(ctx context.Context, due []domain.UsageRecord
 	for _, r := range batch {
 		tried[r.RecordID] = true
 	}
-	return batch, append(left, due...), nil
+	return batch, append(left, due...), failed
 }
 
 func sameCall(a, b openRecord) bool {
 	return a.ProductCode == b.ProductCode && (a.LicenseARN == "") == (b.LicenseARN == "")
 }
 
+// readRecords reads records from the log. One that cannot be read is zero.
 func (m *ProcessManager) readRecords(ctx context.Context, keys []domain.UsageRecordKey) ([]openRecord, error) {
 	records := make([]openRecord, len(keys))
-	var group errgroup.Group
-	group.SetLimit(parallel)
-	for i, key := range keys {
-		group.Go(func() (err error) {
-			records[i].UsageRecord, records[i].revision, err = commands.Load[domain.UsageRecord](ctx, m.Store, key.Stream())
-			return err
-		})
-	}
-	return records, group.Wait()
+	err := each(len(keys), func(_ *sync.Mutex, i int) error {
+		record, revision, err := commands.Load[domain.UsageRecord](ctx, m.Store, keys[i].Stream())
+		if err != nil {
+			return fmt.Errorf("read the usage record %s: %w", keys[i].Stream(), err)
+		}
+		records[i] = openRecord{record, revision}
+		return nil
+	})
+	return records, err
 }
 
 // sendBatch sends records in one call and settles each. A batch that is refused for one of its records is halved until
@@ -150,24 +155,18 @@ func (m *ProcessManager) sendBatch(ctx context.Context, batch []openRecord) erro
 		m.breaker.record(domain.MeteringSuccess, m.Now())
 	}
 	actions, err := m.settleAll(ctx, attempt, batch, answers)
-	if err != nil {
-		return err
-	}
-	if actions[0] == domain.MeteringSplit {
+	if actions[0] == domain.MeteringSplit && !concernsAll(ctx, err) {
 		middle := len(batch) / 2
-		if err := m.sendBatch(ctx, batch[:middle]); err != nil {
-			return err
-		}
-		return m.sendBatch(ctx, batch[middle:])
+		return errors.Join(err, m.sendBatch(ctx, batch[:middle]), m.sendBatch(ctx, batch[middle:]))
 	}
-	return nil
+	return err
 }
 
 // noteAttempt writes down that records are about to be sent and returns those for which that succeeded: of nodes that try
 // the same, one does.
 func (m *ProcessManager) noteAttempt(ctx context.Context, attempt uuid.UUID, batch []openRecord) ([]openRecord, error) {
 	noted := make([]bool, len(batch))
-	err := m.eachRecord(batch, func(mu *sync.Mutex, i int) error {
+	err := each(len(batch), func(mu *sync.Mutex, i int) error {
 		r := &batch[i]
 		events := r.Attempt(attempt, m.Now())
 		if len(events) == 0 {
@@ -206,12 +205,12 @@ func (m *ProcessManager) noteAttempt(ctx context.Context, attempt uuid.UUID, bat
 // settleAll writes down what became of an attempt and returns the action for each record.
 func (m *ProcessManager) settleAll(ctx context.Context, attempt uuid.UUID, batch []openRecord, answers []UsageAnswer) ([]domain.MeteringAction, error) {
 	actions := make([]domain.MeteringAction, len(batch))
-	err := m.eachRecord(batch, func(mu *sync.Mutex, i int) error {
+	err := each(len(batch), func(mu *sync.Mutex, i int) error {
 		r := &batch[i]
 		answer := domain.MeteringAnswer{
 			AttemptID: attempt, Outcome: answers[i].Outcome, MeteringRecordID: answers[i].RecordID, BatchSize: len(batch), Subscription: domain.StatusActive,
 		}
-		if answer.Outcome == domain.MeteringNotSubscribed || answer.Outcome == domain.MeteringTimestampRefused {
+		if answer.Outcome == domain.MeteringNotSubscribed || answer.Outcome == domain.MeteringTimestampRefused && len(batch) == 1 {
 			var err error // only these are decided on it
 			if answer.Subscription, err = m.status(ctx, r.SubscriptionID); err != nil {
 				return err
@@ -259,10 +258,10 @@ func (m *ProcessManager) expireUsageRecords(ctx context.Context) error {
 		return err
 	}
 	records, err := m.readRecords(ctx, late)
-	if err != nil {
+	if concernsAll(ctx, err) {
 		return err
 	}
-	return m.eachRecord(records, func(mu *sync.Mutex, i int) error {
+	return errors.Join(err, each(len(records), func(mu *sync.Mutex, i int) error {
 		r := &records[i]
 		if !r.Expired(m.Now()) {
 			return nil
@@ -283,16 +282,5 @@ func (m *ProcessManager) expireUsageRecords(ctx context.Context) error {
 		m.advance(mu, done.Position)
 		m.followUp(ctx, done.State, "", decision) // of a record that was closed meanwhile nothing
 		return nil
-	})
-}
-
-// eachRecord works on several records at the same time and waits for all.
-func (m *ProcessManager) eachRecord(records []openRecord, work func(mu *sync.Mutex, i int) error) error {
-	var mu sync.Mutex
-	var group errgroup.Group
-	group.SetLimit(parallel)
-	for i := range records {
-		group.Go(func() error { return work(&mu, i) })
-	}
-	return group.Wait()
+	}))
 }

@@ -286,6 +286,91 @@ func (s brokenFor) Append(ctx context.Context, stream string, expected int64, ev
 	return s.EventStore.Append(ctx, stream, expected, events)
 }
 
+// unreadable is a store of which one stream cannot be read, as when it holds an event that this program does not know.
+type unreadable struct {
+	commands.EventStore
+	stream string
+}
+
+func (s unreadable) Read(ctx context.Context, stream string, from uint64, limit int) ([]domain.Recorded, error) {
+	if stream == s.stream {
+		return nil, errBroken
+	}
+	return s.EventStore.Read(ctx, stream, from, limit)
+}
+
+// What concerns one stream keeps no other subscription's usage from AWS, and is told all the same.
+func TestUnreadableStreamHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		stream  func(bad uuid.UUID) string
+		begin   func(f *fixture, ids []uuid.UUID)
+		outcome domain.MeteringOutcome // of the bad one
+		bad     []string
+		others  domain.UsageRecordStatus
+	}{
+		"of a subscription": {domain.SubscriptionStream, nothing, "", nil, domain.RecordAccepted},
+		"of an ended subscription": {domain.SubscriptionStream, func(f *fixture, ids []uuid.UUID) {
+			for _, id := range ids {
+				f.end(id)
+			}
+			f.clock.Advance(5 * time.Second)
+		}, "", nil, domain.RecordAccepted},
+		"of a record": {func(bad uuid.UUID) string { return key(bad).Stream() }, prepare, "", []string{prepared}, domain.RecordAccepted},
+		"of the subscription of a late record": {domain.SubscriptionStream, func(f *fixture, ids []uuid.UUID) {
+			prepare(f, ids)
+			f.clock.Set(f.usageRecord(ids[0]).Deadline)
+		}, "", []string{prepared}, domain.RecordCarried},
+		"of a subscription that AWS does not know": {
+			domain.SubscriptionStream, prepare, domain.MeteringNotSubscribed, []string{prepared, attempted}, domain.RecordAccepted,
+		},
+		"of a subscription whose record AWS finds too old": {
+			domain.SubscriptionStream, prepare, domain.MeteringTimestampRefused, []string{prepared, attempted, deferred, attempted}, domain.RecordAccepted,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t)
+			ids := []uuid.UUID{f.subscription(1), f.subscription(1), f.subscription(1), f.subscription(1)}
+			bad := ids[1]
+			c.begin(f, ids)
+			f.answer = func(reports []metering.UsageReport) []domain.MeteringOutcome {
+				outcomes := all(reports, domain.MeteringSuccess)
+				for i, report := range reports {
+					switch {
+					case !strings.HasSuffix(report.Identity.LicenseARN, bad.String()):
+					case c.outcome == domain.MeteringTimestampRefused:
+						return all(reports, c.outcome) // AWS refuses the call as a whole
+					case c.outcome != "":
+						outcomes[i] = c.outcome
+					}
+				}
+				return outcomes
+			}
+			f.config.Store = unreadable{f.log, c.stream(bad)}
+			if _, err := f.manager().Step(t.Context()); !errors.Is(err, errBroken) {
+				t.Errorf("the step gives %v", err)
+			}
+			f.wants(bad, c.bad...)
+			for _, id := range ids {
+				if got := f.usageRecord(id).Status; id != bad && got != c.others {
+					t.Errorf("the record of another subscription is %q, want %q", got, c.others)
+				}
+			}
+		})
+	}
+}
+
+func nothing(*fixture, []uuid.UUID) {}
+
+// prepare lets the records be in the log already.
+func prepare(f *fixture, _ []uuid.UUID) {
+	f.t.Helper()
+	if err := f.manager().PrepareUsageRecords(f.t.Context()); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
 // A step that cannot see its own events, or cannot read, ends with an error and sends nothing.
 func TestNothingIsSentOnAnOldReadModel(t *testing.T) {
 	t.Parallel()
