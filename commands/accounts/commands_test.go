@@ -372,6 +372,39 @@ func TestKeysAreShownOnce(t *testing.T) {
 	}
 }
 
+// A key that was replaced and not given out cannot be regenerated as if it had not been: that is what the refusal says.
+func TestRotationThatIsNotConfirmed(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	if _, err := f.register(f.bought, ada); err != nil {
+		t.Fatal(err)
+	}
+	activation, err := f.activate(f.link(f.bought.CustomerID), goodPassword)
+	if err != nil {
+		t.Fatal(err)
+	}
+	regenerate := func(replaces string) error {
+		_, err := f.RegenerateKey(t.Context(), accounts.RegenerateKey{
+			By: byUser(), CustomerID: f.bought.CustomerID, SubscriptionID: f.bought.ID, Slot: domain.SlotPrimary, Replaces: replaces,
+		})
+		return err
+	}
+	f.barrier.Err = errors.New("behind")
+	refused, _ := errors.AsType[*domain.Error](regenerate(activation.Keys[0].Prefix))
+	if refused == nil || !strings.Contains(refused.Message, "Look at the current key") {
+		t.Errorf("%+v", refused)
+	}
+	f.barrier.Err = nil
+	wantError(t, "the same again", regenerate(activation.Keys[0].Prefix), domain.ErrKeyReplaced)
+	keys, err := commands.Read[domain.APIKeys](t.Context(), f.store, domain.APIKeysStream(f.bought.CustomerID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := regenerate(keys.Keys[domain.SlotPrimary].Prefix); err != nil {
+		t.Errorf("the current one: %v", err)
+	}
+}
+
 func TestPersonLimits(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

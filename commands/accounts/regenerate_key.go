@@ -20,7 +20,7 @@ type RegenerateKey struct {
 }
 
 // RegenerateKey runs the command. It returns once every node refuses the old key. When that cannot be made sure in
-// time the new key is not given out, so nobody relies on a rotation that is not complete; the command is repeated then.
+// time the new key is not given out, so nobody relies on a rotation that is not complete; the key that is current then is regenerated.
 func (c *Commands) RegenerateKey(ctx context.Context, cmd RegenerateKey) (IssuedKey, error) {
 	if err := c.Authorize(ctx, cmd.By, cmd.CustomerID); err != nil {
 		return IssuedKey{}, err
@@ -39,7 +39,8 @@ func (c *Commands) RegenerateKey(ctx context.Context, cmd RegenerateKey) (Issued
 		err = commands.WaitOutStaleness(ctx)
 	}
 	if err != nil {
-		return IssuedKey{}, domain.ErrUnavailable.Saying("The key could not be replaced on every node in time. Press Regenerate again.").
+		return IssuedKey{}, domain.ErrUnavailable.Saying("Not every node has confirmed in time that it refuses the old key. " +
+			"Look at the current key: if it has changed, regenerate it again, since nobody has seen the new one.").
 			Because(fmt.Errorf("wait for %s: %w", KeysReadModel, err))
 	}
 	return IssuedKey{Slot: cmd.Slot, secret: key, Prefix: digest.Prefix, Position: done.Position}, nil

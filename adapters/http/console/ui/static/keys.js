@@ -46,7 +46,7 @@ function Confirm({ of: key, onClose, onIssued }) {
   const name = names[key.slot];
   const replace = () => run(async () => onIssued(await command(`keys/${key.slot}/regenerate`, { replaces: key.prefix })));
   const lost = error?.status === 0;
-  const replaced = error?.code === "key_replaced" || lost;
+  const replaced = error?.code === "key_replaced" || lost || error?.status >= 500; // which may come after the key was replaced
   return html`<${Dialog} title=${key.prefix ? `Regenerate the ${name} key?` : `Issue the ${name} key?`} onClose=${busy ? undefined : onClose}>
     ${key.prefix ? html`<p><code>${key.prefix}…</code> stops working the moment you confirm, on every server. Whatever still uses it gets 401.</p>
       <p class="muted">To rotate without downtime, move your application to the ${key.slot === "primary" ? "Secondary" : "Primary"} key first.</p>` : html`<p>The key is shown once, right after you confirm.</p>`}
