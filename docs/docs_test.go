@@ -85,3 +85,26 @@ func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
 }
+
+// A copy of a node that goes on counting lacks what is counted after it: whoever is told to start on one is told to stop first.
+func TestNodesAreStoppedBeforeTheyMove(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("runbooks.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	moves := 0
+	for item := range strings.SplitSeq(string(text), "\n- ") {
+		before, after, found := strings.Cut(item, "`liveness store backup`")
+		if !found || !strings.Contains(strings.Join(strings.Fields(after), " "), "start the node on ") {
+			continue
+		}
+		moves++
+		if !strings.Contains(before, "stop `serve` and `work`, then the node") {
+			t.Errorf("what is counted meanwhile is lost: %s", item)
+		}
+	}
+	if moves == 0 {
+		t.Error("no runbook moves a node")
+	}
+}

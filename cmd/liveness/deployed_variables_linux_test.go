@@ -75,3 +75,30 @@ func TestDeploymentsSetWhatIsRead(t *testing.T) {
 		t.Errorf("only %d settings were found", count)
 	}
 }
+
+// A setting that the documents name and a container is not given does nothing, and says nothing. Mails leave the workers alone: of their
+// service's password the API, which strangers reach, knows nothing.
+func TestComposePassesWhatIsRead(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join(deployed, "compose.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c composition
+	if err := yaml.Unmarshal(text, &c); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"api", "worker"} {
+		service := c.Services[name]
+		whole := slices.ContainsFunc(service.EnvFile, func(file envFile) bool { return file.Path == "liveness.env" && file.Optional })
+		entrypoint := strings.Join(service.Entrypoint, " ")
+		for _, variable := range variablesRead(t) {
+			if _, named := service.Environment[variable]; !named && !whole && !strings.Contains(entrypoint, variable+"=") {
+				t.Errorf("%s cannot be given %s", name, variable)
+			}
+		}
+	}
+	if _, given := c.Services["api"].Environment["LIVENESS_SMTP_URL"]; given {
+		t.Error("the API is given the password of the mail service")
+	}
+}
