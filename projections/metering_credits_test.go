@@ -146,7 +146,7 @@ func (l *meteredLife) credit(c *meteredCustomer, month domain.Month) {
 // prepare prepares what the read model says is sealed, and lets something become of each record.
 func (l *meteredLife) prepare() {
 	l.Helper()
-	sealed, err := l.model.Sealed(l.Context(), 100)
+	sealed, err := l.model.Sealed(l.Context(), domain.SealedUsage{}, 100)
 	if err != nil {
 		l.Fatal(err)
 	}

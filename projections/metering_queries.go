@@ -33,7 +33,7 @@ func (m *Metering) Ended(ctx context.Context) ([]metering.EndedSubscription, err
 
 // Sealed implements metering.ReadModel. An hour counts as sealed where it is in these tables: they are then complete
 // up to its seal.
-func (m *Metering) Sealed(ctx context.Context, limit int) ([]domain.SealedUsage, error) {
+func (m *Metering) Sealed(ctx context.Context, after domain.SealedUsage, limit int) ([]domain.SealedUsage, error) {
 	rows, _ := m.pool.Query(ctx, `
 		select w.subscription_id, w.hour, w.plan, w.counted, w.credited,
 			array(select c.from_hour from metering.carries c where (c.subscription_id, c.hour, c.plan) = (w.subscription_id, w.hour, w.plan) order by c.from_hour),
@@ -42,7 +42,8 @@ func (m *Metering) Sealed(ctx context.Context, limit int) ([]domain.SealedUsage,
 		where w.state = 'counting' and (
 			w.hour <= (select max(hour) from metering.seal)
 			or w.subscription_id in (select subscription_id from metering.licences where usage_sealed_at is not null))
-		order by w.hour, w.subscription_id, w.plan limit $1`, limit)
+			and w.hour >= $1 and (w.hour, w.subscription_id, w.plan) > ($1, $2, $3)
+		order by w.hour, w.subscription_id, w.plan limit $4`, after.Hour, after.SubscriptionID, after.Plan, limit)
 	return collected(rows, "sealed hours", func(row pgx.CollectableRow) (domain.SealedUsage, error) {
 		var s domain.SealedUsage
 		var hours []time.Time

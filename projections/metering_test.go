@@ -95,7 +95,7 @@ func TestMeteringFindsWhatThereIsToDo(t *testing.T) {
 	log.Append(domain.SubscriptionStream(c.Subscription), c.Started())
 	log.Append(c.UsageStream(memorylog.Epoch), c.Checks(memorylog.Epoch, projectionstest.PlanLimit+3)...)
 	apply()
-	if open, err := metering.Sealed(t.Context(), 10); err != nil || len(open) > 0 {
+	if open, err := metering.Sealed(t.Context(), domain.SealedUsage{}, 10); err != nil || len(open) > 0 {
 		t.Errorf("a running hour is ready: %+v, %v", open, err)
 	}
 	// Who seals nothing is found out all the same: the hour is long over.
@@ -106,9 +106,17 @@ func TestMeteringFindsWhatThereIsToDo(t *testing.T) {
 	// Committed behind the seal under an older time: it counts for the next hour.
 	log.Append(c.UsageStream(memorylog.Epoch), c.Check(memorylog.Epoch))
 	apply()
-	sealed, err := metering.Sealed(t.Context(), 10)
+	sealed, err := metering.Sealed(t.Context(), domain.SealedUsage{}, 10)
 	if diff := cmp.Diff([]domain.SealedUsage{{SubscriptionID: c.Subscription, Hour: hour, Plan: domain.PlanStarter, Counted: 3}}, sealed); diff != "" || err != nil {
 		t.Errorf("sealed hours: %v%s", err, diff)
+	}
+	if behind, err := metering.Sealed(t.Context(), sealed[0], 10); err != nil || len(behind) > 0 {
+		t.Errorf("an hour stands behind itself: %+v, %v", behind, err)
+	}
+	before := sealed[0]
+	before.SubscriptionID = uuid.Nil
+	if behind, err := metering.Sealed(t.Context(), before, 10); err != nil || len(behind) != 1 {
+		t.Errorf("behind another subscription's hour: %+v, %v", behind, err)
 	}
 	if idle, err := metering.Idle(t.Context(), hour); err != nil || len(idle) > 0 {
 		t.Errorf("an hour with usage is idle: %+v, %v", idle, err)
@@ -156,7 +164,7 @@ func TestMeteringFindsWhatThereIsToDo(t *testing.T) {
 	}
 	log.Append(domain.UsageEndStream(c.Subscription), domain.SubscriptionUsageSealed{SubscriptionID: c.Subscription, Hour: hour.Add(time.Hour), SealedAt: now})
 	apply()
-	sealed, err = metering.Sealed(t.Context(), 10)
+	sealed, err = metering.Sealed(t.Context(), domain.SealedUsage{}, 10)
 	if diff := cmp.Diff([]domain.SealedUsage{{SubscriptionID: c.Subscription, Hour: hour.Add(time.Hour), Plan: domain.PlanStarter, Counted: 1}}, sealed); diff != "" || err != nil {
 		t.Errorf("the open hour of an ended subscription: %v%s", err, diff)
 	}

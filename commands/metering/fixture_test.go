@@ -2,6 +2,7 @@ package metering_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -205,15 +206,20 @@ func (f *fixture) Ended(ctx context.Context) (open []metering.EndedSubscription,
 }
 
 // Sealed implements metering.ReadModel. Every hour that is listed here counts as sealed.
-func (f *fixture) Sealed(_ context.Context, limit int) ([]domain.SealedUsage, error) {
+func (f *fixture) Sealed(_ context.Context, after domain.SealedUsage, limit int) ([]domain.SealedUsage, error) {
 	f.asked["sealed"]++
 	var sealed []domain.SealedUsage
 	for _, u := range f.usage {
-		if (f.behind || f.usageRecord(u.SubscriptionID).Status == domain.RecordUnknown) && len(sealed) < limit {
+		if (f.behind || f.usageRecord(u.SubscriptionID).Status == domain.RecordUnknown) && inOrder(after, u) < 0 {
 			sealed = append(sealed, u)
 		}
 	}
-	return sealed, nil
+	slices.SortFunc(sealed, inOrder)
+	return sealed[:min(limit, len(sealed))], nil
+}
+
+func inOrder(a, b domain.SealedUsage) int {
+	return cmp.Or(a.Hour.Compare(b.Hour), bytes.Compare(a.SubscriptionID[:], b.SubscriptionID[:]), cmp.Compare(a.Plan, b.Plan))
 }
 
 // Idle implements metering.ReadModel.

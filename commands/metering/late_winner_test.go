@@ -26,7 +26,7 @@ type lastHour struct {
 
 func (h *lastHour) Ended(context.Context) ([]metering.EndedSubscription, error) { return h.ended, nil }
 
-func (h *lastHour) Sealed(context.Context, int) ([]domain.SealedUsage, error) {
+func (h *lastHour) Sealed(context.Context, domain.SealedUsage, int) ([]domain.SealedUsage, error) {
 	sealed := h.sealed
 	h.sealed = nil
 	return sealed, nil

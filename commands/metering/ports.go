@@ -46,7 +46,8 @@ const ReadModelName = "metering"
 //
 // Ended lists subscriptions that have ended and whose usage is not sealed.
 //
-// Sealed lists sealed hours with usage and without a record, oldest first, at most limit.
+// Sealed lists sealed hours with usage and without a record behind the given one, the zero value for all: by hour,
+// subscription and plan, at most limit.
 //
 // Idle lists, for a sealed hour, the subscriptions that were served without any usage beyond their plan.
 //
@@ -58,7 +59,7 @@ const ReadModelName = "metering"
 // NextDue returns when the next open record of a Region may be sent; the zero time when none is open.
 type ReadModel interface {
 	Ended(ctx context.Context) ([]EndedSubscription, error)
-	Sealed(ctx context.Context, limit int) ([]domain.SealedUsage, error)
+	Sealed(ctx context.Context, after domain.SealedUsage, limit int) ([]domain.SealedUsage, error)
 	Idle(ctx context.Context, hour time.Time) ([]domain.SealedUsage, error)
 	Due(ctx context.Context, region string, now time.Time, probe bool, limit int) ([]domain.UsageRecordKey, error)
 	Late(ctx context.Context, deadline time.Time, limit int) ([]domain.UsageRecordKey, error)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
@@ -15,15 +14,19 @@ import (
 // once on however many nodes; its quantity follows from the log alone, so it does not matter by which.
 func (m *ProcessManager) PrepareUsageRecords(ctx context.Context) error {
 	var failed error
+	var after domain.SealedUsage // what cannot be reported stays listed and must not hide what is behind it
 	for {
 		if err := m.awaitReadModel(ctx); err != nil {
 			return errors.Join(failed, err)
 		}
-		sealed, err := m.Model.Sealed(ctx, pageSize)
+		sealed, err := m.Model.Sealed(ctx, after, pageSize)
 		if err != nil {
 			return errors.Join(failed, err)
 		}
 		last := len(sealed) < pageSize
+		if !last {
+			after = sealed[len(sealed)-1]
+		}
 		if last && m.ZeroHours && !m.newest.IsZero() {
 			idle, err := m.Model.Idle(ctx, m.newest)
 			if err != nil {
@@ -31,17 +34,16 @@ func (m *ProcessManager) PrepareUsageRecords(ctx context.Context) error {
 			}
 			sealed = append(sealed, idle...)
 		}
-		prepared, err := m.prepareAll(ctx, sealed)
+		err = m.prepareAll(ctx, sealed)
 		failed = errors.Join(failed, err)
-		if last || prepared == 0 || concernsAll(ctx, err) {
+		if last || concernsAll(ctx, err) {
 			return errors.Join(failed, m.awaitReadModel(ctx))
 		}
 	}
 }
 
-func (m *ProcessManager) prepareAll(ctx context.Context, sealed []domain.SealedUsage) (prepared int64, err error) {
-	var count atomic.Int64
-	err = each(len(sealed), func(mu *sync.Mutex, i int) error {
+func (m *ProcessManager) prepareAll(ctx context.Context, sealed []domain.SealedUsage) error {
+	return each(len(sealed), func(mu *sync.Mutex, i int) error {
 		usage := sealed[i]
 		position, err := m.prepare(ctx, usage)
 		switch {
@@ -51,12 +53,10 @@ func (m *ProcessManager) prepareAll(ctx context.Context, sealed []domain.SealedU
 		case err != nil:
 			return fmt.Errorf("prepare the usage record of %s, %s: %w", usage.SubscriptionID, domain.UsageHourKey(usage.Hour), err)
 		case position > 0:
-			count.Add(1)
 			m.advance(mu, position)
 		}
 		return nil
 	})
-	return count.Load(), err
 }
 
 // errNotReportable marks usage that waits for a repaired configuration.

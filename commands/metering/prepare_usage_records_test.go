@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -85,16 +86,25 @@ func TestPreparedAlready(t *testing.T) {
 	}
 }
 
-// A page of usage that nobody can report ends the preparation.
-func TestNothingToPrepare(t *testing.T) {
+// Pages of usage that cannot be reported keep nothing behind them from being prepared, hours without usage neither.
+func TestUsageThatCannotBeReportedHoldsUpNoOther(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	for range 1000 {
-		f.usage = append(f.usage, domain.SealedUsage{SubscriptionID: uuid.New(), Hour: hour, Plan: domain.PlanStarter, Counted: 1})
+	stuck := uuid.New()
+	for before := range 2000 {
+		f.usage = append(f.usage, domain.SealedUsage{
+			SubscriptionID: stuck, Hour: hour.Add(-time.Duration(before+1) * time.Hour), Plan: domain.PlanStarter, Counted: 1,
+		})
 	}
-	if err := f.manager().PrepareUsageRecords(t.Context()); err != nil || f.asked["sealed"] != 1 {
+	good, idle := f.subscription(1), f.subscription(0)
+	f.idle = []domain.SealedUsage{{SubscriptionID: idle, Hour: hour, Plan: domain.PlanStarter}}
+	f.config.ZeroHours = true
+	m := f.manager()
+	if err := errors.Join(m.SealHours(t.Context()), m.PrepareUsageRecords(t.Context())); err != nil || f.asked["sealed"] != 3 {
 		t.Errorf("%v after %v", err, f.asked)
 	}
+	f.wants(good, prepared)
+	f.wants(idle, prepared)
 }
 
 func TestRecordThatCannotBePrepared(t *testing.T) {
