@@ -226,6 +226,21 @@ type MeteringTarget struct {
 	Legacy    bool   // name buyers by customer identifier and product code: a listing from before 2026
 }
 
+// UsageTimestamp returns the one timestamp under which an hour is reported. In the hour of a return it is that of the return:
+// AWS takes nothing stamped between the old agreement and the new one.
+func (s Subscription) UsageTimestamp(hour time.Time) time.Time {
+	begun := s.StartedAt
+	if s.ReinstatedAt.After(begun) && UsageHour(s.ReinstatedAt).Equal(UsageHour(hour)) {
+		begun = s.ReinstatedAt
+	}
+	timestamp, err := UsageTimestamp(hour, begun)
+	if err != nil {
+		// The store's clock is behind ours. AWS decides whether it takes the hour.
+		return UsageHour(hour)
+	}
+	return timestamp
+}
+
 // Prepare fixes the record of a sealed hour, once. Calls that were counted in an hour after the agreement's end, before we
 // learned of it, are written off at once: AWS takes no usage stamped after the end.
 func (r UsageRecord) Prepare(s Subscription, usage SealedUsage, to MeteringTarget, at time.Time) ([]Event, error) {
@@ -236,11 +251,7 @@ func (r UsageRecord) Prepare(s Subscription, usage SealedUsage, to MeteringTarge
 	if _, err := UsageQuantity(quantity); err != nil {
 		return nil, err
 	}
-	timestamp, err := UsageTimestamp(usage.Hour, s.StartedAt)
-	if err != nil {
-		// The store's clock is behind ours. AWS decides whether it takes the hour.
-		timestamp = UsageHour(usage.Hour)
-	}
+	timestamp := s.UsageTimestamp(usage.Hour)
 	key := NewUsageRecordKey(s.ID, usage.Hour, usage.Plan, to.Dimension)
 	prepared := UsageRecordPrepared{
 		UsageRecordKey: key, CustomerID: s.CustomerID, ProductCode: s.Marketplace.ProductCode,

@@ -66,6 +66,14 @@ func TestUsageRecord(t *testing.T) {
 	resolve := func(to domain.Resolution, reason string, status domain.SubscriptionStatus) func(record) ([]domain.Event, error) {
 		return func(r record) ([]domain.Event, error) { return r.Resolve(to, "aws-1", reason, status, later) }
 	}
+	returned := func(at time.Time) domain.Subscription {
+		return active.Fold(domain.SubscriptionEnded{EndedAt: at.Add(-3 * time.Hour)}).Fold(domain.SubscriptionReinstated{ReinstatedAt: at})
+	}
+	stamped := func(at time.Time) domain.UsageRecordPrepared {
+		p := prepared
+		p.Timestamp, p.Deadline = at, at.Add(24*time.Hour)
+		return p
+	}
 	attempt := recorded(func(r record) []domain.Event { return r.Attempt(id(6), later) })
 	at := func(e domain.UsageCarriedOver, t time.Time) domain.Event { e.CarriedAt = t; return e }
 
@@ -76,6 +84,10 @@ func TestUsageRecord(t *testing.T) {
 			then: events{legacyPrepared}},
 		{name: "writes off what was counted after the agreement's end", when: prepare(ended, usage, target), then: events{prepared, domain.UsageRecordRejected{
 			UsageRecordKey: key, Quantity: 10, Reason: "counted after the end of the agreement, before it was known here", RejectedAt: later}}},
+		{name: "is stamped within the new agreement in the hour of a return", when: prepare(returned(noon.Add(20*time.Minute)), usage, target),
+			then: events{stamped(noon.Add(20 * time.Minute))}},
+		{name: "is stamped with the hour after a return", when: prepare(returned(noon.Add(-20*time.Minute)), usage, target), then: events{prepared}},
+		{name: "is stamped within the old agreement before a return", when: prepare(returned(noon.Add(time.Hour)), usage, target), then: events{prepared}},
 		{name: "is attempted", given: events{prepared}, when: attempt, then: events{attempted(1)}},
 		{name: "is attempted again", given: events{prepared, attempted(1)}, when: attempt, then: events{attempted(2)}},
 		{name: "is not sent before it is prepared", when: attempt},

@@ -1,6 +1,7 @@
 package audit_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -159,6 +160,37 @@ func TestOutcomesAreDecidedAgain(t *testing.T) {
 		}
 		if diff := cmp.Diff(test.want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// In the hour of a return a record is stamped within the new agreement; before the return is known, by the start alone.
+func TestRecordsOfAReturnAreStamped(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		stamp time.Duration // in the hour
+		found int
+	}{
+		"as the return makes it": {20 * time.Minute, 0}, "as the start makes it": {0, 0}, "as neither does": {10 * time.Minute, 1},
+	} {
+		l := newMeteredLog(t)
+		l.call(3)
+		l.at = noon.Add(10 * time.Minute)
+		l.change(domain.SubscriptionEnded{SubscriptionID: l.id, Reason: "cancelled", EndedAt: l.at})
+		l.at = noon.Add(20 * time.Minute)
+		l.change(domain.SubscriptionReinstated{SubscriptionID: l.id, Why: "a new agreement", ReinstatedAt: l.at})
+		l.seal(noon)
+		if r := l.prepare(noon, 3); !r.state.Timestamp.Equal(noon.Add(20 * time.Minute)) {
+			t.Errorf("the record is stamped %s", r.state.Timestamp)
+		}
+		prepared := &l.events[len(l.events)-1]
+		event, _ := prepared.Event.(domain.UsageRecordPrepared)
+		event.Timestamp = noon.Add(test.stamp)
+		event.Deadline = domain.UsageDeadline(event.Timestamp)
+		prepared.Event = event
+		got := slices.DeleteFunc(problems(audited(&l.logbook).Findings()), func(p string) bool { return !strings.Contains(p, "is stamped") })
+		if len(got) != test.found {
+			t.Errorf("%s: %v", name, got)
 		}
 	}
 }

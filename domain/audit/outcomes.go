@@ -2,6 +2,7 @@ package audit
 
 import (
 	"slices"
+	"time"
 
 	"github.com/pas-ta/liveness/domain"
 )
@@ -71,9 +72,10 @@ func (a *Audit) identify(r domain.Recorded, e domain.UsageRecordPrepared) {
 		theirs.CustomerIdentifier != "" && theirs.CustomerIdentifier != ours.CustomerIdentifier || theirs.ProductCode != ours.ProductCode {
 		a.find(r, e.SubscriptionID, "record %s is for another licence or product than the subscription's", e.Stream())
 	}
-	timestamp, err := domain.UsageTimestamp(e.Hour, s.StartedAt)
-	if err != nil {
-		timestamp = domain.UsageHour(e.Hour)
+	timestamp, beforeReturn := s.UsageTimestamp(e.Hour), s
+	beforeReturn.ReinstatedAt = time.Time{} // a record may be prepared without knowledge of the return
+	if by := beforeReturn.UsageTimestamp(e.Hour); e.Timestamp.Equal(by) {
+		timestamp = by
 	}
 	if deadline := domain.UsageDeadline(timestamp); !e.Timestamp.Equal(timestamp) || !e.Deadline.Equal(deadline) {
 		a.find(r, e.SubscriptionID, "record %s is stamped %s, to be sent before %s; its hour makes that %s and %s", e.Stream(),
