@@ -199,6 +199,7 @@ type Account struct {
 	ResetID             uuid.UUID // of the newest reset link, Nil when none is open
 	ResetExpires        time.Time
 	Change              EmailChange // the newest that is asked for, zero when none is open
+	ChangeUsed          uuid.UUID   // the link that gave the account its present address, if one did
 	SecondFactor        SecondFactor
 	Holds               LegalHolds
 }
@@ -248,7 +249,7 @@ func (a Account) Fold(event Event) Account {
 		a.Rehashed = rehashed
 		a = a.knownBy(e.MailHash)
 	case EmailChanged:
-		a.Person, a.ResetID, a.Change = e.Person, uuid.Nil, EmailChange{}
+		a.Person, a.ResetID, a.Change, a.ChangeUsed = e.Person, uuid.Nil, EmailChange{}, e.ChangeID
 		a = a.withAddress(e.MailHash)
 	}
 	return a

@@ -71,6 +71,9 @@ func (a Account) RequestEmailChange(change EmailChange, at time.Time) ([]Event, 
 
 // CheckEmailChange returns why the link to a new address may not be used any more; nil while it may.
 func (a Account) CheckEmailChange(change uuid.UUID, at time.Time) error {
+	if a.Active && change != uuid.Nil && a.ChangeUsed == change {
+		return ErrLinkUsed
+	}
 	if !a.Active || a.Change.ID == uuid.Nil || a.Change.ID != change {
 		return ErrLinkInvalid
 	}

@@ -44,7 +44,7 @@ func TestEmailChange(t *testing.T) {
 		{name: "changes", given: with(asked), when: change(id(8), noon), then: []domain.Event{changedAt(noon)}},
 		{name: "changes to the last moment", given: with(asked), when: change(id(8), noon.Add(24*time.Hour-1)), then: []domain.Event{changedAt(noon.Add(24*time.Hour - 1))}},
 		{name: "the link expires", given: with(asked), when: change(id(8), noon.Add(24*time.Hour)), refused: domain.ErrLinkExpired},
-		{name: "the link works once", given: with(asked, changedAt(noon)), when: change(id(8), noon), refused: domain.ErrLinkInvalid},
+		{name: "the link works once", given: with(asked, changedAt(noon)), when: change(id(8), noon), refused: domain.ErrLinkUsed},
 		{name: "an older link is void", given: with(requested(7, "other"), asked), when: change(id(7), noon), refused: domain.ErrLinkInvalid},
 		{name: "no change was asked for", given: active, when: change(uuid.Nil, noon), refused: domain.ErrLinkInvalid},
 		{name: "a new password voids the link", given: with(asked, domain.PasswordSet{CustomerID: id(2)}), when: change(id(8), noon), refused: domain.ErrLinkInvalid},

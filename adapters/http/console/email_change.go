@@ -54,9 +54,12 @@ func (c *console) refuseEmailChange(w http.ResponseWriter, r *http.Request, err 
 	switch {
 	case errors.Is(err, domain.ErrLinkExpired):
 		e.Heading, e.Text = "This link has expired", []string{"It was valid for 24 hours. Ask for the change again on the account screen.", old}
+	case errors.Is(err, domain.ErrLinkUsed):
+		e.Heading, e.Text = "Your work email is changed already", []string{"Log in with your new address. Your password stays the same."}
+		e.Actions = []action{{Label: "Log in", Link: accounts.LoginPath}}
 	case errors.Is(err, domain.ErrLinkInvalid):
 		e.Heading = "This link does not work any more"
-		e.Text = []string{"It was used already, replaced by a newer one, made void by a new password, or cut off by your mail program.", old}
+		e.Text = []string{"It was replaced by a newer one, made void by a new password, or cut off by your mail program.", old}
 	case errors.Is(err, domain.ErrMailAddressTaken):
 		e.Heading = "This address has a login of its own"
 		e.Text = []string{"Another login goes by this address already, so yours cannot. Choose another address, or use that login.", old}

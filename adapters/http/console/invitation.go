@@ -61,7 +61,7 @@ func (c *console) acceptInvitation(w http.ResponseWriter, r *http.Request) {
 	case errors.Is(err, domain.ErrMailAddressTaken): // since the page was shown: it now asks for the password of that login
 		http.Redirect(w, r, accounts.InvitationPath+"?"+url.Values{"token": {token}}.Encode(), http.StatusSeeOther)
 		return
-	case errors.Is(err, domain.ErrLinkInvalid), errors.Is(err, domain.ErrLinkExpired), errors.Is(err, domain.ErrLinkUsed):
+	case errors.Is(err, domain.ErrLinkInvalid), errors.Is(err, domain.ErrLinkExpired), errors.Is(err, domain.ErrLinkUsed), errors.Is(err, domain.ErrAlreadyMember):
 		c.refuseInvitation(w, r, err)
 		return
 	default:

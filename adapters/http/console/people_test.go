@@ -288,6 +288,15 @@ func TestInvitingSomebodyWithALogin(t *testing.T) {
 		t.Errorf("session: %+v", session)
 	}
 	grace.Get(link).Is(409).Says("This invitation was already accepted")
+
+	// She is invited under another address, which she takes for her login before she opens the invitation.
+	eve.Command("people/invite", map[string]string{"email": newAddress, "role": "reader"}).Is(200)
+	link = w.MailedLink(newAddress, "You are invited")
+	grace.Command("account/email", map[string]string{"email": newAddress, "currentPassword": consoletest.Password}).Is(200)
+	confirm := w.MailedLink(newAddress, "Confirm your new work email")
+	grace.Post("/console/email/confirm", "token", consoletest.TokenOf(t, confirm)).Is(200)
+	w.Settled()
+	grace.Post("/console/invitation", "token", consoletest.TokenOf(t, link), "password", consoletest.Password).Is(409).Says("belongs to the customer already")
 }
 
 func TestChangeOfWorkEmail(t *testing.T) {
@@ -311,7 +320,7 @@ func TestChangeOfWorkEmail(t *testing.T) {
 	link := w.MailedLink(newAddress, "Confirm your new work email")
 	w.Client().Get(link).Is(200).Says(newAddress)
 	w.Client().Post("/console/email/confirm", "token", consoletest.TokenOf(t, link)).Is(200).Says("Your work email is changed", newAddress)
-	w.Client().Post("/console/email/confirm", "token", consoletest.TokenOf(t, link)).Is(400).Says("does not work any more")
+	w.Client().Post("/console/email/confirm", "token", consoletest.TokenOf(t, link)).Is(409).Says("Your work email is changed already", "your new address")
 	w.Settled()
 	ada.Read("account", &account)
 	if account.Email != newAddress || account.NewEmail != "" {
