@@ -241,8 +241,8 @@ func (s Subscription) UsageTimestamp(hour time.Time) time.Time {
 	return timestamp
 }
 
-// Prepare fixes the record of a sealed hour, once. Calls that were counted in an hour after the agreement's end, before we
-// learned of it, are written off at once: AWS takes no usage stamped after the end.
+// Prepare fixes the record of a sealed hour, once. What was counted in an hour after the agreement's end, before we learned
+// of it, or carried into one is written off at once: AWS takes no usage stamped after the end.
 func (r UsageRecord) Prepare(s Subscription, usage SealedUsage, to MeteringTarget, at time.Time) ([]Event, error) {
 	if r.Status != RecordUnknown {
 		return nil, nil
@@ -268,9 +268,11 @@ func (r UsageRecord) Prepare(s Subscription, usage SealedUsage, to MeteringTarge
 	}
 	events := []Event{prepared}
 	if s.Status == StatusEnded && !s.EndedAt.IsZero() && timestamp.After(s.EndedAt) {
-		events = append(events, UsageRecordRejected{
-			UsageRecordKey: key, Quantity: quantity, Reason: "counted after the end of the agreement, before it was known here", RejectedAt: at.UTC(),
-		})
+		reason := "counted after the end of the agreement, before it was known here"
+		if len(usage.Carried) > 0 {
+			reason = "at least partly carried over from earlier hours into one after the end of the agreement, where AWS takes no usage"
+		}
+		events = append(events, UsageRecordRejected{UsageRecordKey: key, Quantity: quantity, Reason: reason, RejectedAt: at.UTC()})
 	}
 	return events, nil
 }

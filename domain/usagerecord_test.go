@@ -30,6 +30,8 @@ func TestUsageRecord(t *testing.T) {
 		UsageRecordKey: key, CustomerID: id(2), AWSAccountID: identity.AWSAccountID, LicenseARN: identity.LicenseARN, ProductCode: identity.ProductCode,
 		Timestamp: noon, Deadline: deadline, Quantity: 10, Counted: 7, Carried: carried, Region: "us-east-1", PreparedAt: later,
 	}
+	counted := prepared
+	counted.Quantity, counted.Carried = 7, nil
 	legacyPrepared := prepared
 	legacyPrepared.AWSAccountID, legacyPrepared.LicenseARN, legacyPrepared.CustomerIdentifier = "", "", "legacy"
 	zero := prepared
@@ -82,8 +84,12 @@ func TestUsageRecord(t *testing.T) {
 		{name: "is prepared once", given: events{prepared}, when: prepare(active, usage, target)},
 		{name: "names a buyer the old way or the new, never both", when: prepare(legacy, usage, domain.MeteringTarget{Region: "us-east-1", Dimension: "starter_over", Legacy: true}),
 			then: events{legacyPrepared}},
-		{name: "writes off what was counted after the agreement's end", when: prepare(ended, usage, target), then: events{prepared, domain.UsageRecordRejected{
-			UsageRecordKey: key, Quantity: 10, Reason: "counted after the end of the agreement, before it was known here", RejectedAt: later}}},
+		{name: "writes off what was counted after the agreement's end",
+			when: prepare(ended, domain.SealedUsage{SubscriptionID: id(1), Hour: noon, Plan: domain.PlanStarter, Counted: 7}, target),
+			then: events{counted, domain.UsageRecordRejected{
+				UsageRecordKey: key, Quantity: 7, Reason: "counted after the end of the agreement, before it was known here", RejectedAt: later}}},
+		{name: "says that what it writes off was carried there", when: prepare(ended, usage, target), then: events{prepared, domain.UsageRecordRejected{
+			UsageRecordKey: key, Quantity: 10, Reason: "at least partly carried over from earlier hours into one after the end of the agreement, where AWS takes no usage", RejectedAt: later}}},
 		{name: "is stamped within the new agreement in the hour of a return", when: prepare(returned(noon.Add(20*time.Minute)), usage, target),
 			then: events{stamped(noon.Add(20 * time.Minute))}},
 		{name: "is stamped with the hour after a return", when: prepare(returned(noon.Add(-20*time.Minute)), usage, target), then: events{prepared}},

@@ -85,7 +85,8 @@ func (m *ProcessManager) prepare(ctx context.Context, usage domain.SealedUsage) 
 		return events, nil
 	})
 	if err == nil && done.Position > 0 && done.State.Status == domain.RecordRejected {
-		m.alert(ctx, "usage is written off: it was counted after the end of the agreement", done.State.UsageRecordKey, "quantity", done.State.Quantity)
+		m.alert(ctx, "usage is written off: its hour is after the end of the agreement", done.State.UsageRecordKey,
+			"quantity", done.State.Quantity, "counted_there", done.State.Counted)
 	}
 	return done.Position, err
 }
