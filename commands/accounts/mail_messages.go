@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -42,6 +44,12 @@ type message struct {
 	// Unproven is set when nobody has shown yet that the address is theirs. The mail then holds no text of whoever asked for it:
 	// a registration form must not mail a stranger's words to anybody.
 	Unproven bool
+}
+
+// about says whose mail it is, which who acts for several customers cannot tell otherwise.
+func (m message) about(customer uuid.UUID) message {
+	m.Closing = append(m.Closing, "Customer ID: "+customer.String()+" (you find it on the console's account screen).")
+	return m
 }
 
 func verificationMessage(link string, expires time.Time) message {

@@ -392,7 +392,7 @@ func TestChangeEmail(t *testing.T) {
 	wantError(t, "the new address", f.logIn("new@example.com", goodPassword), nil)
 	wantError(t, "the old address", f.logIn(ada.Email, goodPassword), accounts.ErrLoginFailed)
 	_, err = change(token(by))
-	wantError(t, "the link again", err, domain.ErrLinkInvalid)
+	wantError(t, "the link again", err, domain.ErrLinkUsed)
 	wantError(t, "the old address for somebody else", f.takeAddress("l-third"), nil)
 
 	by, err = request(ada.Email, goodPassword)

@@ -153,7 +153,7 @@ func TestOwnersAreTold(t *testing.T) {
 				if mail.Kind != c.kind || mail.Subject != c.subject || mail.ID != id || mail.CustomerID != m.customer() || mail.Source.EventID != recorded.ID {
 					t.Errorf("%+v", mail)
 				}
-				for _, text := range append(c.says, greeting, "https://liveness.example/console/plan", "support@liveness.example") {
+				for _, text := range append(c.says, greeting, "https://liveness.example/console/plan?customer="+m.customer().String(), "Customer ID: "+m.customer().String(), "support@liveness.example") {
 					if !strings.Contains(mail.Text, text) {
 						t.Errorf("the mail does not say %q:\n%s", text, mail.Text)
 					}

@@ -20,6 +20,7 @@ const (
 	LoginPath         = "/console/login"
 	ForgotPath        = "/console/password/forgot"
 	PlanPath          = "/console/plan"
+	KeysPath          = "/console/keys"
 	InvitationPath    = "/console/invitation"
 	EmailChangePath   = "/console/email/confirm"
 )
@@ -193,7 +194,7 @@ func (m *Mails) mail(ctx context.Context, recorded domain.Recorded, customer, ac
 	if err != nil {
 		return fmt.Errorf("read account for a mail: %w", err)
 	}
-	message, due := m.decide(addressee, recorded, m.commands.Now())
+	message, due := m.decide(addressee, recorded, customer, m.commands.Now())
 	if !due {
 		return m.expired(ctx, recorded.ID)
 	}
@@ -242,8 +243,8 @@ func (m *Mails) expired(ctx context.Context, event uuid.UUID) error {
 	return nil
 }
 
-// decide returns which message an event calls for, given the account as it stands now.
-func (m *Mails) decide(account domain.Account, recorded domain.Recorded, now time.Time) (message, bool) {
+// decide returns which message an event of a customer calls for, given the account as it stands now.
+func (m *Mails) decide(account domain.Account, recorded domain.Recorded, customer uuid.UUID, now time.Time) (message, bool) {
 	if account.Erased {
 		return message{}, false
 	}
@@ -273,17 +274,16 @@ func (m *Mails) decide(account domain.Account, recorded domain.Recorded, now tim
 	case domain.SecondFactorAdded, domain.SecondFactorRemoved, domain.RecoveryCodesReplaced, domain.RecoveryCodeUsed:
 		return secondFactorMessage(m.link(ForgotPath, ""), account, recorded), recent
 	case domain.KeyRegenerated:
-		return keyRegeneratedMessage(m.link("/console/keys", ""), e), recent
+		return keyRegeneratedMessage(m.screen(KeysPath, customer), e).about(customer), recent
 	}
 	if !account.Active { // who has not finished registering is told by the pages
 		return message{}, false
 	}
-	return m.notice(recorded.Event), recent
+	return m.notice(recorded.Event, m.screen(PlanPath, customer)).about(customer), recent
 }
 
-// notice returns what the owners of a customer are told.
-func (m *Mails) notice(event domain.Event) message {
-	plan := m.link(PlanPath, "")
+// notice returns what the owners of a customer are told, with a link to its plan.
+func (m *Mails) notice(event domain.Event, plan string) message {
 	switch e := event.(type) {
 	case domain.PlanChanged:
 		return planChangedMessage(plan, m.catalogue, e)
@@ -301,6 +301,11 @@ func (m *Mails) notice(event domain.Event) message {
 		return usageThresholdMessage(plan, m.catalogue, e)
 	}
 	return message{}
+}
+
+// screen is a link to a screen of one customer: who acts for several would see, and change, the one that was looked at last.
+func (m *Mails) screen(path string, customer uuid.UUID) string {
+	return m.link(path, "") + "?" + url.Values{"customer": {customer.String()}}.Encode()
 }
 
 func (m *Mails) link(path, token string) string {

@@ -215,7 +215,7 @@ func TestNotices(t *testing.T) {
 		"password reset": {domain.PasswordSet{CustomerID: customer, Cause: domain.PasswordReset, SetAt: m.now}, "Your Liveness Detection API password was changed", nil},
 		"first password": {domain.PasswordSet{CustomerID: customer, Cause: domain.PasswordActivation, SetAt: m.now}, "", nil},
 		"primary key": {domain.KeyRegenerated{CustomerID: customer, Slot: domain.SlotPrimary, OldKey: domain.KeyDigest{Prefix: "lc_old"}, NewKey: domain.KeyDigest{Prefix: "lc_new"}, RegeneratedAt: m.now},
-			"Your Primary API key was regenerated", []string{"lc_old…", "lc_new", "https://liveness.example/console/keys"}},
+			"Your Primary API key was regenerated", []string{"lc_old…", "lc_new", "https://liveness.example/console/keys?customer=" + customer.String(), "Customer ID: " + customer.String()}},
 		"secondary key": {domain.KeyRegenerated{CustomerID: customer, Slot: domain.SlotSecondary, RegeneratedAt: m.now}, "Your Secondary API key was regenerated", nil},
 		"void reset":    {domain.PasswordResetRequested{CustomerID: customer, ResetID: reset, ExpiresAt: m.now.Add(time.Hour)}, "", nil},
 		"two-step login on": {domain.SecondFactorAdded{CustomerID: customer, AddedAt: m.now}, "Two-step login to your Liveness Detection API account is on",

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/pas-ta/liveness/adapters/http/console/consoletest"
@@ -131,14 +132,23 @@ func TestLoginGoesOnlyToTheConsole(t *testing.T) {
 	b := w.Client()
 	b.Register("starter", 1)
 	b.Activate()
+	of := "?customer=" + uuid.NewString()
 	for next, path := range map[string]string{
-		"/console/plan": "/console/plan", "https://evil.example/console/x": "/console/dashboard", "//evil.example/console/": "/console/dashboard",
+		"/console/plan": "/console/plan", "/console/plan" + of: "/console/plan" + of, "/console/checks/2026-11.7" + of: "/console/checks/2026-11.7" + of,
+		"/console/explain/2026-11.7": "/console/explain/2026-11.7", "/console/replay/12" + of: "/console/replay/12" + of,
+		"/console/plan?customer=1": "/console/dashboard", "/console/plan" + of + "&next=x": "/console/dashboard", "/console/replay/x": "/console/dashboard",
+		"https://evil.example/console/plan" + of: "/console/dashboard", "https://evil.example/console/x": "/console/dashboard", "//evil.example/console/": "/console/dashboard",
 		`/\evil.example`: "/console/dashboard", "/console/../../x": "/console/dashboard", "javascript:alert(1)": "/console/dashboard", "": "/console/dashboard",
 	} {
-		b.Post("/console/login", "email", consoletest.MailAddress, "password", consoletest.Password, "next", next).Is(200).At(path)
+		arrived := b.Post("/console/login", "email", consoletest.MailAddress, "password", consoletest.Password, "next", next).Is(200)
+		if got := strings.TrimSuffix(arrived.Path+"?"+arrived.Query, "?"); got != path {
+			t.Errorf("from %q it leads to %q, want %q", next, got, path)
+		}
 		b.Post("/console/logout").Is(200).At("/console/login").Says("You are logged out")
 	}
-	b.Get("/console/keys").Is(200).At("/console/login")
+	if login := b.Get("/console/keys" + of).Is(200).At("/console/login"); login.Query != (url.Values{"next": {"/console/keys" + of}}).Encode() {
+		t.Errorf("a link of a mail goes on after login at %q", login.Query)
+	}
 }
 
 func TestNewPasswordClosesOtherSessions(t *testing.T) {

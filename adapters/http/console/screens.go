@@ -18,13 +18,22 @@ var screens = []string{"dashboard", "keys", "usage", "try", "plan", "activity", 
 // checkScreen is where the screens of single checks are: its number follows, as 2026-11.1234.
 const checkScreen = "/console/checks/"
 
-var checkPath = regexp.MustCompile(`^` + checkScreen + `[0-9]{4}-[0-9]{2}\.[0-9]{1,18}$`)
+// screenOfOne is the address of a screen of a single check, event or position.
+var screenOfOne = regexp.MustCompile(`^(?:` + checkScreen + oneCheck + `|` + explainScreen + `(?:` + oneCheck + `|` + oneID + `)|` + replayScreen + `[0-9]{1,20})$`)
+
+// oneCustomer is the query of a link to a screen of one of several customers.
+var oneCustomer = regexp.MustCompile(`^` + customerField + `=` + oneID + `$`)
+
+const (
+	oneCheck = `[0-9]{4}-[0-9]{2}\.[0-9]{1,18}`
+	oneID    = `[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}`
+)
 
 // showConsole gives a logged-in user the shell that the screens are drawn in, everybody else the way to log in.
 func (c *console) showConsole(w http.ResponseWriter, r *http.Request) {
 	if _, err := c.login(r); err != nil {
 		if problemOf(err).Code == errLoggedOut.Code {
-			http.Redirect(w, r, accounts.LoginPath+"?"+url.Values{"next": {r.URL.Path}}.Encode(), http.StatusSeeOther)
+			http.Redirect(w, r, accounts.LoginPath+"?"+url.Values{"next": {r.URL.RequestURI()}}.Encode(), http.StatusSeeOther)
 			return
 		}
 		c.fail(w, r, err)

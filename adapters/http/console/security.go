@@ -91,10 +91,12 @@ func (c *console) clientAddress(r *http.Request) string {
 	return clientaddress.Of(r, c.TrustedProxies).String()
 }
 
-// localPath accepts only a screen of the console as the place to go on after login, so that a crafted link cannot lead
-// elsewhere.
+// localPath accepts only a screen of the console, of one customer or of whichever was looked at last, as the place to go on after
+// login, so that a crafted link cannot lead elsewhere.
 func localPath(next string) string {
-	if slices.Contains(screens, strings.TrimPrefix(next, "/console/")) && strings.HasPrefix(next, "/console/") || checkPath.MatchString(next) {
+	path, query, asks := strings.Cut(next, "?")
+	screen, ours := strings.CutPrefix(path, screenPath)
+	if (ours && slices.Contains(screens, screen) || screenOfOne.MatchString(path)) && (!asks || oneCustomer.MatchString(query)) {
 		return next
 	}
 	return dashboardPath

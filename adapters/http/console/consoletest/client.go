@@ -35,6 +35,7 @@ type Answer struct {
 	t      testing.TB
 	Status int
 	Path   string
+	Query  string
 	Header http.Header
 	Body   string
 }
@@ -67,7 +68,7 @@ func (b *Client) Send(method, path, contentType, body string) Answer {
 	if later := response.StatusCode == http.StatusServiceUnavailable || response.StatusCode == http.StatusTooManyRequests; later && response.Header.Get("Retry-After") == "" {
 		b.w.t.Errorf("%s %s answers %d, and not when to come again", method, path, response.StatusCode)
 	}
-	return Answer{t: b.w.t, Status: response.StatusCode, Path: response.Request.URL.Path, Header: response.Header, Body: string(text)}
+	return Answer{t: b.w.t, Status: response.StatusCode, Path: response.Request.URL.Path, Query: response.Request.URL.RawQuery, Header: response.Header, Body: string(text)}
 }
 
 // Get opens a page.
