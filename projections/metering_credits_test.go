@@ -107,14 +107,18 @@ func (l *meteredLife) step() {
 			c.end = c.end.Fold(sealed)
 			l.write(domain.UsageEndStream(c.state.ID), sealed)
 		}
+		l.call(c, month, 1+l.IntN(5))
 	}
 }
 
-// call counts calls, after the end too: by a node that has not heard of it, on the state before.
+// call counts calls, just after the end too: by a node that has not heard of it, on the state before.
 func (l *meteredLife) call(c *meteredCustomer, month domain.Month, calls int) {
 	l.Helper()
 	state, revision := c.state, l.revisions[domain.SubscriptionStream(c.state.ID)]-1
 	if state.Status == domain.StatusEnded {
+		if l.at.After(state.EndedAt) {
+			return
+		}
 		state.Status, revision = domain.StatusActive, revision-1
 	}
 	for range calls {
