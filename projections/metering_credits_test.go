@@ -239,7 +239,7 @@ func TestCreditsAsTheAuditProvesThem(t *testing.T) {
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprintf("life %d", seed), func(t *testing.T) {
 			l := newMeteredLife(t, seed)
-			for n := range 60 {
+			for n := range 80 {
 				if l.step(); n%12 == 11 {
 					l.compare()
 				}
