@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"strconv"
 	"sync"
 	"time"
@@ -59,9 +58,6 @@ const (
 	retryGrowth       = 15
 	// settleTimeout bounds what is done after the handler, even when the consumer is being stopped.
 	settleTimeout = 10 * time.Second
-	// batchSize is one: a message that waited behind another would be received, which its queue counts as a try, again with every
-	// stop or kill of a consumer, until the queue gives up what nobody has tried.
-	batchSize = 1
 )
 
 // Consumer reads a queue. Any number of consumers may share one queue.
@@ -119,7 +115,9 @@ func (c *Consumer) Run(ctx context.Context, handle func(context.Context, Message
 			continue
 		}
 		pause.Reset()
-		c.handleBatch(ctx, queue, dead, messages, handle)
+		for _, m := range messages {
+			c.handle(ctx, queue, dead, m, handle)
+		}
 	}
 	return nil
 }
@@ -145,12 +143,14 @@ func (c *Consumer) resolve(ctx context.Context, queue, dead *string) error {
 	return nil
 }
 
+// receive asks for one message: one that waited behind another would be received, which its queue counts as a try, again with
+// every stop or kill of a consumer, until the queue gives up what nobody has tried.
 func (c *Consumer) receive(ctx context.Context, queue string) ([]types.Message, error) {
 	// A poll that is not answered in its time and some more is broken.
 	ctx, cancel := context.WithTimeout(ctx, c.settings.Wait+settleTimeout)
 	defer cancel()
 	out, err := c.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
-		QueueUrl: aws.String(queue), MaxNumberOfMessages: batchSize,
+		QueueUrl: aws.String(queue), MaxNumberOfMessages: 1,
 		WaitTimeSeconds: int32(c.settings.Wait.Seconds()), VisibilityTimeout: int32(c.settings.Visibility.Seconds()),
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
 	})
@@ -160,29 +160,19 @@ func (c *Consumer) receive(ctx context.Context, queue string) ([]types.Message, 
 	return out.Messages, nil
 }
 
-// handleBatch handles messages one after the other and keeps those hidden that wait for their turn.
-func (c *Consumer) handleBatch(ctx context.Context, queue, dead string, messages []types.Message, handle func(context.Context, Message) error) {
-	if len(messages) == 0 {
-		return
-	}
-	held := newHeld(messages)
+// handle has a message handled, and keeps it hidden from others meanwhile.
+func (c *Consumer) handle(ctx context.Context, queue, dead string, m types.Message, handle func(context.Context, Message) error) {
 	keeping, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var keeper sync.WaitGroup
-	keeper.Go(func() { c.keepHidden(keeping, queue, held) })
-	for _, m := range messages {
-		if ctx.Err() != nil {
-			break // the rest becomes visible to others by itself
-		}
-		message := readMessage(m)
-		handling, span := tracing.StartOwn(ctx, "handle message", attribute.String("messaging.system", "aws_sqs"),
-			attribute.String("messaging.message.id", message.ID), attribute.Int("liveness.message.receives", message.Receives))
-		err := handle(handling, message)
-		held.drop(m)
-		c.settle(handling, queue, dead, m, message, err)
-		span.End(unhandled(err))
-	}
+	keeper.Go(func() { c.keepHidden(keeping, queue, m) })
+	message := readMessage(m)
+	handling, span := tracing.StartOwn(ctx, "handle message", attribute.String("messaging.system", "aws_sqs"),
+		attribute.String("messaging.message.id", message.ID), attribute.Int("liveness.message.receives", message.Receives))
+	err := handle(handling, message)
 	stop()
-	keeper.Wait()
+	keeper.Wait() // an extension that is answered late would undo what settle asks for
+	c.settle(handling, queue, dead, m, message, err)
+	span.End(unhandled(err))
 }
 
 // unhandled is what a span says of a handler's error, whose text may name customers: the log has it.
@@ -223,7 +213,7 @@ func (c *Consumer) settle(ctx context.Context, queue, dead string, m types.Messa
 	} else {
 		log.WarnContext(ctx, "notification not handled", "error", handled, "retry_in", delay)
 	}
-	c.hide(ctx, queue, map[string]*string{message.ID: m.ReceiptHandle}, delay)
+	c.hide(ctx, queue, m, delay)
 }
 
 func (c *Consumer) retryDelay(receives int) time.Duration {
@@ -233,8 +223,8 @@ func (c *Consumer) retryDelay(receives int) time.Duration {
 	return c.settings.RetryDelay
 }
 
-// keepHidden extends the visibility of held messages well before it ends.
-func (c *Consumer) keepHidden(ctx context.Context, queue string, held *held) {
+// keepHidden extends how long a message is hidden well before that ends.
+func (c *Consumer) keepHidden(ctx context.Context, queue string, m types.Message) {
 	ticker := time.NewTicker(c.settings.Visibility / 2)
 	defer ticker.Stop()
 	for {
@@ -242,54 +232,19 @@ func (c *Consumer) keepHidden(ctx context.Context, queue string, held *held) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			c.hide(ctx, queue, held.handles(), c.settings.Visibility)
+			c.hide(ctx, queue, m, c.settings.Visibility)
 		}
 	}
 }
 
-// hide makes messages visible again after a time. What fails is only logged: they become visible earlier or later.
-func (c *Consumer) hide(ctx context.Context, queue string, handles map[string]*string, d time.Duration) {
-	if len(handles) == 0 {
-		return
+// hide makes a message visible again after a time. What fails is only logged: it becomes visible earlier or later.
+func (c *Consumer) hide(ctx context.Context, queue string, m types.Message, d time.Duration) {
+	_, err := c.client.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{
+		QueueUrl: aws.String(queue), ReceiptHandle: m.ReceiptHandle, VisibilityTimeout: int32(d.Seconds()),
+	})
+	if err != nil && ctx.Err() == nil {
+		c.log.WarnContext(ctx, "cannot change the visibility of a notification", "error", err)
 	}
-	entries := make([]types.ChangeMessageVisibilityBatchRequestEntry, 0, len(handles))
-	for id, handle := range handles {
-		entries = append(entries, types.ChangeMessageVisibilityBatchRequestEntry{Id: aws.String(id), ReceiptHandle: handle, VisibilityTimeout: int32(d.Seconds())})
-	}
-	out, err := c.client.ChangeMessageVisibilityBatch(ctx, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: aws.String(queue), Entries: entries})
-	switch {
-	case ctx.Err() != nil:
-	case err != nil:
-		c.log.WarnContext(ctx, "cannot change the visibility of notifications", "error", err)
-	case len(out.Failed) > 0:
-		c.log.WarnContext(ctx, "cannot change the visibility of some notifications", "count", len(out.Failed), "code", aws.ToString(out.Failed[0].Code))
-	}
-}
-
-// held are the messages of a batch that are not handled yet, by id.
-type held struct {
-	mu   sync.Mutex
-	list map[string]*string
-}
-
-func newHeld(messages []types.Message) *held {
-	h := &held{list: make(map[string]*string, len(messages))}
-	for _, m := range messages {
-		h.list[aws.ToString(m.MessageId)] = m.ReceiptHandle
-	}
-	return h
-}
-
-func (h *held) drop(m types.Message) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	delete(h.list, aws.ToString(m.MessageId))
-}
-
-func (h *held) handles() map[string]*string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return maps.Clone(h.list)
 }
 
 func readMessage(m types.Message) Message {
