@@ -15,20 +15,17 @@ import (
 // sqsOperations are the operations of SQS by name.
 func (s *Sim) sqsOperations() map[string]operation {
 	return map[string]operation{
-		"CreateQueue":                  op(s.createQueue),
-		"GetQueueUrl":                  op(s.getQueueURL),
-		"ListQueues":                   op(s.listQueues),
-		"DeleteQueue":                  op(s.deleteQueue),
-		"PurgeQueue":                   op(s.purgeQueue),
-		"GetQueueAttributes":           op(s.getQueueAttributes),
-		"SetQueueAttributes":           op(s.setQueueAttributes),
-		"SendMessage":                  op(s.sendMessage),
-		"SendMessageBatch":             op(s.sendMessageBatch),
-		"ReceiveMessage":               op(s.receiveMessage),
-		"DeleteMessage":                op(s.deleteOne),
-		"DeleteMessageBatch":           op(s.deleteBatch),
-		"ChangeMessageVisibility":      op(s.changeVisibility),
-		"ChangeMessageVisibilityBatch": op(s.changeVisibilityBatch),
+		"CreateQueue":             op(s.createQueue),
+		"GetQueueUrl":             op(s.getQueueURL),
+		"ListQueues":              op(s.listQueues),
+		"DeleteQueue":             op(s.deleteQueue),
+		"PurgeQueue":              op(s.purgeQueue),
+		"GetQueueAttributes":      op(s.getQueueAttributes),
+		"SetQueueAttributes":      op(s.setQueueAttributes),
+		"SendMessage":             op(s.sendMessage),
+		"ReceiveMessage":          op(s.receiveMessage),
+		"DeleteMessage":           op(s.deleteOne),
+		"ChangeMessageVisibility": op(s.changeVisibility),
 	}
 }
 

@@ -100,29 +100,6 @@ func TestQueueRoundTrip(t *testing.T) {
 	}
 }
 
-func TestQueueBatches(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	url := aws.String(w.queue(t, "jobs", nil))
-	sent, err := w.sqs.SendMessageBatch(t.Context(), &awssqs.SendMessageBatchInput{QueueUrl: url, Entries: []types.SendMessageBatchRequestEntry{
-		{Id: aws.String("a"), MessageBody: aws.String("1")}, {Id: aws.String("b"), MessageBody: aws.String("")}, {Id: aws.String("c"), MessageBody: aws.String("3")},
-	}})
-	if err != nil || len(sent.Successful) != 2 || len(sent.Failed) != 1 || aws.ToString(sent.Failed[0].Id) != "b" {
-		t.Fatalf("sent %+v, %v", sent, err)
-	}
-	list := w.receive(t, *url, 0)
-	entries := []types.DeleteMessageBatchRequestEntry{{Id: aws.String("x"), ReceiptHandle: aws.String("nonsense")}}
-	for i, m := range list {
-		entries = append(entries, types.DeleteMessageBatchRequestEntry{Id: aws.String(string(rune('a' + i))), ReceiptHandle: m.ReceiptHandle})
-	}
-	deleted, err := w.sqs.DeleteMessageBatch(t.Context(), &awssqs.DeleteMessageBatchInput{QueueUrl: url, Entries: entries})
-	if err != nil || len(deleted.Successful) != 2 || len(deleted.Failed) != 1 {
-		t.Errorf("deleted %+v, %v", deleted, err)
-	}
-	_, err = w.sqs.DeleteMessageBatch(t.Context(), &awssqs.DeleteMessageBatchInput{QueueUrl: url, Entries: []types.DeleteMessageBatchRequestEntry{}})
-	wantCode(t, err, "AWS.SimpleQueueService.EmptyBatchRequest")
-}
-
 func TestLongPollWakesUp(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -8,7 +8,6 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"maps"
 	"slices"
 	"strconv"
@@ -18,7 +17,7 @@ import (
 
 const (
 	maxMessageBody = 1 << 20
-	maxBatch       = 10
+	maxReceived    = 10
 	maxWait        = 20
 )
 
@@ -29,7 +28,6 @@ type messageAttribute struct {
 }
 
 type sendInput struct {
-	ID                string `json:"Id"`
 	QueueURL          string `json:"QueueUrl"`
 	MessageBody       string
 	DelaySeconds      *int
@@ -37,24 +35,19 @@ type sendInput struct {
 }
 
 type sendOutput struct {
-	ID                     string `json:"Id,omitempty"`
 	MessageID              string `json:"MessageId"`
 	MD5OfMessageBody       string
 	MD5OfMessageAttributes string `json:",omitempty"`
 }
 
 func (s *Sim) sendMessage(ctx context.Context, _ *call, in sendInput) (any, error) {
-	out, err := s.send(ctx, queueName(in.QueueURL), in)
-	return out, err
-}
-
-func (s *Sim) send(ctx context.Context, name string, in sendInput) (sendOutput, error) {
 	if in.MessageBody == "" || len(in.MessageBody) > maxMessageBody {
-		return sendOutput{}, invalidValue("One or more parameters are invalid. Reason: Message must be between 1 and %d bytes.", maxMessageBody)
+		return nil, invalidValue("One or more parameters are invalid. Reason: Message must be between 1 and %d bytes.", maxMessageBody)
 	}
+	name := queueName(in.QueueURL)
 	q, err := s.queue(ctx, name)
 	if err != nil {
-		return sendOutput{}, err
+		return nil, err
 	}
 	delay := q.duration("DelaySeconds", 0)
 	if in.DelaySeconds != nil {
@@ -62,11 +55,11 @@ func (s *Sim) send(ctx context.Context, name string, in sendInput) (sendOutput, 
 	}
 	attributes, err := json.Marshal(in.MessageAttributes)
 	if err != nil {
-		return sendOutput{}, err
+		return nil, err
 	}
-	out := sendOutput{ID: in.ID, MD5OfMessageBody: md5Hex([]byte(in.MessageBody))}
+	out := sendOutput{MD5OfMessageBody: md5Hex([]byte(in.MessageBody))}
 	if out.MD5OfMessageAttributes, err = md5OfAttributes(in.MessageAttributes); err != nil {
-		return sendOutput{}, err
+		return nil, err
 	}
 	err = s.db.tx(ctx, func(tx *sql.Tx) error {
 		var err error
@@ -75,58 +68,6 @@ func (s *Sim) send(ctx context.Context, name string, in sendInput) (sendOutput, 
 	})
 	s.arrivals.wake()
 	return out, err
-}
-
-type batchInput[E any] struct {
-	QueueURL string `json:"QueueUrl"`
-	Entries  []E
-}
-
-type batchOutput struct {
-	Successful []any
-	Failed     []batchFailure
-}
-
-type batchFailure struct {
-	ID          string `json:"Id"`
-	SenderFault bool
-	Code        string
-	Message     string
-}
-
-// eachEntry does a batch: entries succeed and fail one by one.
-func eachEntry[E any](in batchInput[E], id func(E) string, do func(E) (any, error)) (any, error) {
-	if len(in.Entries) == 0 {
-		return nil, &apiError{status: 400, code: "EmptyBatchRequest", message: "There should be at least one entry in the request.", queryCode: "AWS.SimpleQueueService.EmptyBatchRequest"}
-	}
-	if len(in.Entries) > maxBatch {
-		return nil, &apiError{status: 400, code: "TooManyEntriesInBatchRequest", message: "Maximum number of entries per request are 10.", queryCode: "AWS.SimpleQueueService.TooManyEntriesInBatchRequest"}
-	}
-	seen := map[string]bool{}
-	out := batchOutput{Successful: []any{}, Failed: []batchFailure{}}
-	for _, entry := range in.Entries {
-		if seen[id(entry)] {
-			return nil, &apiError{status: 400, code: "BatchEntryIdsNotDistinct", message: "Id " + id(entry) + " repeated.", queryCode: "AWS.SimpleQueueService.BatchEntryIdsNotDistinct"}
-		}
-		seen[id(entry)] = true
-	}
-	for _, entry := range in.Entries {
-		done, err := do(entry)
-		var e *apiError
-		switch {
-		case errors.As(err, &e):
-			out.Failed = append(out.Failed, batchFailure{ID: id(entry), SenderFault: e.status < 500, Code: e.code, Message: e.message})
-		case err != nil:
-			return nil, err
-		default:
-			out.Successful = append(out.Successful, done)
-		}
-	}
-	return out, nil
-}
-
-func (s *Sim) sendMessageBatch(ctx context.Context, _ *call, in batchInput[sendInput]) (any, error) {
-	return eachEntry(in, func(e sendInput) string { return e.ID }, func(e sendInput) (any, error) { return s.send(ctx, queueName(in.QueueURL), e) })
 }
 
 type receiveInput struct {
@@ -163,8 +104,8 @@ func (s *Sim) receiveMessage(ctx context.Context, _ *call, in receiveInput) (any
 	if in.WaitTimeSeconds != nil {
 		wait = time.Duration(*in.WaitTimeSeconds) * time.Second
 	}
-	if limit < 1 || limit > maxBatch {
-		return nil, invalidValue("Value %d for parameter MaxNumberOfMessages is invalid. Reason: Must be between 1 and %d, if provided.", limit, maxBatch)
+	if limit < 1 || limit > maxReceived {
+		return nil, invalidValue("Value %d for parameter MaxNumberOfMessages is invalid. Reason: Must be between 1 and %d, if provided.", limit, maxReceived)
 	}
 	if wait < 0 || wait > maxWait*time.Second {
 		return nil, invalidValue("Value %d for parameter WaitTimeSeconds is invalid. Reason: Must be >= 0 and <= %d, if provided.", int(wait.Seconds()), maxWait)
@@ -239,7 +180,6 @@ func attributeWanted(name string, wanted []string) bool {
 }
 
 type handleInput struct {
-	ID                string `json:"Id"`
 	QueueURL          string `json:"QueueUrl"`
 	ReceiptHandle     string
 	VisibilityTimeout int
@@ -249,25 +189,9 @@ func (s *Sim) deleteOne(ctx context.Context, _ *call, in handleInput) (any, erro
 	return s.onMessage(ctx, queueName(in.QueueURL), func(tx *sql.Tx, name string) error { return deleteMessage(ctx, tx, name, in.ReceiptHandle) })
 }
 
-func (s *Sim) deleteBatch(ctx context.Context, _ *call, in batchInput[handleInput]) (any, error) {
-	return eachEntry(in, func(e handleInput) string { return e.ID }, func(e handleInput) (any, error) {
-		_, err := s.onMessage(ctx, queueName(in.QueueURL), func(tx *sql.Tx, name string) error { return deleteMessage(ctx, tx, name, e.ReceiptHandle) })
-		return map[string]string{"Id": e.ID}, err
-	})
-}
-
 func (s *Sim) changeVisibility(ctx context.Context, _ *call, in handleInput) (any, error) {
 	return s.onMessage(ctx, queueName(in.QueueURL), func(tx *sql.Tx, name string) error {
 		return hideMessage(ctx, tx, name, in.ReceiptHandle, in.VisibilityTimeout)
-	})
-}
-
-func (s *Sim) changeVisibilityBatch(ctx context.Context, _ *call, in batchInput[handleInput]) (any, error) {
-	return eachEntry(in, func(e handleInput) string { return e.ID }, func(e handleInput) (any, error) {
-		_, err := s.onMessage(ctx, queueName(in.QueueURL), func(tx *sql.Tx, name string) error {
-			return hideMessage(ctx, tx, name, e.ReceiptHandle, e.VisibilityTimeout)
-		})
-		return map[string]string{"Id": e.ID}, err
 	})
 }
 
