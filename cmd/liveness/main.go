@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+	_ "github.com/mattn/go-sqlite3" // named here to be compiled early: its C takes longer than anything else, and all would wait for it
 
 	"github.com/pas-ta/liveness/inference/isolated"
 )
