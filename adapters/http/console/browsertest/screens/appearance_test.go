@@ -191,4 +191,11 @@ func TestMenuOfAPhone(t *testing.T) {
 	b.Run("document.querySelector('nav a').focus()")
 	b.Press(kb.Escape)
 	b.Await("it is folded from inside too", "!document.querySelector('nav').checkVisibility() && document.activeElement.matches('.menu-button')")
+	b.Run(`new MutationObserver((_, seen) => {
+		seen.disconnect();
+		window.unfolded = document.querySelector("nav").checkVisibility();
+		document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true }));
+	}).observe(document.querySelector(".side"), { attributes: true });
+	document.querySelector(".menu-button").click()`)
+	b.Await("a key of the very moment in which it unfolds folds it", "window.unfolded && !document.querySelector('nav').checkVisibility()")
 }

@@ -1,6 +1,6 @@
 // The console: its frame, and which screen is shown at which address.
 
-import { html, render, useEffect, useState } from "./vendor/preact.js";
+import { html, render, useEffect, useLayoutEffect, useState } from "./vendor/preact.js";
 import { command, onPasswordNeeded, onSignedOut, showCustomer, shownCustomer, useRead } from "./api.js";
 import { Announcements, Badge, Card, Empty, Icon, announce } from "./ui.js";
 import { Switcher, nameOf } from "./switcher.js";
@@ -61,7 +61,7 @@ function Frame() {
   }, []);
   const passwordGiven = (given) => { passwordNeeded(given); setPasswordNeeded(null); };
   useEffect(() => setOpen(false), [path]);
-  useEffect(() => {
+  useLayoutEffect(() => { // before anybody sees it unfolded: a key is lost to an effect of later
     if (!open) return undefined;
     const fold = (event) => {
       if (event.key !== "Escape") return;
