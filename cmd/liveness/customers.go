@@ -17,11 +17,8 @@ import (
 
 	"github.com/pas-ta/liveness/adapters/eventstoredb"
 	"github.com/pas-ta/liveness/adapters/postgres"
-	"github.com/pas-ta/liveness/commands"
-	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
-	"github.com/pas-ta/liveness/projections/engine"
 )
 
 // CustomersCmd looks customers up.
@@ -171,10 +168,7 @@ func (c *CustomersFindCmd) accountOfMail(ctx context.Context, app *App, pool *pg
 	if err != nil {
 		return uuid.Nil, err
 	}
-	logins, err := accounts.New(accounts.Config{
-		Executor: commands.Executor{Store: eventstoredb.NewStore(client, domain.NewRegistry()), Now: time.Now},
-		Vault:    vault, Barrier: engine.NewBarrier(pool, barrierTimeout), Keyring: ring, Log: app.Log,
-	})
+	logins, err := operatorAccounts(app, pool, client, ring, vault)
 	if err != nil {
 		return uuid.Nil, err
 	}

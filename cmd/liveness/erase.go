@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/google/uuid"
 
-	"github.com/pas-ta/liveness/adapters/eventstoredb"
 	"github.com/pas-ta/liveness/adapters/http/console"
 	"github.com/pas-ta/liveness/adapters/keyring"
 	"github.com/pas-ta/liveness/adapters/postgres"
@@ -59,50 +57,28 @@ func (c *EraseCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
-	if c.SecretFile == "" && c.Postgres == "" {
-		c.SecretFile = filepath.Join(c.Data, "secret") // dev's
-	}
-	ring, err := c.secrets(app.Log)
+	desk, err := openOperatorDesk(ctx, app, c.ReadModelFlags, c.SecretFlags)
 	if err != nil {
 		return err
 	}
-	pool, err := c.connect(ctx, app)
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
-	client, stop, err := c.LogFlags.open(ctx, app)
-	if err != nil {
-		return err
-	}
-	defer stop()
-	if err := belongTogether(ctx, pool, client, ring, app.Log); err != nil {
-		return err
-	}
-	stored, err := postgres.NewVault(pool, ring)
-	if err != nil {
-		return err
-	}
-	vault := closingVault{stored, console.NewPostgresLogins(pool, console.LoginLimits{})}
+	defer desk.close()
+	vault := closingVault{desk.vault, console.NewPostgresLogins(desk.pool, console.LoginLimits{})}
 	if c.Recorded {
-		keys, err := eraseRecorded(ctx, client, vault)
+		keys, err := eraseRecorded(ctx, desk.client, vault)
 		if err == nil {
 			_, err = fmt.Fprintf(app.Out, "The %d keys that the log says are destroyed are destroyed.\n", keys)
 		}
 		return err
 	}
-	barrier := engine.NewBarrier(pool, barrierTimeout)
+	barrier := engine.NewBarrier(desk.pool, barrierTimeout)
 	e := eraser{
 		by:      commands.NewOrigin(domain.ActorOperator),
-		members: projections.NewMembers(pool, vault), logins: projections.NewAccounts(pool, vault), failures: postgres.NewFailedCallQueries(pool),
+		members: projections.NewMembers(desk.pool, vault), logins: projections.NewAccounts(desk.pool, vault), failures: postgres.NewFailedCallQueries(desk.pool),
 	}
-	if e.accounts, err = accounts.New(accounts.Config{
-		Executor: commands.Executor{Store: eventstoredb.NewStore(client, domain.NewRegistry()), Now: time.Now},
-		Vault:    vault, Barrier: barrier, Keyring: ring, Log: app.Log,
-	}); err != nil {
+	if e.accounts, err = desk.people(app, vault); err != nil {
 		return err
 	}
-	head, err := client.Head(ctx)
+	head, err := desk.client.Head(ctx)
 	if err != nil {
 		return err
 	}
@@ -123,7 +99,7 @@ func (c *EraseCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
-	notary := keyring.NewNotary(ring)
+	notary := keyring.NewNotary(desk.ring)
 	certified, err := e.accounts.CertifyErasure(ctx, vault, notary, certify)
 	if err != nil {
 		return fmt.Errorf("the data is erased, but that could not be certified; repeat the command: %w", err)

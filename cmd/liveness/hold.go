@@ -4,18 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
-	"github.com/pas-ta/liveness/adapters/eventstoredb"
-	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/domain"
-	"github.com/pas-ta/liveness/projections/engine"
 )
 
 // HoldCmd keeps personal data from being erased.
@@ -34,42 +30,19 @@ type holdFlags struct {
 
 // open returns the commands and the account that is meant.
 func (f *holdFlags) open(ctx context.Context, app *App) (c *accounts.Commands, account uuid.UUID, stop func(), err error) {
-	if f.SecretFile == "" && f.Postgres == "" {
-		f.SecretFile = filepath.Join(f.Data, "secret") // dev's
-	}
-	ring, err := f.secrets(app.Log)
+	desk, err := openOperatorDesk(ctx, app, f.ReadModelFlags, f.SecretFlags)
 	if err != nil {
 		return nil, uuid.Nil, nil, err
 	}
-	pool, err := f.connect(ctx, app)
-	if err != nil {
-		return nil, uuid.Nil, nil, err
-	}
-	client, disconnect, err := f.LogFlags.open(ctx, app)
-	if err != nil {
-		pool.Close()
-		return nil, uuid.Nil, nil, err
-	}
-	stop = func() { disconnect(); pool.Close() }
-	err = belongTogether(ctx, pool, client, ring, app.Log)
-	var vault *postgres.Vault
-	if err == nil {
-		vault, err = postgres.NewVault(pool, ring)
-	}
-	if err == nil {
-		c, err = accounts.New(accounts.Config{
-			Executor: commands.Executor{Store: eventstoredb.NewStore(client, domain.NewRegistry()), Now: time.Now},
-			Vault:    vault, Barrier: engine.NewBarrier(pool, barrierTimeout), Keyring: ring, Log: app.Log,
-		})
-	}
+	c, err = desk.people(app, desk.vault)
 	if err == nil {
 		account, err = f.account(ctx, c)
 	}
 	if err != nil {
-		stop()
+		desk.close()
 		return nil, uuid.Nil, nil, err
 	}
-	return c, account, stop, nil
+	return c, account, desk.close, nil
 }
 
 func (f *holdFlags) account(ctx context.Context, c *accounts.Commands) (uuid.UUID, error) {

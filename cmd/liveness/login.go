@@ -4,18 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
-	"time"
 
 	"github.com/google/uuid"
 
-	"github.com/pas-ta/liveness/adapters/eventstoredb"
 	"github.com/pas-ta/liveness/adapters/http/console"
-	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/domain"
-	"github.com/pas-ta/liveness/projections/engine"
 )
 
 // LoginCmd looks after the logins of people.
@@ -46,34 +41,12 @@ func (c *LoginRemoveSecondFactorCmd) Run(ctx context.Context, app *App) error {
 	if !c.Yes {
 		return errors.New("with the second factor goes what keeps a stolen password out: make sure who asks, and repeat the command with --yes")
 	}
-	if c.SecretFile == "" && c.Postgres == "" {
-		c.SecretFile = filepath.Join(c.Data, "secret") // dev's
-	}
-	ring, err := c.secrets(app.Log)
+	desk, err := openOperatorDesk(ctx, app, c.ReadModelFlags, c.SecretFlags)
 	if err != nil {
 		return err
 	}
-	pool, err := c.connect(ctx, app)
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
-	client, stop, err := c.LogFlags.open(ctx, app)
-	if err != nil {
-		return err
-	}
-	defer stop()
-	if err := belongTogether(ctx, pool, client, ring, app.Log); err != nil {
-		return err
-	}
-	vault, err := postgres.NewVault(pool, ring)
-	if err != nil {
-		return err
-	}
-	people, err := accounts.New(accounts.Config{
-		Executor: commands.Executor{Store: eventstoredb.NewStore(client, domain.NewRegistry()), Now: time.Now},
-		Vault:    vault, Barrier: engine.NewBarrier(pool, barrierTimeout), Keyring: ring, Log: app.Log,
-	})
+	defer desk.close()
+	people, err := desk.people(app, desk.vault)
 	if err != nil {
 		return err
 	}
@@ -88,7 +61,7 @@ func (c *LoginRemoveSecondFactorCmd) Run(ctx context.Context, app *App) error {
 		return domain.ErrSecondFactorOff
 	}
 	// Sessions first, so that the command, when it is interrupted, can be repeated: none begins before the factor is gone.
-	if err := console.NewPostgresLogins(pool, console.LoginLimits{}).EndAll(ctx, login.CustomerID, uuid.Nil); err != nil {
+	if err := console.NewPostgresLogins(desk.pool, console.LoginLimits{}).EndAll(ctx, login.CustomerID, uuid.Nil); err != nil {
 		return fmt.Errorf("two-step login is still on: open sessions could not be ended; repeat the command: %w", err)
 	}
 	if err := people.RemoveSecondFactor(ctx, accounts.RemoveSecondFactor{

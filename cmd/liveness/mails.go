@@ -36,23 +36,15 @@ type mailDesk struct {
 }
 
 func (f ReadModelFlags) openMails(ctx context.Context, app *App) (*mailDesk, error) {
-	pool, err := f.connect(ctx, app)
+	pool, client, stop, err := f.connectBoth(ctx, app)
 	if err != nil {
 		return nil, err
 	}
 	if err := postgres.Migrate(ctx, pool); err != nil {
-		pool.Close()
+		stop()
 		return nil, err
 	}
-	client, disconnect, err := f.LogFlags.open(ctx, app)
-	if err != nil {
-		pool.Close()
-		return nil, err
-	}
-	return &mailDesk{pool: pool, states: postgres.NewMailStates(pool, nil, app.Log), client: client, close: func() {
-		disconnect()
-		pool.Close()
-	}}, nil
+	return &mailDesk{pool: pool, states: postgres.NewMailStates(pool, nil, app.Log), client: client, close: stop}, nil
 }
 
 // openMailsToChange is openMails for a command that changes what becomes of them.

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/pas-ta/liveness/adapters/eventstoredb"
 	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
@@ -136,6 +137,19 @@ func (f ReadModelFlags) connect(ctx context.Context, app *App) (*pgxpool.Pool, e
 		return nil, err
 	}
 	return postgres.Connect(ctx, address)
+}
+
+// connectBoth opens the database of the read models and the log that they are made of.
+func (f ReadModelFlags) connectBoth(ctx context.Context, app *App) (pool *pgxpool.Pool, client *eventstoredb.Client, stop func(), err error) {
+	if pool, err = f.connect(ctx, app); err != nil {
+		return nil, nil, nil, err
+	}
+	client, disconnect, err := f.LogFlags.open(ctx, app)
+	if err != nil {
+		pool.Close()
+		return nil, nil, nil, err
+	}
+	return pool, client, func() { disconnect(); pool.Close() }, nil
 }
 
 func parseSubscription(text string) (uuid.UUID, error) {

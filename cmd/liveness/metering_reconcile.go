@@ -52,12 +52,7 @@ const reconcileAttempts = 5
 
 // Run settles and prints.
 func (c *MeteringReconcileCmd) Run(ctx context.Context, app *App) error {
-	pool, err := c.connect(ctx, app)
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
-	client, stop, err := c.LogFlags.open(ctx, app)
+	pool, client, stop, err := c.connectBoth(ctx, app)
 	if err != nil {
 		return err
 	}

@@ -34,30 +34,20 @@ func (f ReadModelFlags) open(ctx context.Context, app *App) (models *engine.Engi
 
 // openWithLog returns also the log that the engine follows.
 func (f ReadModelFlags) openWithLog(ctx context.Context, app *App) (models *engine.Engine, client *eventstoredb.Client, stop func(), err error) {
-	address, err := f.database()
+	pool, client, stop, err := f.connectBoth(ctx, app)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	pool, err := postgres.Connect(ctx, address)
+	if err = postgres.Migrate(ctx, pool); err == nil {
+		models, err = engine.New(engine.Config{
+			Pool: pool, Source: eventstoredb.NewSource(client, domain.NewRegistry(), app.Log), Projections: projections.All(), Log: app.Log,
+		})
+	}
 	if err != nil {
+		stop()
 		return nil, nil, nil, err
 	}
-	if err := postgres.Migrate(ctx, pool); err != nil {
-		pool.Close()
-		return nil, nil, nil, err
-	}
-	client, disconnect, err := f.LogFlags.open(ctx, app)
-	if err != nil {
-		pool.Close()
-		return nil, nil, nil, err
-	}
-	models, err = engine.New(engine.Config{
-		Pool: pool, Source: eventstoredb.NewSource(client, domain.NewRegistry(), app.Log), Projections: projections.All(), Log: app.Log,
-	})
-	return models, client, func() {
-		disconnect()
-		pool.Close()
-	}, err
+	return models, client, stop, nil
 }
 
 func (f ReadModelFlags) database() (string, error) {

@@ -297,10 +297,7 @@ func (c *SecretRewrapCmd) Run(ctx context.Context, app *App) error {
 	if err := desk.caughtUp(ctx, client); err != nil {
 		return err
 	}
-	people, err := accounts.New(accounts.Config{
-		Executor: commands.Executor{Store: eventstoredb.NewStore(client, domain.NewRegistry()), Now: time.Now},
-		Vault:    desk.vault, Barrier: engine.NewBarrier(desk.pool, barrierTimeout), Keyring: desk.ring, Log: app.Log,
-	})
+	people, err := operatorAccounts(app, desk.pool, client, desk.ring, desk.vault)
 	if err != nil {
 		return err
 	}

@@ -56,12 +56,7 @@ func (c *UsageCreditCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
-	pool, err := c.connect(ctx, app)
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
-	client, stop, err := c.LogFlags.open(ctx, app)
+	pool, client, stop, err := c.connectBoth(ctx, app)
 	if err != nil {
 		return err
 	}

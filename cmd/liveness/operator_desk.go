@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/pas-ta/liveness/adapters/eventstoredb"
+	"github.com/pas-ta/liveness/adapters/keyring"
+	"github.com/pas-ta/liveness/adapters/postgres"
+	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/accounts"
+	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/projections/engine"
+)
+
+// operatorDesk is what an operator's command on accounts works on: secrets, database and log that belong together.
+type operatorDesk struct {
+	ring   *keyring.Ring
+	pool   *pgxpool.Pool
+	client *eventstoredb.Client
+	vault  *postgres.Vault
+	close  func()
+}
+
+func openOperatorDesk(ctx context.Context, app *App, models ReadModelFlags, secrets SecretFlags) (*operatorDesk, error) {
+	if models.Postgres == "" {
+		secrets.SecretFile = secrets.file(models.Data) // dev's
+	}
+	ring, err := secrets.secrets(app.Log)
+	if err != nil {
+		return nil, err
+	}
+	pool, client, stop, err := models.connectBoth(ctx, app)
+	if err != nil {
+		return nil, err
+	}
+	desk := &operatorDesk{ring: ring, pool: pool, client: client, close: stop}
+	if err = belongTogether(ctx, pool, client, ring, app.Log); err == nil {
+		desk.vault, err = postgres.NewVault(pool, ring)
+	}
+	if err != nil {
+		stop()
+		return nil, err
+	}
+	return desk, nil
+}
+
+// people returns the commands on accounts, whose keys are in vault.
+func (d *operatorDesk) people(app *App, vault accounts.Vault) (*accounts.Commands, error) {
+	return operatorAccounts(app, d.pool, d.client, d.ring, vault)
+}
+
+func operatorAccounts(app *App, pool *pgxpool.Pool, client *eventstoredb.Client, ring commands.Keyring, vault accounts.Vault) (*accounts.Commands, error) {
+	return accounts.New(accounts.Config{
+		Executor: commands.Executor{Store: eventstoredb.NewStore(client, domain.NewRegistry()), Now: time.Now},
+		Vault:    vault, Barrier: engine.NewBarrier(pool, barrierTimeout), Keyring: ring, Log: app.Log,
+	})
+}
