@@ -17,44 +17,45 @@ import (
 // newestChecked is how many of the newest events Open always examines.
 const newestChecked = 1000
 
-// checkFiles examines the files before the database opens them, as opening changes them.
-func checkFiles(dir string) error {
-	size, err := fileSize(filepath.Join(dir, File))
-	if err != nil {
-		return err
+// files are what there is of a store before the database opens it: opening changes them.
+type files struct {
+	database, log int64 // their sizes
+	header        [100]byte
+}
+
+// findFiles refuses a log beside a database that it is not of: opening would delete it.
+func findFiles(dir string) (f files, err error) {
+	if f.log, err = fileSize(filepath.Join(dir, logFile)); err != nil {
+		return f, err
 	}
-	marked, err := fileSize(filepath.Join(dir, markerFile))
-	if err != nil {
-		return err
+	if f.database, err = fileSize(filepath.Join(dir, File)); err != nil {
+		return f, err
 	}
-	log, err := fileSize(filepath.Join(dir, File+"-wal"))
-	if err != nil {
-		return err
-	}
-	if size == 0 {
-		if marked > 0 {
-			return fmt.Errorf("%w: %s is missing or empty although events were acknowledged; restore a backup of it", ErrCorrupt, File)
+	if f.database == 0 {
+		if f.log > 0 {
+			err = fmt.Errorf("%w: %s is missing or empty beside %s; restore a backup into an empty directory", ErrCorrupt, File, logFile)
 		}
-		return nil
-	}
-	if log > 0 {
-		return nil // after a crash the file may rightly be short of what its log still holds
+		return f, err
 	}
 	file, err := os.Open(filepath.Join(dir, File))
 	if err != nil {
-		return fmt.Errorf("open %s: %w", File, err)
+		return f, fmt.Errorf("open %s: %w", File, err)
 	}
 	defer file.Close()
-	var header [100]byte
-	if _, err := io.ReadFull(file, header[:]); err != nil {
-		return fmt.Errorf("%w: %s is cut off inside its header", ErrCorrupt, File)
+	if _, err := io.ReadFull(file, f.header[:]); err != nil {
+		return f, fmt.Errorf("%w: %s is cut off inside its header", ErrCorrupt, File)
 	}
-	pageSize, pages := int64(binary.BigEndian.Uint16(header[16:])), int64(binary.BigEndian.Uint32(header[28:]))
+	return f, nil
+}
+
+// check finds a database that is cut off. Beside a log it may rightly be short, after a crash, of what the log still holds.
+func (f *files) check() error {
+	pageSize, pages := int64(binary.BigEndian.Uint16(f.header[16:])), int64(binary.BigEndian.Uint32(f.header[28:]))
 	if pageSize == 1 {
 		pageSize = 1 << 16
 	}
-	if size < pageSize*pages {
-		return fmt.Errorf("%w: %s has %d bytes, its header says %d; restore a backup of it", ErrCorrupt, File, size, pageSize*pages)
+	if f.log == 0 && f.database < pageSize*pages {
+		return fmt.Errorf("%w: %s has %d bytes, its header says %d; restore a backup into an empty directory", ErrCorrupt, File, f.database, pageSize*pages)
 	}
 	return nil
 }
@@ -99,7 +100,7 @@ func checkLog(ctx context.Context, c *conn, dir string, instance uuid.UUID, opti
 		head, created = newest.Events[0].Position, newest.Events[0].Created
 	}
 	if head < acknowledged {
-		return 0, 0, fmt.Errorf("%w: the log ends at position %d, but %d was acknowledged; restore a backup, or, when an older one was restored on purpose, remove the file %q",
+		return 0, 0, fmt.Errorf("%w: the log ends at position %d, but %d was acknowledged; restore a backup into an empty directory, or, when an older one was restored here on purpose, remove the file %q",
 			ErrCorrupt, head, acknowledged, filepath.Join(dir, markerFile))
 	}
 	from, err := checkEvents(ctx, c, head+1, newestChecked)

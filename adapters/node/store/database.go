@@ -13,8 +13,11 @@ import (
 	sqlite3 "github.com/mattn/go-sqlite3"
 )
 
-// File is the name of the database inside the store's directory.
-const File = "events.db"
+// File is the name of the database inside the store's directory, logFile that of its write-ahead log.
+const (
+	File    = "events.db"
+	logFile = File + "-wal"
+)
 
 // formatVersion is the database's user_version; applicationID marks the file as an event store of ours.
 const (

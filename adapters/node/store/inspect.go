@@ -88,7 +88,7 @@ func (i *Inspector) Stats(ctx context.Context) (Stats, error) {
 	if s.DatabaseBytes, err = fileSize(filepath.Join(i.dir, File)); err != nil {
 		return Stats{}, err
 	}
-	s.LogBytes, err = fileSize(filepath.Join(i.dir, File+"-wal"))
+	s.LogBytes, err = fileSize(filepath.Join(i.dir, logFile))
 	return s, err
 }
 

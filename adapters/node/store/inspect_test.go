@@ -100,9 +100,9 @@ func TestInspectingKeepsTheWriteAheadLog(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		change func([]byte) []byte
-		whole  bool
+		sound  bool
 	}{
-		"whole": {func(b []byte) []byte { return b }, true},
+		"whole": {whole, true},
 		"torn":  {tear, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -113,20 +113,22 @@ func TestInspectingKeepsTheWriteAheadLog(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if n, err := inspector.Verify(t.Context()); n == 0 || (err == nil) != c.whole || err != nil && !errors.Is(err, store.ErrCorrupt) {
+			if n, err := inspector.Verify(t.Context()); n == 0 || (err == nil) != c.sound || err != nil && !errors.Is(err, store.ErrCorrupt) {
 				t.Errorf("verify = %d, %v", n, err)
 			}
 			if err := inspector.Close(); err != nil {
 				t.Fatal(err)
 			}
-			if after := contents(t, dir); !maps.EqualFunc(before, after, bytes.Equal) {
+			after := contents(t, dir)
+			delete(after, "events.db-shm") // the index holds nothing of its own
+			if !maps.EqualFunc(before, after, bytes.Equal) {
 				t.Errorf("inspecting changed the files: before %v, after %v", sizes(before), sizes(after))
 			}
 		})
 	}
 }
 
-// contents reads a store's files but the index of its write-ahead log, which holds nothing of its own.
+// contents reads a store's files.
 func contents(t *testing.T, dir string) map[string][]byte {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
@@ -135,9 +137,6 @@ func contents(t *testing.T, dir string) map[string][]byte {
 	}
 	contents := make(map[string][]byte)
 	for _, entry := range entries {
-		if entry.Name() == "events.db-shm" {
-			continue
-		}
 		if contents[entry.Name()], err = os.ReadFile(filepath.Join(dir, entry.Name())); err != nil {
 			t.Fatal(err)
 		}

@@ -69,7 +69,7 @@ func readMarker(dir string, instance uuid.UUID) (uint64, error) {
 	case len(buf) != markerSize || binary.BigEndian.Uint32(buf[24:]) != crc32.Checksum(buf[:24], castagnoli):
 		return 0, fmt.Errorf("%w: the head marker %s is unreadable; when `liveness store verify` finds the log itself whole, remove that file", ErrCorrupt, path)
 	case uuid.UUID(buf[:16]) != instance:
-		return 0, fmt.Errorf("%w: the head marker %s belongs to another store; after restoring a backup on purpose, remove that file", ErrCorrupt, path)
+		return 0, fmt.Errorf("%w: the head marker %s belongs to another store; restore a backup into an empty directory, or, when one was restored here on purpose, remove that file", ErrCorrupt, path)
 	}
 	return binary.BigEndian.Uint64(buf[16:24]), nil
 }

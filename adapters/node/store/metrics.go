@@ -82,7 +82,7 @@ func (s *Store) collectors() []prometheus.Collector {
 		gauge("writes_waiting", "Writes that wait for the transaction under way to end.", nil, func() float64 { return float64(len(s.queue)) }),
 		gauge("disk_free_bytes", "Bytes that are left to the node on the disk of its directory.", nil, s.diskFree),
 	}
-	for file, path := range map[string]string{"log": File, "wal": File + "-wal"} {
+	for file, path := range map[string]string{"log": File, "wal": logFile} {
 		all = append(all, gauge("disk_bytes", "Bytes of the node's files: the log, and the write-ahead log before it.", prometheus.Labels{"file": file}, func() float64 {
 			size, err := fileSize(filepath.Join(s.dir, path))
 			if err != nil {

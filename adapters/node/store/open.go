@@ -36,8 +36,17 @@ func Open(ctx context.Context, dir string, options Options) (_ *Store, err error
 			err = errors.Join(fmt.Errorf("open event store %s: %w", dir, err), s.releaseAll())
 		}
 	}()
-	if err := checkFiles(dir); err != nil {
+	found, err := findFiles(dir)
+	if err != nil {
 		return nil, err
+	}
+	if err := found.check(); err != nil {
+		return nil, err
+	}
+	if found.log > 0 {
+		if s.evidence, err = openConn(dir, readOnly); err != nil {
+			return nil, err
+		}
 	}
 	if s.writeDB, err = openConn(dir, readWrite); err != nil {
 		return nil, err
@@ -47,6 +56,10 @@ func Open(ctx context.Context, dir string, options Options) (_ *Store, err error
 	}
 	position, created, err := checkLog(ctx, s.writeDB, dir, s.instance, s.options)
 	if err != nil {
+		return nil, err
+	}
+	// A backup is written without; one that is refused stays as it is.
+	if err := s.writeDB.script(ctx, writeAhead); err != nil {
 		return nil, err
 	}
 	for range readers {
@@ -67,6 +80,9 @@ func Open(ctx context.Context, dir string, options Options) (_ *Store, err error
 	}
 	heads, err := newHeads(ctx, s.writeDB)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.releaseEvidence(); err != nil {
 		return nil, err
 	}
 	s.tail = newTail(position)
@@ -93,6 +109,10 @@ func prepare(ctx context.Context, c *conn, dir string, maxPages int64) (instance
 	}
 	switch version {
 	case 0:
+		// What was acknowledged was in a log that is lost: this is not the first start.
+		if marked, err := fileSize(filepath.Join(dir, markerFile)); err != nil || marked > 0 {
+			return uuid.Nil, errors.Join(err, fmt.Errorf("%w: %s holds nothing although events were acknowledged; restore a backup into an empty directory", ErrCorrupt, File))
+		}
 		if err := create(ctx, c); err != nil {
 			return uuid.Nil, err
 		}
@@ -102,9 +122,6 @@ func prepare(ctx context.Context, c *conn, dir string, maxPages int64) (instance
 	case formatVersion:
 		if id, _, err := c.integer(ctx, "PRAGMA application_id"); err != nil || id != applicationID {
 			return uuid.Nil, errors.Join(err, fmt.Errorf("%w: %s is a database of another program", ErrCorrupt, File))
-		}
-		if err := c.script(ctx, writeAhead); err != nil { // a backup is written without
-			return uuid.Nil, err
 		}
 	default:
 		return uuid.Nil, fmt.Errorf("%s has format %d, this program knows format %d: use the program that wrote it, or a newer one", File, version, formatVersion)
@@ -156,5 +173,13 @@ func (s *Store) releaseAll() error {
 	if s.writeDB != nil {
 		errs = append(errs, s.writeDB.close())
 	}
-	return errors.Join(append(errs, s.lock.Unlock())...)
+	return errors.Join(append(errs, s.releaseEvidence(), s.lock.Unlock())...)
+}
+
+func (s *Store) releaseEvidence() (err error) {
+	if s.evidence != nil {
+		err = s.evidence.close()
+		s.evidence = nil
+	}
+	return err
 }

@@ -24,7 +24,7 @@ type spare struct {
 
 // openSpare opens the log's file, which the database has made.
 func openSpare(dir string) (*spare, error) {
-	file, err := os.OpenFile(filepath.Join(dir, File+"-wal"), os.O_RDWR, 0)
+	file, err := os.OpenFile(filepath.Join(dir, logFile), os.O_RDWR, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open write-ahead log: %w", err)
 	}

@@ -78,6 +78,9 @@ type Store struct {
 	closing sync.RWMutex // held for reading while a write is queued
 	closed  bool
 	writeDB *conn
+	// evidence keeps the write-ahead log as it is while Open may still refuse the store: the last connection to close writes the log
+	// into the database and deletes it, unless that connection only reads, as this one does.
+	evidence *conn
 }
 
 // Dir is the directory of the store.

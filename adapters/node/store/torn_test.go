@@ -33,15 +33,34 @@ func snapshot(t *testing.T, dir string) string {
 	t.Helper()
 	copied := t.TempDir()
 	for _, name := range []string{"events.db", "events.db-wal", "head"} {
-		content, err := os.ReadFile(filepath.Join(dir, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(copied, name), content, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		copyFile(t, dir, copied, name)
 	}
 	return copied
+}
+
+func copyFile(t *testing.T, from, to, name string) {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(from, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(to, name), content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func backup(t *testing.T, dir string) string {
+	t.Helper()
+	inspector, err := store.Inspect(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer inspector.Close()
+	dest := filepath.Join(t.TempDir(), "backup")
+	if err := inspector.Backup(t.Context(), dest); err != nil {
+		t.Fatal(err)
+	}
+	return dest
 }
 
 func edit(t *testing.T, dir, name string, change func(content []byte) []byte) {
@@ -119,6 +138,21 @@ func TestDamagedStoreIsNotServed(t *testing.T) {
 			s := open(t, t.TempDir()+"/store", store.Options{})
 			return cutLog(t, s, func(b []byte) []byte { return nil })
 		},
+		"database changed beside its write-ahead log": func(t *testing.T) string {
+			dir := cutLog(t, open(t, filled(t), store.Options{}), whole)
+			edit(t, dir, "events.db", changeEvent)
+			return dir
+		},
+		"all but the write-ahead log removed": func(t *testing.T) string {
+			s := open(t, t.TempDir()+"/store", store.Options{})
+			dir := cutLog(t, s, whole)
+			for _, file := range []string{"events.db", "head"} {
+				if err := os.Remove(filepath.Join(dir, file)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return dir
+		},
 		"older database": func(t *testing.T) string {
 			dir := filled(t)
 			old, err := os.ReadFile(filepath.Join(dir, "events.db"))
@@ -134,6 +168,17 @@ func TestDamagedStoreIsNotServed(t *testing.T) {
 				t.Fatal(err)
 			}
 			edit(t, dir, "events.db", func([]byte) []byte { return old })
+			return dir
+		},
+		"older backup": func(t *testing.T) string {
+			dir := filled(t)
+			old := backup(t, dir)
+			s := open(t, dir, store.Options{})
+			append1(t, s, "account-1", store.ExpectAny, events(1, 1)...)
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			copyFile(t, old, dir, "events.db")
 			return dir
 		},
 		"marker of another store": func(t *testing.T) string {
@@ -157,8 +202,15 @@ func TestDamagedStoreIsNotServed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := damage(t)
+			before := contents(t, dir)
 			if _, err := store.Open(t.Context(), dir, store.Options{}); !errors.Is(err, store.ErrCorrupt) {
 				t.Errorf("open = %v, want ErrCorrupt", err)
+			}
+			after := contents(t, dir)
+			for _, file := range []string{"events.db", "events.db-wal"} {
+				if !bytes.Equal(before[file], after[file]) {
+					t.Errorf("refusing changed %s from %d to %d bytes", file, len(before[file]), len(after[file]))
+				}
 			}
 		})
 	}
@@ -171,7 +223,9 @@ func changeEvent(b []byte) []byte {
 	return b
 }
 
-// cutOff and tear are what may happen to a write-ahead log.
+// whole, cutOff and tear are what may happen to a write-ahead log.
+func whole(b []byte) []byte { return b }
+
 func cutOff(b []byte) []byte { return b[:len(written(b))*3/4] }
 
 func tear(b []byte) []byte {
@@ -220,7 +274,7 @@ func TestCommitsDoNotMakeTheLogsFileLonger(t *testing.T) {
 func TestKilledStoreIsServed(t *testing.T) {
 	t.Parallel()
 	s := open(t, filepath.Join(t.TempDir(), "store"), store.Options{})
-	copied := cutLog(t, s, func(b []byte) []byte { return b })
+	copied := cutLog(t, s, whole)
 	reopened := open(t, copied, store.Options{})
 	if got := len(readAll(t, reopened)); got != 50 {
 		t.Errorf("%d events after a kill, want 50", got)
