@@ -23,8 +23,9 @@ type files struct {
 	header        [100]byte
 }
 
-// findFiles refuses a log beside a database that it is not of: opening would delete it.
+// findFiles refuses a log beside a database that it is not of: opening would delete it, or write its pages over the database.
 func findFiles(dir string) (f files, err error) {
+	// The log first: a node that opens a backup at this moment has it write ahead before anything is in the log.
 	if f.log, err = fileSize(filepath.Join(dir, logFile)); err != nil {
 		return f, err
 	}
@@ -44,6 +45,11 @@ func findFiles(dir string) (f files, err error) {
 	defer file.Close()
 	if _, err := io.ReadFull(file, f.header[:]); err != nil {
 		return f, fmt.Errorf("%w: %s is cut off inside its header", ErrCorrupt, File)
+	}
+	// The versions that may write and read the file are 2 once it writes ahead.
+	if f.log > 0 && f.header[18] == 1 && f.header[19] == 1 {
+		return f, fmt.Errorf("%w: %s is a backup, and %s beside it is the log of the store that was here before; move %s, %s and %s away, or restore the backup into an empty directory",
+			ErrCorrupt, File, logFile, logFile, File+"-shm", markerFile)
 	}
 	return f, nil
 }

@@ -23,8 +23,12 @@ type Inspector struct {
 
 // Inspect opens a store for looking at it, whether it is being served or not.
 func Inspect(ctx context.Context, dir string) (*Inspector, error) {
-	if size, err := fileSize(filepath.Join(dir, File)); err != nil || size == 0 {
-		return nil, errors.Join(err, fmt.Errorf("there is no event store in %s", dir))
+	found, err := findFiles(dir)
+	if err != nil {
+		return nil, fmt.Errorf("inspect event store %s: %w", dir, err)
+	}
+	if found.database == 0 {
+		return nil, fmt.Errorf("there is no event store in %s", dir)
 	}
 	c, err := openConn(dir, readOnly)
 	if err != nil {

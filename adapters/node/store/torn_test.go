@@ -3,8 +3,10 @@ package store_test
 import (
 	"bytes"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -308,6 +310,45 @@ func TestDamageBeyondTheOpenCheckIsFoundWhenReadAndVerified(t *testing.T) {
 	defer inspector.Close()
 	if _, err := inspector.Verify(t.Context()); !errors.Is(err, store.ErrCorrupt) {
 		t.Errorf("verify = %v, want ErrCorrupt", err)
+	}
+}
+
+// Whoever puts a backup into the place of a store that was killed has the log of that store beside it.
+func TestBackupBesideAnothersLogIsKept(t *testing.T) {
+	t.Parallel()
+	for name, another := range map[string]bool{"the same store, later": false, "another store": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t, filepath.Join(t.TempDir(), "store"), store.Options{})
+			append1(t, s, "account-1", store.ExpectAny, events(20, 600)...)
+			old := backup(t, s.Dir())
+			if another {
+				s = open(t, filepath.Join(t.TempDir(), "store"), store.Options{})
+			}
+			dir := cutLog(t, s, whole)
+			copyFile(t, s.Dir(), dir, "events.db-shm")
+			copyFile(t, old, dir, "events.db")
+			before := contents(t, dir)
+			if _, err := store.Open(t.Context(), dir, store.Options{}); !errors.Is(err, store.ErrCorrupt) || !strings.Contains(err.Error(), "events.db-wal") {
+				t.Errorf("open = %v, want ErrCorrupt that names the log", err)
+			}
+			if _, err := store.Inspect(t.Context(), dir); !errors.Is(err, store.ErrCorrupt) || !strings.Contains(err.Error(), "events.db-wal") {
+				t.Errorf("inspect = %v, want ErrCorrupt that names the log", err)
+			}
+			after := contents(t, dir)
+			delete(after, "lock")
+			if !maps.EqualFunc(before, after, bytes.Equal) {
+				t.Errorf("refusing changed the files: before %v, after %v", sizes(before), sizes(after))
+			}
+			for _, file := range []string{"events.db-wal", "events.db-shm", "head"} {
+				if err := os.Remove(filepath.Join(dir, file)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := len(readAll(t, open(t, dir, store.Options{}))); got != 20 {
+				t.Errorf("%d events are restored, want 20", got)
+			}
+		})
 	}
 }
 
