@@ -29,7 +29,7 @@ type LimitFlags struct {
 	HeaderTimeout  time.Duration      `name:"header-timeout" help:"From the first byte of a request to the end of its headers." default:"5s" env:"LIVENESS_HEADER_TIMEOUT"`
 	HeaderBytes    int                `name:"header-bytes" help:"Most bytes of a request's headers." default:"16384" env:"LIVENESS_HEADER_BYTES"`
 	IdleTimeout    time.Duration      `name:"idle-timeout" help:"Between two requests on one connection. Longer than the proxies in front keep theirs, so that they let go first." default:"75s" env:"LIVENESS_IDLE_TIMEOUT"`
-	StallTimeout   time.Duration      `name:"stall-timeout" help:"Without one byte of a body sent, or of an answer taken." default:"10s" env:"LIVENESS_STALL_TIMEOUT"`
+	StallTimeout   time.Duration      `name:"stall-timeout" help:"Without one byte of a body sent, or 64 KiB of an answer taken." default:"10s" env:"LIVENESS_STALL_TIMEOUT"`
 	UploadTimeout  time.Duration      `name:"upload-timeout" help:"For a whole body, however it arrives." default:"2m" env:"LIVENESS_UPLOAD_TIMEOUT"`
 	UploadRate     int64              `name:"upload-rate" help:"Least average of a body in bytes per second, after --upload-grace." default:"16384" env:"LIVENESS_UPLOAD_RATE"`
 	UploadGrace    time.Duration      `name:"upload-grace" help:"How long a body may be slower than --upload-rate." default:"10s" env:"LIVENESS_UPLOAD_GRACE"`

@@ -64,6 +64,7 @@ func (l *handleListener) Accept() (net.Conn, error) {
 			l.turnAway(conn)
 			continue
 		}
+		boundUnsent(conn)
 		return conn, nil
 	}
 }

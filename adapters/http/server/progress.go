@@ -116,11 +116,19 @@ func (w *movingWriter) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// Write implements io.Writer.
+// piece is how much has to leave between one deadline and the next.
+const piece = 64 << 10
+
+// Write implements io.Writer. A deadline for all of p would bound the size of an answer, however steadily it is taken.
 func (w *movingWriter) Write(p []byte) (int, error) {
 	w.closeAfter()
-	w.extend()
-	return w.ResponseWriter.Write(p)
+	for written := 0; ; {
+		w.extend()
+		n, err := w.ResponseWriter.Write(p[written:min(written+piece, len(p))])
+		if written += n; err != nil || written == len(p) {
+			return written, err
+		}
+	}
 }
 
 // Unwrap lets http.ResponseController reach the connection.

@@ -23,7 +23,7 @@ type Limits struct {
 	ReadHeader     time.Duration // from a request's first byte to the end of its headers; 5 s
 	Idle           time.Duration // between two requests on one connection; 75 s, past the 60 s after which proxies let go of theirs
 	MaxHeaderBytes int           // 16 KiB
-	Stall          time.Duration // without one byte of the body, or without one byte of the answer taken; 10 s
+	Stall          time.Duration // without one byte of the body, or without 64 KiB of the answer taken; 10 s
 	Grace          time.Duration // in which a body may be slower than MinRate; 10 s
 	MinRate        int64         // least average of a body after that, in bytes per second; 16 KiB/s
 	Upload         time.Duration // for a whole body, however fast it is; 2 min
@@ -89,7 +89,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		failed = s.http.Serve(&handleListener{Listener: s.listener(listener), refuse: s.refuse, log: s.log})
+		failed = s.http.Serve(s.listener(&handleListener{Listener: listener, refuse: s.refuse, log: s.log}))
 	}()
 	select {
 	case <-done:

@@ -9,3 +9,6 @@ import (
 
 // refuseNew is known on Linux alone.
 func refuseNew(net.Listener) error { return errors.ErrUnsupported }
+
+// boundUnsent is known on Linux alone.
+func boundUnsent(net.Conn) {}
