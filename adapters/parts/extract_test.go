@@ -1,6 +1,7 @@
 package parts
 
 import (
+	"crypto/rand"
 	"os"
 	"path/filepath"
 	"slices"
@@ -44,6 +45,27 @@ func TestExtractTakesOnlyWhatIsUsed(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"content/b.js"}, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// What a package holds for other systems is not waited for: here it is not even there.
+func TestExtractEndsWithTheLastFileThatIsUsed(t *testing.T) {
+	t.Parallel()
+	rest := make([]byte, 1<<20)
+	if _, err := rand.Read(rest); err != nil {
+		t.Fatal(err)
+	}
+	whole := packed(tarEntry{"package/a/b.js", "1"}, tarEntry{"package/a/other.dll", string(rest)})
+	dir := t.TempDir()
+	tarball := filepath.Join(dir, "p.tgz")
+	if err := os.WriteFile(tarball, whole[:len(whole)/2], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := extract(t.Context(), tarball, dir, npmPackage{files: []file{{from: "a/b.js", to: "b.js"}}}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(filepath.Join(dir, "b.js")); err != nil || string(got) != "1" {
+		t.Errorf("unpacked %q, %v", got, err)
 	}
 }
 
