@@ -71,7 +71,7 @@ func Replay(ctx context.Context, streams Streams, subscription uuid.UUID, at Mom
 	}
 	asOf := AsOf{Standing: audit.NewStanding(subscription, state, last.Revision, keys), Months: []MonthAsOf{}}
 	until := at.Time
-	if until.IsZero() {
+	if until.IsZero() || until.After(now) { // months that are to come would each cost a read
 		until = now
 	}
 	for month := domain.MonthOf(until).Next(); !month.End().Before(firstCallAt(state)) && month.Start().Year() > 2000; month = month.Previous() {

@@ -134,6 +134,36 @@ func TestReplayEndsWithoutABeginning(t *testing.T) {
 	}
 }
 
+// A moment that is to come is asked for in no more months than now is.
+func TestAMomentToComeCostsWhatNowDoes(t *testing.T) {
+	t.Parallel()
+	c := newCustomer(t)
+	c.call(domain.SlotPrimary)
+	now := noon.AddDate(0, 1, 0)
+	looksAt := func(at time.Time) int {
+		log := &looksAtEnds{memoryLog: c.memoryLog}
+		asOf, known, err := auditing.Replay(t.Context(), log, c.state.ID, auditing.Moment{Time: at}, now)
+		if err != nil || !known || len(asOf.Months) != 1 || asOf.Months[0].Counted != 1 {
+			t.Errorf("at %s: %+v, %t, %v", at, asOf.Months, known, err)
+		}
+		return log.looks
+	}
+	if far, want := looksAt(time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)), looksAt(now); far != want || want > 3 {
+		t.Errorf("the last events of %d streams are read, for now those of %d", far, want)
+	}
+}
+
+// looksAtEnds counts how often the last event of a stream is read.
+type looksAtEnds struct {
+	*memoryLog
+	looks int
+}
+
+func (l *looksAtEnds) ReadLast(ctx context.Context, stream string) (domain.Recorded, bool, error) {
+	l.looks++
+	return l.memoryLog.ReadLast(ctx, stream)
+}
+
 // brokenLog cannot read streams of one category.
 type brokenLog struct {
 	*memoryLog
