@@ -22,11 +22,12 @@ func (e CheckCompleted) Repeat(digest string) (CheckCompleted, error) {
 	return e, nil
 }
 
-// IdempotencyMonths returns the months whose calls may still stand for their Idempotency-Key, the newest first.
-func IdempotencyMonths(at time.Time) []Month {
-	month := MonthOf(at)
-	if at.Sub(month.Start()) < idempotencyValidity {
-		return []Month{month, month.Previous()}
+// IdempotencyMonths returns the months whose calls may still stand for their Idempotency-Key, the newest first. A clock that is
+// ahead, by margin at most, may have counted one in the next month already.
+func IdempotencyMonths(at time.Time, margin time.Duration) []Month {
+	months := []Month{MonthOf(at.Add(margin))}
+	for oldest := MonthOf(at.Add(-idempotencyValidity)); months[len(months)-1] != oldest; {
+		months = append(months, months[len(months)-1].Previous())
 	}
-	return []Month{month}
+	return months
 }

@@ -30,13 +30,14 @@ func TestRepetitionGetsTheFirstAnswer(t *testing.T) {
 	}
 }
 
-func TestIdempotencyKeysReachBackADay(t *testing.T) {
+func TestIdempotencyKeysReachBackADayAndAsFarAheadAsClocks(t *testing.T) {
 	t.Parallel()
 	november, december := domain.Month{Year: 2026, Month: time.November}, domain.Month{Year: 2026, Month: time.December}
 	for after, want := range map[time.Duration][]domain.Month{
-		-1: {november}, 0: {december, november}, 24*time.Hour - 1: {december, november}, 24 * time.Hour: {december},
+		-time.Hour - 1: {november}, -time.Hour: {december, november}, -1: {december, november}, 0: {december, november},
+		24*time.Hour - 1: {december, november}, 24 * time.Hour: {december},
 	} {
-		if got := domain.IdempotencyMonths(december.Start().Add(after)); !slices.Equal(got, want) {
+		if got := domain.IdempotencyMonths(december.Start().Add(after), time.Hour); !slices.Equal(got, want) {
 			t.Errorf("%s into December: %v, want %v", after, got, want)
 		}
 	}

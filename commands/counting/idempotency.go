@@ -79,8 +79,8 @@ func (r *Reservation) Prior(digest string) (event domain.CheckCompleted, found b
 // findPriors looks again for every check under way with an Idempotency-Key. It is called when the last event of a month
 // alone is read, so that what other nodes have counted before it is not seen event by event. The caller holds stateLock.
 //
-// One case stays open: the same key under way on two nodes while the month ends, and one of them still waiting for the
-// outcome of its append to the old month when the other counts in the new one.
+// One case stays open: the same key under way on two nodes while the month ends, and one of them still counting in the old
+// month, its clock behind or the outcome of its append unknown, when the other counts in the new one.
 func (b *batcher) findPriors(ctx context.Context) error {
 	b.mu.Lock()
 	var open []*Reservation
@@ -106,7 +106,7 @@ func (b *batcher) findPriors(ctx context.Context) error {
 // and from there on in what is known of the log.
 func (b *batcher) findPrior(ctx context.Context, id uuid.UUID) (*domain.CheckCompleted, error) {
 	now := b.counter.now()
-	for _, month := range domain.IdempotencyMonths(now) {
+	for _, month := range domain.IdempotencyMonths(now, clockMargin) {
 		prior, err := b.findInMonth(ctx, month, id)
 		if err != nil || prior != nil && prior.Stands(now) {
 			return prior, err
@@ -145,7 +145,7 @@ func (b *batcher) findInMonth(ctx context.Context, month domain.Month, id uuid.U
 func (b *batcher) keysOf(month domain.Month) *monthKeys {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	wanted := domain.IdempotencyMonths(b.counter.now())
+	wanted := domain.IdempotencyMonths(b.counter.now(), clockMargin)
 	maps.DeleteFunc(b.keys, func(m domain.Month, _ *monthKeys) bool { return !slices.Contains(wanted, m) })
 	keys := b.keys[month]
 	if keys == nil {

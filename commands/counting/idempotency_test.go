@@ -153,6 +153,40 @@ func TestAKeyOutlivesItsMonth(t *testing.T) {
 	}
 }
 
+// The repetition comes to a node whose clock is still in the month before the one that the call was counted in.
+func TestAKeyThatWasCountedInTheNextMonth(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		ahead time.Duration
+		lag   int64
+	}{
+		"indexed":              {2 * time.Second, 0},
+		"in the log's tail":    {2 * time.Second, 100},
+		"as far as clocks may": {time.Hour, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newUsageFixture(t, 10, domain.OverageStop)
+			f.index.lag = test.lag
+			ahead, behind := f.nodeAhead(test.ahead), f.node()
+			f.clock.Set(november.End().Add(-test.ahead))
+			f.mustCheck(behind, "", 0)
+			first := f.mustCheck(ahead, "k", 0.25)
+			for range 2 { // in the old month, then in the new one
+				if diff := cmp.Diff(first, f.mustCheck(behind, "k", 0.25)); diff != "" {
+					t.Errorf("(-first +again):\n%s", diff)
+				}
+				if _, err := f.check(behind, "k", 0.5); !errors.Is(err, domain.ErrIdempotencyConflict) {
+					t.Errorf("with another photo: %v, want conflict", err)
+				}
+				f.clock.Advance(test.ahead)
+			}
+			f.wantCounted(f.owner, november, 1)
+			f.wantCounted(f.owner, november.Next(), 1)
+		})
+	}
+}
+
 // Each of these has the same key under way on two nodes, which do not know of each other.
 
 func TestTwoNodesOneKey(t *testing.T) {

@@ -38,7 +38,8 @@ type keyedCall struct {
 }
 
 const (
-	// clockMargin is by how much the clocks of nodes may differ for what is left out, as too old, to be too old on each.
+	// clockMargin is by how much the clocks of nodes may differ for each to find what stands for a key on any: what is left out
+	// as too old is so on all, and a month that has begun on one is looked at on all.
 	clockMargin = time.Hour
 	// leastSweep is how many calls are kept without asking whether they are of use.
 	leastSweep = 1024

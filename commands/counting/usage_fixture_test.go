@@ -84,6 +84,14 @@ func (f *usageFixture) nodeOn(store commands.EventStore) *counting.UsageCounter 
 	return counter
 }
 
+// nodeAhead is a node whose clock is ahead of the others'.
+func (f *usageFixture) nodeAhead(ahead time.Duration) *counting.UsageCounter {
+	now := func() time.Time { return f.clock.Now().Add(ahead) }
+	counter := counting.NewUsageCounter(f.store, f.index, now, slog.New(slog.DiscardHandler))
+	f.t.Cleanup(counter.Close)
+	return counter
+}
+
 // newCounter is a node that ends as a crash does: without a word.
 func (f *usageFixture) newCounter(store commands.EventStore) *counting.UsageCounter {
 	return counting.NewUsageCounter(store, f.index, f.clock.Now, slog.New(slog.DiscardHandler))
