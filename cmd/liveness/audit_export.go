@@ -109,7 +109,7 @@ func (c *AuditExportCmd) write(app *App, of proofs.Month, made proofs.Proof) err
 		return err
 	}
 	name := cmp.Or(c.Out, proofs.FileName(of.CustomerID, of.Month))
-	if err := os.WriteFile(name, made.Content, 0o644); err != nil {
+	if err := writeFileSurely(name, made.Content, 0o644); err != nil {
 		return fmt.Errorf("write the proof: %w", err)
 	}
 	if c.JSON {
@@ -139,7 +139,7 @@ func (c *AuditPageCmd) Run(app *App) error {
 		_, err := app.Out.Write(proofpage.HTML)
 		return err
 	}
-	if err := os.WriteFile(c.File, proofpage.HTML, 0o644); err != nil {
+	if err := writeFileSurely(c.File, proofpage.HTML, 0o644); err != nil {
 		return fmt.Errorf("write the page: %w", err)
 	}
 	_, err := fmt.Fprintf(app.Out, "%s: open it in a browser and choose a proof\n", c.File)

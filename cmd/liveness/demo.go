@@ -168,7 +168,7 @@ func (d *demoCustomer) save(file string) error {
 	if err != nil {
 		return err
 	}
-	return writeFileSurely(file, append(content, '\n'))
+	return writeFileSurely(file, append(content, '\n'), 0o600)
 }
 
 // curl is the line to paste.
@@ -204,7 +204,7 @@ func localKeyring(data string, log *slog.Logger) (*keyring.Ring, error) {
 		if _, err := rand.Read(drawn); err != nil {
 			return nil, err
 		}
-		if err := writeFileSurely(file, []byte(hex.EncodeToString(drawn))); err != nil {
+		if err := writeFileSurely(file, []byte(hex.EncodeToString(drawn)), 0o600); err != nil {
 			return nil, fmt.Errorf("the secret of this machine: %w", err)
 		}
 	}
@@ -213,21 +213,4 @@ func localKeyring(data string, log *slog.Logger) (*keyring.Ring, error) {
 		return nil, fmt.Errorf("%w. Without its secrets keys and personal data of this directory cannot be read: restore the file if it is damaged", err)
 	}
 	return ring, nil
-}
-
-// writeFileSurely leaves either the old file or the whole new one, whatever happens meanwhile.
-func writeFileSurely(name string, content []byte) error {
-	temporary, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
-	if err != nil {
-		return err
-	}
-	_, err = temporary.Write(content)
-	err = errors.Join(err, temporary.Sync(), temporary.Close())
-	if err == nil {
-		err = os.Rename(temporary.Name(), name)
-	}
-	if err != nil {
-		_ = os.Remove(temporary.Name())
-	}
-	return err
 }

@@ -207,7 +207,7 @@ func (c *EvaluateCmd) write(ctx context.Context, collection evaluate.Collection,
 		if err := file.write(&content); err != nil {
 			return err
 		}
-		if err := writeFileSurely(filepath.Join(c.Out, file.name), content.Bytes()); err != nil {
+		if err := writeFileSurely(filepath.Join(c.Out, file.name), content.Bytes(), 0o600); err != nil {
 			return fmt.Errorf("write the evaluation: %w", err)
 		}
 	}
