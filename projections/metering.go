@@ -168,6 +168,7 @@ type meteringBatch struct {
 	of     map[uuid.UUID]*meteringLicence
 	shown  map[usageMonth]int64 // calls beyond the plan that are counted
 	grown  map[usageMonth]bool  // months that the batch adds to
+	behind map[uint64]bool      // positions of calls directly behind one that is skipped
 	counts map[meteringWindow]int64
 	late   map[meteringLate]int64
 
@@ -177,7 +178,7 @@ type meteringBatch struct {
 func newMeteringBatch(ctx context.Context, tx pgx.Tx, batch []domain.Recorded) (*meteringBatch, error) {
 	b := &meteringBatch{
 		of: map[uuid.UUID]*meteringLicence{}, shown: map[usageMonth]int64{}, grown: map[usageMonth]bool{},
-		counts: map[meteringWindow]int64{}, late: map[meteringLate]int64{},
+		behind: map[uint64]bool{}, counts: map[meteringWindow]int64{}, late: map[meteringLate]int64{},
 	}
 	var subscriptions, counting []uuid.UUID
 	var months []time.Time
@@ -186,7 +187,9 @@ func newMeteringBatch(ctx context.Context, tx pgx.Tx, batch []domain.Recorded) (
 		var subscription uuid.UUID
 		switch e := r.Event.(type) {
 		case domain.CheckCompleted:
-			if e.Billing != domain.BillingOverage {
+			if engine.BehindSkipped(ctx, r) {
+				b.behind[r.Position] = true
+			} else if e.Billing != domain.BillingOverage {
 				continue
 			}
 			subscription = e.SubscriptionID
@@ -285,6 +288,18 @@ func (b *meteringBatch) count(e domain.CheckCompleted, recordedAt time.Time) err
 	}
 	b.counts[meteringWindow{e.SubscriptionID, b.hour(e.SubscriptionID, recordedAt), e.Plan}]++
 	return nil
+}
+
+// goOn takes over from a call directly behind one that is skipped what was counted before it: whether the skipped one was beyond
+// the plan, nothing else tells. It is not added to an hour, so nobody is billed for what cannot be read.
+func (b *meteringBatch) goOn(e domain.CheckCompleted) {
+	before := e.OverageTotal
+	if e.Billing == domain.BillingOverage {
+		before--
+	}
+	if month := (usageMonth{e.SubscriptionID, e.Month}); before > b.shown[month] {
+		b.shown[month], b.grown[month] = before, true
+	}
 }
 
 // storeCounts adds the calls to their windows.

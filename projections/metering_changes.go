@@ -12,6 +12,9 @@ import (
 func (b *meteringBatch) apply(r domain.Recorded) error {
 	switch e := r.Event.(type) {
 	case domain.CheckCompleted:
+		if b.behind[r.Position] {
+			b.goOn(e)
+		}
 		if e.Billing == domain.BillingOverage {
 			return b.count(e, r.RecordedAt)
 		}

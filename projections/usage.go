@@ -86,7 +86,7 @@ func UsageProjection() engine.Projection {
 
 // applyUsage adds calls. A month's calls are numbered, so the number of the newest one shown tells which of a batch are
 // new, with one look-up per month instead of one per call: those are copied in and added to the sums. A number left out
-// means that the log does not hold what it must; nothing is counted past it.
+// means that the log does not hold what it must; nothing is counted past it, unless an operator has said so.
 func applyUsage(ctx context.Context, tx pgx.Tx, batch []domain.Recorded) error {
 	shown, err := newestOrdinals(ctx, tx, batch)
 	if err != nil {
@@ -103,7 +103,7 @@ func applyUsage(ctx context.Context, tx pgx.Tx, batch []domain.Recorded) error {
 		switch newest := shown[month]; {
 		case e.Ordinal <= newest:
 			continue
-		case e.Ordinal > newest+1:
+		case e.Ordinal > newest+1 && !engine.BehindSkipped(ctx, recorded):
 			return fmt.Errorf("%w: call %d of %s in %s follows call %d", engine.ErrPoisonous, e.Ordinal, e.SubscriptionID, e.Month, newest)
 		}
 		shown[month] = e.Ordinal

@@ -24,7 +24,7 @@ func (*ProjectionsSkipCmd) Help() string {
 	return `For an event of ours that no program will ever apply. Nothing else can be skipped: the read model must be stopped at that
 position. The decision is recorded in the log as ProjectionSkipped and holds for every later rebuild; "projections list" and "audit"
 show it. What the event says is then missing in the read model: for usage a call that is not shown, for metering one that is not
-reported, for api_keys a key that does not work or still does.
+reported, for api_keys a key that does not work or still does. Calls behind it are shown and reported as ever.
 
 Example:
   liveness projections skip usage 48151623 --why "written by a test into the wrong log; ticket 42"`

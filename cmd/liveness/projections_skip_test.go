@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -74,6 +75,34 @@ func TestProjectionsSkip(t *testing.T) {
 	var report auditing.Report
 	if err := json.Unmarshal([]byte(out), &report); err != nil || len(report.Skips) != 1 || report.Skips[0].Why != "a test wrote it" || report.Skips[0].Position != bad {
 		t.Errorf("audit --json: %v\n%s", err, out)
+	}
+}
+
+// TestProjectionsSkipACall: behind a damaged call that the read models of billing go past, calls are shown again, and the audit finds
+// no read model that shows anything else than the log.
+func TestProjectionsSkipACall(t *testing.T) {
+	t.Parallel()
+	r := openReadModels(t, projections.All()...)
+	r.maintain(t)
+	subscription, month := uuid.New(), domain.Month{Year: 2026, Month: time.November}
+	r.count(t, subscription, 0, 4)
+	stream := domain.UsageStream(subscription, month)
+	bad := appendRaw(t, r.flags.EventStore, stream, "CheckCompleted", `{}`, `{"schemaVersion": 99}`)
+	last := r.count(t, subscription, 5, 3)
+	for _, name := range []string{"usage", "metering"} {
+		waitUntil(t, name+" going on", func() bool {
+			_, code := projectionsRun(t, &ProjectionsSkipCmd{r.flags, name, bad, "damaged"})
+			return code == 0
+		})
+		r.waitFor(t, name, last)
+		if out, code := projectionsRun(t, &ProjectionsCompareCmd{r.flags, name}); code != 0 {
+			t.Errorf("compare %s = %d\n%s", name, code, out)
+		}
+	}
+	out, code := projectionsRun(t, &AuditVerifyCmd{ReadModelFlags: r.flags, ReadModels: true})
+	if code != exitDifferent || !strings.Contains(out, stream+"@4") || !strings.Contains(out, "read model usage skips CheckCompleted") ||
+		strings.Contains(out, "not compared") || strings.Contains(out, "read model usage.") || strings.Contains(out, "read model metering.") {
+		t.Errorf("audit = %d\n%s", code, out)
 	}
 }
 

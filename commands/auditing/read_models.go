@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/domain/audit"
 )
 
 // ReadModels are what the product shows, as an auditor looks at them.
@@ -24,8 +25,8 @@ type Feed func(ctx context.Context, take func(domain.Recorded) error) error
 type Examination struct {
 	Names    []string
 	Head     uint64
-	Skipped  map[string]map[uuid.UUID]bool // by read model: events that operators let it go past
-	Locating bool                          // also find out which events a row that differs comes from
+	Skipped  map[string]map[uuid.UUID]audit.Skip // by read model: what operators let it go past, by the event's id
+	Locating bool                                // also find out which events a row that differs comes from
 }
 
 // ReadModel is what an examination found of one read model.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/pas-ta/liveness/commands/auditing"
 	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/domain/audit"
 )
 
 // shown are read models whose examination has found something.
@@ -67,7 +68,10 @@ func TestReadModelsAreFedTheLog(t *testing.T) {
 	if report := examined(t, l, models, nil); !reflect.DeepEqual(report.ReadModels, models.found) || !slices.Contains(report.Compared, "read models") {
 		t.Errorf("%+v are compared: %+v", report.Compared, report.ReadModels)
 	}
-	want := []auditing.Examination{{Names: models.Names(), Head: head, Skipped: map[string]map[uuid.UUID]bool{"usage": {passed.EventID: true}}}}
+	skip := audit.Skip{Actor: domain.ActorSystem, ProjectionSkipped: passed}
+	want := []auditing.Examination{{
+		Names: models.Names(), Head: head, Skipped: map[string]map[uuid.UUID]audit.Skip{"usage": {passed.EventID: skip}},
+	}}
 	if !reflect.DeepEqual(models.asked, want) {
 		t.Errorf("asked for %+v, want %+v", models.asked, want)
 	}

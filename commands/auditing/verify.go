@@ -218,16 +218,16 @@ func (r *entryRead) forReadModels() domain.Recorded {
 	return recorded
 }
 
-// skipped returns which events operators let read models go past.
-func (v *verification) skipped(ctx context.Context, readModels []string) (map[string]map[uuid.UUID]bool, error) {
-	skipped := map[string]map[uuid.UUID]bool{}
+// skipped returns what operators let read models go past.
+func (v *verification) skipped(ctx context.Context, readModels []string) (map[string]map[uuid.UUID]audit.Skip, error) {
+	skipped := map[string]map[uuid.UUID]audit.Skip{}
 	for _, name := range readModels {
 		err := readStream(ctx, v.Log, domain.ProjectionStream(name), func(r domain.Recorded) bool {
 			if e, ok := r.Event.(domain.ProjectionSkipped); ok {
 				if skipped[name] == nil {
-					skipped[name] = map[uuid.UUID]bool{}
+					skipped[name] = map[uuid.UUID]audit.Skip{}
 				}
-				skipped[name][e.EventID] = true
+				skipped[name][e.EventID] = audit.Skip{Actor: r.Meta.Actor, ProjectionSkipped: e}
 			}
 			return true
 		})

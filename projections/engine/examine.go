@@ -13,6 +13,7 @@ import (
 
 	"github.com/pas-ta/liveness/commands/auditing"
 	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/domain/audit"
 )
 
 // examination holds read models against a log, without changing either. Each is made anew from the events that it is given in
@@ -29,8 +30,8 @@ type examined struct {
 	tx      pgx.Tx
 	release func()
 	wanted  map[string]bool
-	skipped map[uuid.UUID]bool // operators let the read model go past these events
-	limit   int64              // the place of the log that the running one shows
+	skipped map[uuid.UUID]audit.Skip // operators let the read model go past these events
+	limit   int64                    // the place of the log that the running one shows
 
 	behind  uint64 // position of the last event that was applied
 	batch   []domain.Recorded
@@ -185,7 +186,10 @@ func (x *examination) close() {
 // take hands an event to the read models that want it.
 func (x *examination) take(ctx context.Context, r domain.Recorded) error {
 	for _, e := range x.examined {
-		if int64(r.Position) > e.limit || !e.wanted[r.Event.EventType()] || e.skipped[r.ID] {
+		if int64(r.Position) > e.limit || !e.wanted[r.Event.EventType()] {
+			continue
+		}
+		if _, skipped := e.skipped[r.ID]; skipped {
 			continue
 		}
 		// What is looked for is found by event where events are rare, by group where they are many.
@@ -236,7 +240,7 @@ func (e *examined) apply(ctx context.Context, batch []domain.Recorded, locating 
 				return fmt.Errorf("%w: %w", ErrPoisonous, unreadable.Err)
 			}
 		}
-		return e.Apply(ctx, tx, batch)
+		return e.Apply(withSkips(ctx, e.skipped), tx, batch)
 	})
 	switch {
 	case err == nil:

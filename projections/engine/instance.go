@@ -19,6 +19,7 @@ import (
 
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/domain/audit"
 )
 
 // instance is one set of a projection's tables with its checkpoint, being maintained: the running one, or a
@@ -35,12 +36,12 @@ type instance struct {
 	fence    func(context.Context, pgx.Tx) error // fails when another node has become the one who maintains the tables; nil without a lease
 
 	mu      sync.Mutex
-	at      checkpoint                 // as last seen
-	skips   map[uuid.UUID]recordedSkip // as of when the subscription began; not changed afterwards
-	head    int64                      // where the log ended when the subscription began
-	live    bool                       // the subscription has come that far
-	covered time.Time                  // when the checkpoint was moved last
-	end     context.CancelCauseFunc    // ends the run
+	at      checkpoint               // as last seen
+	skips   map[uuid.UUID]audit.Skip // as of when the subscription began; not changed afterwards
+	head    int64                    // where the log ended when the subscription began
+	live    bool                     // the subscription has come that far
+	covered time.Time                // when the checkpoint was moved last
+	end     context.CancelCauseFunc  // ends the run
 
 	gate gate
 }
@@ -225,7 +226,10 @@ func (i *instance) handle(msg *message.Message) error {
 		return errors.New("the message carries no batch")
 	}
 	return i.advance(msg.Context(), batch, func(ctx context.Context, tx pgx.Tx, events []domain.Recorded) error {
-		events, err := i.skip(ctx, tx, events)
+		i.mu.Lock()
+		skips := i.skips
+		i.mu.Unlock()
+		events, err := i.skip(ctx, tx, skips, events)
 		if err != nil || len(events) == 0 {
 			return err
 		}
@@ -237,7 +241,7 @@ func (i *instance) handle(msg *message.Message) error {
 		if err := enter(ctx, tx, i.schema); err != nil {
 			return err
 		}
-		return i.Apply(ctx, tx, events)
+		return i.Apply(withSkips(ctx, skips), tx, events)
 	})
 }
 

@@ -31,8 +31,9 @@ type Projection struct {
 	Indexes map[string]string
 	// Events are the types followed.
 	Events []string
-	// Apply changes the tables by a batch of events, in order, without schema names. It must depend on the events alone (no
-	// clock, no randomness, no other tables), and applying events again that the tables already show must change nothing.
+	// Apply changes the tables by a batch of events, in order, without schema names. It must depend on the events, and those
+	// that the read model goes past, alone (no clock, no randomness, no other tables), and applying events again that the
+	// tables already show must change nothing.
 	Apply func(ctx context.Context, tx pgx.Tx, batch []domain.Recorded) error
 	// TakesUndecodable says that Apply rests on the bytes of events alone and takes those that this program cannot decode.
 	TakesUndecodable bool

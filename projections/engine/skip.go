@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/domain/audit"
 )
 
 // StoppedEvent is the event that a read model cannot apply and does not go past.
@@ -45,34 +46,54 @@ func (e *Engine) ToSkip(ctx context.Context, readModel string, position uint64) 
 	return domain.ProjectionSkipped{}, fmt.Errorf("read model %s is not stopped, so there is nothing to skip", readModel)
 }
 
-// recordedSkip is the one who decided on a skip, and what.
-type recordedSkip struct {
-	domain.ProjectionSkipped
-	by string
-}
-
 // readSkips returns what a read model goes past, by the event's id. It is read from the log whenever a subscription begins:
 // what can be skipped has stopped the read model, so it begins again behind every skip, and a build from the start of the log
 // goes past the same events whatever database it fills.
-func readSkips(ctx context.Context, source Source, readModel string) (map[uuid.UUID]recordedSkip, error) {
+func readSkips(ctx context.Context, source Source, readModel string) (map[uuid.UUID]audit.Skip, error) {
 	events, err := source.ReadStream(ctx, domain.ProjectionStream(readModel))
 	if err != nil {
 		return nil, fmt.Errorf("read what operators let %s go past: %w", readModel, err)
 	}
-	skips := map[uuid.UUID]recordedSkip{}
+	skips := map[uuid.UUID]audit.Skip{}
 	for _, recorded := range events {
 		if skip, ok := recorded.Event.(domain.ProjectionSkipped); ok {
-			skips[skip.EventID] = recordedSkip{skip, recorded.Meta.Actor}
+			skips[skip.EventID] = audit.Skip{Actor: recorded.Meta.Actor, ProjectionSkipped: skip}
 		}
 	}
 	return skips, nil
 }
 
+type skippedKey struct{}
+
+// skippedPlace is where in a stream an event stands that a read model goes past.
+type skippedPlace struct {
+	stream   string
+	revision uint64
+}
+
+// withSkips tells Apply what the read model goes past.
+func withSkips(ctx context.Context, skips map[uuid.UUID]audit.Skip) context.Context {
+	if len(skips) == 0 {
+		return ctx
+	}
+	places := make(map[skippedPlace]bool, len(skips))
+	for _, skip := range skips {
+		places[skippedPlace{skip.Stream, skip.Revision}] = true
+	}
+	return context.WithValue(ctx, skippedKey{}, places)
+}
+
+// BehindSkipped tells Apply whether the read model goes past the event directly in front of another in its stream. Who stops at a
+// gap must not stop there: nothing would ever come behind it again.
+func BehindSkipped(ctx context.Context, r domain.Recorded) bool {
+	places, _ := ctx.Value(skippedKey{}).(map[skippedPlace]bool)
+	return places[skippedPlace{r.Stream, r.Revision - 1}]
+}
+
 // skip returns the events that are to be applied and notes the others, in the transaction that moves the checkpoint past them.
-func (i *instance) skip(ctx context.Context, tx pgx.Tx, events []domain.Recorded) ([]domain.Recorded, error) {
-	i.mu.Lock()
-	skips := i.skips
-	i.mu.Unlock()
+func (i *instance) skip(
+	ctx context.Context, tx pgx.Tx, skips map[uuid.UUID]audit.Skip, events []domain.Recorded,
+) ([]domain.Recorded, error) {
 	if len(skips) == 0 {
 		return events, nil
 	}
@@ -87,7 +108,7 @@ func (i *instance) skip(ctx context.Context, tx pgx.Tx, events []domain.Recorded
 			insert into projection_parked (name, position, stream, revision, event_id, type, error, why, skipped_by)
 			values ($1, $2, $3, $4, $5, $6, '', $7, $8)
 			on conflict (name, position) do update set error = '', why = excluded.why, skipped_by = excluded.skipped_by, parked_at = now()`,
-			i.schema, recorded.Position, recorded.Stream, recorded.Revision, recorded.ID, recorded.Event.EventType(), skip.Why, skip.by); err != nil {
+			i.schema, recorded.Position, recorded.Stream, recorded.Revision, recorded.ID, recorded.Event.EventType(), skip.Why, skip.Actor); err != nil {
 			return nil, fmt.Errorf("note that %s skips position %d: %w", i.Name, recorded.Position, err)
 		}
 		i.log.WarnContext(ctx, "projection goes past an event that an operator said to skip", "projection", i.schema, "position", recorded.Position, "why", skip.Why)
