@@ -88,6 +88,9 @@ func (m *projectionMetrics) Collect(to chan<- prometheus.Metric) {
 		return
 	}
 	for _, s := range statuses {
+		if s.Name != s.ReadModel() {
+			continue // it serves nobody, so nobody is to be paged for it; one that was given up would be for ever
+		}
 		for desc, value := range map[*prometheus.Desc]float64{
 			m.seconds: time.Duration(s.LagFor).Seconds(), m.lag: float64(s.Lag), m.passed: time.Duration(s.PassedAgo).Seconds(),
 			m.parked: float64(s.Parked), m.skipped: float64(s.Skipped),

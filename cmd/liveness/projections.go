@@ -122,8 +122,8 @@ func (c *ProjectionsListCmd) explain(ctx context.Context, app *App, models *engi
 		fmt.Fprintf(app.Out, "\n%s: %s\n", s.Name, s.Error)
 	}
 	if s.StoppedAt != nil {
-		fmt.Fprintf(app.Out, "  It goes on by itself once a program runs that can apply the event. Or go past it for good: liveness projections skip %s %d --why \"…\"\n",
-			s.ReadModel(), s.StoppedAt.Position)
+		fmt.Fprintf(app.Out, "  It goes on by itself, or when you rebuild again, once a program runs that can apply the event. "+
+			"Or go past it for good: liveness projections skip %s %d --why \"…\"\n", s.ReadModel(), s.StoppedAt.Position)
 	}
 	if s.Skipped > 0 {
 		skipped, err := models.Skipped(ctx, s.Name, mostParked)

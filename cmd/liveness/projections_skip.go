@@ -53,6 +53,7 @@ func (c *ProjectionsSkipCmd) Run(ctx context.Context, app *App) error {
 	if c.JSON {
 		return app.PrintJSON(skip)
 	}
-	_, err = fmt.Fprintf(app.Out, "%s will skip %s, revision %d of %s, when it tries again, within half a minute\n", c.Name, skip.Type, skip.Revision, skip.Stream)
+	_, err = fmt.Fprintf(app.Out, "%s will skip %s, revision %d of %s, when it tries again: within half a minute, or when you rebuild again\n",
+		c.Name, skip.Type, skip.Revision, skip.Stream)
 	return err
 }

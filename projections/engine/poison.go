@@ -83,7 +83,7 @@ func (i *instance) dealWith(ctx context.Context, batch Batch, cause error) error
 		return cause
 	}
 	bad := batch.Events[0]
-	reason := fmt.Sprintf("%s, revision %d of %s: %s", bad.Event.EventType(), bad.Revision, bad.Stream, explain(cause))
+	reason := fmt.Sprintf("%s, revision %d of %s (position %d): %s", bad.Event.EventType(), bad.Revision, bad.Stream, bad.Position, explain(cause))
 	if i.StopsOnPoison {
 		i.log.ErrorContext(ctx, "projection stops at a poisonous event", "projection", i.schema, "position", bad.Position, "error", reason)
 		i.note(ctx, reason, &StoppedEvent{

@@ -104,7 +104,8 @@ func (e *Engine) buildShadow(ctx context.Context, leases *lease.Session, p Proje
 	}
 	e.Log.InfoContext(ctx, "building a read model beside the running one", "projection", p.Name, "version", p.Version, "running", running.version)
 	comparison, err := e.build(leased, i, running.version == p.Version && options.compare, options)
-	if !options.swap || err != nil && !options.resume {
+	kept := options.resume || errors.Is(err, errStopped) // an operator may let it go past the event that it is stopped at
+	if !options.swap || err != nil && !kept {
 		err = errors.Join(err, e.discard(ctx, i.schema))
 	}
 	if err != nil {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -220,6 +222,54 @@ func TestRebuildWhoseLastAnswerIsLost(t *testing.T) {
 			wantAll(t, pool, 3)
 		})
 	}
+}
+
+// TestRebuildStopsAtAnEventToSkip: a rebuild by hand that stops at an event which the running read model had applied before it was
+// damaged can be led past it like that one could. A comparison leaves nothing behind.
+func TestRebuildStopsAtAnEventToSkip(t *testing.T) {
+	t.Parallel()
+	pool := database(t)
+	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
+	const bad = 37
+	var damaged atomic.Bool
+	e := projectionstest.NewEngine(t, pool, log, ledger(func(_ context.Context, _ pgx.Tx, batch []domain.Recorded) error {
+		for _, r := range batch {
+			if damaged.Load() && r.Event.(domain.CheckCompleted).Ordinal == bad {
+				return engine.ErrPoisonous
+			}
+		}
+		return nil
+	}))
+	projectionstest.Run(t, e)
+	projectionstest.WaitFor(t, pool, "ledger", log.Append(c.UsageStream(memorylog.Epoch), c.Checks(memorylog.Epoch, 90)...))
+	damaged.Store(true)
+	poison := log.All()[bad-1]
+	if _, err := e.Compare(t.Context(), "ledger", nil); err == nil {
+		t.Error("an event was compared that cannot be applied")
+	}
+	wantNoLeftovers(t, pool)
+	for range 2 { // the second begins anew
+		if _, err := e.Rebuild(t.Context(), "ledger", nil); err == nil || !strings.Contains(err.Error(), fmt.Sprint("position ", poison.Position)) {
+			t.Errorf("rebuild = %v; want it to stop and to say where", err)
+		}
+	}
+	wantAll(t, pool, 90)
+	if s := projectionstest.Status(t, e, "ledger"); !s.CaughtUp() {
+		t.Errorf("the running one is %+v", s)
+	}
+	skip, err := e.ToSkip(t.Context(), "ledger", poison.Position)
+	if err != nil || skip.EventID != poison.ID {
+		t.Fatalf("to skip: %+v, %v", skip, err)
+	}
+	projectionstest.WaitFor(t, pool, "ledger", log.Append(domain.ProjectionStream("ledger"), skipOf("ledger", poison)))
+	comparison, err := e.Rebuild(t.Context(), "ledger", nil)
+	if err != nil || comparison.Equal() || comparison.Tables[0].Running.Rows != 90 || comparison.Tables[0].Rebuilt.Rows != 89 {
+		t.Errorf("rebuild = %+v, %v; want it to differ by the event skipped", comparison, err)
+	}
+	if s := projectionstest.Status(t, e, "ledger"); s.Skipped != 1 {
+		t.Errorf("status = %+v", s)
+	}
+	wantNoLeftovers(t, pool)
 }
 
 // TestInterruptedRebuild: a rebuild that is interrupted leaves the running read model as it was.
