@@ -38,6 +38,7 @@ func (s *Sim) faultRoutes(mux *http.ServeMux) {
 			EmptyEntitlementPage: r.PostFormValue("empty_entitlement_page") != "",
 			EventDelivery:        EventDelivery(r.PostFormValue("event_delivery")),
 			LateDeprovisioning:   r.PostFormValue("late_deprovisioning") != "",
+			LooseEcho:            r.PostFormValue("loose_echo") != "",
 			RawDelivery:          r.PostFormValue("raw_delivery") != "",
 		})
 	}))

@@ -200,6 +200,9 @@ func (s *Sim) Calls() map[string]CallCount { return s.faults.counts() }
 type Switches struct {
 	// DuplicateOnRepeat answers an identical repeat of a usage record by DuplicateRecord instead of Success.
 	DuplicateOnRepeat bool `json:"duplicateOnRepeat"`
+	// LooseEcho answers usage records in another order than they came, with all that names their buyers and the licence's ARN
+	// as events write it.
+	LooseEcho bool `json:"looseEcho,omitempty"`
 	// EmptyEntitlementPage makes the first page of GetEntitlements empty, with a NextToken.
 	EmptyEntitlementPage bool `json:"emptyEntitlementPage"`
 	// EventDelivery says what becomes of agreement and licence events.

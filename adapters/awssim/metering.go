@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -106,13 +108,18 @@ func (s *Sim) batchMeterUsage(ctx context.Context, c *call, in batchMeterUsageIn
 		if err != nil {
 			return err
 		}
+		loose := s.Switches().LooseEcho
 		for i, record := range in.UsageRecords {
+			echo := record
+			if loose {
+				echo = licenses[i].named(record)
+			}
 			kind, hit := s.faults.forRecord()
 			if hit && kind == FaultUnprocessed {
-				out.UnprocessedRecords = append(out.UnprocessedRecords, record)
+				out.UnprocessedRecords = append(out.UnprocessedRecords, echo)
 				continue
 			}
-			result := usageRecordResult{UsageRecord: record, Status: statusNotSubscribed}
+			result := usageRecordResult{UsageRecord: echo, Status: statusNotSubscribed}
 			if !hit && licenses[i].takesUsage(now) {
 				if result.Status, result.MeteringRecordID, err = s.keepRecord(ctx, tx, c.region, in.ProductCode, record, now); err != nil {
 					return err
@@ -120,9 +127,21 @@ func (s *Sim) batchMeterUsage(ctx context.Context, c *call, in batchMeterUsageIn
 			}
 			out.Results = append(out.Results, result)
 		}
+		if loose {
+			slices.Reverse(out.Results)
+			slices.Reverse(out.UnprocessedRecords)
+		}
 		return nil
 	})
 	return out, err
+}
+
+// named is a record with all that names its buyer, and the licence's ARN as events write it.
+func (l license) named(r usageRecord) usageRecord {
+	if l.arn != "" {
+		r.CustomerIdentifier, r.CustomerAWSAccountID, r.LicenseArn = l.customerIdentifier, l.accountID, strings.TrimPrefix(l.arn, "arn:")
+	}
+	return r
 }
 
 // takesUsage says that the licence has started and that its end, if any, is less than the final hour ago.

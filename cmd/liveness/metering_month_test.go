@@ -139,8 +139,8 @@ func (m *monthRun) pass(hour time.Time, busy bool) {
 // weather begins and ends outages, and changes how AWS answers.
 func (m *monthRun) weather(hour time.Time) {
 	m.t.Helper()
-	// AWS documents two answers to an identical repetition.
-	m.must(m.sim.SetSwitches(awssim.Switches{DuplicateOnRepeat: hour.Day()%2 == 0, EventDelivery: awssim.DeliverOnce}))
+	// AWS documents two answers to an identical repetition, and not how a record is echoed.
+	m.must(m.sim.SetSwitches(awssim.Switches{DuplicateOnRepeat: hour.Day()%2 == 0, LooseEcho: hour.Day()%3 == 0, EventDelivery: awssim.DeliverOnce}))
 	var now *outage
 	for i := range m.scale.outages {
 		if m.scale.outages[i].at(hour) {

@@ -122,30 +122,45 @@ func callOutcome(err error) domain.MeteringOutcome {
 // formCodes are the names under which AWS refuses the form of a request. They alone may cost a record its place.
 var formCodes = map[string]bool{"ValidationException": true, "SerializationException": true}
 
-// usageKey is what AWS tells records apart by, and so what an answer is matched by: the order of results is not documented.
+// usageKey is what AWS tells records apart by, and so what an answer is matched by. Neither the order of results is documented
+// nor how a record is echoed: an echo may name its buyer in more ways than the call did, or write the licence's ARN as events do.
 type usageKey struct {
-	account, license, customer, dimension string
-	second                                int64
+	buyer, dimension string
+	second           int64
 }
 
-func keyOf(r types.UsageRecord) usageKey {
-	return usageKey{aws.ToString(r.CustomerAWSAccountId), aws.ToString(r.LicenseArn), aws.ToString(r.CustomerIdentifier), aws.ToString(r.Dimension), aws.ToTime(r.Timestamp).Unix()}
+// keyOf is the key of a record of a call that names buyers by licences or by legacy identifiers.
+func keyOf(r types.UsageRecord, legacy bool) usageKey {
+	buyer := domain.LicenceID(aws.ToString(r.LicenseArn))
+	if legacy {
+		buyer = aws.ToString(r.CustomerIdentifier)
+	}
+	return usageKey{buyer, aws.ToString(r.Dimension), aws.ToTime(r.Timestamp).Unix()}
 }
 
-// match finds each record's result. A record that the answer does not mention has an unknown outcome.
+// match finds each record's result. A record that the answer does not mention, or of which it says two things, has an unknown
+// outcome.
 func match(sent []types.UsageRecord, out *marketplacemetering.BatchMeterUsageOutput) []RecordResult {
+	legacy := sent[0].LicenseArn == nil
 	found := make(map[usageKey]RecordResult, len(sent))
+	note := func(r types.UsageRecord, result RecordResult) {
+		key := keyOf(r, legacy)
+		if former, ok := found[key]; ok && former != result {
+			result = RecordResult{Outcome: domain.MeteringUnknown}
+		}
+		found[key] = result
+	}
 	for _, r := range out.Results {
 		if r.UsageRecord != nil {
-			found[keyOf(*r.UsageRecord)] = RecordResult{Outcome: recordOutcome(r.Status), RecordID: aws.ToString(r.MeteringRecordId)}
+			note(*r.UsageRecord, RecordResult{Outcome: recordOutcome(r.Status), RecordID: aws.ToString(r.MeteringRecordId)})
 		}
 	}
 	for _, r := range out.UnprocessedRecords {
-		found[keyOf(r)] = RecordResult{Outcome: domain.MeteringUnprocessed}
+		note(r, RecordResult{Outcome: domain.MeteringUnprocessed})
 	}
 	results := make([]RecordResult, len(sent))
 	for i, r := range sent {
-		result, ok := found[keyOf(r)]
+		result, ok := found[keyOf(r, legacy)]
 		if !ok {
 			result.Outcome = domain.MeteringUnknown
 		}
@@ -186,10 +201,11 @@ func (c *Client) usageInput(records []UsageRecord) (*marketplacemetering.BatchMe
 		if err != nil {
 			return nil, fmt.Errorf("record %d: %w", i, err)
 		}
-		if key := keyOf(record); seen[key] {
+		key := keyOf(record, legacy)
+		if seen[key] {
 			return nil, fmt.Errorf("record %d: the same licence, dimension and time is there twice", i)
 		}
-		seen[keyOf(record)] = true
+		seen[key] = true
 		in.UsageRecords = append(in.UsageRecords, record)
 	}
 	if legacy {

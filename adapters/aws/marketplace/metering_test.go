@@ -2,6 +2,8 @@ package marketplace_test
 
 import (
 	"net/http"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -50,6 +52,52 @@ func TestMeterUsage(t *testing.T) {
 	}
 	if diff := cmp.Diff([]domain.MeteringOutcome{domain.MeteringUnprocessed, domain.MeteringUnprocessed}, outcomes(left)); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// How AWS echoes a record is not documented: what identifies it there is enough.
+func TestLooseEcho(t *testing.T) {
+	t.Parallel()
+	for name, legacy := range map[string]bool{"licences": false, "legacy identifiers": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, func(c *awssim.Config, _ *marketplace.Settings) { c.Legacy = legacy })
+			if err := w.sim.SetSwitches(awssim.Switches{LooseEcho: true, EventDelivery: awssim.DeliverOnce}); err != nil {
+				t.Fatal(err)
+			}
+			var batch []marketplace.UsageRecord
+			for i := range 3 {
+				a, identity := w.subscribe(t, awssim.SubscribeRequest{Plan: "starter", Pending: i == 0})
+				if legacy {
+					identity = domain.MarketplaceIdentity{CustomerIdentifier: a.CustomerIdentifier}
+				}
+				batch = append(batch, record(identity, w.now, int64(i)))
+			}
+			results, err := w.client.MeterUsage(t.Context(), batch)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff([]domain.MeteringOutcome{domain.MeteringNotSubscribed, domain.MeteringSuccess, domain.MeteringSuccess}, outcomes(results)); diff != "" {
+				t.Error(diff)
+			}
+			held, err := w.sim.Records(t.Context(), awssim.RecordFilter{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range held {
+				if results[r.Quantity].RecordID != r.ID {
+					t.Errorf("the record of %d calls is %s at AWS, %s here", r.Quantity, r.ID, results[r.Quantity].RecordID)
+				}
+			}
+			w.fault(t, awssim.Fault{Kind: awssim.FaultUnprocessed})
+			left, err := w.client.MeterUsage(t.Context(), batch)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(slices.Repeat([]domain.MeteringOutcome{domain.MeteringUnprocessed}, 3), outcomes(left)); diff != "" {
+				t.Error(diff)
+			}
+		})
 	}
 }
 
@@ -150,6 +198,7 @@ func TestIncompleteAnswers(t *testing.T) {
 	identity := domain.MarketplaceIdentity{AWSAccountID: "123456789012", LicenseARN: arn}
 	stamp := time.Unix(1788260400, 0).UTC()
 	echo := `{"Timestamp":1788260400,"CustomerAWSAccountId":"123456789012","LicenseArn":"` + arn + `","Dimension":"starter_over","Quantity":1}`
+	success := `{"Status":"Success","MeteringRecordId":"r-1","UsageRecord":` + echo + `}`
 	for name, tt := range map[string]struct {
 		body string
 		want domain.MeteringOutcome
@@ -158,6 +207,12 @@ func TestIncompleteAnswers(t *testing.T) {
 		"another record":  {`{"Results":[{"Status":"Success","UsageRecord":{"Timestamp":1788260400,"Dimension":"other"}}]}`, domain.MeteringUnknown},
 		"no record":       {`{"Results":[{"Status":"Success"}]}`, domain.MeteringUnknown},
 		"unknown status":  {`{"Results":[{"Status":"Postponed","UsageRecord":` + echo + `}]}`, domain.MeteringOutcome("Postponed")},
+		"another licence": {`{"Results":[{"Status":"Success","UsageRecord":` + strings.Replace(echo, "l-1", "l-2", 1) + `}]}`, domain.MeteringUnknown},
+		"another second":  {`{"Results":[{"Status":"Success","UsageRecord":` + strings.Replace(echo, "1788260400", "1788260401", 1) + `}]}`, domain.MeteringUnknown},
+		"no licence":      {`{"Results":[{"Status":"Success","UsageRecord":` + strings.Replace(echo, arn, "", 1) + `}]}`, domain.MeteringUnknown},
+		"said twice":      {`{"Results":[` + success + `,` + success + `]}`, domain.MeteringSuccess},
+		"two statuses":    {`{"Results":[` + success + `,{"Status":"CustomerNotSubscribed","UsageRecord":` + echo + `},` + success + `]}`, domain.MeteringUnknown},
+		"left over too":   {`{"Results":[` + success + `],"UnprocessedRecords":[` + echo + `]}`, domain.MeteringUnknown},
 		"fractional echo": {`{"Results":[{"Status":"Success","UsageRecord":{"Timestamp":1.7882604E9,"CustomerAWSAccountId":"123456789012","LicenseArn":"` + arn + `","Dimension":"starter_over"}}]}`, domain.MeteringSuccess},
 		"not JSON":        {`<html>`, domain.MeteringUnknown},
 	} {
