@@ -78,6 +78,12 @@ var lowerCase = func() (to [256]byte) {
 	return to
 }()
 
+// unescapedJSON undoes what Go alone escapes in JSON, but for what follows a backslash of the text itself.
+var unescapedJSON = strings.NewReplacer(`\\`, `\\`, `\u0026`, "&", `\u003c`, "<", `\u003e`, ">", `\u2028`, "\u2028", `\u2029`, "\u2029")
+
+// inDump escapes as Postgres does in the text format of COPY, which dumps have too, and after JSON once more.
+var inDump = strings.NewReplacer(`\`, `\\`, "\b", `\b`, "\f", `\f`, "\n", `\n`, "\r", `\r`, "\t", `\t`, "\v", `\v`)
+
 // formsOf returns how programs write a text.
 func formsOf(text string) (forms []form) {
 	add := func(name, needle string) {
@@ -93,9 +99,16 @@ func formsOf(text string) (forms []form) {
 		if err != nil {
 			panic(err) // every string can be written
 		}
-		add("plain", written)
-		add("JSON", strings.Trim(string(quoted), `"`))
-		add("HTML", html.EscapeString(written))
+		inJSON := string(quoted[1 : len(quoted)-1])
+		texts := []struct{ form, needle string }{
+			{"plain", written}, {"JSON", inJSON}, {"JSON", unescapedJSON.Replace(inJSON)}, {"HTML", html.EscapeString(written)},
+		}
+		for _, t := range texts {
+			add(t.form, t.needle)
+		}
+		for _, t := range texts {
+			add(t.form+" in a dump", inDump.Replace(t.needle))
+		}
 		add("URL", url.QueryEscape(written))
 		add("URL", url.PathEscape(written))
 		add("hexadecimal", hex.EncodeToString([]byte(written)))

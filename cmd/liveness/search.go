@@ -26,9 +26,9 @@ type SearchCmd struct {
 // Help is shown below the options.
 func (c *SearchCmd) Help() string {
 	return `Shows that an erasure has left nothing: give it the names and addresses of who was erased. It searches data, metadata and names of every
-event, every row of every table, and the files that are named, for each text in upper and lower case, as JSON, HTML and URLs write it,
-in hexadecimal, base64 and UTF-16. Files that gzip has packed are unpacked; other packed files have to be unpacked before. It prints places,
-never a text. What it cannot see: the mailboxes of recipients, and copies that are not named.
+event, every row of every table, and the files that are named, for each text in upper and lower case, as JSON, HTML, URLs and
+dumps of Postgres write it, in hexadecimal, base64 and UTF-16. Files that gzip has packed are unpacked; other packed files have to be
+unpacked before. It prints places, never a text. What it cannot see: the mailboxes of recipients, and copies that are not named.
 
 Exit status: 0 nothing was found, 1 the command failed, 3 something was found.
 
