@@ -98,6 +98,9 @@ type batchMeterUsageOutput struct {
 // batchMeterUsage takes usage as AWS does: the whole batch is refused for one wrong record, and otherwise each record has a
 // status of its own.
 func (s *Sim) batchMeterUsage(ctx context.Context, c *call, in batchMeterUsageInput) (any, error) {
+	if !s.meters.allow(c.region, s.Now()) {
+		return nil, throttle(c.service)
+	}
 	if err := s.checkBatch(in); err != nil {
 		return nil, err
 	}

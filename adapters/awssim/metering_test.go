@@ -109,6 +109,34 @@ func TestAnotherRegionBillsTwice(t *testing.T) {
 	}
 }
 
+// AWS takes ten calls in a second from an account in a Region.
+func TestMeteringRate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a := w.subscribe(t, awssim.SubscribeRequest{Plan: "starter"})
+	w.clock.Advance(2 * time.Hour)
+	hour := w.clock.Now().Truncate(time.Hour)
+	for range 10 {
+		w.status(t, usage(a, hour, 5))
+	}
+	_, err := w.meter(t, usage(a, hour.Add(-time.Hour/2), 6))
+	wantCode(t, err, "ThrottlingException")
+	if quantity, _ := w.held(t); quantity != 5 {
+		t.Errorf("AWS holds %d, of a throttled call too", quantity)
+	}
+	w.clock.Advance(100 * time.Millisecond)
+	w.status(t, usage(a, hour, 5))
+	_, err = w.meter(t, usage(a, hour, 5))
+	wantCode(t, err, "ThrottlingException")
+	w.connect("eu-west-1")
+	w.status(t, usage(a, hour, 5))
+	w.connect("us-east-1")
+	w.sim.SetClock(w.clock.Now().Add(-time.Hour))
+	for range 10 {
+		w.status(t, usage(a, hour.Add(-90*time.Minute), 6))
+	}
+}
+
 func TestAgeOfUsage(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

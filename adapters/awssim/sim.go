@@ -1,6 +1,7 @@
 package awssim
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -51,6 +52,8 @@ type Config struct {
 	SellerAccountID string
 	// Legacy makes the listing one from before 2026: customers have an identifier, the queue carries SNS messages.
 	Legacy bool
+	// MeteringRate is how many calls of BatchMeterUsage a Region takes in a second, and how many at once; 10 when 0, as AWS does.
+	MeteringRate int
 	// Now is the clock; time.Now when nil. SetClock shifts it.
 	Now func() time.Time
 	// Seed makes identifiers and percentage-based faults repeatable; 0 takes a fresh one.
@@ -64,6 +67,7 @@ const (
 	defaultQueueName   = "marketplace-events"
 	defaultMailEvents  = "mail-events"
 	defaultSeller      = "111122223333"
+	defaultMeterRate   = 10
 	region             = "us-east-1"
 )
 
@@ -75,6 +79,7 @@ type Sim struct {
 	clock   *clock
 	random  *random
 	faults  *faultSet
+	meters  *regionalRate
 	pages   map[string]*template.Template
 	handler http.Handler
 
@@ -98,6 +103,7 @@ func New(cfg Config) (*Sim, error) {
 	cfg.QueueName = orElse(cfg.QueueName, defaultQueueName)
 	cfg.MailEventsQueue = orElse(cfg.MailEventsQueue, defaultMailEvents)
 	cfg.SellerAccountID = orElse(cfg.SellerAccountID, defaultSeller)
+	cfg.MeteringRate = cmp.Or(cfg.MeteringRate, defaultMeterRate)
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
@@ -115,7 +121,8 @@ func New(cfg Config) (*Sim, error) {
 	rnd := newRandom(cfg.Seed)
 	s := &Sim{
 		cfg: cfg, log: cfg.Logger, db: db, clock: &clock{base: cfg.Now}, random: rnd, faults: newFaultSet(rnd.seed),
-		pages: pages, arrivals: newBroadcast(), closed: make(chan struct{}),
+		meters: &regionalRate{perSecond: cfg.MeteringRate, taken: map[string]time.Time{}},
+		pages:  pages, arrivals: newBroadcast(), closed: make(chan struct{}),
 		switches: Switches{EventDelivery: DeliverOnce},
 	}
 	s.registrationURL.Store(cfg.RegistrationURL)

@@ -81,6 +81,40 @@ func TestOneBadRecordDoesNotHoldTheOthers(t *testing.T) {
 	}
 }
 
+// TestThrottledMeteringReportsEachRecordOnce: more calls than AWS takes in a second wait for the next ones.
+func TestThrottledMeteringReportsEachRecordOnce(t *testing.T) {
+	t.Parallel()
+	w := newMeteredWorld(t, refusalsHour.Add(5*time.Minute), 10, func(c *awssim.Config) { c.MeteringRate = 2 })
+	for range 8 {
+		w.subscribe("starter")
+	}
+	const hours = 20
+	for n := range hours {
+		for i, c := range w.customers {
+			w.check(c, 11+i)
+		}
+		w.clock.set(refusalsHour.Add(time.Duration(n+1)*time.Hour + time.Minute))
+	}
+	begun := w.clock.now()
+	w.step(w.worker(0))
+	records, err := w.sim.Records(t.Context(), awssim.RecordFilter{})
+	w.must(err)
+	for _, r := range records {
+		if r.Repeats+r.Conflicts > 0 {
+			t.Errorf("sent again: %+v", r)
+		}
+	}
+	enough := (hours*len(w.customers) + metering.MaxUsageBatch - 1) / metering.MaxUsageBatch
+	calls := w.sim.Calls()["metering.BatchMeterUsage"].Calls
+	if len(records) != hours*len(w.customers) || calls <= enough {
+		t.Errorf("AWS holds %d records of %d calls", len(records), calls)
+	}
+	t.Logf("%d records in %d calls and %s", len(records), calls, w.clock.now().Sub(begun))
+	if report := w.audit(); len(report.Findings) > 0 || report.Accepted != int64(len(records)) {
+		t.Errorf("report: %+v", report)
+	}
+}
+
 func TestRefusedAccessPausesMetering(t *testing.T) {
 	t.Parallel()
 	w := meteredHour(t)
