@@ -223,7 +223,7 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 	counter := counting.NewUsageCounter(c.store, usage, time.Now, c.log)
 	history := projections.NewKeyHistory(c.pool, c.vault)
 	failures := postgres.NewFailedCalls(c.pool, history, c.ring, c.log)
-	security, err := securitylog.New(cmp.Or(cfg.security, c.log), commands.InUse(c.ring, commands.PurposeSessions).Key, cfg.metrics)
+	security, err := securitylog.New(cmp.Or(cfg.security, c.log), c.ring, cfg.metrics)
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,8 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/time/rate"
+
+	"github.com/pas-ta/liveness/commands"
 )
 
 // Event is a kind of thing that is written down.
@@ -51,7 +53,7 @@ const (
 // Log is the security log. A nil Log writes nothing.
 type Log struct {
 	out     *slog.Logger
-	key     []byte
+	secrets commands.Keyring
 	events  *prometheus.CounterVec
 	limiter *rate.Limiter
 
@@ -65,13 +67,13 @@ type sample struct {
 	skipped int
 }
 
-// New writes to out. Names are keyed with key; counts are registered unless registerer is nil.
-func New(out *slog.Logger, key []byte, registerer prometheus.Registerer) (*Log, error) {
+// New writes to out. Names are keyed with the secret of sessions that is in use; counts are registered unless registerer is nil.
+func New(out *slog.Logger, secrets commands.Keyring, registerer prometheus.Registerer) (*Log, error) {
 	recent, err := lru.New[string, *sample](samples)
 	if err != nil {
 		return nil, fmt.Errorf("make room for samples of the security log: %w", err)
 	}
-	l := &Log{out: out, key: key, recent: recent, limiter: rate.NewLimiter(linesPerSec, linesAtOnce), events: prometheus.NewCounterVec(
+	l := &Log{out: out, secrets: secrets, recent: recent, limiter: rate.NewLimiter(linesPerSec, linesAtOnce), events: prometheus.NewCounterVec(
 		prometheus.CounterOpts{Name: "liveness_security_events_total", Help: "What may be an attack, by its kind in the security log."}, []string{"event"},
 	)}
 	for _, event := range Events() {
@@ -136,7 +138,7 @@ func (l *Log) Name(what, who string) string {
 	if l == nil {
 		return ""
 	}
-	m := hmac.New(sha256.New, l.key)
+	m := hmac.New(sha256.New, commands.InUse(l.secrets, commands.PurposeSessions).Key)
 	m.Write([]byte("security-log\x00" + what + "\x00" + who))
 	return hex.EncodeToString(m.Sum(nil)[:8])
 }

@@ -12,13 +12,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/pas-ta/liveness/adapters/http/securitylog"
+	"github.com/pas-ta/liveness/commands"
 )
 
 func newLog(t *testing.T) (*securitylog.Log, *bytes.Buffer, *prometheus.Registry) {
 	t.Helper()
 	var out bytes.Buffer
 	registry := prometheus.NewRegistry()
-	l, err := securitylog.New(slog.New(slog.NewTextHandler(&out, nil)), []byte("key"), registry)
+	l, err := securitylog.New(slog.New(slog.NewTextHandler(&out, nil)), commands.OneSecret("key"), registry)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,5 +113,27 @@ func TestEveryEventHasAnAlert(t *testing.T) {
 		if !strings.Contains(string(rules), rule) {
 			t.Errorf("no alert asks for %s", rule)
 		}
+	}
+}
+
+// replaced is a key ring whose secrets are replaced while the log is written.
+type replaced struct{ secret []byte }
+
+func (r *replaced) Secrets(commands.Purpose) []commands.Secret {
+	return []commands.Secret{{Key: r.secret}}
+}
+
+// With a secret that has leaked, names can be led back to people; with the next one in use, new names cannot.
+func TestNamesAreKeyedWithTheSecretInUse(t *testing.T) {
+	t.Parallel()
+	ring := &replaced{[]byte("leaked")}
+	l, err := securitylog.New(slog.New(slog.DiscardHandler), ring, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := l.Name("account", "ada")
+	ring.secret = []byte("new")
+	if l.Name("account", "ada") == before {
+		t.Error("the secret was replaced, and names are made with the old one")
 	}
 }

@@ -82,7 +82,7 @@ func New(t testing.TB) *World {
 		Executor: commands.Executor{Store: w.Store, Now: clock.Now}, Vault: vault, Barrier: barrier, Keyring: commands.OneSecret(Secret), Log: log,
 	})
 	Must(t, err)
-	security, err := securitylog.New(slog.New(slog.NewTextHandler(w.Security, nil)), []byte(Secret), nil)
+	security, err := securitylog.New(slog.New(slog.NewTextHandler(w.Security, nil)), commands.OneSecret(Secret), nil)
 	Must(t, err)
 	models, err := engine.New(engine.Config{
 		Pool: w.Pool, Source: w.Store, Projections: projections.All(), Log: log, Barrier: barrier,
