@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"mime"
 	"net/http"
 	"strconv"
 	"time"
@@ -153,6 +154,9 @@ func (c *console) catchUp(w http.ResponseWriter, r *http.Request, readModels []s
 
 // readJSON reads a command's body.
 func readJSON(r *http.Request, into any) error {
+	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
+		return domain.ErrUnsupportedMedia.Saying("Send the command with Content-Type: application/json.")
+	}
 	decoder := json.NewDecoder(r.Body)
 	decoder.DisallowUnknownFields()
 	err := decoder.Decode(into)

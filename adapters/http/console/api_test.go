@@ -114,6 +114,7 @@ func TestOverageSwitchIsReadAtOnce(t *testing.T) {
 		}
 	}
 	b.Command("plan/overage", map[string]string{"to": "explode"}).Is(400).Code("invalid_request")
+	b.Send("POST", "/console/api/plan/overage", "text/plain", `{"to":"stop"}`).Is(415).Code("unsupported_media_type")
 	b.Get("/console/api/plan?after=soon").Is(400)
 	b.Get("/console/api/plan?after=-1").Is(400)
 }
