@@ -28,7 +28,7 @@ type theft struct {
 // victim is what there is to know of a customer, all of which a stranger may have learned.
 type victim struct {
 	customer, account, colleague, invitation, session, subscription string
-	prefix, request, position                                       string
+	prefix, request, event, position                                string
 }
 
 // thefts are a request for each route of the console. What is public has one too: the victim's ids must lead nowhere there either.
@@ -59,9 +59,9 @@ func thefts(v victim) map[string]theft {
 		"GET /console/password/reset":                   {path: "?token=" + v.account},
 		"POST /console/password/reset":                  {body: form("token", v.account, "password", "Another-password-1")},
 		"GET /console/checks/{check}":                   {path: "/console/checks/2026-11.1"},
-		"GET /console/explain/{event}":                  {path: "/console/explain/2026-11.1"},
+		"GET /console/explain/{event}":                  {path: "/console/explain/" + v.event},
 		"GET /console/replay/{position}":                {path: "/console/replay/" + v.position},
-		"GET api/explanations/{event}":                  {path: "explanations/2026-11.1", named: true, owner: 200},
+		"GET api/explanations/{event}":                  {path: "explanations/" + v.event, named: true, owner: 200},
 		"GET api/replay/{position}":                     {path: "replay/" + v.position, named: true, owner: 200},
 		"GET api/session":                               {path: "session", named: true, owner: 200},
 		"POST api/customer":                             {path: "customer", body: own, named: true, owner: 200},
@@ -93,9 +93,9 @@ func thefts(v victim) map[string]theft {
 		"GET api/account":                               {path: "account", named: true, owner: 200},
 		"POST api/account/password":                     {path: "account/password", body: map[string]string{"currentPassword": "Not-her-password-1", "password": "Another-password-1"}},
 		"POST api/account/email":                        {path: "account/email", body: map[string]string{"email": consoletest.MailAddress, "currentPassword": "Not-her-password-1"}},
-		"POST api/account/confirm":                      {path: "account/confirm", body: map[string]string{"password": "Not-her-password-1"}},
+		"POST api/account/confirm":                      {path: "account/confirm", body: map[string]string{"currentPassword": "Not-her-password-1"}},
 		"GET api/account/sessions":                      {path: "account/sessions", owner: 200},
-		"POST api/account/sessions/{session}/end":       {path: "account/sessions/" + v.session + "/end", body: own},
+		"POST api/account/sessions/{session}/end":       {path: "account/sessions/" + v.session + "/end", body: map[string]string{"currentPassword": consoletest.Password}},
 		"POST api/account/second-factor/prepare":        {path: "account/second-factor/prepare", body: own},
 		"POST api/account/second-factor/add":            {path: "account/second-factor/add", body: map[string]string{"code": "123456"}},
 		"POST api/account/second-factor/remove":         {path: "account/second-factor/remove", body: map[string]string{"code": "123456"}},
@@ -106,7 +106,7 @@ func thefts(v victim) map[string]theft {
 		"GET api/check-proof.html":                      {path: "check-proof.html", owner: 200},
 		"GET api/checks/{month}.csv":                    {path: "checks/2026-11.csv", named: true, owner: 200},
 		"POST api/login":                                {path: "login", body: map[string]string{"email": consoletest.MailAddress, "password": "Not-her-password-1"}, marks: []string{"LoginFailed"}},
-		"POST api/account/sign-out-others":              {path: "account/sign-out-others", body: map[string]string{"password": "Not-her-password-1"}},
+		"POST api/account/sign-out-others":              {path: "account/sign-out-others", body: map[string]string{"currentPassword": "Not-her-password-1"}},
 		"POST /console/logout":                          {body: form("account", v.account)},
 	}
 	for _, screen := range []string{"dashboard", "keys", "usage", "try", "plan", "activity", "people", "docs", "account"} {
@@ -196,13 +196,15 @@ func robbed(w *consoletest.World) (ada *consoletest.Client, v victim, secrets []
 	w.Settled()
 	var check struct{ RequestID, EventID string }
 	ada.Read("checks/2026-11.1", &check)
+	var activity struct{ Entries []struct{ ID string } }
+	ada.Read("activity", &activity)
 	var people struct{ Invitations []struct{ ID string } }
 	ada.Read("people", &people)
 	var sessions struct{ Sessions []struct{ ID string } }
 	ada.Read("account/sessions", &sessions)
 	v = victim{
 		customer: session.Customer, account: session.Account, colleague: colleague, invitation: people.Invitations[0].ID, session: sessions.Sessions[0].ID,
-		subscription: w.Subscription().String(), prefix: keys["secondary"][:8], request: check.RequestID, position: named.Position,
+		subscription: w.Subscription().String(), prefix: keys["secondary"][:8], request: check.RequestID, event: activity.Entries[0].ID, position: named.Position,
 	}
 	return ada, v, []string{
 		v.customer, v.account, v.colleague, v.invitation, v.session, v.subscription, v.prefix, keys["primary"][:8], v.request, check.EventID, failed.RequestID.String(),
