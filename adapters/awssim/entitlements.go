@@ -63,7 +63,10 @@ func (o getEntitlementsOutput) cbor() cbor.Value {
 var entitlementFilters = []string{"CUSTOMER_IDENTIFIER", "DIMENSION", "CUSTOMER_AWS_ACCOUNT_ID", "LICENSE_ARN"}
 
 // getEntitlements lists what agreements grant that are live, or not deprovisioned yet, in pages. The page token is the number of entitlements before it.
-func (s *Sim) getEntitlements(ctx context.Context, _ *call, in getEntitlementsInput) (any, error) {
+func (s *Sim) getEntitlements(ctx context.Context, c *call, in getEntitlementsInput) (any, error) {
+	if c.region != region {
+		return nil, refuse("InvalidSignatureException", "Credential should be scoped to a valid region.")
+	}
 	page, offset, err := s.entitlementPage(in)
 	if err != nil {
 		return nil, err

@@ -31,6 +31,15 @@ func entitlements(t *testing.T, w *world, filter map[string][]string, pageSize i
 	}
 }
 
+// Only one Region serves entitlements. A request that is signed for another one is refused there.
+func TestEntitlementsOfOneRegion(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.connect("eu-west-1")
+	_, err := w.entitlement.GetEntitlements(t.Context(), &mes.GetEntitlementsInput{ProductCode: aws.String(productCode)})
+	wantCode(t, err, "InvalidSignatureException")
+}
+
 func TestGetEntitlements(t *testing.T) {
 	t.Parallel()
 	protocols := map[string]func(*mes.Options){

@@ -222,8 +222,8 @@ func hideMessage(ctx context.Context, tx *sql.Tx, queueName, handle string, time
 	if err != nil {
 		return err
 	}
-	if timeout < 0 || timeout > 43200 {
-		return invalidValue("Value %d for parameter VisibilityTimeout is invalid. Reason: Must be between 0 and 43200.", timeout)
+	if err := checkRange("VisibilityTimeout", &timeout); err != nil {
+		return err
 	}
 	now := time.Now().UnixMilli()
 	result, err := tx.ExecContext(ctx, `UPDATE queue_messages SET visible_at = ? WHERE queue = ? AND id = ? AND receipt = ? AND visible_at > ?`,

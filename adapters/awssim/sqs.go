@@ -34,6 +34,20 @@ var queueNamePattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
 // settableAttributes are the attributes that a client may set.
 var settableAttributes = []string{"DelaySeconds", "MaximumMessageSize", "MessageRetentionPeriod", "Policy", "ReceiveMessageWaitTimeSeconds", "RedrivePolicy", "RedriveAllowPolicy", "VisibilityTimeout", "SqsManagedSseEnabled"}
 
+// sqsRanges are the least and the greatest value of what is a number, be it a parameter or an attribute.
+var sqsRanges = map[string]struct{ least, most int }{
+	"DelaySeconds": {0, 900}, "VisibilityTimeout": {0, 43200}, "WaitTimeSeconds": {0, 20}, "ReceiveMessageWaitTimeSeconds": {0, 20},
+	"MaxNumberOfMessages": {1, 10}, "MessageRetentionPeriod": {60, 14 * 24 * 60 * 60}, "MaximumMessageSize": {1024, maxMessageBody},
+}
+
+// checkRange refuses a parameter outside its range; one that is not given is in it.
+func checkRange(name string, value *int) error {
+	if r := sqsRanges[name]; value != nil && (*value < r.least || *value > r.most) {
+		return invalidValue("Value %d for parameter %s is invalid. Reason: Must be between %d and %d, if provided.", *value, name, r.least, r.most)
+	}
+	return nil
+}
+
 type queueInput struct {
 	QueueName       string
 	QueueURL        string `json:"QueueUrl"`
@@ -179,7 +193,8 @@ func checkAttributes(attributes map[string]string) error {
 		if !slices.Contains(settableAttributes, name) {
 			return &apiError{status: 400, code: "InvalidAttributeName", message: "Unknown Attribute " + name + ".", queryCode: "InvalidAttributeName"}
 		}
-		if _, err := strconv.Atoi(value); err != nil && (strings.HasSuffix(name, "Seconds") || strings.HasSuffix(name, "Timeout") || strings.HasSuffix(name, "Period")) {
+		n, err := strconv.Atoi(value)
+		if _, isNumber := sqsRanges[name]; isNumber && (err != nil || checkRange(name, &n) != nil) {
 			return &apiError{status: 400, code: "InvalidAttributeValue", message: "Invalid value for the parameter " + name + ".", queryCode: "InvalidAttributeValue"}
 		}
 		if name == "RedrivePolicy" && !json.Valid([]byte(value)) {

@@ -3,6 +3,7 @@ package awssim_test
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -97,6 +98,38 @@ func TestQueueRoundTrip(t *testing.T) {
 	remove(again[0].ReceiptHandle)
 	if left() != "0+0" {
 		t.Errorf("after deleting: %s", left())
+	}
+}
+
+func TestRangesOfSQS(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	url := w.queue(t, "jobs", nil)
+	for _, seconds := range []int32{-1, 0, 900, 901, 43200, 43201} {
+		_, sent := w.sqs.SendMessage(t.Context(), &awssqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String("x"), DelaySeconds: seconds})
+		_, received := w.sqs.ReceiveMessage(t.Context(), &awssqs.ReceiveMessageInput{QueueUrl: &url, VisibilityTimeout: seconds})
+		attribute := func(name string) error {
+			_, err := w.sqs.SetQueueAttributes(t.Context(), &awssqs.SetQueueAttributesInput{
+				QueueUrl: &url, Attributes: map[string]string{name: strconv.Itoa(int(seconds))},
+			})
+			return err
+		}
+		for name, of := range map[string]struct {
+			err  error
+			most int32
+			code string
+		}{
+			"SendMessage": {sent, 900, "InvalidParameterValue"}, "DelaySeconds": {attribute("DelaySeconds"), 900, "InvalidAttributeValue"},
+			"ReceiveMessage":    {received, 43200, "InvalidParameterValue"},
+			"VisibilityTimeout": {attribute("VisibilityTimeout"), 43200, "InvalidAttributeValue"},
+			"Wait":              {attribute("ReceiveMessageWaitTimeSeconds"), 20, "InvalidAttributeValue"},
+		} {
+			if seconds < 0 || seconds > of.most {
+				wantCode(t, of.err, of.code)
+			} else if of.err != nil {
+				t.Errorf("%s %d: %v", name, seconds, of.err)
+			}
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"strconv"
@@ -15,11 +16,7 @@ import (
 	"time"
 )
 
-const (
-	maxMessageBody = 1 << 20
-	maxReceived    = 10
-	maxWait        = 20
-)
+const maxMessageBody = 1 << 20
 
 type messageAttribute struct {
 	DataType    string
@@ -43,6 +40,9 @@ type sendOutput struct {
 func (s *Sim) sendMessage(ctx context.Context, _ *call, in sendInput) (any, error) {
 	if in.MessageBody == "" || len(in.MessageBody) > maxMessageBody {
 		return nil, invalidValue("One or more parameters are invalid. Reason: Message must be between 1 and %d bytes.", maxMessageBody)
+	}
+	if err := checkRange("DelaySeconds", in.DelaySeconds); err != nil {
+		return nil, err
 	}
 	name := queueName(in.QueueURL)
 	q, err := s.queue(ctx, name)
@@ -92,6 +92,11 @@ type receivedMessage struct {
 
 // receiveMessage waits, at most as long as asked, until a message is visible.
 func (s *Sim) receiveMessage(ctx context.Context, _ *call, in receiveInput) (any, error) {
+	err := errors.Join(checkRange("MaxNumberOfMessages", in.MaxNumberOfMessages), checkRange("WaitTimeSeconds", in.WaitTimeSeconds),
+		checkRange("VisibilityTimeout", in.VisibilityTimeout))
+	if err != nil {
+		return nil, err
+	}
 	name := queueName(in.QueueURL)
 	q, err := s.queue(ctx, name)
 	if err != nil {
@@ -103,12 +108,6 @@ func (s *Sim) receiveMessage(ctx context.Context, _ *call, in receiveInput) (any
 	}
 	if in.WaitTimeSeconds != nil {
 		wait = time.Duration(*in.WaitTimeSeconds) * time.Second
-	}
-	if limit < 1 || limit > maxReceived {
-		return nil, invalidValue("Value %d for parameter MaxNumberOfMessages is invalid. Reason: Must be between 1 and %d, if provided.", limit, maxReceived)
-	}
-	if wait < 0 || wait > maxWait*time.Second {
-		return nil, invalidValue("Value %d for parameter WaitTimeSeconds is invalid. Reason: Must be >= 0 and <= %d, if provided.", int(wait.Seconds()), maxWait)
 	}
 	deadline := time.NewTimer(wait)
 	defer deadline.Stop()
