@@ -68,7 +68,7 @@ func extract(ctx context.Context, tarball, dir string, pkg npmPackage) error {
 		}
 		missing--
 	}
-	if pkg.tree != nil && pkg.tree.links != "" {
+	if pkg.tree != nil {
 		return makeLinks(root, *pkg.tree)
 	}
 	return nil
@@ -119,27 +119,45 @@ func makeFolders(root *os.Root, dir string) error {
 	return root.Chmod(dir, 0o755)
 }
 
-// makeLinks makes the symbolic links that the package lists as paths from its own root.
-func makeLinks(root *os.Root, t tree) error {
+// link is a symbolic link: its path in the part's directory, and where it leads from there.
+type link struct{ path, to string }
+
+// readLinks reads the symbolic links that a package lists as paths from its own root; none when it has no list.
+func readLinks(root *os.Root, t tree) ([]link, error) {
+	if t.links == "" {
+		return nil, nil
+	}
 	list, err := root.ReadFile(strings.TrimPrefix(t.links, t.from))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var links []struct{ Source, Target string }
-	if err := json.Unmarshal(list, &links); err != nil {
-		return fmt.Errorf("%s: %w", t.links, err)
+	var listed []struct{ Source, Target string }
+	if err := json.Unmarshal(list, &listed); err != nil {
+		return nil, fmt.Errorf("%s: %w", t.links, err)
 	}
-	for _, l := range links {
+	links := make([]link, 0, len(listed))
+	for _, l := range listed {
 		source, okSource := strings.CutPrefix(l.Source, t.from)
 		target, okTarget := strings.CutPrefix(l.Target, t.from)
 		if !okSource || !okTarget || !filepath.IsLocal(source) || !filepath.IsLocal(target) {
-			return fmt.Errorf("%s: a link leads out of the package: %s", t.links, l.Source)
+			return nil, fmt.Errorf("%s: a link leads out of the package: %s", t.links, l.Source)
 		}
 		to, err := filepath.Rel(path.Dir(target), source)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if err := root.Symlink(to, target); err != nil {
+		links = append(links, link{path: target, to: to})
+	}
+	return links, nil
+}
+
+func makeLinks(root *os.Root, t tree) error {
+	links, err := readLinks(root, t)
+	if err != nil {
+		return err
+	}
+	for _, l := range links {
+		if err := root.Symlink(l.to, l.path); err != nil {
 			return err
 		}
 	}
@@ -166,6 +184,32 @@ func verify(dir string, pkgs []npmPackage) error {
 			if sum != pkg.tree.sha256 {
 				return fmt.Errorf("%s of %s has digest %s, want %s", pkg.tree.from, pkg.name, sum, pkg.tree.sha256)
 			}
+			if err := verifyLinks(dir, *pkg.tree); err != nil {
+				return fmt.Errorf("links of %s: %w", pkg.name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// verifyLinks checks the links against the list, whose own digest has been checked. Copies of a cache may lack them.
+func verifyLinks(dir string, t tree) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = root.Close() }()
+	links, err := readLinks(root, t)
+	if err != nil {
+		return err
+	}
+	for _, l := range links {
+		to, err := root.Readlink(l.path)
+		if err != nil {
+			return err
+		}
+		if to != l.to {
+			return fmt.Errorf("%s leads to %s, want %s", l.path, to, l.to)
 		}
 	}
 	return nil
@@ -184,8 +228,7 @@ func fileSHA256(path string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// treeSHA256 is the digest that tree.sha256 describes. A symbolic link that
-// leads nowhere is an error: the links are part of what is needed.
+// treeSHA256 is the digest that tree.sha256 describes.
 func treeSHA256(dir string) (string, error) {
 	var names []string
 	err := filepath.WalkDir(dir, func(file string, d fs.DirEntry, err error) error {
@@ -195,9 +238,6 @@ func treeSHA256(dir string) (string, error) {
 		case d.Type().IsRegular():
 			name, err := filepath.Rel(dir, file)
 			names = append(names, filepath.ToSlash(name))
-			return err
-		case d.Type()&fs.ModeSymlink != 0:
-			_, err := os.Stat(file)
 			return err
 		}
 		return nil

@@ -143,9 +143,6 @@ func TestVerifyTree(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.Symlink("a", filepath.Join(dir, "lib", "link")); err != nil {
-		t.Fatal(err)
-	}
 	// find . -type f | sed 's,^./,,' | LC_ALL=C sort | xargs sha256sum | sha256sum
 	pkgs := []npmPackage{{tree: &tree{sha256: "66ba1ed50e38321101cd65aff5582aa1e2a9fe475924dcf3ddc2422cb3625bf1"}}}
 	if err := verify(dir, pkgs); err != nil {
@@ -155,6 +152,6 @@ func TestVerifyTree(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := verify(dir, pkgs); err == nil {
-		t.Error("a link that leads nowhere goes unnoticed")
+		t.Error("a lost file goes unnoticed")
 	}
 }

@@ -69,6 +69,34 @@ func TestDamagedCacheRepairsItself(t *testing.T) {
 	}
 }
 
+// Not every way of copying a cache takes its links along.
+func TestLostLinksRepairThemselves(t *testing.T) {
+	t.Parallel()
+	s := newSandbox(t)
+	link := s.mustFetchPart("", "linked").out
+	for name, change := range map[string]func() error{
+		"deleted":  func() error { return nil },
+		"a file":   func() error { return os.WriteFile(link, []byte(goodContent), 0o644) },
+		"a folder": func() error { return os.Mkdir(link, 0o755) },
+		"changed":  func() error { return os.Symlink("links.json", link) },
+		"absolute": func() error { return os.Symlink(filepath.Join(filepath.Dir(link), "lib", "file.bin"), link) },
+	} {
+		if err := errors.Join(os.Remove(link), change()); err != nil {
+			t.Fatal(err)
+		}
+		if o := s.mustFetchPart("", "linked"); !strings.Contains(o.progress, "damaged") {
+			t.Errorf("%s: progress %q does not tell of the damage", name, o.progress)
+		}
+		if to, err := os.Readlink(link); err != nil || to != "lib/file.bin" {
+			t.Errorf("%s: it leads to %q, %v", name, to, err)
+		}
+	}
+	calls := len(s.npmCalls())
+	if s.mustFetchPart("", "linked"); len(s.npmCalls()) != calls {
+		t.Error("a whole part was fetched again")
+	}
+}
+
 func TestKilledDownloadIsBegunAgain(t *testing.T) {
 	t.Parallel()
 	s := newSandbox(t)

@@ -41,9 +41,12 @@ func TestMain(m *testing.M) {
 
 const goodContent = "what the package holds"
 
-// testParts are two parts of one small file each.
+const goodLinks = `[{"source":"native/lib/file.bin","target":"native/link.bin"}]`
+
+// testParts are two parts of one small file each, and one that a link leads into.
 func testParts() map[Part]part {
-	sum := sha256.Sum256([]byte(goodContent))
+	sum, links := sha256.Sum256([]byte(goodContent)), sha256.Sum256([]byte(goodLinks))
+	list := sha256.Sum256(fmt.Appendf(nil, "%x  lib/file.bin\n%x  links.json\n", sum, links))
 	parts := map[Part]part{}
 	for _, id := range []Part{"first", "second"} {
 		parts[id] = part{
@@ -54,6 +57,13 @@ func testParts() map[Part]part {
 				files: []file{{"lib/file.bin", "file.bin", hex.EncodeToString(sum[:])}},
 			}}},
 		}
+	}
+	parts["linked"] = part{
+		id: "linked", title: "the linked part", env: "PARTS_TEST_LINKED", holds: "the path of a file", main: "link.bin",
+		packages: map[string][]npmPackage{"": {{
+			name: "test-linked@1.0.0", licence: "MIT", size: 1000,
+			tree: &tree{from: "native/", sha256: hex.EncodeToString(list[:]), links: "native/links.json"},
+		}}},
 	}
 	return parts
 }
@@ -117,7 +127,8 @@ func playNPM() int {
 	case "corrupt":
 		content = "something else"
 	}
-	tarball := packed(tarEntry{"package/package.json", "{}"}, tarEntry{"package/lib/file.bin", content})
+	tarball := packed(tarEntry{"package/package.json", "{}"}, tarEntry{"package/lib/file.bin", content},
+		tarEntry{"package/native/lib/file.bin", content}, tarEntry{"package/native/links.json", goodLinks})
 	if os.Getenv(npmModeEnv) == "truncated" {
 		tarball = tarball[:len(tarball)/2]
 	}
@@ -211,9 +222,11 @@ func (s *sandbox) run(npmMode, wanted string, env ...string) outcome {
 }
 
 // mustFetch runs a process that has to succeed and checks the file it names.
-func (s *sandbox) mustFetch(npmMode string) outcome {
+func (s *sandbox) mustFetch(npmMode string) outcome { return s.mustFetchPart(npmMode, "first") }
+
+func (s *sandbox) mustFetchPart(npmMode, wanted string) outcome {
 	s.t.Helper()
-	o := s.run(npmMode, "first")
+	o := s.run(npmMode, wanted)
 	if o.err != nil {
 		s.t.Fatalf("%v: %s\n%s", o.err, o.out, o.progress)
 	}
