@@ -265,6 +265,7 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 		return nil, err
 	}
 	logins := console.LoginLimits{Idle: cfg.flags.SessionIdle, Lifetime: cfg.flags.SessionLifetime}
+	untaken := fairshare.NewPool(console.UntakenProofs, fairshare.NewestFirst)
 	screens, err := console.New(console.Config{
 		Security:      security,
 		Accounts:      c.accounts,
@@ -282,6 +283,7 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 		Attempts: console.NewPostgresAttempts(c.pool), Judge: judging,
 		Logins: console.NewPostgresLogins(c.pool, logins), LoginLimits: logins,
 		Proofs:          newExporter(eventstoredb.NewSource(c.client, c.registry, c.log), projections.NewTransparency(c.pool), c.ring),
+		Untaken:         untaken,
 		OverLimitPrices: prices,
 		AssetsDir:       cfg.assetsDir, PublicURL: cfg.publicURL, Keyring: c.ring,
 		SupportMail: cfg.flags.Support, MarketplaceURL: cfg.listingURL, TrustedProxies: cfg.flags.Proxies, Now: time.Now, Log: c.log,
@@ -298,9 +300,11 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 	limits.Drain = cfg.drain
 	serving := newServer(cfg.publicURL, handler, limits, c.log)
 	serving.RefuseWith(refusals(api.Refusal(), documentation))
-	for _, collector := range []prometheus.Collector{cfg.limits.metrics(), fairshare.NewMetrics("connections", serving.Connections())} {
+	for _, collector := range []prometheus.Collector{
+		cfg.limits.metrics(), fairshare.NewMetrics("connections", serving.Connections()), fairshare.NewMetrics("proofs", untaken),
+	} {
 		if err := cfg.metrics.Register(collector); err != nil {
-			return nil, fmt.Errorf("register the metrics of connections: %w", err)
+			return nil, fmt.Errorf("register the metrics of what is shared: %w", err)
 		}
 	}
 	return &site{server: serving, counter: counter, failures: failures, rehasher: rehasher}, nil

@@ -23,6 +23,7 @@ import (
 	"github.com/alexedwards/scs/v2"
 	"github.com/gorilla/mux"
 
+	"github.com/pas-ta/liveness/adapters/http/fairshare"
 	"github.com/pas-ta/liveness/adapters/http/securitylog"
 	"github.com/pas-ta/liveness/adapters/http/v1/checkbody"
 	"github.com/pas-ta/liveness/commands"
@@ -52,6 +53,7 @@ type Config struct {
 	OverLimitPrices map[domain.PlanID]domain.CallPrice // optional: of a call beyond a plan, as the listing has them
 
 	Proofs         Proofs              // optional: makes proofs of months
+	Untaken        *fairshare.Pool     // with Proofs: divides UntakenProofs
 	Mails          accounts.Deliveries // optional: what became of the mail that a page waits for
 	SupportMail    string              // optional: shown wherever a person may be stuck
 	MarketplaceURL string              // optional: product page on AWS Marketplace, for people without a subscription
@@ -106,7 +108,7 @@ func (cfg Config) check() error {
 		"Accounts": cfg.Accounts == nil, "Subscriptions": cfg.Subscriptions.Store == nil, "Registration": cfg.Registration == nil, "Barrier": cfg.Barrier == nil,
 		"Catalogue": len(cfg.Catalogue.Plans()) == 0, "Models": !cfg.Models.complete(), "Sessions": cfg.Sessions == nil,
 		"Attempts": cfg.Attempts == nil, "Logins": cfg.Logins == nil, "LoginLimits": cfg.LoginLimits.Idle <= 0 || cfg.LoginLimits.Lifetime <= 0, "Judge": cfg.Judge == nil, "AssetsDir": cfg.AssetsDir == "", "Now": cfg.Now == nil, "Log": cfg.Log == nil,
-		"PublicURL": cfg.PublicURL == nil || cfg.PublicURL.Host == "",
+		"PublicURL": cfg.PublicURL == nil || cfg.PublicURL.Host == "", "Untaken": cfg.Proofs != nil && cfg.Untaken == nil,
 	} {
 		if absent {
 			missing = append(missing, fmt.Errorf("console needs %s", name))

@@ -17,7 +17,7 @@ func NewMetrics(of string, pool *Pool) prometheus.Collector {
 	}
 	return &metrics{
 		pool:     pool,
-		capacity: desc("capacity", "How much there is to divide: connections, checks under way, bytes of images."),
+		capacity: desc("capacity", "How much there is to divide: connections, checks under way, bytes of images and proofs."),
 		taken:    desc("taken", "How much is taken."),
 		largest:  desc("largest_ratio", "What the holder with most has of the capacity, 0 to 1."),
 		holders:  desc("holders", "How many have a part: subscriptions, and strangers as one."),

@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/pas-ta/liveness/adapters/http/console"
+	"github.com/pas-ta/liveness/adapters/http/fairshare"
 	"github.com/pas-ta/liveness/adapters/http/securitylog"
 	"github.com/pas-ta/liveness/adapters/keyring"
 	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
@@ -54,6 +55,21 @@ type World struct {
 	Pool     *pgxpool.Pool
 	Judge    *Judge
 	Security *Lines
+	Proofs   *Proofs
+	Untaken  *fairshare.Pool // of bytes of proofs
+}
+
+// Proofs makes proofs that are as long as a test needs them to be.
+type Proofs struct {
+	proofs.Exporter
+	Length int // in bytes, at least
+}
+
+// Export implements console.Proofs.
+func (p *Proofs) Export(ctx context.Context, of proofs.Month) (proofs.Proof, error) {
+	made, err := p.Exporter.Export(ctx, of)
+	made.Content = append(made.Content, make([]byte, max(0, p.Length-len(made.Content)))...)
+	return made, err
 }
 
 // Judge says the same of every photo, or fails.
@@ -73,7 +89,7 @@ func (j *Judge) Judge(context.Context, counting.Share, []byte, string) (domain.J
 func New(t testing.TB) *World {
 	t.Helper()
 	clock := commandstest.NewClock(time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC))
-	w := &World{t: t, Clock: clock, Store: newLog(clock.Now), Pool: Database(t), Market: newMarketplace(), Judge: &Judge{}, Security: &Lines{}}
+	w := &World{t: t, Clock: clock, Store: newLog(clock.Now), Pool: Database(t), Market: newMarketplace(), Judge: &Judge{}, Security: &Lines{}, Untaken: fairshare.NewPool(64<<20, fairshare.NewestFirst)}
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	vault, err := postgres.NewVault(w.Pool, commands.OneSecret(Secret))
 	Must(t, err)
@@ -93,6 +109,10 @@ func New(t testing.TB) *World {
 
 	w.Mails = &Mailbox{}
 	w.States = postgres.NewMailStates(w.Pool, w.Mails, log)
+	w.Proofs = &Proofs{Exporter: proofs.Exporter{
+		Log: w.Store, Tree: projections.NewTransparency(w.Pool), Keys: keyring.CheckpointSigners(commands.OneSecret(Secret)),
+		Catalogue: domain.DefaultCatalogue(), Now: clock.Now,
+	}}
 
 	var handler atomic.Pointer[http.Handler]
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { (*handler.Load()).ServeHTTP(rw, r) }))
@@ -107,11 +127,8 @@ func New(t testing.TB) *World {
 		Registration: &subscriptions.Registration{
 			Commands: w.Subscriptions(), Catalogue: domain.DefaultCatalogue(), Marketplace: w.Market, ProductCode: productCode,
 		},
-		Mails: w.States,
-		Proofs: proofs.Exporter{
-			Log: w.Store, Tree: projections.NewTransparency(w.Pool), Keys: keyring.CheckpointSigners(commands.OneSecret(Secret)),
-			Catalogue: domain.DefaultCatalogue(), Now: clock.Now,
-		},
+		Mails:  w.States,
+		Proofs: w.Proofs, Untaken: w.Untaken,
 		OverLimitPrices: map[domain.PlanID]domain.CallPrice{domain.PlanStarter: 250_000},
 		Barrier:         barrier, Catalogue: domain.DefaultCatalogue(),
 		Models: console.ReadModels{
