@@ -269,11 +269,12 @@ func (d *deployment) address(network string, number int) string {
 
 // running is a container.
 type running struct {
-	name  string
-	root  string
-	place string // its network namespace
-	env   []string
-	user  string
+	name   string
+	root   string
+	place  string // its network namespace
+	env    []string
+	user   string
+	rights string // capabilities beside none, as setpriv has them
 	*exec.Cmd
 	said *notedOutput
 }
@@ -382,7 +383,7 @@ func (c *running) start(t *testing.T, d *deployment, command ...string) {
 func (c *running) command(ctx context.Context, command ...string) *exec.Cmd {
 	user, group, _ := strings.Cut(c.user, ":")
 	args := slices.Concat([]string{"netns", "exec", c.place, "chroot", c.root, "setpriv", "--reuid", user, "--regid", group, "--clear-groups", "--no-new-privs",
-		"--inh-caps=-all", "--bounding-set=-all", "env", "-i"}, c.env, command)
+		"--inh-caps=-all", "--bounding-set=-all" + c.rights, "env", "-i"}, c.env, command)
 	return exec.CommandContext(ctx, "ip", args...)
 }
 
@@ -535,8 +536,38 @@ func TestComposition(t *testing.T) {
 		return nil
 	})
 	d.wantOwnCaller(t, front)
-	if out, err := proxy.command(t.Context(), "bash", "-c", "exec 3<>/dev/tcp/"+strings.Fields(d.hosts["store"][0])[0]+"/2113").CombinedOutput(); err == nil {
-		t.Errorf("the proxy reaches the event store: %s", out)
+	for network, port := range map[string]string{"store": "2113", "database": "5432"} {
+		if out, err := proxy.command(t.Context(), "bash", "-c", "exec 3<>/dev/tcp/"+strings.Fields(d.hosts[network][0])[0]+"/"+port).CombinedOutput(); err == nil {
+			t.Errorf("the proxy reaches the network %s: %s", network, out)
+		}
+	}
+	for _, c := range d.started {
+		if c.ProcessState == nil && c.command(t.Context(), "bash", "-c", "echo >/usr/local/bin/planted").Run() == nil {
+			t.Errorf("%s writes to its image", c.place)
+		}
+	}
+	d.wantSecretReplaced(t)
+}
+
+// wantSecretReplaced does what README.md says of the secret, as an operator: root in a container with two capabilities, on the host's folder.
+func (d *deployment) wantSecretReplaced(t *testing.T) {
+	t.Helper()
+	file := filepath.Join(d.dir, "secrets", "liveness_secret")
+	for number, command := range [][]string{{"add", "--use-after", "0s"}, {"rewrap"}, {"status"}} {
+		c := d.container(t, "worker", 10+number, "0:0", d.image)
+		c.rights = ",+dac_override,+chown"
+		c.mount(t, filepath.Dir(file), "/secrets", "")
+		c.start(t, d, slices.Concat(d.Services["worker"].Entrypoint, []string{"secret"}, command, []string{"--secret-file", "/secrets/liveness_secret"})...)
+		if err := c.Wait(); err != nil {
+			t.Errorf("secret %s: %v: %s", command[0], err, c.said)
+		}
+	}
+	ring, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(file); err != nil || info.Sys().(*syscall.Stat_t).Uid != 10001 || info.Mode().Perm()&0o077 != 0 || !strings.Contains(string(ring), "eldest") {
+		t.Errorf("the ring is %v, %v", info, err)
 	}
 }
 
