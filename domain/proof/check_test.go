@@ -352,15 +352,26 @@ func TestOtherProgramChecksProof(t *testing.T) {
 	l, ada := prooftest.AMonth(t)
 	content := string(written(t, l, l.File(ada.Header(), ada.Streams()...)))
 	usage := domain.UsageStream(ada.SubscriptionID, prooftest.November)
+	// Decided before midnight and recorded behind it: the next month's first hour reports it.
+	late := prooftest.November.End()
+	ada.Call(late)
+	ada.Prepare(late.Add(time.Hour), late, 1, 0)
+	ada.Close(late.Add(time.Hour), late, domain.UsageRecordAccepted{UsageRecordKey: ada.Key(late), Quantity: 1})
+	l.Sign(late.Add(2 * time.Hour))
+	across := l.File(ada.Header(), append(ada.Streams(), ada.Key(late).Stream())...)
+	if _, findings := proof.Recompute(across.Header, across.Events); len(findings) > 0 {
+		t.Fatal(findings)
+	}
 	for name, tt := range map[string]struct {
 		content, key, want string
 		code               int
 	}{
-		"as it is":     {content, l.Key(), "2026-11: 6 calls, 3 beyond the plan, 1 accepted by AWS, in a tree of 23 leaves", 0},
-		"edited score": {strings.Replace(content, `\"fakeLikelihood\":0.25`, `\"fakeLikelihood\":0.05`, 1), l.Key(), usage + "@0 is not leaf", 3},
-		"another key":  {content, prooftest.New(t, 2).Key(), "the checkpoint is not signed by a known key", 3},
-		"other sums":   {strings.Replace(content, `"accepted":1`, `"accepted":2`, 1), "", "AWS accepted 1; the file says 2", 3},
-		"another past": {strings.Replace(content, `"earlier","note":`, `"earlier","proof":[],"note":`, 1), l.Key(), "", 3},
+		"as it is":      {content, l.Key(), "2026-11: 6 calls, 3 beyond the plan, 1 accepted by AWS, in a tree of 23 leaves", 0},
+		"across months": {string(written(t, l, across)), l.Key(), "2026-11: 7 calls, 4 beyond the plan, 1 accepted by AWS", 0},
+		"edited score":  {strings.Replace(content, `\"fakeLikelihood\":0.25`, `\"fakeLikelihood\":0.05`, 1), l.Key(), usage + "@0 is not leaf", 3},
+		"another key":   {content, prooftest.New(t, 2).Key(), "the checkpoint is not signed by a known key", 3},
+		"other sums":    {strings.Replace(content, `"accepted":1`, `"accepted":2`, 1), "", "AWS accepted 1; the file says 2", 3},
+		"another past":  {strings.Replace(content, `"earlier","note":`, `"earlier","proof":[],"note":`, 1), l.Key(), "", 3},
 	} {
 		file := filepath.Join(t.TempDir(), "proof.ndjson")
 		if err := os.WriteFile(file, []byte(tt.content), 0o600); err != nil {
