@@ -130,14 +130,49 @@ func TestACleanedTemporaryFolderIsRestored(t *testing.T) {
 	wantRestored(t, start(t, copiedDir(t)))
 }
 
-func wantRestored(t *testing.T, c *localpostgres.Cluster) {
+// Whoever makes the cleaned folder first would own the socket and the programs. Nothing is put there until it is gone.
+func TestAnothersRuntimeFolderIsNotTaken(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give a folder away")
+	}
+	warned := &counter{of: "remove it"}
+	c, err := localpostgres.Start(t.Context(), localpostgres.Config{BinDir: binDir(t), Dir: copiedDir(t), Logger: slog.New(slog.NewTextHandler(warned, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop(t, c)
+	folder := runtimeFolder(t, c)
+	eventually(t, "another makes the folder before it is restored", func() bool {
+		return os.RemoveAll(folder) == nil && os.Mkdir(folder, 0o755) == nil
+	})
+	const other = 54321
+	if err := os.Chown(folder, other, other); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the folder is refused, or taken", func() bool { return warned.count.Load() > 0 || try(t.Context(), c, "SELECT 1") == nil })
+	if n := files(t, folder); n != 1 {
+		t.Errorf("%d files are in another's folder", n-1)
+	}
+	if err := os.RemoveAll(folder); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the server answering again", func() bool { return try(t.Context(), c, "SELECT 1") == nil })
+}
+
+func runtimeFolder(t *testing.T, c *localpostgres.Cluster) string {
 	t.Helper()
-	exec1(t, c, "CREATE TABLE kept (x int); INSERT INTO kept VALUES (1)")
 	address, err := url.Parse(c.ConnString("postgres"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	folder := filepath.Dir(address.Query().Get("host"))
+	return filepath.Dir(address.Query().Get("host"))
+}
+
+func wantRestored(t *testing.T, c *localpostgres.Cluster) {
+	t.Helper()
+	exec1(t, c, "CREATE TABLE kept (x int); INSERT INTO kept VALUES (1)")
+	folder := runtimeFolder(t, c)
 	before := files(t, folder)
 	if err := os.RemoveAll(folder); err != nil {
 		t.Fatal(err)

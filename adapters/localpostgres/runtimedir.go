@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 const (
@@ -90,17 +91,24 @@ func tryRuntimeDir(ctx context.Context, temp, binDir string, a *account) (_ *run
 
 // restore makes what is not there: at first everything, later what somebody has cleaned away.
 func (r *runtimeDir) restore(a *account) error {
-	if err := os.Mkdir(r.path, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+	err := os.Mkdir(r.path, 0o755)
+	if errors.Is(err, fs.ErrExist) {
+		err = belongs(r.path, nil, 0o777)
+	}
+	if err != nil {
 		return err
 	}
-	if err := os.Chmod(r.path, 0o755); err != nil { // fails where the folder is another user's by now
+	if err := os.Chmod(r.path, 0o755); err != nil {
 		return err
 	}
 	// Whoever can open the socket is the database's superuser, so nobody but the owner gets into its folder.
-	if err := os.Mkdir(r.socketDir(), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
+	err = os.Mkdir(r.socketDir(), 0o700)
+	if errors.Is(err, fs.ErrExist) {
+		err = belongs(r.socketDir(), a, 0o700)
+	} else if err == nil {
+		err = a.give(r.socketDir())
 	}
-	if err := a.give(r.socketDir()); err != nil {
+	if err != nil {
 		return err
 	}
 	if a.reaches(r.source) {
@@ -109,8 +117,29 @@ func (r *runtimeDir) restore(a *account) error {
 	return r.copyPrograms()
 }
 
-// intact returns whether clients reach the server, and the server its programs.
+// belongs refuses what is not a folder of the account, or has more than the mode: in a temporary folder everybody can make one,
+// and its owner would have the socket and the programs. For root the system refuses nothing.
+func belongs(path string, a *account, mode fs.FileMode) error {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return err
+	}
+	uid := uint32(os.Geteuid())
+	if a != nil {
+		uid = a.uid
+	}
+	st, known := info.Sys().(*syscall.Stat_t)
+	if !known || !info.IsDir() || st.Uid != uid || info.Mode().Perm()&^mode != 0 {
+		return fmt.Errorf("%s, where PostgreSQL's socket belongs, is not a folder of user %s alone: remove it", path, userName(uid))
+	}
+	return nil
+}
+
+// intact returns whether clients reach the server, and no other one, and the server its programs.
 func (r *runtimeDir) intact() bool {
+	if belongs(r.path, nil, 0o777) != nil {
+		return false
+	}
 	for _, path := range []string{filepath.Join(r.socketDir(), ".s.PGSQL."+port), r.program("postgres")} {
 		if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 			return false
