@@ -7,7 +7,7 @@ import (
 )
 
 // App is what every command gets beside its context, which ends on SIGINT, SIGTERM or SIGHUP: the two outputs and the logs.
-// Commands print for people or scripts on Out; logs and progress go to Err.
+// Commands print for people or scripts on Out; logs and progress, which draws on terminals, go to Err.
 type App struct {
 	Out io.Writer
 	Err io.Writer
@@ -20,6 +20,16 @@ type App struct {
 
 // Announcements returns where a command that goes on running says that it does: Out, on which that is a record where the log is JSON.
 func (a *App) Announcements() io.Writer { return wording(a.Out, a.LogFormat, slog.LevelInfo) }
+
+// PrintExactly writes what is checked byte by byte to Out, as it is.
+func (a *App) PrintExactly(content []byte) error {
+	out := a.Out
+	if shown, ok := out.(visible); ok {
+		out = shown.Writer
+	}
+	_, err := out.Write(content)
+	return err
+}
 
 // PrintJSON writes v to Out as indented JSON with a final line feed.
 func (a *App) PrintJSON(v any) error {

@@ -72,7 +72,7 @@ func printProof(app *App, report proof.Report) error {
 		return err
 	}
 	for _, change := range m.Changes {
-		fmt.Fprintf(app.Out, "%s  %s  by %s\n", change.At.UTC().Format(time.RFC3339), change.What, change.By)
+		fmt.Fprintln(app.Out, oneLine("%s  %s  by %s", change.At.UTC().Format(time.RFC3339), change.What, change.By))
 	}
 	for _, finding := range report.Findings {
 		fmt.Fprintf(app.Out, "\n%s", finding)

@@ -105,8 +105,7 @@ func (c *AuditExportCmd) wanted() (of proofs.Month, err error) {
 
 func (c *AuditExportCmd) write(app *App, of proofs.Month, made proofs.Proof) error {
 	if c.Out == "-" {
-		_, err := app.Out.Write(made.Content)
-		return err
+		return app.PrintExactly(made.Content)
 	}
 	name := cmp.Or(c.Out, proofs.FileName(of.CustomerID, of.Month))
 	if err := writeFileSurely(name, made.Content, 0o644); err != nil {
@@ -136,8 +135,7 @@ func (*AuditPageCmd) Help() string {
 // Run writes the page.
 func (c *AuditPageCmd) Run(app *App) error {
 	if c.File == "-" {
-		_, err := app.Out.Write(proofpage.HTML)
-		return err
+		return app.PrintExactly(proofpage.HTML)
 	}
 	if err := writeFileSurely(c.File, proofpage.HTML, 0o644); err != nil {
 		return fmt.Errorf("write the page: %w", err)

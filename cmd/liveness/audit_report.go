@@ -47,12 +47,12 @@ func printVerification(out io.Writer, r auditing.Report, changes, hours bool) er
 	if changes {
 		fmt.Fprintln(out)
 		for _, change := range r.Changes {
-			fmt.Fprintf(out, "%s  %s  %s  by %s\n", change.At.UTC().Format(time.RFC3339), change.SubscriptionID, change.What, change.Actor)
+			fmt.Fprintln(out, oneLine("%s  %s  %s  by %s", change.At.UTC().Format(time.RFC3339), change.SubscriptionID, change.What, change.Actor))
 		}
 	}
 	for _, s := range r.Skips {
-		fmt.Fprintf(out, "\n%s  read model %s skips %s, revision %d of %s, by %s: %s\n",
-			s.SkippedAt.UTC().Format(time.RFC3339), s.ReadModel, s.Type, s.Revision, s.Stream, s.Actor, s.Why)
+		fmt.Fprintf(out, "\n%s\n", oneLine("%s  read model %s skips %s, revision %d of %s, by %s: %s",
+			s.SkippedAt.UTC().Format(time.RFC3339), s.ReadModel, s.Type, s.Revision, s.Stream, s.Actor, s.Why))
 	}
 	for _, f := range r.Findings {
 		fmt.Fprintf(out, "\n%s", f)

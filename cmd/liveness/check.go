@@ -146,7 +146,7 @@ func (c *CheckCmd) printTable(app *App, judged []judgedFile, errs []error) error
 	fmt.Fprintln(table, "FILE\tFAKE LIKELIHOOD\tVERDICT\tVALID\tBRIGHTNESS\tFACE x,y w×h\tIMAGE\tMS\tREMARK")
 	for i, j := range judged {
 		if errs[i] != nil {
-			fmt.Fprintf(table, "%s\t-\tnot judged\t-\t-\t-\t-\t-\t%v\n", c.Files[i], errs[i])
+			fmt.Fprintf(table, "%s\t-\tnot judged\t-\t-\t-\t-\t-\t%s\n", domain.Visible(c.Files[i]), domain.Visible(errs[i].Error()))
 			continue
 		}
 		verdict, valid, remarks := "live", "yes", j.Reasons
@@ -162,7 +162,7 @@ func (c *CheckCmd) printTable(app *App, judged []judgedFile, errs []error) error
 		if j.Rotated > 0 {
 			remarks = append(remarks, fmt.Sprintf("turned by %d degrees", j.Rotated))
 		}
-		fmt.Fprintf(table, "%s\t%.3f\t%s\t%s\t%.1f\t%.0f,%.0f %.0f×%.0f\t%d×%d\t%.0f\t%s\n", j.File, j.Likelihood, verdict, valid,
+		fmt.Fprintf(table, "%s\t%.3f\t%s\t%s\t%.1f\t%.0f,%.0f %.0f×%.0f\t%d×%d\t%.0f\t%s\n", domain.Visible(j.File), j.Likelihood, verdict, valid,
 			j.Brightness, j.Box[0], j.Box[1], j.Box[2], j.Box[3], j.Width, j.Height, j.Millis, strings.Join(remarks, "; "))
 	}
 	return table.Flush()

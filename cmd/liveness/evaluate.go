@@ -156,12 +156,12 @@ func (c *EvaluateCmd) judgeWith(ctx context.Context, app *App, run *evaluate.Run
 		return evaluate.Judged{}, err
 	}
 	defer func() { err = errors.Join(err, engine.Close()) }()
-	name := engine.Pack().ID
+	name := domain.Visible(engine.Pack().ID)
 	for _, other := range others {
 		switch {
 		case other.Pack.Hash == engine.PackHash():
 			return evaluate.Judged{}, &ExitError{Code: exitUsage, Err: fmt.Errorf("--pack %s is the pack %s once more", at, other.Pack.Name)}
-		case other.Pack.ID == name:
+		case other.Pack.ID == engine.Pack().ID:
 			name = fmt.Sprintf("%s (%s)", name, at)
 		}
 	}
@@ -228,7 +228,7 @@ func (c *EvaluateCmd) print(app *App, f evaluate.Figures) error {
 	}
 	fmt.Fprintln(table, "\nAPCER BY ATTACK\t")
 	for i, attack := range f.Attacks {
-		fmt.Fprintf(table, "%s\t%d", attack.Name, attack.Count)
+		fmt.Fprintf(table, "%s\t%d", domain.Visible(attack.Name), attack.Count)
 		for _, p := range f.Packs {
 			fmt.Fprintf(table, "\t%s: %s", p.Name, rate(p.Attacks[i].APCER.Interval))
 		}

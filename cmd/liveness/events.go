@@ -125,8 +125,8 @@ func (c *EventsCmd) print(app *App, event *esdb.RecordedEvent) error {
 		_, err = fmt.Fprintf(app.Out, "%s\n", line)
 		return err
 	}
-	_, err := fmt.Fprintf(app.Out, "%s  %8d  %-24s %s@%d  %s\n", event.CreatedDate.UTC().Format("2006-01-02 15:04:05.000"),
-		event.Position.Commit, event.EventType, event.StreamID, event.EventNumber, summary(event.Data))
+	_, err := fmt.Fprintln(app.Out, oneLine("%s  %8d  %-24s %s@%d  %s", event.CreatedDate.UTC().Format("2006-01-02 15:04:05.000"),
+		event.Position.Commit, event.EventType, event.StreamID, event.EventNumber, summary(event.Data)))
 	return err
 }
 

@@ -136,7 +136,7 @@ func (d *mailDesk) addParked(ctx context.Context, app *App, mails []postgres.Mai
 	for _, group := range mailGroups() {
 		parked, err := d.client.ParkedEvents(ctx, group.Name)
 		if err != nil {
-			fmt.Fprintf(app.Err, "What the event store has parked itself is not shown: %v\n", err)
+			fmt.Fprintf(visible{app.Err}, "What the event store has parked itself is not shown: %v\n", err)
 			continue
 		}
 		for _, event := range parked {

@@ -83,7 +83,7 @@ func run(args []string, out, errOut io.Writer) int {
 	defer stop()
 
 	format := logFormat(args)
-	said, failed := wording(errOut, format, slog.LevelInfo), wording(errOut, format, slog.LevelError)
+	said, failed := wording(errOut, format, slog.LevelInfo), wording(visible{errOut}, format, slog.LevelError)
 	var commands commandLine
 	exited := -1
 	var unread unread
@@ -109,7 +109,7 @@ func run(args []string, out, errOut io.Writer) int {
 		fmt.Fprintf(failed, "liveness: %v\nRun \"liveness --help\" for the commands.\n", err)
 		return exitUsage
 	}
-	app := &App{Out: out, Err: said, Log: newLogger(errOut, commands.LogFormat, commands.LogLevel), LogFormat: format}
+	app := &App{Out: visible{out}, Err: said, Log: newLogger(errOut, commands.LogFormat, commands.LogLevel), LogFormat: format}
 	var closeSecurity func()
 	if app.Security, closeSecurity, err = newSecurityLogger(newLogger(errOut, commands.LogFormat, "info"), commands.SecurityLog); err != nil {
 		return report(failed, err)

@@ -119,7 +119,7 @@ const mostParked = 20
 // explain prints why a read model does not go on and what it went past.
 func (c *ProjectionsListCmd) explain(ctx context.Context, app *App, models *engine.Engine, s engine.Status) error {
 	if s.Error != "" {
-		fmt.Fprintf(app.Out, "\n%s: %s\n", s.Name, s.Error)
+		fmt.Fprintf(app.Out, "\n%s\n", oneLine("%s: %s", s.Name, s.Error))
 	}
 	if s.StoppedAt != nil {
 		fmt.Fprintf(app.Out, "  It goes on by itself, or when you rebuild again, once a program runs that can apply the event. "+
@@ -132,7 +132,7 @@ func (c *ProjectionsListCmd) explain(ctx context.Context, app *App, models *engi
 		}
 		fmt.Fprintf(app.Out, "\n%s skips events because an operator said so; a rebuild skips them too:\n", s.Name)
 		for _, p := range skipped {
-			fmt.Fprintf(app.Out, "  position %d, %s, revision %d of %s: %s (%s)\n", p.Position, p.Type, p.Revision, p.Stream, p.Why, p.SkippedBy)
+			fmt.Fprintln(app.Out, oneLine("  position %d, %s, revision %d of %s: %s (%s)", p.Position, p.Type, p.Revision, p.Stream, p.Why, p.SkippedBy))
 		}
 	}
 	if s.Parked == 0 {
@@ -144,7 +144,7 @@ func (c *ProjectionsListCmd) explain(ctx context.Context, app *App, models *engi
 	}
 	fmt.Fprintf(app.Out, "\n%s went past events that it could not take; a rebuild by a program that can tries them again:\n", s.Name)
 	for _, p := range parked {
-		fmt.Fprintf(app.Out, "  position %d, %s, revision %d of %s: %s\n", p.Position, p.Type, p.Revision, p.Stream, p.Error)
+		fmt.Fprintln(app.Out, oneLine("  position %d, %s, revision %d of %s: %s", p.Position, p.Type, p.Revision, p.Stream, p.Error))
 	}
 	return nil
 }

@@ -157,7 +157,7 @@ func (r *searchReport) print(app *App, asJSON bool) error {
 		}
 	} else {
 		for _, f := range r.Found {
-			fmt.Fprintf(app.Out, "text %d (%s): %s\n", f.Text, f.Form, f.Place)
+			fmt.Fprintln(app.Out, oneLine("text %d (%s): %s", f.Text, f.Form, f.Place))
 		}
 		fmt.Fprintf(app.Out, "%d events, %d tables and %d files searched, %d places found\n", r.Events, r.Tables, r.Files, len(r.Found))
 	}

@@ -77,13 +77,13 @@ type Finding struct {
 
 // String writes the finding in a line.
 func (f Finding) String() string {
+	where := ""
 	if f.Stream != "" {
-		return fmt.Sprintf("%s@%d (position %d): %s", f.Stream, f.Revision, f.Position, f.Problem)
+		where = fmt.Sprintf("%s@%d (position %d): ", f.Stream, f.Revision, f.Position)
+	} else if f.SubscriptionID != uuid.Nil {
+		where = fmt.Sprintf("subscription %s: ", f.SubscriptionID)
 	}
-	if f.SubscriptionID != uuid.Nil {
-		return fmt.Sprintf("subscription %s: %s", f.SubscriptionID, f.Problem)
-	}
-	return f.Problem
+	return domain.Visible(where + f.Problem)
 }
 
 // New begins at the start of a log.

@@ -32,7 +32,7 @@ func (f Finding) String() string {
 	if f.Stream != "" {
 		where += fmt.Sprintf("%s@%d: ", f.Stream, f.Revision)
 	}
-	return where + f.Problem
+	return domain.Visible(where + f.Problem)
 }
 
 // Report is what a check comes to; without findings the file proves what it says.

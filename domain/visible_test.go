@@ -1,0 +1,41 @@
+package domain_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/pas-ta/liveness/domain"
+	"github.com/pas-ta/liveness/domain/audit"
+	"github.com/pas-ta/liveness/domain/proof"
+)
+
+func TestControlCharactersAreMadeVisible(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"":                             "",
+		"Zoë O'Quill – 北京 🙂 \\u001b":   "Zoë O'Quill – 北京 🙂 \\u001b",
+		"a\x00b\x1b[2Jc\x7f":           `a\u0000b\u001b[2Jc\u007f`,
+		"C1: \u0080\u009b\u009f\u00a0": "C1: " + `\u0080\u009b\u009f` + "\u00a0",
+		"two\r\n\tlines":               `two\u000d\u000a\u0009lines`,
+		"no UTF-8: \x9b\xff":           "no UTF-8: \ufffd\ufffd",
+	} {
+		if got := domain.Visible(text); got != want {
+			t.Errorf("%q is shown as %q, want %q", text, got, want)
+		}
+	}
+	if got := domain.Visible("two\r\n\tlines", '\n', '\t'); got != "two\\u000d\n\tlines" {
+		t.Errorf("with what is kept: %q", got)
+	}
+}
+
+func TestAFindingIsOneLine(t *testing.T) {
+	t.Parallel()
+	for want, finding := range map[string]fmt.Stringer{
+		`line 2: x\u000a0 findings@3: it says \u001b[2J`:      proof.Finding{Line: 2, Stream: "x\n0 findings", Revision: 3, Problem: "it says \x1b[2J"},
+		`x\u000a0 findings@3 (position 7): it says \u001b[2J`: audit.Finding{Position: 7, Stream: "x\n0 findings", Revision: 3, Problem: "it says \x1b[2J"},
+	} {
+		if got := finding.String(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
