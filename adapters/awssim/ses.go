@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"net/mail"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -46,6 +47,9 @@ func (s *Sim) sendEmail(ctx context.Context, _ *call, in sendEmailInput) (any, e
 	if err != nil {
 		return nil, err
 	}
+	if err := s.checkSender(from.Address, in.ConfigurationSetName); err != nil {
+		return nil, err
+	}
 	recipients, err := sesAddresses(in.Destination.ToAddresses, in.Destination.CcAddresses, in.Destination.BccAddresses)
 	if err != nil {
 		return nil, err
@@ -72,6 +76,21 @@ func (s *Sim) sendEmail(ctx context.Context, _ *call, in sendEmailInput) (any, e
 		return insertMail(ctx, tx, m, recipients)
 	})
 	return map[string]string{"MessageId": m.ID}, err
+}
+
+// checkSender refuses an address that is not verified, itself or by its domain, and a configuration set that is not there.
+func (s *Sim) checkSender(address, set string) error {
+	domain := address[strings.LastIndexByte(address, '@')+1:]
+	verified := func(sender string) bool {
+		return strings.EqualFold(sender, address) || strings.EqualFold(sender, domain)
+	}
+	if len(s.cfg.Senders) > 0 && !slices.ContainsFunc(s.cfg.Senders, verified) {
+		return refuse("MessageRejected", "Email address is not verified. The following identities failed the check: %s", address)
+	}
+	if set != "" && len(s.cfg.ConfigurationSets) > 0 && !slices.Contains(s.cfg.ConfigurationSets, set) {
+		return refuse("NotFoundException", "Configuration set <%s> does not exist.", set)
+	}
+	return nil
 }
 
 // sesAddress reads an address as SES does: ASCII only, an international domain as punycode, other text as encoded words.

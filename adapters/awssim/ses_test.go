@@ -55,6 +55,31 @@ func TestSendEmailReachesTheMailbox(t *testing.T) {
 	}
 }
 
+func TestSendEmailOfVerifiedSendersOnly(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(c *awssim.Config) {
+		c.Senders, c.ConfigurationSets = []string{"example.com", "ada@example.org"}, []string{"liveness"}
+	})
+	for name, tt := range map[string]struct{ from, set, code string }{
+		"of a domain":      {"Liveness <no-reply@EXAMPLE.com>", "liveness", ""},
+		"an address":       {"ada@example.org", "", ""},
+		"another address":  {"bob@example.org", "liveness", "MessageRejected"},
+		"of no one":        {"no-reply@notexample.com", "liveness", "MessageRejected"},
+		"of a missing set": {"no-reply@example.com", "livenes", "NotFoundException"},
+	} {
+		in := email(tt.from, "ada@example.com", "Hello")
+		if tt.set != "" {
+			in.ConfigurationSetName = &tt.set
+		}
+		_, err := w.ses.SendEmail(t.Context(), in)
+		if tt.code != "" {
+			wantCode(t, err, tt.code)
+		} else if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestSendEmailRefuses(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

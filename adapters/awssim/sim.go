@@ -48,6 +48,10 @@ type Config struct {
 	QueueName string
 	// MailEventsQueue is the queue that tells what came of mails; "mail-events" when empty.
 	MailEventsQueue string
+	// Senders are the addresses, and the domains of addresses, that SES takes mails from; any when empty.
+	Senders []string
+	// ConfigurationSets are the names of the sets that SES has; any when empty.
+	ConfigurationSets []string
 	// SellerAccountID is the AWS account that owns the queue and publishes the product; twelve digits, has a default.
 	SellerAccountID string
 	// Legacy makes the listing one from before 2026: customers have an identifier, the queue carries SNS messages.

@@ -25,9 +25,13 @@ type sesService struct {
 
 func newSES(t *testing.T) service { return startSES(t) }
 
-func startSES(t *testing.T) *sesService {
+func startSES(t *testing.T, change ...func(*awssim.Config)) *sesService {
 	t.Helper()
-	sim, err := awssim.New(awssim.Config{ProductCode: "n0123", Plans: []awssim.Plan{{Dimension: "starter", Name: "Starter"}}})
+	cfg := awssim.Config{ProductCode: "n0123", Plans: []awssim.Plan{{Dimension: "starter", Name: "Starter"}}}
+	for _, c := range change {
+		c(&cfg)
+	}
+	sim, err := awssim.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,6 +92,19 @@ func TestSESExceptions(t *testing.T) {
 		s.fault(t, awssim.Fault{Kind: awssim.FaultException, Code: code})
 		if err := mailerOf(t, s).Send(t.Context(), letter("ada@example.com")); class(err) != want {
 			t.Errorf("%s: %v, want class %s", code, err, want)
+		}
+	}
+}
+
+// Neither a sender that is not verified nor a missing configuration set costs a mail: it waits for the operator.
+func TestSESWithoutItsIdentities(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*awssim.Config){
+		"sender":            func(c *awssim.Config) { c.Senders = []string{"elsewhere.example"} },
+		"configuration set": func(c *awssim.Config) { c.ConfigurationSets = []string{"other"} },
+	} {
+		if err := mailerOf(t, startSES(t, change)).Send(t.Context(), letter("ada@example.com")); class(err) != mail.Configuration {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

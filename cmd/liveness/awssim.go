@@ -33,6 +33,11 @@ const (
 	devQueue = "marketplace-events"
 	// devMailEvents is where the simulator tells what came of mails.
 	devMailEvents = "mail-events"
+	// devMailDomain is the only domain that the simulator takes mails from, as SES takes them from verified ones.
+	devMailDomain = "example.com"
+	devMailFrom   = "no-reply@" + devMailDomain
+	// devSESSet is the only configuration set that the simulator knows.
+	devSESSet = "liveness"
 )
 
 // Run serves until the program is told to stop.
@@ -64,10 +69,10 @@ export LIVENESS_PRODUCT_CODE=%[2]s
 export LIVENESS_MARKETPLACE_QUEUE=http://%[1]s/000000000000/%[3]s
 export LIVENESS_MARKETPLACE_DEAD_LETTERS=http://%[1]s/000000000000/%[3]s-dead
 export LIVENESS_MAIL_EVENTS_QUEUE=http://%[1]s/000000000000/%[4]s
-export LIVENESS_MAIL_FROM=no-reply@example.com LIVENESS_SES_CONFIGURATION_SET=liveness
+export LIVENESS_MAIL_FROM=%[5]s LIVENESS_SES_CONFIGURATION_SET=%[6]s
 
 Stop with Ctrl-C; everything is kept.
-`, listener.Addr(), devProductCode, devQueue, devMailEvents)
+`, listener.Addr(), devProductCode, devQueue, devMailEvents, devMailFrom, devSESSet)
 	return serveHTTP(ctx, listener, sim.Handler(), app.Log)
 }
 
@@ -76,6 +81,7 @@ func openSimulator(dir, registrationURL string, log *slog.Logger) (*awssim.Sim, 
 	sim, err := awssim.New(awssim.Config{
 		Dir: dir, ProductCode: devProductCode, Plans: simulatedPlans(), MeteredDimensions: meteredDimensions(),
 		QueueName: devQueue, MailEventsQueue: devMailEvents, RegistrationURL: registrationURL, Logger: log,
+		Senders: []string{devMailDomain}, ConfigurationSets: []string{devSESSet},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("start the AWS simulator: %w. If %s is damaged, move it away: its agreements and mails are lost, the product's own data are not", err, dir)

@@ -250,7 +250,7 @@ func (c *DevCmd) serve(ctx context.Context, app *App, m *machine, siteListener, 
 	if err != nil {
 		return err
 	}
-	mailer, err := newMailer(awsSettings, AWSFlags{MailFrom: "no-reply@example.com", SESSet: "liveness"})
+	mailer, err := newMailer(awsSettings, AWSFlags{MailFrom: devMailFrom, SESSet: devSESSet})
 	if err != nil {
 		return err
 	}
