@@ -33,3 +33,21 @@ func TestAuditReportAsPageAndText(t *testing.T) {
 		t.Errorf("%v\n%s", err, text.String())
 	}
 }
+
+// The page of one customer does not say of the whole log that nothing differs.
+func TestTheVerdictOfThePageIsOnWhatWasAskedFor(t *testing.T) {
+	t.Parallel()
+	finding := []audit.Finding{{Problem: "wrong"}}
+	for want, report := range map[string]auditing.Report{
+		`<p class="verdict good">The log proves what it says: nothing differs.</p>`:                   {},
+		`<p class="verdict">Nothing differs for this customer; the log has 2 findings elsewhere.</p>`: {OfOthers: 2},
+		`<p class="verdict bad">1 findings, and 3 more that are not listed</p>`:                       {Findings: finding, Unlisted: 3, OfOthers: 2},
+		`<p class="verdict bad">0 findings, and 3 more that are not listed</p>`:                       {Unlisted: 3, OfOthers: 1000},
+		`<p class="verdict bad">1 findings</p>`:                                                       {Findings: finding},
+	} {
+		var page bytes.Buffer
+		if err := printVerificationPage(&page, report); err != nil || !strings.Contains(page.String(), want) {
+			t.Errorf("the page lacks %s, %v:\n%s", want, err, page.String())
+		}
+	}
+}

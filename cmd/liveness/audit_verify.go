@@ -44,7 +44,8 @@ with --key, else with the keys of the log. --customer and --month narrow what is
 
 It reads and cannot write: the files of a node are opened for reading, and Postgres refuses its sessions every write.
 
-Exit status: 0 the log proves what it says, 1 the command failed, 3 something differs.
+Exit status: 0 the log proves what it says, 1 the command failed, 3 something differs. With --customer or --subscription, findings that
+concern other customers alone are counted and leave it at 0.
 
 Examples:
   liveness audit verify --read-models
