@@ -79,6 +79,28 @@ func broken(w http.ResponseWriter) {
 	}
 }
 
+// odd answers as what is in between may.
+func odd(status int, retryAfter, body string) func(http.ResponseWriter) {
+	return func(w http.ResponseWriter) {
+		w.Header().Set("Retry-After", retryAfter)
+		w.WriteHeader(status)
+		_, _ = fmt.Fprint(w, body)
+	}
+}
+
+// cut ends the connection in the middle of an answer.
+func cut(status int, body string) func(http.ResponseWriter) {
+	return func(w http.ResponseWriter) {
+		w.Header().Set("Content-Length", fmt.Sprint(2*len(body)))
+		odd(status, "1", body)(w)
+	}
+}
+
+// dated asks for patience until a time, as the seconds of the API do not.
+func dated(w http.ResponseWriter) {
+	odd(503, time.Now().Add(2*time.Second).UTC().Format(http.TimeFormat), `{"error": "Service Unavailable"}`)(w)
+}
+
 func live(w http.ResponseWriter) {
 	_, _ = fmt.Fprint(w, `{"metadata": {}, "data": {"isFakeFace": false, "isFakeLikelihood": 0.01, "isValidFace": true, "faceBrightness": 120.5, "latency_ms": 40}}`)
 }
@@ -100,45 +122,65 @@ func TestRepeatingClients(t *testing.T) {
 				}
 				t.Skipf("no %s here", command[0])
 			}
-			var used []string
+			verdict, nothing := "a live face", "no_answer"
+			if client.ID == "curl" { // it shows the answer
+				verdict, nothing = `"isFakeFace": false`, "Empty reply"
+			}
+			var (
+				cases sync.WaitGroup // side by side: the clients wait for seconds
+				used  sync.Map
+			)
 			for name, expected := range map[string]struct {
 				answers []func(http.ResponseWriter)
 				asked   int
 				says    string
 			}{
-				"at once":                          {[]func(http.ResponseWriter){live}, 1, "a live face"},
-				"when the service and a proxy can": {[]func(http.ResponseWriter){refusal(503, "overloaded", 1), broken, refusal(429, "rate_limited", 1), live}, 4, "a live face"},
-				"not what stands":                  {[]func(http.ResponseWriter){refusal(400, "invalid_image", 0)}, 1, "invalid_image"},
-				"not until the next month":         {[]func(http.ResponseWriter){refusal(429, "quota_exceeded", 1_000_000)}, 1, "quota_exceeded"},
+				"at once": {[]func(http.ResponseWriter){live}, 1, verdict},
+				"when the service and a proxy can": {
+					[]func(http.ResponseWriter){refusal(503, "overloaded", 1), broken, refusal(429, "rate_limited", 1), live}, 4, verdict,
+				},
+				"not what stands":          {[]func(http.ResponseWriter){refusal(400, "invalid_image", 0)}, 1, "invalid_image"},
+				"not until the next month": {[]func(http.ResponseWriter){refusal(429, "quota_exceeded", 1_000_000)}, 1, "quota_exceeded"},
+				"whatever a proxy writes": {
+					[]func(http.ResponseWriter){dated, odd(502, "1", "[]"), odd(502, "1", "null"), cut(503, `{"error": {"code": `), live}, 5, verdict,
+				},
+				"without end":                     {[]func(http.ResponseWriter){broken, broken, broken, broken, broken}, 5, nothing},
+				"when a success has no verdict":   {[]func(http.ResponseWriter){odd(200, "1", "<html>"), odd(200, "1", "{}"), odd(200, "1", "null"), live}, 4, verdict},
+				"when a success is cut short":     {[]func(http.ResponseWriter){cut(200, `{"data": {"isFakeFace": false, "isValidFace": true`), live}, 2, verdict},
+				"not a refusal that is cut short": {[]func(http.ResponseWriter){cut(400, `{"error": {"code": `)}, 1, "400"},
 			} {
-				server := &api{t: t, answers: expected.answers}
-				out := run(t, server, client, command)
-				if client.ID == "curl" && expected.says == "a live face" { // it shows the answer
-					expected.says = `"isFakeFace": false`
+				if client.ID == "curl" && slices.Contains([]string{"when a success has no verdict", "not a refusal that is cut short"}, name) {
+					continue // it reads no answers, and repeats whatever is cut short
 				}
-				if !strings.Contains(out, expected.says) || len(server.keys) != expected.asked {
-					t.Errorf("%s: it has asked %d times, want %d, and says\n%s", name, len(server.keys), expected.asked, out)
-				}
-				if same := slices.Compact(server.keys); len(same) != 1 || len(same[0]) < 20 || slices.Contains(used, same[0]) {
-					t.Errorf("%s: its Idempotency-Keys are %q, after %q", name, server.keys, used)
-				} else {
-					used = append(used, same[0])
-				}
+				cases.Go(func() {
+					server := &api{t: t, answers: expected.answers}
+					out := run(t, server, client, command)
+					if !strings.Contains(out, expected.says) || strings.Contains(out, verdict) != (expected.says == verdict) || len(server.keys) != expected.asked {
+						t.Errorf("%s: it has asked %d times, want %d, and says\n%s", name, len(server.keys), expected.asked, out)
+					}
+					if same := slices.Compact(server.keys); len(same) != 1 || len(same[0]) < 20 {
+						t.Errorf("%s: its Idempotency-Keys are %q", name, server.keys)
+					} else if other, loaded := used.LoadOrStore(same[0], name); loaded {
+						t.Errorf("%s: its Idempotency-Key is that of another check, %s", name, other)
+					}
+				})
 			}
+			cases.Wait()
 		})
 	}
 }
 
-// run runs a client beside the photo, against a server.
+// run runs a client beside the photo and what an earlier one has left, against a server.
 func run(t *testing.T, handler http.Handler, client snippets.Snippet, command []string) (out string) {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	defer server.Close()
 	dir := t.TempDir()
 	text := strings.ReplaceAll(client.Text, "https://api.example", server.URL)
-	for name, content := range map[string]string{command[len(command)-1]: text, "face.jpg": photo} {
+	for name, content := range map[string]string{command[len(command)-1]: text, "face.jpg": photo, "answer.json": `{"data": {"isFakeFace": false}}`} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
-			t.Fatal(err)
+			t.Error(err)
+			return ""
 		}
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)

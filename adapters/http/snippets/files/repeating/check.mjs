@@ -16,9 +16,7 @@ async function send(body, id) {
       body,
       signal: AbortSignal.timeout(60_000),
     });
-    const text = await response.text();
-    let answer = {};
-    try { answer = JSON.parse(text); } catch { /* of a proxy in between */ }
+    const answer = (await response.json().catch(() => null)) ?? {}; // empty when a proxy has written it, or it is cut short
     return { status: response.status, seconds: Number(response.headers.get("retry-after") ?? 0), answer };
   } catch (broken) {
     return { status: 0, seconds: 0, answer: { error: { code: "no_answer", message: String(broken) } } };
@@ -31,8 +29,8 @@ async function check(photo) {
   const id = randomUUID(); // one for each photo, the same for its repetitions
   for (let attempt = 0; ; attempt++) {
     const { status, seconds, answer } = await send(body, id);
-    if (status === 200) return answer.data;
-    const again = [0, 408, 500, 502, 503, 504].includes(status) || answer.error?.code === "rate_limited";
+    if (status === 200 && answer.data) return answer.data;
+    const again = [0, 200, 408, 500, 502, 503, 504].includes(status) || answer.error?.code === "rate_limited";
     if (!again || attempt === attempts - 1) throw new Error(`${status} ${answer.error?.code}: ${answer.error?.message}`);
     await wait(1000 * Math.min(seconds || 2 ** attempt, longest));
   }

@@ -16,16 +16,24 @@ LONGEST = 60  # seconds that are waited at a time
 def send(request):
     """Sends a check once: status, Retry-After and answer. A status of 0 says that there was no answer."""
     try:
-        with urllib.request.urlopen(request, timeout=60) as response:
-            return response.status, 0, json.load(response)
+        response = urllib.request.urlopen(request, timeout=60)
     except urllib.error.HTTPError as refused:
-        try:
-            answer = json.load(refused)
-        except ValueError:  # of a proxy in between
-            answer = {}
-        return refused.code, int(refused.headers.get("Retry-After", 0)), answer
-    except (OSError, http.client.HTTPException, ValueError) as broken:
+        response = refused
+    except (OSError, http.client.HTTPException) as broken:
         return 0, 0, {"error": {"code": "no_answer", "message": str(broken)}}
+    wait = response.headers.get("Retry-After", "")
+    with response:
+        try:
+            answer = json.load(response)
+        except (OSError, http.client.HTTPException, ValueError):  # of a proxy in between, or cut short
+            answer = None
+    return response.status, int(wait) if wait.isdecimal() else 0, answer
+
+
+def part(answer, name):
+    """The data or the error of an answer; an empty one where a proxy in between has written something else."""
+    value = answer.get(name) if isinstance(answer, dict) else None
+    return value if isinstance(value, dict) else {}
 
 
 def check(photo):
@@ -38,10 +46,10 @@ def check(photo):
     })
     for attempt in range(ATTEMPTS):
         status, wait, answer = send(request)
-        if status == 200:
-            return answer["data"]
-        error = answer.get("error", {})
-        again = status in (0, 408, 500, 502, 503, 504) or error.get("code") == "rate_limited"
+        data, error = part(answer, "data"), part(answer, "error")
+        if status == 200 and data:
+            return data
+        again = status in (0, 200, 408, 500, 502, 503, 504) or error.get("code") == "rate_limited"
         if not again or attempt == ATTEMPTS - 1:
             raise RuntimeError(f"{status} {error.get('code')}: {error.get('message')}")
         time.sleep(min(wait or 2**attempt, LONGEST))
