@@ -59,7 +59,8 @@ func errorContent(codes []any, pages []ErrorPage, site *url.URL) (any, error) {
 	if len(codes) == 0 || len(examples) != len(codes) {
 		return nil, fmt.Errorf("%v are not all codes of errors", codes)
 	}
-	oneOf := map[string]any{"properties": map[string]any{"error": map[string]any{"properties": map[string]any{"code": map[string]any{"enum": codes}}}}}
+	known := map[string]any{"x-extensible-enum": codes} // and more to come, for which callers leave room
+	oneOf := map[string]any{"properties": map[string]any{"error": map[string]any{"properties": map[string]any{"code": known}}}}
 	schema := map[string]any{"allOf": []any{map[string]any{"$ref": "#/components/schemas/ErrorAnswer"}, oneOf}}
 	return map[string]any{"application/json": map[string]any{"schema": schema, "examples": examples}}, nil
 }
