@@ -26,15 +26,22 @@ func bands(v view, bounds []float64, measure func(Outcome) float64) []Band {
 // worstSubjects lists those with the highest rates of errors, at most a handful.
 func worstSubjects(v view) []Subject {
 	const most = 8
-	var all []Subject
-	seen := map[string]bool{"": true}
-	for _, p := range v.pictures {
-		if seen[p.Subject] {
+	bySubject := map[string]*view{}
+	var names []string // in the order of the pictures
+	for i, p := range v.pictures {
+		if p.Subject == "" {
 			continue
 		}
-		seen[p.Subject] = true
-		in := func(other Picture, _ Outcome) bool { return other.Subject == p.Subject }
-		if s := (Subject{p.Subject, v.apcer(in), v.bpcer(in)}); s.errors() > 0 {
+		of := bySubject[p.Subject]
+		if of == nil {
+			of = &view{limit: v.limit}
+			bySubject[p.Subject], names = of, append(names, p.Subject)
+		}
+		of.pictures, of.outcomes = append(of.pictures, p), append(of.outcomes, v.outcomes[i])
+	}
+	var all []Subject
+	for _, name := range names {
+		if s := (Subject{name, bySubject[name].apcer(everything), bySubject[name].bpcer(everything)}); s.errors() > 0 {
 			all = append(all, s)
 		}
 	}

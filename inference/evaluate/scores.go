@@ -23,7 +23,7 @@ func WriteScores(w io.Writer, c Collection, judged []Judged) error {
 			if p.Fake {
 				label = "fake"
 			}
-			line := []string{j.Pack.ID, p.File, label, p.Attack, p.Subject, p.Set}
+			line := []string{noFormula(j.Pack.ID), noFormula(p.File), label, noFormula(p.Attack), noFormula(p.Subject), noFormula(p.Set)}
 			if !o.Judged() {
 				line = append(line, o.Refusal, "", number(j.Pack.Threshold))
 				lines = append(lines, append(line, make([]string, len(lines[0])-len(line))...))
@@ -56,4 +56,12 @@ func WriteScores(w io.Writer, c Collection, judged []Judged) error {
 		return fmt.Errorf("write the scores: %w", err)
 	}
 	return nil
+}
+
+// noFormula returns a name that somebody else has chosen so that spreadsheets show it and do not compute it.
+func noFormula(name string) string {
+	if name != "" && strings.ContainsRune("=+-@\t\r\n", rune(name[0])) {
+		return "'" + name
+	}
+	return name
 }
