@@ -112,62 +112,65 @@ func TestRepeatingClients(t *testing.T) {
 	if err != nil || len(list) != len(programs) {
 		t.Fatalf("there are %d clients, %v", len(list), err)
 	}
-	for _, client := range list {
-		t.Run(client.Name, func(t *testing.T) {
-			t.Parallel()
-			command := programs[client.ID]
-			if _, err := exec.LookPath(command[0]); err != nil {
-				if os.Getenv("LIVENESS_CLIENTS") != "" { // .ci/run has installed it
-					t.Fatal(err)
-				}
-				t.Skipf("no %s here", command[0])
-			}
-			verdict, nothing := "a live face", "no_answer"
-			if client.ID == "curl" { // it shows the answer
-				verdict, nothing = `"isFakeFace": false`, "Empty reply"
-			}
-			var (
-				cases sync.WaitGroup // side by side: the clients wait for seconds
-				used  sync.Map
-			)
-			for name, expected := range map[string]struct {
-				answers []func(http.ResponseWriter)
-				asked   int
-				says    string
-			}{
-				"at once": {[]func(http.ResponseWriter){live}, 1, verdict},
-				"when the service and a proxy can": {
-					[]func(http.ResponseWriter){refusal(503, "overloaded", 1), broken, refusal(429, "rate_limited", 1), live}, 4, verdict,
-				},
-				"not what stands":          {[]func(http.ResponseWriter){refusal(400, "invalid_image", 0)}, 1, "invalid_image"},
-				"not until the next month": {[]func(http.ResponseWriter){refusal(429, "quota_exceeded", 1_000_000)}, 1, "quota_exceeded"},
-				"whatever a proxy writes": {
-					[]func(http.ResponseWriter){dated, odd(502, "1", "[]"), odd(502, "1", "null"), cut(503, `{"error": {"code": `), live}, 5, verdict,
-				},
-				"without end":                     {[]func(http.ResponseWriter){broken, broken, broken, broken, broken}, 5, nothing},
-				"when a success has no verdict":   {[]func(http.ResponseWriter){odd(200, "1", "<html>"), odd(200, "1", "{}"), odd(200, "1", "null"), live}, 4, verdict},
-				"when a success is cut short":     {[]func(http.ResponseWriter){cut(200, `{"data": {"isFakeFace": false, "isValidFace": true`), live}, 2, verdict},
-				"not a refusal that is cut short": {[]func(http.ResponseWriter){cut(400, `{"error": {"code": `)}, 1, "400"},
-			} {
-				if client.ID == "curl" && slices.Contains([]string{"when a success has no verdict", "not a refusal that is cut short"}, name) {
-					continue // it reads no answers, and repeats whatever is cut short
-				}
-				cases.Go(func() {
-					server := &api{t: t, answers: expected.answers}
-					out := run(t, server, client, command)
-					if !strings.Contains(out, expected.says) || strings.Contains(out, verdict) != (expected.says == verdict) || len(server.keys) != expected.asked {
-						t.Errorf("%s: it has asked %d times, want %d, and says\n%s", name, len(server.keys), expected.asked, out)
+	var clients sync.WaitGroup
+	for _, client := range list { // all at once: parallel tests would wait for each other, by processors, and these wait for seconds
+		clients.Go(func() {
+			t.Run(client.Name, func(t *testing.T) {
+				command := programs[client.ID]
+				if _, err := exec.LookPath(command[0]); err != nil {
+					if os.Getenv("LIVENESS_CLIENTS") != "" { // .ci/run has installed it
+						t.Fatal(err)
 					}
-					if same := slices.Compact(server.keys); len(same) != 1 || len(same[0]) < 20 {
-						t.Errorf("%s: its Idempotency-Keys are %q", name, server.keys)
-					} else if other, loaded := used.LoadOrStore(same[0], name); loaded {
-						t.Errorf("%s: its Idempotency-Key is that of another check, %s", name, other)
+					t.Skipf("no %s here", command[0])
+				}
+				verdict, nothing := "a live face", "no_answer"
+				if client.ID == "curl" { // it shows the answer
+					verdict, nothing = `"isFakeFace": false`, "Empty reply"
+				}
+				var (
+					cases sync.WaitGroup // side by side: the clients wait for seconds
+					used  sync.Map
+				)
+				for name, expected := range map[string]struct {
+					answers []func(http.ResponseWriter)
+					asked   int
+					says    string
+				}{
+					"at once": {[]func(http.ResponseWriter){live}, 1, verdict},
+					"when the service and a proxy can": {
+						[]func(http.ResponseWriter){refusal(503, "overloaded", 1), broken, refusal(429, "rate_limited", 1), live}, 4, verdict,
+					},
+					"not what stands":          {[]func(http.ResponseWriter){refusal(400, "invalid_image", 0)}, 1, "invalid_image"},
+					"not until the next month": {[]func(http.ResponseWriter){refusal(429, "quota_exceeded", 1_000_000)}, 1, "quota_exceeded"},
+					"whatever a proxy writes": {
+						[]func(http.ResponseWriter){dated, odd(502, "1", "[]"), odd(502, "1", "null"), cut(503, `{"error": {"code": `), live}, 5, verdict,
+					},
+					"without end":                     {[]func(http.ResponseWriter){broken, broken, broken, broken, broken}, 5, nothing},
+					"when a success has no verdict":   {[]func(http.ResponseWriter){odd(200, "1", "<html>"), odd(200, "1", "{}"), odd(200, "1", "null"), live}, 4, verdict},
+					"when a success is cut short":     {[]func(http.ResponseWriter){cut(200, `{"data": {"isFakeFace": false, "isValidFace": true`), live}, 2, verdict},
+					"not a refusal that is cut short": {[]func(http.ResponseWriter){cut(400, `{"error": {"code": `)}, 1, "400"},
+				} {
+					if client.ID == "curl" && slices.Contains([]string{"when a success has no verdict", "not a refusal that is cut short"}, name) {
+						continue // it reads no answers, and repeats whatever is cut short
 					}
-				})
-			}
-			cases.Wait()
+					cases.Go(func() {
+						server := &api{t: t, answers: expected.answers}
+						out := run(t, server, client, command)
+						if !strings.Contains(out, expected.says) || strings.Contains(out, verdict) != (expected.says == verdict) || len(server.keys) != expected.asked {
+							t.Errorf("%s: it has asked %d times, want %d, and says\n%s", name, len(server.keys), expected.asked, out)
+						}
+						if same := slices.Compact(server.keys); len(same) != 1 || len(same[0]) < 20 {
+							t.Errorf("%s: its Idempotency-Keys are %q", name, server.keys)
+						} else if other, loaded := used.LoadOrStore(same[0], name); loaded {
+							t.Errorf("%s: its Idempotency-Key is that of another check, %s", name, other)
+						}
+					})
+				}
+				cases.Wait()
+			})
 		})
 	}
+	clients.Wait()
 }
 
 // run runs a client beside the photo and what an earlier one has left, against a server.
