@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -47,11 +48,15 @@ func TestCustomersAreFound(t *testing.T) {
 		}
 		return found, printed, err
 	}
-	first, _, err := find(*counted.Metadata.CustomerID)
-	if err != nil || len(first) != 1 || len(first[0].People) == 0 || len(first[0].Keys) != 2 {
-		t.Fatalf("by its id: %+v, %v", first, err)
-	}
-	demo := first[0]
+	var demo foundCustomer
+	eventually(t, "the customer in all read models", func() error {
+		first, _, err := find(*counted.Metadata.CustomerID)
+		if err != nil || len(first) != 1 || len(first[0].People) == 0 || len(first[0].Keys) != 2 {
+			return fmt.Errorf("by its id: %+v, %v", first, err)
+		}
+		demo = first[0]
+		return nil
+	})
 	events := &EventsCmd{LogFlags: flags.LogFlags, Type: []string{"CheckCompleted"}, JSON: true, Last: 1}
 	var line bytes.Buffer
 	if err := events.Run(t.Context(), &App{Out: &line, Err: io.Discard, Log: slog.New(slog.DiscardHandler)}); err != nil {
