@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -52,7 +53,7 @@ func TestCustomersAreFound(t *testing.T) {
 	eventually(t, "the customer in all read models", func() error {
 		first, _, err := find(*counted.Metadata.CustomerID)
 		if err != nil || len(first) != 1 || len(first[0].People) == 0 || len(first[0].Keys) != 2 {
-			return fmt.Errorf("by its id: %+v, %v", first, err)
+			return errors.Join(err, fmt.Errorf("by its id: %+v", first))
 		}
 		demo = first[0]
 		return nil
