@@ -104,6 +104,13 @@ func TestTheRoleOwnsNothingAndIsEnough(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(w.dir, "texts"), []byte(erased.LastName+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	export := "--customer " + customer + " --out proof --month " + time.Now().UTC().Format("2006-01")
+	eventually(t, "a signed checkpoint, on which a proof rests", func() error {
+		if status, out, errOut := w.try(t, variables(start), "audit export "+export); status != 0 {
+			return errors.New(out + errOut)
+		}
+		return nil
+	})
 	// What they do is for their own tests; here it is the database that must not refuse them.
 	tried := []string{"serve", "work", "dev", "customers find", "mails list", "hold place"}
 	for _, test := range []struct {
@@ -125,7 +132,7 @@ func TestTheRoleOwnsNothingAndIsEnough(t *testing.T) {
 		{"usage credit", subscription + " 1 --why test", exitFailure}, // nothing is beyond the plan
 		{"usage credits", "", 0},
 		{"audit verify", "--read-models", 0},
-		{"audit export", "--customer " + customer + " --out proof --month " + time.Now().UTC().Format("2006-01"), 0},
+		{"audit export", export, 0},
 		{"hold show", customer, 0},
 		{"hold release", customer + " " + hold.Hold.String() + " --why test", 0},
 		{"search", "--texts texts", 0},
