@@ -84,11 +84,12 @@ func TestTheRoleOwnsNothingAndIsEnough(t *testing.T) {
 	var hold struct {
 		Hold uuid.UUID `json:"holdId"`
 	}
+	// The read models follow what was done; until then the answer is an empty list.
 	read := func(line string, into any) {
 		t.Helper()
 		eventually(t, line, func() error {
 			_, out, errOut := w.try(t, variables(start), line)
-			if err := json.Unmarshal([]byte(out), into); err != nil {
+			if err := json.Unmarshal([]byte(out), into); err != nil || strings.TrimSpace(out) == "[]" {
 				return errors.New(out + errOut)
 			}
 			return nil
@@ -96,9 +97,6 @@ func TestTheRoleOwnsNothingAndIsEnough(t *testing.T) {
 	}
 	read("customers find "+erased.Email+" --json", &found)
 	read("mails list --all --json", &mails)
-	if len(found) == 0 || len(mails) == 0 {
-		t.Fatalf("%d customers and %d mails", len(found), len(mails))
-	}
 	customer, subscription := found[0].CustomerID.String(), found[0].SubscriptionID.String()
 	read("hold place "+customer+" --why test --json", &hold)
 	if err := os.WriteFile(filepath.Join(w.dir, "texts"), []byte(erased.LastName+"\n"), 0o600); err != nil {
