@@ -71,8 +71,12 @@ func (c *Commands) setPassword(
 	if err != nil {
 		return err
 	}
-	_, err = commands.Execute(ctx, c.Executor, by, domain.AccountStream(customer), func(s domain.Account) ([]domain.Event, error) {
+	done, err := commands.Execute(ctx, c.Executor, by, domain.AccountStream(customer), func(s domain.Account) ([]domain.Event, error) {
 		return decide(s, ciphertext)
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	c.show(ctx, AccountsReadModel, done.Position)
+	return nil
 }
