@@ -105,6 +105,15 @@ func live(w http.ResponseWriter) {
 	_, _ = fmt.Fprint(w, `{"metadata": {}, "data": {"isFakeFace": false, "isFakeLikelihood": 0.01, "isValidFace": true, "faceBrightness": 120.5, "latency_ms": 40}}`)
 }
 
+// withoutVerdict are successes that do not say in booleans whether a face is live.
+var withoutVerdict = []string{
+	`{}`, `{"data": {}}`, `{"data": null}`, `{"data": []}`, `{"data": true}`,
+	`{"data": {"isValidFace": true}}`, `{"data": {"isFakeFace": null, "isValidFace": true}}`, `{"data": {"isFakeFace": 0, "isValidFace": true}}`,
+	`{"data": {"isFakeFace": "false", "isValidFace": true}}`, `{"data": {"isFakeFace": "", "isValidFace": true}}`,
+	`{"data": {"isFakeFace": [], "isValidFace": true}}`, `{"data": {"isFakeFace": {}, "isValidFace": true}}`,
+	`{"data": {"isFakeFace": false}}`, `{"data": {"isFakeFace": false, "isValidFace": null}}`, `{"data": {"isFakeFace": false, "isValidFace": "false"}}`,
+}
+
 // The clients that repeat do so with one Idempotency-Key for as long as there is no answer that stands, and no longer.
 func TestRepeatingClients(t *testing.T) {
 	t.Parallel()
@@ -123,19 +132,16 @@ func TestRepeatingClients(t *testing.T) {
 					}
 					t.Skipf("no %s here", command[0])
 				}
-				verdict, nothing := "a live face", "no_answer"
+				verdict, nothing, attempts := "a live face", "no_answer", 5
 				if client.ID == "curl" { // it shows the answer
-					verdict, nothing = `"isFakeFace": false`, "Empty reply"
+					verdict, nothing, attempts = `"isFakeFace": false, "isFakeLikelihood": 0.01, "isValidFace": true`, "Empty reply", 1
 				}
-				var (
-					cases sync.WaitGroup // side by side: the clients wait for seconds
-					used  sync.Map
-				)
-				for name, expected := range map[string]struct {
+				type expectation struct {
 					answers []func(http.ResponseWriter)
 					asked   int
 					says    string
-				}{
+				}
+				expectations := map[string]expectation{
 					"at once": {[]func(http.ResponseWriter){live}, 1, verdict},
 					"when the service and a proxy can": {
 						[]func(http.ResponseWriter){refusal(503, "overloaded", 1), broken, refusal(429, "rate_limited", 1), live}, 4, verdict,
@@ -149,15 +155,30 @@ func TestRepeatingClients(t *testing.T) {
 					"when a success has no verdict":   {[]func(http.ResponseWriter){odd(200, "1", "<html>"), odd(200, "1", "{}"), odd(200, "1", "null"), live}, 4, verdict},
 					"when a success is cut short":     {[]func(http.ResponseWriter){cut(200, `{"data": {"isFakeFace": false, "isValidFace": true`), live}, 2, verdict},
 					"not a refusal that is cut short": {[]func(http.ResponseWriter){cut(400, `{"error": {"code": `)}, 1, "400"},
-				} {
+				}
+				for bodies := range slices.Chunk(withoutVerdict, attempts) {
+					answers := make([]func(http.ResponseWriter), len(bodies))
+					for i, body := range bodies {
+						answers[i] = odd(200, "1", body)
+					}
+					expectations["never what is no verdict: "+strings.Join(bodies, " ")] = expectation{answers, attempts, "no verdict"}
+				}
+				var (
+					cases sync.WaitGroup // side by side: the clients wait for seconds
+					used  sync.Map
+				)
+				for name, expected := range expectations {
 					if client.ID == "curl" && slices.Contains([]string{"when a success has no verdict", "not a refusal that is cut short"}, name) {
 						continue // it reads no answers, and repeats whatever is cut short
 					}
 					cases.Go(func() {
 						server := &api{t: t, answers: expected.answers}
-						out := run(t, server, client, command)
+						out, failed := run(t, server, client, command)
 						if !strings.Contains(out, expected.says) || strings.Contains(out, verdict) != (expected.says == verdict) || len(server.keys) != expected.asked {
 							t.Errorf("%s: it has asked %d times, want %d, and says\n%s", name, len(server.keys), expected.asked, out)
+						}
+						if (failed == nil) != (expected.says == verdict) {
+							t.Errorf("%s: it ends with %v, and says\n%s", name, failed, out)
 						}
 						if same := slices.Compact(server.keys); len(same) != 1 || len(same[0]) < 20 {
 							t.Errorf("%s: its Idempotency-Keys are %q", name, server.keys)
@@ -173,8 +194,8 @@ func TestRepeatingClients(t *testing.T) {
 	clients.Wait()
 }
 
-// run runs a client beside the photo and what an earlier one has left, against a server.
-func run(t *testing.T, handler http.Handler, client snippets.Snippet, command []string) (out string) {
+// run runs a client beside the photo and what an earlier one has left, against a server, and returns what it says and how it fails.
+func run(t *testing.T, handler http.Handler, client snippets.Snippet, command []string) (string, error) {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	defer server.Close()
@@ -183,13 +204,13 @@ func run(t *testing.T, handler http.Handler, client snippets.Snippet, command []
 	for name, content := range map[string]string{command[len(command)-1]: text, "face.jpg": photo, "answer.json": `{"data": {"isFakeFace": false}}`} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 			t.Error(err)
-			return ""
+			return "", err
 		}
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	running := exec.CommandContext(ctx, command[0], command[1:]...)
 	running.Dir = dir
-	printed, _ := running.CombinedOutput() // its exit status says whether there is a verdict
-	return string(printed)
+	said, err := running.CombinedOutput()
+	return string(said), err
 }

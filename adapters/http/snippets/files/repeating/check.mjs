@@ -29,9 +29,12 @@ async function check(photo) {
   const id = randomUUID(); // one for each photo, the same for its repetitions
   for (let attempt = 0; ; attempt++) {
     const { status, seconds, answer } = await send(body, id);
-    if (status === 200 && answer.data) return answer.data;
-    const again = [0, 200, 408, 500, 502, 503, 504].includes(status) || answer.error?.code === "rate_limited";
-    if (!again || attempt === attempts - 1) throw new Error(`${status} ${answer.error?.code}: ${answer.error?.message}`);
+    const { isFakeFace, isValidFace } = answer.data ?? {};
+    // Only booleans are a verdict: one that is missing or null would read as a live face.
+    if (status === 200 && typeof isFakeFace === "boolean" && typeof isValidFace === "boolean") return answer.data;
+    const { code = "no_verdict", message = "There is no verdict." } = answer.error ?? {};
+    const again = [0, 200, 408, 500, 502, 503, 504].includes(status) || code === "rate_limited";
+    if (!again || attempt === attempts - 1) throw new Error(`${status} ${code}: ${message}`);
     await wait(1000 * Math.min(seconds || 2 ** attempt, longest));
   }
 }

@@ -32,13 +32,14 @@ function check(string $photo): array
     $id = bin2hex(random_bytes(16)); // one for each photo, the same for its repetitions
     for ($attempt = 0; ; $attempt++) {
         [$status, $wait, $answer] = send($body, $id);
-        $code = $answer["error"]["code"] ?? "no_answer";
-        if ($status === 200 && isset($answer["data"])) {
+        // Only booleans are a verdict: one that is missing or null would read as a live face.
+        if ($status === 200 && is_bool($answer["data"]["isFakeFace"] ?? null) && is_bool($answer["data"]["isValidFace"] ?? null)) {
             return $answer["data"];
         }
+        $code = $answer["error"]["code"] ?? ($status ? "no_verdict" : "no_answer");
         $again = in_array($status, [0, 200, 408, 500, 502, 503, 504]) || $code === "rate_limited";
         if (!$again || $attempt === ATTEMPTS - 1) {
-            throw new RuntimeException("$status $code: " . ($answer["error"]["message"] ?? ""));
+            throw new RuntimeException("$status $code: " . ($answer["error"]["message"] ?? "There is no verdict."));
         }
         sleep(min($wait ?: 2 ** $attempt, LONGEST));
     }

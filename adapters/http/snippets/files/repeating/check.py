@@ -47,11 +47,13 @@ def check(photo):
     for attempt in range(ATTEMPTS):
         status, wait, answer = send(request)
         data, error = part(answer, "data"), part(answer, "error")
-        if status == 200 and data:
+        # Only booleans are a verdict: one that is null would read as a live face.
+        if status == 200 and isinstance(data.get("isFakeFace"), bool) and isinstance(data.get("isValidFace"), bool):
             return data
         again = status in (0, 200, 408, 500, 502, 503, 504) or error.get("code") == "rate_limited"
         if not again or attempt == ATTEMPTS - 1:
-            raise RuntimeError(f"{status} {error.get('code')}: {error.get('message')}")
+            message = error.get("message", "There is no verdict.")
+            raise RuntimeError(f"{status} {error.get('code', 'no_verdict')}: {message}")
         time.sleep(min(wait or 2**attempt, LONGEST))
 
 

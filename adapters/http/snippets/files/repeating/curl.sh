@@ -7,4 +7,5 @@ rm -f answer.json # of an earlier photo, whose verdict is not for this one
     -H "Content-Type: application/json" \
     -H "Idempotency-Key: $id" \
     --data-binary @- \
-&& cat answer.json
+&& cat answer.json && grep -E '"isFakeFace": *(true|false)' answer.json | grep -Eq '"isValidFace": *(true|false)' \
+|| { echo "There is no verdict." >&2; false; }
