@@ -12,6 +12,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/pas-ta/liveness/adapters/http/fairshare"
@@ -21,27 +22,28 @@ import (
 // A body that is never slow enough to be cut off for that has an end all the same.
 func TestNoUploadTakesLongerThanItMay(t *testing.T) {
 	t.Parallel()
-	limits := quick
-	limits.Grace, limits.MinRate, limits.Upload = time.Hour, 1, 400*time.Millisecond
-	seen := make(chan error, 1)
-	address, _ := start(t, limits, readAll(seen))
-	conn := dial(t, address)
-	_, _ = fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n")
-	began := time.Now()
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		select {
-		case err := <-seen:
-			if took := time.Since(began); !errors.Is(err, os.ErrDeadlineExceeded) || took < 300*time.Millisecond {
-				t.Errorf("after %v the handler sees %v, want a deadline after 400 ms", took, err)
+	synctest.Test(t, func(t *testing.T) {
+		limits := quick
+		limits.Grace, limits.MinRate, limits.Upload = time.Hour, 1, 400*time.Millisecond
+		seen := make(chan error, 1)
+		conn := serve(t, limits, readAll(seen))
+		_, _ = fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n")
+		began := time.Now()
+		ticker := time.NewTicker(20 * time.Millisecond)
+		defer ticker.Stop()
+		for {
+			select {
+			case err := <-seen:
+				if took := time.Since(began); !errors.Is(err, os.ErrDeadlineExceeded) || took < 300*time.Millisecond {
+					t.Errorf("after %v the handler sees %v, want a deadline after 400 ms", took, err)
+				}
+				wantClosed(t, conn)
+				return
+			case <-ticker.C:
+				_, _ = conn.Write(make([]byte, 1000))
 			}
-			wantClosed(t, conn)
-			return
-		case <-ticker.C:
-			_, _ = conn.Write(make([]byte, 1000))
 		}
-	}
+	})
 }
 
 // from connects from an address of this machine.

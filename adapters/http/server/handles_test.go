@@ -91,6 +91,7 @@ func TestCallersAreRefusedWhileNoFileHandleIsLeft(t *testing.T) {
 		t.Fatal(err, log)
 	}
 	address = strings.TrimSpace(address)
+	began := time.Now()
 	var silent []net.Conn
 	for range 60 {
 		silent = append(silent, dial(t, address))
@@ -101,15 +102,22 @@ func TestCallersAreRefusedWhileNoFileHandleIsLeft(t *testing.T) {
 		"GET /v1 HTTP/1.1\r\nHost: x\r\n\r\n": `"GET" /v1 is refused`,
 		"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nbeginning": `"POST" / is refused`,
 	} {
-		conn := dial(t, address)
-		_, _ = io.WriteString(conn, request)
-		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		if err != nil {
-			t.Fatal(err)
+		var (
+			answer *http.Response
+			body   []byte
+		)
+		for began := time.Now(); string(body) != says && time.Since(began) < timeout; { // where it arrives too late it is refused unread
+			conn := dial(t, address)
+			_, _ = io.WriteString(conn, request)
+			if answer, err = http.ReadResponse(bufio.NewReader(conn), nil); err != nil {
+				t.Fatal(err)
+			}
+			if body, err = io.ReadAll(answer.Body); err != nil || answer.StatusCode != http.StatusServiceUnavailable || !answer.Close {
+				t.Fatalf("%q is answered %s, %q, %v; want 503", request, answer.Status, body, err)
+			}
 		}
-		body, err := io.ReadAll(answer.Body)
-		if err != nil || answer.StatusCode != http.StatusServiceUnavailable || string(body) != says || !answer.Close {
-			t.Errorf("%q is answered %s, %q, %v; want 503 %q", request, answer.Status, body, err, says)
+		if string(body) != says {
+			t.Errorf("%q is answered %q, want %q", request, body, says)
 		}
 		for _, header := range []string{"Retry-After", "Date", "Strict-Transport-Security"} {
 			if answer.Header.Get(header) == "" {
@@ -117,8 +125,9 @@ func TestCallersAreRefusedWhileNoFileHandleIsLeft(t *testing.T) {
 			}
 		}
 	}
-	if got := log.String(); strings.Count(got, "no file handle is left") != 1 {
-		t.Errorf("the log says %q, want once that no file handle is left", got)
+	most := 1 + int(time.Since(began)/(10*time.Second))
+	if got := log.String(); strings.Count(got, "no file handle is left") == 0 || strings.Count(got, "no file handle is left") > most {
+		t.Errorf("the log says %q, want once in ten seconds that no file handle is left", got)
 	}
 	for _, conn := range silent {
 		_ = conn.Close()
