@@ -3,6 +3,7 @@ package v1_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -213,7 +214,8 @@ func newFixture(t testing.TB, change ...func(*v1.Config)) *fixture {
 	return f
 }
 
-// subscribe starts a subscription of the smallest plan and draws its primary key.
+// subscribe starts a subscription of the smallest plan and gives it its first keys. To regenerate one instead would have every test
+// wait until no node acts any more on an older one.
 func (f *fixture) subscribe() {
 	f.t.Helper()
 	ctx, by := context.Background(), commands.NewOrigin(domain.ActorMarketplace)
@@ -225,7 +227,17 @@ func (f *fixture) subscribe() {
 		f.t.Fatal(err)
 	}
 	f.customer, f.id = started.State.CustomerID, started.State.ID
-	f.key = f.regenerate()
+	var digests [2]domain.KeyDigest
+	for i := range digests {
+		inUse := commands.InUse(secret, commands.PurposeAPIKeys)
+		f.key = domain.KeyPrefix + (rand.Text() + rand.Text())[:domain.KeyLength-len(domain.KeyPrefix)]
+		digests[i] = domain.NewKeyDigest(f.key, inUse.APIKeyHash(f.key), inUse.ID)
+	}
+	if _, err = commands.Execute(ctx, f.accounts.Executor, by, domain.APIKeysStream(f.customer), func(k domain.APIKeys) ([]domain.Event, error) {
+		return k.Issue(f.customer, f.id, digests[1], digests[0], f.clock.Now()), nil
+	}); err != nil {
+		f.t.Fatal(err)
+	}
 }
 
 func (f *fixture) regenerate() string {
