@@ -97,7 +97,7 @@ func newFixture(t *testing.T) *fixture {
 	var err error
 	f.Commands, err = accounts.New(accounts.Config{
 		Executor: commands.Executor{Store: f.store, Now: f.clock.Now}, Vault: f.vault, Barrier: f.barrier,
-		Keyring: f.ring, Log: slog.New(slog.NewTextHandler(f.log, nil)),
+		Keyring: f.ring, Log: slog.New(slog.NewTextHandler(f.log, nil)), PasswordCost: commandstest.CheapPasswords,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -45,7 +45,7 @@ func (f *fixture) over(store commands.EventStore, vault accounts.Vault) {
 	var err error
 	f.Commands, err = accounts.New(accounts.Config{
 		Executor: commands.Executor{Store: store, Now: f.clock.Now}, Vault: vault, Barrier: f.barrier,
-		Keyring: f.ring, Log: slog.New(slog.DiscardHandler),
+		Keyring: f.ring, Log: slog.New(slog.DiscardHandler), PasswordCost: commandstest.CheapPasswords,
 	})
 	if err != nil {
 		f.t.Fatal(err)

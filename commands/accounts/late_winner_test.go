@@ -36,7 +36,7 @@ func newRace(t *testing.T, namesRevision bool) *race {
 	var err error
 	r.node, err = accounts.New(accounts.Config{
 		Executor: commands.Executor{Store: store, Now: r.clock.Now}, Vault: r.vault, Barrier: r.barrier,
-		Keyring: r.ring, Log: slog.New(slog.DiscardHandler),
+		Keyring: r.ring, Log: slog.New(slog.DiscardHandler), PasswordCost: commandstest.CheapPasswords,
 	})
 	if err != nil {
 		t.Fatal(err)

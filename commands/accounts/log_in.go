@@ -39,7 +39,7 @@ func (c *Commands) LogIn(ctx context.Context, cmd LogIn) (LoggedIn, error) {
 	}
 	if !account.Active {
 		for _, form := range passwordForms(cmd.Password) {
-			_, _ = argon2id.CreateHash(form, &passwordCost)
+			_, _ = argon2id.CreateHash(form, &c.passwordCost)
 		}
 		return LoggedIn{}, ErrLoginFailed
 	}

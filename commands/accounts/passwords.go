@@ -13,8 +13,8 @@ import (
 	"github.com/pas-ta/liveness/domain"
 )
 
-// passwordCost follows OWASP's advice for argon2id: 19 MiB, two passes, one lane. One hash takes tens of milliseconds.
-var passwordCost = argon2id.Params{Memory: 19 * 1024, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
+// advisedCost follows OWASP's advice for argon2id: 19 MiB, two passes, one lane. One hash takes tens of milliseconds.
+var advisedCost = argon2id.Params{Memory: 19 * 1024, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
 
 // passwordForms returns what a typed password may have been hashed as, the likeliest first. Keyboards compose letters with
 // marks or do not: macOS writes é as two characters and Windows as one. What is hashed is composed (NFC); older hashes are of
@@ -33,7 +33,7 @@ func (c *Commands) encryptPassword(ctx context.Context, customer uuid.UUID, pers
 	if err := checkCommonPassword(password, person); err != nil {
 		return "", err
 	}
-	hash, err := argon2id.CreateHash(password, &passwordCost)
+	hash, err := argon2id.CreateHash(password, &c.passwordCost)
 	if err != nil {
 		return "", fmt.Errorf("hash password: %w", err)
 	}

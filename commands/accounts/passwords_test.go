@@ -2,6 +2,7 @@ package accounts_test
 
 import (
 	"errors"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -42,6 +43,25 @@ func TestPasswordsAreComparedNormalised(t *testing.T) {
 			wantError(t, "changing it on a Mac", f.ChangePassword(t.Context(), change), nil)
 			wantError(t, "the new one", f.logIn(ada.Email, goodPassword), nil)
 		})
+	}
+}
+
+// A password is hashed as OWASP advises where no other cost is asked for.
+func TestPasswordsAreHashedAsOWASPAdvises(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	var err error
+	f.Commands, err = accounts.New(accounts.Config{Executor: f.Executor, Vault: f.vault, Barrier: f.barrier, Keyring: f.ring, Log: slog.New(slog.DiscardHandler)})
+	wantError(t, "without a cost", err, nil)
+	f.activated()
+	var hashes []string
+	for _, sealed := range f.vault.ciphertext {
+		if text := string(sealed); strings.HasPrefix(text, "$argon2id$") {
+			hashes = append(hashes, text)
+		}
+	}
+	if len(hashes) != 1 || !strings.HasPrefix(hashes[0], "$argon2id$v=19$m=19456,t=2,p=1$") {
+		t.Errorf("the hashes are %q", hashes)
 	}
 }
 

@@ -74,7 +74,7 @@ func newMailing(t *testing.T) *mailing {
 	var err error
 	m.app, err = accounts.New(accounts.Config{
 		Executor: commands.Executor{Store: m.store, Now: clock}, Vault: m.vault, Barrier: &commandstest.Barrier{},
-		Keyring: commands.OneSecret(strings.Repeat("s", 32)), Log: slog.New(slog.DiscardHandler),
+		Keyring: commands.OneSecret(strings.Repeat("s", 32)), Log: slog.New(slog.DiscardHandler), PasswordCost: commandstest.CheapPasswords,
 	})
 	m.must(err)
 	m.handler = m.handlerOf(m.box)

@@ -9,9 +9,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alexedwards/argon2id"
+
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
 )
+
+// CheapPasswords is what a hash costs where none is checked for its strength: the advised cost is most of what such tests compute.
+var CheapPasswords = argon2id.Params{Memory: 64, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32}
 
 // Clock is a time that tests move.
 type Clock struct{ now atomic.Pointer[time.Time] }

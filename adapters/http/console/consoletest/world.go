@@ -96,6 +96,7 @@ func New(t testing.TB) *World {
 	barrier := engine.NewBarrier(w.Pool, 20*time.Second)
 	w.Accounts, err = accounts.New(accounts.Config{
 		Executor: commands.Executor{Store: w.Store, Now: clock.Now}, Vault: vault, Barrier: barrier, Keyring: commands.OneSecret(Secret), Log: log,
+		PasswordCost: commandstest.CheapPasswords,
 	})
 	Must(t, err)
 	security, err := securitylog.New(slog.New(slog.NewTextHandler(w.Security, nil)), commands.OneSecret(Secret), nil)
