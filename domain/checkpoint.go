@@ -31,9 +31,9 @@ type Checkpoints struct {
 	Last CheckpointSigned
 }
 
-// Fold returns the state after one more event.
+// Fold returns the state after one more event. A checkpoint of nothing, which is never signed, does not take the place of one.
 func (c Checkpoints) Fold(event Event) Checkpoints {
-	if e, ok := event.(CheckpointSigned); ok {
+	if e, ok := event.(CheckpointSigned); ok && e.Size != 0 {
 		c.Last = e
 	}
 	return c

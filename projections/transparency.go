@@ -138,7 +138,7 @@ func (g *treeGrowth) add(r domain.Recorded) error {
 		}
 	}
 	g.leaves = append(g.leaves, []any{g.size, leaf[:], int64(r.Position), r.Stream, int64(r.Revision)})
-	if e, ok := r.Event.(domain.CheckpointSigned); ok {
+	if e, ok := r.Event.(domain.CheckpointSigned); ok && len(e.Keys) > 0 { // without, it is garbage, and a leaf still
 		g.checkpoints = append(g.checkpoints, []any{g.size, e.Size, e.Origin, e.Root, e.Note, e.Keys, e.SignedAt})
 	}
 	g.size, g.position = g.size+1, int64(r.Position)

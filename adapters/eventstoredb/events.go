@@ -39,6 +39,7 @@ func (c codec) encode(proposed commands.Proposed) (esdb.EventData, error) {
 func (c codec) decode(raw *esdb.RecordedEvent) (domain.Recorded, error) {
 	recorded := located(raw)
 	if err := json.Unmarshal(raw.UserMetadata, &recorded.Meta); err != nil {
+		recorded.Meta = domain.Metadata{} // a part of it says nothing
 		return recorded, fmt.Errorf("%s %d: decode metadata of %s: %w", raw.StreamID, raw.EventNumber, raw.EventType, err)
 	}
 	recorded.RecordedAt = c.client.copied.Load().recordedAt(raw, recorded.Meta)
@@ -65,6 +66,13 @@ func bytesOf(raw *esdb.RecordedEvent) domain.Raw {
 // owns returns whether an event is ours. One of another program is not, whatever its type is called.
 func (c codec) owns(raw *esdb.RecordedEvent) bool {
 	return c.registry.Owns(raw.StreamID, raw.EventType)
+}
+
+// decides returns whether nothing may be decided on a stream while an event of it cannot be decoded: one of ours says what this
+// program does not know. Another program's says nothing, but in a stream of usage it takes a place that counts. What is called
+// a checkpoint may be garbage: those that are none are told by the tree.
+func (c codec) decides(r domain.Recorded, raw *esdb.RecordedEvent) bool {
+	return r.Meta.Ours() || domain.CategoryUsage.Holds(raw.StreamID) || c.owns(raw) && !domain.CategoryTransparency.Holds(raw.StreamID)
 }
 
 // isSystem returns whether the store has written an event for itself.

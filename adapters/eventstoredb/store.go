@@ -136,13 +136,27 @@ func (s *Store) Read(ctx context.Context, stream string, from uint64, limit int)
 	return s.read(ctx, stream, esdb.ReadStreamOptions{Direction: esdb.Forwards, From: esdb.Revision(from)}, limit)
 }
 
-// ReadLast returns the newest event of a stream.
+// ReadLast returns the newest event of a stream that is the product's.
 func (s *Store) ReadLast(ctx context.Context, stream string) (domain.Recorded, bool, error) {
-	page, err := s.read(ctx, stream, esdb.ReadStreamOptions{Direction: esdb.Backwards, From: esdb.End{}}, 1)
-	if err != nil || len(page) == 0 {
-		return domain.Recorded{}, false, err
+	options := esdb.ReadStreamOptions{Direction: esdb.Backwards, From: esdb.End{}}
+	for limit := 1; ; limit = commands.PageSize { // behind it others' are rare
+		page, err := s.read(ctx, stream, options, limit)
+		if err != nil {
+			return domain.Recorded{}, false, err
+		}
+		for _, recorded := range page {
+			if recorded.Event != nil {
+				return recorded, true, nil
+			}
+			if recorded.Revision == 0 {
+				return domain.Recorded{}, false, nil
+			}
+			options.From = esdb.Revision(recorded.Revision - 1)
+		}
+		if len(page) < limit {
+			return domain.Recorded{}, false, nil
+		}
 	}
-	return page[0], true, nil
 }
 
 func (s *Store) read(ctx context.Context, stream string, options esdb.ReadStreamOptions, limit int) ([]domain.Recorded, error) {
@@ -155,7 +169,7 @@ func (s *Store) read(ctx context.Context, stream string, options esdb.ReadStream
 	}
 	page := make([]domain.Recorded, len(raw))
 	for i, event := range raw {
-		if page[i], err = s.codec.decode(event); err != nil {
+		if page[i], err = s.codec.decode(event); err != nil && s.codec.decides(page[i], event) {
 			return nil, err
 		}
 	}

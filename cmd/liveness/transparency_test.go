@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/prometheus/client_golang/prometheus"
@@ -19,7 +20,9 @@ import (
 	"github.com/pas-ta/liveness/adapters/keyring"
 	"github.com/pas-ta/liveness/adapters/node"
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/commandstest"
 	signing "github.com/pas-ta/liveness/commands/transparency"
+	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/domain/transparency"
 )
 
@@ -216,5 +219,42 @@ func (p *mailedProduct) wantSigned(checkpoint transparency.Checkpoint, key strin
 	p.must((&TransparencyCmd{LogFlags: p.flags.LogFlags}).Run(p.t.Context(), app))
 	if text := out.String(); !strings.Contains(text, key) || !strings.Contains(text, checkpoint.Origin) {
 		p.t.Errorf("the command prints\n%s", text)
+	}
+}
+
+// What another program appends to the stream of checkpoints does not stop the signing, and an auditor sees it.
+func TestForeignEventsAmongCheckpoints(t *testing.T) {
+	t.Parallel()
+	p := startMailing(t, node.Config{}, 1)
+	p.register("ada@example.com")
+	signer, err := p.core.checkpointSigner(TransparencyFlags{}, newRegistry())
+	p.must(err)
+	signedMore := func(than int64) int64 {
+		t.Helper()
+		eventually(t, "a checkpoint", func() error {
+			_, err := signer.SignCheckpoint(t.Context())
+			if err == nil && signer.Status().Signed <= than {
+				err = fmt.Errorf("%d leaves are signed", signer.Status().Signed)
+			}
+			return err
+		})
+		return signer.Status().Signed
+	}
+	first := signedMore(0)
+	foreign := []struct{ eventType, data, metadata string }{
+		{"CheckpointSigned", `{"size":`, ``}, {"CheckpointSigned", `{}`, `{"schemaVersion":1,"actor":"system"}`}, {"OrderPlaced", `not JSON`, `nor this`},
+	}
+	for _, f := range foreign {
+		appendRaw(t, p.flags.EventStore, domain.TransparencyStream, f.eventType, f.data, f.metadata)
+	}
+	p.register("grace@example.com")
+	clock := commandstest.NewClock(time.Now().Add(domain.CheckpointInterval))
+	signer.Now = clock.Now
+	signedMore(first)
+	out, code := projectionsRun(t, &AuditVerifyCmd{ReadModelFlags: ReadModelFlags{LogFlags: p.flags.LogFlags}})
+	for _, want := range []string{"it cannot be read", "the checkpoint is not what was signed", "OrderPlaced, which is none of this program's events"} {
+		if code != exitFindings || strings.Count(out, want) != 1 {
+			t.Errorf("audit = %d, want %q once\n%s", code, want, out)
+		}
 	}
 }

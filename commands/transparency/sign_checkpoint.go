@@ -101,13 +101,9 @@ func (s *CheckpointSigner) SignCheckpoint(ctx context.Context) (signed bool, err
 		defer s.mu.Unlock()
 		s.status = status
 	}()
-	last, found, err := s.Store.ReadLast(ctx, domain.TransparencyStream)
+	state, revision, err := s.newest(ctx)
 	if err != nil {
 		return false, commands.Unavailable(fmt.Errorf("read the last checkpoint: %w", err))
-	}
-	state, revision := domain.Checkpoints{}, commands.NoStream
-	if found {
-		state, revision = state.Fold(last.Event), int64(last.Revision)
 	}
 	if state.EndsMonth(s.Now()) {
 		if err := s.CatchUp(ctx); err != nil {
@@ -125,6 +121,25 @@ func (s *CheckpointSigner) SignCheckpoint(ctx context.Context) (signed bool, err
 		})
 	status.Signed = done.State.Last.Size
 	return done.Position > 0, err
+}
+
+// newest returns the newest checkpoint and how far its stream is read. What says nothing hides none before it.
+func (s *CheckpointSigner) newest(ctx context.Context) (c domain.Checkpoints, revision int64, err error) {
+	last, found, err := s.Store.ReadLast(ctx, domain.TransparencyStream)
+	if err != nil || !found {
+		return c, commands.NoStream, err
+	}
+	c = c.Fold(last.Event)
+	for before := last.Revision; c.Last.Size == 0 && before > 0; before-- {
+		page, err := s.Store.Read(ctx, domain.TransparencyStream, before-1, 1)
+		if err != nil {
+			return c, commands.NoStream, err
+		}
+		for _, recorded := range page {
+			c = c.Fold(recorded.Event)
+		}
+	}
+	return c, int64(last.Revision), nil
 }
 
 // decide returns the next checkpoint, or none.

@@ -318,6 +318,27 @@ func TestChangedHistoryIsNotSigned(t *testing.T) {
 	}
 }
 
+// What is called a checkpoint and says nothing neither stops the signing nor hides what was signed before it.
+func TestCheckpointsOfNothingArePassedOver(t *testing.T) {
+	t.Parallel()
+	for name, changed := range map[string]bool{"the history is whole": false, "an event was changed": true} {
+		f := newFixture(t)
+		f.sign(f.signer())
+		for range 2 {
+			f.forge(func(e *domain.CheckpointSigned) { *e = domain.CheckpointSigned{} })
+		}
+		if changed {
+			f.tree.rewrite(t, "one", "TWO", "three")
+		}
+		f.tree.grow(t, false, "four")
+		f.clock.Advance(time.Minute)
+		signer := f.signer()
+		if signed, err := signer.SignCheckpoint(t.Context()); signed == changed || errors.Is(err, transparency.ErrHistoryChanged) != changed {
+			t.Errorf("%s: signed %t, %v", name, signed, err)
+		}
+	}
+}
+
 // forge appends the last checkpoint again, changed.
 func (f *fixture) forge(change func(*domain.CheckpointSigned)) {
 	f.t.Helper()
