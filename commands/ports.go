@@ -36,9 +36,9 @@ type Appended struct {
 // A stream with an age limit (domain.MaxAge) forgets what is older: it can no longer be read, also when that is all, while
 // revisions go on where they were. The store sets the limit when the stream is first appended to.
 //
-// Read returns at most limit events of a stream from a revision on, oldest first; none when the stream does not exist. What another
-// program has appended to a stream of ours comes without its Event and folds into nothing, so that it stops no command. It is a
-// failure in a stream of usage, whose length is a count.
+// Read returns at most limit events of a stream from a revision on, oldest first; none when the stream does not exist. What
+// another program has appended to a stream of ours comes without its Event and folds into nothing, so that it stops no command.
+// It is a failure in a stream of usage, whose length is a count.
 //
 // ReadLast returns the newest event of a stream that is the product's; false when there is none.
 type EventStore interface {

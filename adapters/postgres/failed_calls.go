@@ -28,7 +28,7 @@ const (
 	forgetInterval      = time.Hour       // between two looks for what is too old
 )
 
-// What is remembered at most between two batches. What comes beyond it is not counted: nobody who sends calls that fail may
+// What is remembered at most between two batches, and again of one that cannot be written. What comes beyond it is not counted: nobody who sends calls that fail may
 // fill the memory of a node.
 const (
 	maxFailureKinds = 8_192
@@ -48,6 +48,9 @@ type FailedCalls struct {
 	noted   *failures
 	dropped int64
 
+	writer    uuid.UUID
+	batch     *failures // the one to write: until its commit is answered it stays what it is, and the same number
+	number    int64     // of the batch
 	forgotten time.Time // when what is too old was looked for
 	stop      context.CancelFunc
 	done      chan struct{}
@@ -107,7 +110,9 @@ type failureCount struct {
 // the secrets of ring give them.
 func NewFailedCalls(pool *pgxpool.Pool, keys KnownKeys, ring commands.Keyring, log *slog.Logger) *FailedCalls {
 	ctx, stop := context.WithCancel(context.Background())
-	f := &FailedCalls{pool: pool, keys: keys, ring: ring, log: log, noted: newFailures(), stop: stop, done: make(chan struct{})}
+	f := &FailedCalls{
+		pool: pool, keys: keys, ring: ring, log: log, noted: newFailures(), writer: uuid.New(), batch: newFailures(), stop: stop, done: make(chan struct{}),
+	}
 	go f.run(ctx)
 	return f
 }
@@ -181,35 +186,6 @@ func (s *failures) keep(call counting.FailedCall) {
 	s.newest = append(s.newest, call)
 }
 
-// join puts what could not be written back to what was noted since.
-func (s *failures) join(later *failures) (dropped int64) {
-	for kind, count := range later.kinds {
-		before := s.kinds[kind]
-		switch {
-		case before != nil:
-			before.calls += count.calls
-			if !count.lastAt.Before(before.lastAt) {
-				before.lastAt, before.message = count.lastAt, count.message
-			}
-		case len(s.kinds) < maxFailureKinds:
-			s.kinds[kind] = count
-		default:
-			dropped += count.calls
-		}
-	}
-	for _, call := range later.newest {
-		s.keep(call)
-	}
-	for _, of := range later.unknown {
-		if s.open+len(of.calls) > maxUnknownKeys {
-			dropped += int64(len(of.calls))
-			continue
-		}
-		s.addUnknown(of.hashes, of.calls...)
-	}
-	return dropped
-}
-
 func (f *FailedCalls) run(ctx context.Context) {
 	defer close(f.done)
 	next := time.NewTicker(failedCallsInterval)
@@ -225,42 +201,56 @@ func (f *FailedCalls) run(ctx context.Context) {
 	}
 }
 
-// write stores what was noted. What cannot be stored is kept for the next batch.
+// write stores what is left of an earlier batch, and then what was noted. What cannot be stored is tried again the next time.
 func (f *FailedCalls) write(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, failedCallsTimeout)
 	defer cancel()
-	f.mu.Lock()
-	batch, dropped := f.noted, f.dropped
-	f.noted, f.dropped = newFailures(), 0
-	f.mu.Unlock()
-	if dropped > 0 {
-		f.log.WarnContext(ctx, "failed calls were not counted: there were more kinds of them than a node remembers", "calls", dropped)
+	err := f.store(ctx)
+	if err == nil {
+		f.take(ctx)
+		err = f.store(ctx)
 	}
-	err := f.store(ctx, batch)
 	if err == nil {
 		err = f.forget(ctx)
 	}
-	if err == nil {
-		return
+	if err != nil {
+		f.log.WarnContext(ctx, "failed calls are not counted yet", "error", err)
 	}
-	f.log.WarnContext(ctx, "failed calls are not counted yet", "error", err)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.dropped += batch.join(f.noted)
-	f.noted = batch
 }
 
-func (f *FailedCalls) store(ctx context.Context, s *failures) error {
-	if err := f.findOwners(ctx, s); err != nil {
+// take makes what was noted the next batch.
+func (f *FailedCalls) take(ctx context.Context) {
+	f.mu.Lock()
+	dropped := f.dropped
+	f.batch, f.noted, f.dropped = f.noted, newFailures(), 0
+	f.mu.Unlock()
+	f.number++
+	if dropped > 0 {
+		f.log.WarnContext(ctx, "failed calls were not counted: there were more kinds of them than a node remembers", "calls", dropped)
+	}
+}
+
+// store writes the batch, unless it is written: the answer to a commit can be lost.
+func (f *FailedCalls) store(ctx context.Context) error {
+	if err := f.findOwners(ctx, f.batch); err != nil {
 		return err
 	}
-	if len(s.kinds) == 0 {
+	if len(f.batch.kinds) == 0 {
 		return nil
 	}
-	if err := pgx.BeginFunc(ctx, f.pool, func(tx pgx.Tx) error { return s.insert(ctx, tx) }); err != nil {
+	err := pgx.BeginFunc(ctx, f.pool, func(tx pgx.Tx) error {
+		next, err := tx.Exec(ctx, `
+			insert into failed_calls_writers as w (writer, batch, written_at) values ($1, $2, now())
+			on conflict (writer) do update set batch = excluded.batch, written_at = now() where w.batch < excluded.batch`, f.writer, f.number)
+		if err != nil || next.RowsAffected() == 0 {
+			return err
+		}
+		return f.batch.insert(ctx, tx)
+	})
+	if err != nil {
 		return fmt.Errorf("count failed calls: %w", err)
 	}
-	*s = *newFailures()
+	f.batch = newFailures()
 	return nil
 }
 
@@ -365,6 +355,7 @@ func (f *FailedCalls) forget(ctx context.Context) error {
 	}
 	var batch pgx.Batch
 	batch.Queue("delete from failed_calls where hour < now() - make_interval(secs => $1)", counting.FailedCallsKept.Seconds())
+	batch.Queue("delete from failed_calls_writers where written_at < now() - make_interval(secs => $1)", counting.FailedCallsKept.Seconds())
 	batch.Queue("delete from newest_failed_calls where at < now() - make_interval(secs => $1)", counting.FailedCallsKept.Seconds())
 	if err := f.pool.SendBatch(ctx, &batch).Close(); err != nil {
 		return fmt.Errorf("forget old failed calls: %w", err)

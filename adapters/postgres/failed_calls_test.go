@@ -1,10 +1,12 @@
 package postgres_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -209,6 +211,52 @@ func TestFailedCallsAreKeptWhileThereIsNoDatabase(t *testing.T) {
 	}
 }
 
+// losesAnAnswer loses the connection when a commit is done, once.
+type losesAnAnswer struct {
+	net.Conn
+	lost *atomic.Bool
+}
+
+func (c losesAnAnswer) Write(message []byte) (int, error) {
+	n, err := c.Conn.Write(message)
+	if bytes.Contains(message, []byte("commit\x00")) && c.lost.CompareAndSwap(false, true) {
+		_, answer := c.Read(make([]byte, 1024))
+		return n, errors.Join(err, answer, c.Close())
+	}
+	return n, err
+}
+
+// A batch whose commit was done without an answer is not counted again.
+func TestFailedCallsAreCountedOnceWhenAnAnswerIsLost(t *testing.T) {
+	t.Parallel()
+	pool, lost := migrated(t), &atomic.Bool{}
+	config := pool.Config()
+	config.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		return losesAnAnswer{conn, lost}, err
+	}
+	losing, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(losing.Close)
+	customer := uuid.New()
+	f := newFailedCalls(t, losing, &keyRing{})
+	f.Note(failed(customer, 1, 400, "invalid_image", "no face"), "")
+	for !lost.Load() {
+		if err := commands.Sleep(t.Context(), 5*time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.Note(failed(customer, 1, 400, "invalid_image", "no face"), "")
+	f.Note(failed(customer, 1, 503, "overloaded", "busy"), "")
+	f.Close()
+	newest, err := postgres.NewFailedCallQueries(pool).Newest(t.Context(), customer)
+	if got := kinds(t, pool, customer); err != nil || len(newest) != 3 || len(got) != 2 || got[0].Calls != 2 || got[1].Calls != 1 {
+		t.Errorf("counted %+v, listed %+v, %v", got, newest, err)
+	}
+}
+
 // Nobody who sends calls that fail fills the memory of a node or the tables.
 func TestFailedCallsAreBounded(t *testing.T) {
 	t.Parallel()
@@ -224,7 +272,7 @@ func TestFailedCallsAreBounded(t *testing.T) {
 	ring.faults.Store(0)
 	f.Close()
 	var rows int
-	if err := pool.QueryRow(t.Context(), "select count(*) from failed_calls").Scan(&rows); err != nil || rows == 0 || rows > 8_192 {
+	if err := pool.QueryRow(t.Context(), "select count(*) from failed_calls").Scan(&rows); err != nil || rows == 0 || rows > 2*8_192 {
 		t.Errorf("%d kinds are kept, %v", rows, err)
 	}
 	if asked := ring.asked.Load(); asked == 0 || asked > 4096 {
