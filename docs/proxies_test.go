@@ -106,16 +106,6 @@ func (n *node) stop(t *testing.T) {
 	}
 }
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
-}
-
 // proxy is one whose configuration ships.
 type proxy struct {
 	program string
@@ -154,7 +144,7 @@ func (p proxy) start(t *testing.T, first, second string) string {
 		}
 		t.Skipf("%s is not installed", p.program)
 	}
-	dir, address := t.TempDir(), freeAddress(t)
+	dir, address := t.TempDir(), awaittest.FreeAddress(t)
 	text := contents(t, "deploy/proxies", p.file) + "\n"
 	for _, needed := range append([]string{p.listens[0], "api1.internal:8080", "api2.internal:8080"}, everySecond(p.ours)...) {
 		if !strings.Contains(text, needed) {
@@ -227,7 +217,7 @@ func TestNodesAreReplacedBehindProxies(t *testing.T) {
 	for name, proxy := range proxies {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			nodes := []*node{{address: freeAddress(t)}, {address: freeAddress(t)}}
+			nodes := []*node{{address: awaittest.FreeAddress(t)}, {address: awaittest.FreeAddress(t)}}
 			address := proxy.start(t, nodes[0].address, nodes[1].address)
 			for _, n := range nodes {
 				n.start(t)

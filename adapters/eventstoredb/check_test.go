@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pas-ta/liveness/adapters/awaittest"
 	"github.com/pas-ta/liveness/adapters/eventstoredb"
 	"github.com/pas-ta/liveness/adapters/node"
 	"github.com/pas-ta/liveness/adapters/node/nodetest"
@@ -86,16 +87,6 @@ func listenAs(t *testing.T, serve func(net.Conn)) string {
 	return listener.Addr().String()
 }
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
-}
-
 // Whatever is wrong with a connection is told as what it is, with the part of the connection string to change, within two
 // seconds, and never with the password.
 func TestCheckSaysWhatIsWrong(t *testing.T) {
@@ -144,8 +135,8 @@ func TestCheckSaysWhatIsWrong(t *testing.T) {
 		advice    string
 		transient bool
 	}{
-		"nothing listens":                {"esdb://" + freeAddress(t) + "?tls=false", "nothing listens", "host:port", true},
-		"no node of a cluster listens":   {"esdb://" + freeAddress(t) + "," + freeAddress(t) + "?tls=false", "nothing listens", "host:port", true},
+		"nothing listens":                {"esdb://" + awaittest.FreeAddress(t) + "?tls=false", "nothing listens", "host:port", true},
+		"no node of a cluster listens":   {"esdb://" + awaittest.FreeAddress(t) + "," + awaittest.FreeAddress(t) + "?tls=false", "nothing listens", "host:port", true},
 		"TLS asked of a plain port":      {"esdb://" + plain, "no TLS", "tls=false", false},
 		"the same with discovery":        {"esdb+discover://" + plain, "no TLS", "tls=false", false},
 		"plain text asked of a TLS port": {"esdb://admin:hunter2@" + secure + "?tls=false", "speaks TLS", "tls=true", false},
@@ -194,7 +185,7 @@ func TestCheckOfAStoreThatWorks(t *testing.T) {
 	six := nodetest.Start(t, node.Config{Addr: "[::1]:0"}).Addr()
 	for _, text := range []string{
 		"esdb://" + plain + "?tls=false", "kurrentdb://" + plain + "?tls=false", "kurrentdb+discover://" + plain + "?tls=false",
-		"esdb://" + plain + "," + freeAddress(t) + "?tls=false", "esdb://" + six + "?tls=false", "esdb+discover://" + six + "?tls=false",
+		"esdb://" + plain + "," + awaittest.FreeAddress(t) + "?tls=false", "esdb://" + six + "?tls=false", "esdb+discover://" + six + "?tls=false",
 		"esdb://" + six + "," + six + "?tls=false",
 		"esdb://admin:changeit@" + secure + "?tlsCaFile=" + good.file, "esdb://admin:changeit@" + secure + "?tlsVerifyCert=false",
 	} {

@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	"google.golang.org/grpc/metadata"
 
+	"github.com/pas-ta/liveness/adapters/awaittest"
 	"github.com/pas-ta/liveness/adapters/eventstoredb"
 	"github.com/pas-ta/liveness/adapters/node"
 	"github.com/pas-ta/liveness/adapters/node/nodetest"
@@ -216,7 +217,7 @@ func TestLeaderWithoutAQuorum(t *testing.T) {
 func TestNodeThatIsGone(t *testing.T) {
 	t.Parallel()
 	logged := &lockedBuffer{}
-	client, err := eventstoredb.Connect("esdb://"+freeAddress(t)+"?tls=false", slog.New(slog.NewTextHandler(logged, nil)))
+	client, err := eventstoredb.Connect("esdb://"+awaittest.FreeAddress(t)+"?tls=false", slog.New(slog.NewTextHandler(logged, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

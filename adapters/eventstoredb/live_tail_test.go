@@ -307,7 +307,7 @@ func TestStalledSubscriberCatchesUpByItself(t *testing.T) {
 func TestSubscribersGoOnAfterARestart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	first := startNode(t, dir, "127.0.0.1:0")
+	first := startNode(t, dir, "")
 	client := connect(t, first.ConnectionString())
 	store := eventstoredb.NewStore(client, domain.NewRegistry())
 	log := &warnings{}

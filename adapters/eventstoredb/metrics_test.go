@@ -33,7 +33,7 @@ func observed(t *testing.T, registry *prometheus.Registry, name string) map[stri
 // Appends and reads are told apart by what became of them, each outcome from the start.
 func TestCallsAreMeasured(t *testing.T) {
 	t.Parallel()
-	client := connect(t, startNode(t, t.TempDir(), "127.0.0.1:0").ConnectionString())
+	client := connect(t, startNode(t, t.TempDir(), "").ConnectionString())
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(client.Metrics()...)
 	const appends, reads = "liveness_store_append_duration_seconds", "liveness_store_read_duration_seconds"

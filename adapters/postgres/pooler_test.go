@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -36,14 +35,7 @@ func pgBouncer(t *testing.T, mode string) string {
 		t.Fatal(err)
 	}
 	server := config.ConnConfig
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
+	_, port, _ := net.SplitHostPort(awaittest.FreeAddress(t))
 	shipped, err := os.ReadFile("../../docs/deploy/pgbouncer.ini")
 	if err != nil {
 		t.Fatal(err)

@@ -9,7 +9,6 @@ import (
 	"image"
 	"image/jpeg"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -23,6 +22,7 @@ import (
 
 	"golang.org/x/image/draw"
 
+	"github.com/pas-ta/liveness/adapters/awaittest"
 	"github.com/pas-ta/liveness/adapters/aws/awsconfig"
 	"github.com/pas-ta/liveness/adapters/aws/marketplace"
 	"github.com/pas-ta/liveness/adapters/awssim"
@@ -56,16 +56,6 @@ type process struct {
 	mu      sync.Mutex
 	program string // to run; this test binary when it is ""
 	running *exec.Cmd
-}
-
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
 }
 
 // keep runs the process until ctx ends.
@@ -181,7 +171,7 @@ func (plan clusterPlan) start(t *testing.T) *cluster {
 	if err := os.WriteFile(secretFile, []byte(secret), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	storeAddr := freeAddr(t)
+	storeAddr := awaittest.FreeAddress(t)
 	env := []string{
 		"EVENTSTOREDB_URL=esdb://" + storeAddr + "?tls=false", "LIVENESS_POSTGRES_URL=" + c.database, "LIVENESS_SECRET_FILE=" + secretFile,
 		"LIVENESS_AWS_ENDPOINT=" + aws.URL, "AWS_ACCESS_KEY_ID=simulated", "AWS_SECRET_ACCESS_KEY=simulated",
@@ -190,14 +180,14 @@ func (plan clusterPlan) start(t *testing.T) *cluster {
 	}
 	c.store = &process{name: "store", addr: storeAddr, args: []string{"node", "--addr", storeAddr, "--data", cmp.Or(plan.events, filepath.Join(dir, "events"))}, log: filepath.Join(dir, "store.log")}
 	for i := range plan.workers {
-		name, metrics := fmt.Sprintf("worker%d", i), freeAddr(t)
+		name, metrics := fmt.Sprintf("worker%d", i), awaittest.FreeAddress(t)
 		c.workers = append(c.workers, &process{
 			name: name, metrics: metrics, args: []string{"work", "--metrics-addr", metrics}, env: env, log: filepath.Join(dir, name+".log"),
 			program: plan.program,
 		})
 	}
 	for i := range plan.apis {
-		name, addr, metrics := fmt.Sprintf("api%d", i), freeAddr(t), freeAddr(t)
+		name, addr, metrics := fmt.Sprintf("api%d", i), awaittest.FreeAddress(t), awaittest.FreeAddress(t)
 		c.apis = append(c.apis, &process{
 			name: name, addr: addr, metrics: metrics, args: []string{"serve", "--addr", addr, "--workers", "1", "--metrics-addr", metrics},
 			env: env, log: filepath.Join(dir, name+".log"), program: plan.program,

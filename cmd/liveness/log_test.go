@@ -34,8 +34,7 @@ func notJSON(said []byte) string {
 // start and the end, on both outputs.
 func TestTheLogIsOneJSONObjectALine(t *testing.T) {
 	t.Parallel()
-	nobody := freeAddr(t)
-	c := startWatched(t, "LIVENESS_LOG_FORMAT=json", "LIVENESS_LOG_LEVEL=debug", "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+nobody, "OTEL_BSP_SCHEDULE_DELAY=50")
+	c := startWatched(t, "LIVENESS_LOG_FORMAT=json", "LIVENESS_LOG_LEVEL=debug", "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1", "OTEL_BSP_SCHEDULE_DELAY=50")
 	if _, _, err := postCheck(t.Context(), http.DefaultClient, c.apis[0].addr, c.demo.Primary, "", smallFace(t)); err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/pas-ta/liveness/adapters/awaittest"
 	"github.com/pas-ta/liveness/adapters/aws/awsconfig"
 	"github.com/pas-ta/liveness/adapters/aws/marketplace"
 	"github.com/pas-ta/liveness/adapters/aws/notifications"
@@ -295,7 +296,7 @@ type breakableServer struct {
 }
 
 func newBreakableServer(t *testing.T, handler http.Handler) *breakableServer {
-	s := &breakableServer{t: t, addr: "127.0.0.1:0", handler: handler}
+	s := &breakableServer{t: t, addr: awaittest.FreeAddress(t), handler: handler}
 	s.mend()
 	t.Cleanup(func() { s.split() })
 	return s
@@ -311,7 +312,6 @@ func (s *breakableServer) mend() {
 		listener, err = (&net.ListenConfig{}).Listen(s.t.Context(), "tcp", s.addr)
 		return err
 	})
-	s.addr = listener.Addr().String()
 	s.server = &http.Server{Handler: s.handler, ReadHeaderTimeout: time.Minute}
 	go func(server *http.Server) { _ = server.Serve(listener) }(s.server)
 }

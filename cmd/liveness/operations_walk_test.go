@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/pas-ta/liveness/adapters/awaittest"
 )
 
 // documentBlock returns the first block of commands of docs/operations.md behind a text.
@@ -60,22 +62,18 @@ func newWalkOn(t *testing.T, database string) *walk {
 	takeProduct(t)
 	w := &walk{dir: programDir(t), database: database, ports: map[string]string{}}
 	for _, port := range []string{"2113", "8080", "8081", "8082"} {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = listener.Close() }() // all at once, so that no two are one
-		_, w.ports[port], _ = net.SplitHostPort(listener.Addr().String())
+		_, w.ports[port], _ = net.SplitHostPort(awaittest.FreeAddress(t))
 	}
 	return w
 }
 
 // here puts the walk's own ports and database in the place of the documented ones.
 func (w *walk) here(script string) string {
+	own := []string{"postgres://liveness:change-me@127.0.0.1:5432/liveness?sslmode=disable", w.database}
 	for documented, free := range w.ports {
-		script = strings.ReplaceAll(script, "127.0.0.1:"+documented, "127.0.0.1:"+free)
+		own = append(own, "127.0.0.1:"+documented, "127.0.0.1:"+free)
 	}
-	return strings.ReplaceAll(script, "postgres://liveness:change-me@127.0.0.1:5432/liveness?sslmode=disable", w.database)
+	return strings.NewReplacer(own...).Replace(script) // in one pass: a free port may begin like a documented one
 }
 
 // run runs a script as a person's shell does. What it leaves running ends when stop is called.

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pas-ta/liveness/adapters/awaittest"
 	"github.com/pas-ta/liveness/adapters/http/server"
 	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/adapters/node"
@@ -132,7 +133,7 @@ func TestAllThatCannotBeUsedIsNamed(t *testing.T) {
 // serving returns a process of serve that is ready.
 func serving(t *testing.T, more ...string) (command *exec.Cmd, api string) {
 	t.Helper()
-	addr := freeAddr(t)
+	addr := awaittest.FreeAddress(t)
 	command = program(t, append([]string{
 		"serve", "--addr=" + addr, "--eventstore=" + nodetest.Start(t, node.Config{}).ConnectionString(), "--postgres=" + pgtest.Database(t),
 		"--aws-endpoint=http://127.0.0.1:1", "--product-code=code", "--secret-file=" + secretIn(t), "--workers=1",

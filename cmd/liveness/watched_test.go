@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/pas-ta/liveness/adapters/awaittest"
 	"github.com/pas-ta/liveness/adapters/awssim"
 	"github.com/pas-ta/liveness/adapters/keyring"
 	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
@@ -53,10 +54,10 @@ func startWatched(t *testing.T, env ...string) *cluster {
 		"LIVENESS_PRODUCT_CODE=" + devProductCode, "LIVENESS_MAIL_FROM=no-reply@example.com", "LIVENESS_PUBLIC_URL=http://127.0.0.1",
 	}, env...)
 	part := func(name string, args ...string) *process {
-		metrics := freeAddr(t)
+		metrics := awaittest.FreeAddress(t)
 		return &process{name: name, metrics: metrics, env: env, log: filepath.Join(dir, name+".log"), args: append(args, "--metrics-addr", metrics)}
 	}
-	serving := freeAddr(t)
+	serving := awaittest.FreeAddress(t)
 	c.workers = []*process{part("work", "work")}
 	c.apis = []*process{part("serve", "serve", "--addr", serving, "--workers", "1")}
 	c.apis[0].addr = serving
@@ -79,7 +80,7 @@ func watchedNode(t *testing.T, dir string, env []string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr, metrics := freeAddr(t), freeAddr(t)
+	addr, metrics := awaittest.FreeAddress(t), awaittest.FreeAddress(t)
 	return &process{name: "node", addr: addr, metrics: metrics, env: env, log: filepath.Join(dir, "node.log"), args: []string{
 		"node", "--addr", addr, "--data", filepath.Join(dir, "events"), "--metrics-addr", metrics, "--credentials", filepath.Join(dir, "users"),
 		"--tls-cert", filepath.Join(dir, "node.crt"), "--tls-key", filepath.Join(dir, "node.key"),

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/pas-ta/liveness/adapters/awaittest"
 	"github.com/pas-ta/liveness/adapters/node"
 )
 
@@ -54,7 +55,7 @@ func Line(tb testing.TB) node.Line {
 func Start(tb testing.TB, config node.Config) *node.Node {
 	tb.Helper()
 	if config.Addr == "" {
-		config.Addr = "127.0.0.1:0"
+		config.Addr = awaittest.FreeAddress(tb) // where a test may start it again
 	}
 	if config.Dir == "" {
 		config.Dir = tb.TempDir()
