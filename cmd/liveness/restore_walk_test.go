@@ -82,13 +82,7 @@ func TestRestoreWalk(t *testing.T) {
 	stop = after.run(t, variables(start)+documentBlock(t, "**Restoring**")+"liveness serve --addr 127.0.0.1:8080 &\ntouch ./done\n")
 	eventually(t, "the restored service", func() error { _, err := os.Stat(filepath.Join(after.dir, "done")); return err })
 	returning := after.visitor(t)
-	eventually(t, "serve", func() error {
-		answer, err := http.Get(returning.dev.api + "/v1/ready")
-		if err == nil {
-			_ = answer.Body.Close()
-		}
-		return err
-	})
+	eventually(t, "serve", func() error { return ready(returning.dev.api, http.StatusOK) })
 	returning.post("/console/dashboard", "/console/login", "email", erased.Email, "password", erasedPassword)
 	if text := returning.person(); !strings.Contains(text, erased.FirstName) {
 		t.Errorf("who logs in again is %s", text)
