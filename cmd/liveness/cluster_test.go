@@ -114,6 +114,16 @@ func (p *process) pid() int {
 	return p.running.Process.Pid
 }
 
+// awaitPID returns the process's id once it runs. A signal to 0 would reach the test itself.
+func (p *process) awaitPID(t *testing.T) (pid int) {
+	t.Helper()
+	awaittest.Until(t, p.name+" to run", func() bool {
+		pid = p.pid()
+		return pid != 0
+	})
+	return pid
+}
+
 // processes returns everything that runs but Postgres.
 func (c *cluster) processes() []*process {
 	return slices.Concat([]*process{c.store}, c.workers, c.apis)

@@ -45,13 +45,14 @@ func TestNobodyWaitsForAFileHandle(t *testing.T) {
 		return err
 	}
 	eventually(t, "a check", answered)
-	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", api.pid()))
+	serving := api.awaitPID(t)
+	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", serving))
 	if err != nil {
 		t.Fatal(err)
 	}
 	const left = 20
 	most := uint64(len(open) + left)
-	if err := unix.Prlimit(api.pid(), unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: most, Max: most}, nil); err != nil {
+	if err := unix.Prlimit(serving, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: most, Max: most}, nil); err != nil {
 		t.Fatal(err)
 	}
 	var strangers []net.Conn

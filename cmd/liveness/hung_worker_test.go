@@ -61,7 +61,8 @@ func TestAHungWorkerIsReplaced(t *testing.T) {
 	}
 	wantCounted(100)
 
-	if err := syscall.Kill(hung.pid(), syscall.SIGSTOP); err != nil {
+	stopped := hung.awaitPID(t)
+	if err := syscall.Kill(stopped, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	began := time.Now()
@@ -77,7 +78,7 @@ func TestAHungWorkerIsReplaced(t *testing.T) {
 	t.Logf("replaced after %v", time.Since(began).Round(100*time.Millisecond))
 	wantCounted(300)
 
-	if err := syscall.Kill(hung.pid(), syscall.SIGCONT); err != nil {
+	if err := syscall.Kill(stopped, syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
 	c.countBefore(t, 100)

@@ -85,7 +85,7 @@ func (p *process) replace(t *testing.T, program string) {
 	p.mu.Lock()
 	p.program = program
 	p.mu.Unlock()
-	before := p.pid()
+	before := p.awaitPID(t)
 	if err := syscall.Kill(before, syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
