@@ -85,9 +85,11 @@ func (u *consoleUser) follow(path string, body any) time.Duration {
 	var reading sync.WaitGroup
 	for _, screen := range screenReads {
 		reading.Go(func() {
-			header := u.send(http.MethodGet, "/console/api/"+screen+"?after="+done.Position, "", nil, nil)
-			if behind := header.Get("Console-Behind"); behind != "" {
-				u.t.Errorf("after %s the screen %s is shown before read model %s shows it", path, screen, behind)
+			for behind := "?"; behind != ""; { // the screen asks again
+				behind = u.send(http.MethodGet, "/console/api/"+screen+"?after="+done.Position, "", nil, nil).Get("Console-Behind")
+				if behind != "" {
+					u.t.Logf("after %s the screen %s is shown before read model %s shows it", path, screen, behind)
+				}
 			}
 		})
 	}
@@ -117,6 +119,9 @@ func TestScreensFollowCommands(t *testing.T) {
 		slices.Sort(took)
 		t.Logf("%s log: from the command's answer to the last of %d screens, %d commands: half within %v, 99 %% within %v, all within %v", log,
 			len(screenReads), len(took), took[len(took)/2], took[len(took)*99/100], took[len(took)-1])
+		if took[len(took)/2] > 3*time.Second { // longer no screen waits; one in a while does on a busy machine
+			t.Errorf("on a %s log half of what was done is not on the screens that are read next", log)
+		}
 	}
 	measure("quiet")
 	dev.keepBusy(t)
