@@ -160,7 +160,7 @@ func (plan clusterPlan) start(t *testing.T) *cluster {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // it writes all to a disk that others use too
 		defer cancel()
 		if err := c.postgres.Close(ctx); err != nil {
 			t.Errorf("close postgres: %v", err)
@@ -281,10 +281,11 @@ func (c *cluster) awaitServing(t *testing.T, api *process) {
 	})
 }
 
-// eventually tries until it works, for at most a minute.
+// eventually tries until it works. For at most three minutes: a checkpoint is signed a minute after the one before, and machines that
+// test do other work too.
 func eventually(t *testing.T, what string, try func() error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	for {
 		err := try()

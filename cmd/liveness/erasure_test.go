@@ -21,6 +21,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/pas-ta/liveness/adapters/awaittest"
 	"github.com/pas-ta/liveness/adapters/keyring"
 	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/commands/accounts"
@@ -139,7 +140,7 @@ func (v visitor) mailed(address, subject string) string {
 		Links   []string
 	}
 	var token string
-	waitUntil(v.t, "a mail "+subject, func() bool {
+	awaittest.Until(v.t, "a mail "+subject, func() bool {
 		response, err := http.Get(v.dev.aws + "/mailbox/api/messages?to=" + url.QueryEscape(address))
 		if err != nil {
 			v.t.Fatal(err)

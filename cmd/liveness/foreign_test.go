@@ -9,6 +9,7 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/google/uuid"
 
+	"github.com/pas-ta/liveness/adapters/awaittest"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/auditing"
 	"github.com/pas-ta/liveness/domain"
@@ -81,7 +82,7 @@ func TestForeignEventsAreNobodysBusiness(t *testing.T) {
 	write() // seen live
 	r.waitFor(t, "usage", r.count(t, subscription, 3, 4))
 	write()
-	waitUntil(t, "every read model being live", func() bool {
+	awaittest.Until(t, "every read model being live", func() bool {
 		out, _ := projectionsRun(t, &ProjectionsListCmd{r.flags})
 		return strings.Count(out, "live") == len(projections.All())
 	})

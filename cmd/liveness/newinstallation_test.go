@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/pas-ta/liveness/adapters/awaittest"
 	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/adapters/node"
 	"github.com/pas-ta/liveness/commands"
@@ -29,7 +30,7 @@ func TestNewInstallation(t *testing.T) {
 				out, _ := projectionsRun(t, &ProjectionsListCmd{r.flags})
 				return strings.Count(out, " live ") == len(projections.All())
 			}
-			waitUntil(t, "every read model being live", live)
+			awaittest.Until(t, "every read model being live", live)
 
 			key := domain.KeyPrefix + strings.Repeat(domain.KeyAlphabet[:1], domain.KeyLength-len(domain.KeyPrefix))
 			secret := make(commands.OneSecret, 32)
@@ -59,7 +60,7 @@ func TestNewInstallation(t *testing.T) {
 			if out, code := projectionsRun(t, &ProjectionsCompareCmd{r.flags, "usage"}); code != 0 {
 				t.Errorf("compare = %d\n%s", code, out)
 			}
-			waitUntil(t, "every read model reaching the end of the log", func() bool {
+			awaittest.Until(t, "every read model reaching the end of the log", func() bool {
 				statuses, err := r.engine.Statuses(t.Context())
 				if err != nil {
 					t.Fatal(err)

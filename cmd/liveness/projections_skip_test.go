@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/pas-ta/liveness/adapters/awaittest"
 	"github.com/pas-ta/liveness/commands/auditing"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
@@ -24,7 +25,7 @@ func TestProjectionsSkip(t *testing.T) {
 	stream := domain.APIKeysStream(customer)
 	bad := appendRaw(t, r.flags.EventStore, stream, "KeyIssued", `{}`, `{"schemaVersion": 99}`)
 	var listed string
-	waitUntil(t, "stopping", func() bool {
+	awaittest.Until(t, "stopping", func() bool {
 		listed, _ = projectionsRun(t, &ProjectionsListCmd{r.flags})
 		return strings.Contains(listed, "stopped")
 	})
@@ -51,7 +52,7 @@ func TestProjectionsSkip(t *testing.T) {
 	}
 	wantSkipped := func() {
 		t.Helper()
-		waitUntil(t, "going on", func() bool {
+		awaittest.Until(t, "going on", func() bool {
 			listed, _ = projectionsRun(t, &ProjectionsListCmd{r.flags})
 			return strings.Count(listed, "live ") == len(projections.All())
 		})
@@ -90,7 +91,7 @@ func TestProjectionsSkipACall(t *testing.T) {
 	bad := appendRaw(t, r.flags.EventStore, stream, "CheckCompleted", `{}`, `{"schemaVersion": 99}`)
 	last := r.count(t, subscription, 5, 3)
 	for _, name := range []string{"usage", "metering"} {
-		waitUntil(t, name+" going on", func() bool {
+		awaittest.Until(t, name+" going on", func() bool {
 			_, code := projectionsRun(t, &ProjectionsSkipCmd{r.flags, name, bad, "damaged"})
 			return code == 0
 		})

@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/pas-ta/liveness/adapters/awaittest"
 	"github.com/pas-ta/liveness/adapters/eventstoredb"
 	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/adapters/node"
@@ -139,22 +140,6 @@ func (r *readModels) count(tb testing.TB, subscription uuid.UUID, counted, n int
 	return position
 }
 
-// waitUntil looks until a condition holds.
-func waitUntil(tb testing.TB, what string, holds func() bool) {
-	tb.Helper()
-	deadline := time.NewTimer(20 * time.Second)
-	defer deadline.Stop()
-	look := time.NewTicker(20 * time.Millisecond)
-	defer look.Stop()
-	for !holds() {
-		select {
-		case <-look.C:
-		case <-deadline.C:
-			tb.Fatalf("%s did not happen", what)
-		}
-	}
-}
-
 // projectionsRun runs a command and gives its output and exit status.
 func projectionsRun(tb testing.TB, command interface {
 	Run(context.Context, *App) error
@@ -216,7 +201,7 @@ func TestProjectionsCommands(t *testing.T) {
 		t.Fatalf("%s is not listed: %s", name, out)
 		return engine.Status{}
 	}
-	waitUntil(t, "every read model being live", func() bool {
+	awaittest.Until(t, "every read model being live", func() bool {
 		out, _ := projectionsRun(t, &ProjectionsListCmd{r.flags})
 		return strings.Count(out, "live") == len(projections.All())
 	})
@@ -266,7 +251,7 @@ func TestReadModelsOfAnEmptyLog(t *testing.T) {
 	r.maintain(t)
 	live := func() {
 		t.Helper()
-		waitUntil(t, "every read model being live", func() bool {
+		awaittest.Until(t, "every read model being live", func() bool {
 			statuses, err := r.engine.Statuses(t.Context())
 			if err != nil || len(statuses) != len(projections.All()) {
 				return false
@@ -322,7 +307,7 @@ func TestProjectionsListExplains(t *testing.T) {
 	}
 	r.waitFor(t, "activity", result.CommitPosition)
 	var out string
-	waitUntil(t, "stopping", func() bool {
+	awaittest.Until(t, "stopping", func() bool {
 		out, _ = projectionsRun(t, &ProjectionsListCmd{r.flags})
 		return strings.Contains(out, "stopped")
 	})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/pas-ta/liveness/adapters/awaittest"
 	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
@@ -38,7 +39,7 @@ func TestOperatorSeesAndReinstates(t *testing.T) {
 		row, _, _ := projections.NewSubscriptions(r.pool).Subscription(t.Context(), id)
 		return row.Status
 	}
-	waitUntil(t, "the start", func() bool { return status() == domain.StatusActive })
+	awaittest.Until(t, "the start", func() bool { return status() == domain.StatusActive })
 
 	gap := domain.EntitlementGap{Missing: 2, MissingSince: at, Withheld: true}
 	if err := postgres.NewEntitlementGaps(r.pool).Remember(t.Context(), map[uuid.UUID]domain.EntitlementGap{id: gap}, "", at); err != nil {
@@ -72,14 +73,14 @@ func TestOperatorSeesAndReinstates(t *testing.T) {
 		}
 	}
 	happens(0, domain.SubscriptionEnded{SubscriptionID: id, Reason: "no entitlement", EndedAt: at})
-	waitUntil(t, "the end", func() bool { return status() == domain.StatusEnded })
+	awaittest.Until(t, "the end", func() bool { return status() == domain.StatusEnded })
 	if code, _, errOut := reinstate(id.String(), "--why", "  "); code != exitFailure || !strings.Contains(errOut, "Say why") {
 		t.Errorf("a reason that is none: %d, %s", code, errOut)
 	}
 	if code, out, errOut := reinstate(licence, "--why", "AWS case 1234"); code != 0 || !strings.Contains(out, id.String()+" is active") {
 		t.Errorf("reinstate = %d\n%s%s", code, out, errOut)
 	}
-	waitUntil(t, "the reinstatement", func() bool { return status() == domain.StatusActive })
+	awaittest.Until(t, "the reinstatement", func() bool { return status() == domain.StatusActive })
 	if _, out, _ := runLine("audit", "--json", "--eventstore", r.flags.EventStore); !strings.Contains(out, "subscription reinstated: AWS case 1234") || !strings.Contains(out, "operator") {
 		t.Errorf("the audit does not tell of it:\n%s", out)
 	}

@@ -51,8 +51,8 @@ func Installed(t testing.TB) Config {
 	return Config{Chromium: program, Axe: axe, Shots: os.Getenv("LIVENESS_SCREENSHOTS")}
 }
 
-// stepTimeout bounds every single step in the browser.
-const stepTimeout = 20 * time.Second
+// stepTimeout bounds every single step in the browser, which shares the processors with what it waits for.
+const stepTimeout = time.Minute
 
 // Browser is a Chromium with one tab, as one person uses it.
 type Browser struct {

@@ -42,6 +42,7 @@ func (p *process) leave() {
 func (p *process) start(ctx context.Context, program string) error {
 	allocator, endAllocator := chromedp.NewExecAllocator(ctx, append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program),
 		chromedp.NoSandbox, // the test may run as root, where Chromium has no sandbox; it opens pages of ours only
+		chromedp.WSURLReadTimeout(stepTimeout),
 		chromedp.Flag("hide-scrollbars", true),
 		// A process for each test's pages is enough; one that is kept in reserve for every tab costs more than it saves.
 		chromedp.Flag("disable-features", "Translate,BlinkGenPropertyTrees,SpareRendererForSitePerProcess,AndroidWarmUpSpareRendererWithTimeout,MediaRouter,OptimizationHints"),
