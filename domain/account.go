@@ -118,8 +118,9 @@ type MailAddressRehashed struct {
 
 // PersonalDataErased says that the customer's key was destroyed on request.
 type PersonalDataErased struct {
-	CustomerID uuid.UUID `json:"customerId"`
-	ErasedAt   time.Time `json:"erasedAt"`
+	CustomerID   uuid.UUID `json:"customerId"`
+	WithCustomer bool      `json:"withCustomer,omitempty"` // the customer that was registered with the account is being erased
+	ErasedAt     time.Time `json:"erasedAt"`
 }
 
 // EventType names the event in the log.
@@ -191,6 +192,7 @@ type Account struct {
 	PasswordHash   Ciphertext
 	Active         bool
 	Erased         bool
+	CustomerErased bool // it is being erased, or is; not known of what was erased before this was recorded
 
 	VerificationID      uuid.UUID // of the newest link
 	VerificationExpires time.Time
@@ -238,7 +240,7 @@ func (a Account) Fold(event Event) Account {
 	case PasswordResetRequested:
 		a.ResetID, a.ResetExpires = e.ResetID, e.ExpiresAt
 	case PersonalDataErased:
-		a.Active, a.Erased = false, true
+		a.Active, a.Erased, a.CustomerErased = false, true, a.CustomerErased || e.WithCustomer
 		a.Person, a.PasswordHash, a.ResetID, a.Change = "", "", uuid.Nil, EmailChange{}
 	case EmailChangeRequested:
 		a.Change = EmailChange{ID: e.ChangeID, Address: e.Address, MailHash: e.MailHash, ExpiresAt: e.ExpiresAt}
@@ -453,13 +455,14 @@ func (a Account) ChangePassword(password Ciphertext, at time.Time) ([]Event, err
 	return []Event{PasswordSet{CustomerID: a.CustomerID, PasswordHash: password, Cause: PasswordChange, SetAt: at.UTC()}}, nil
 }
 
-// ErasePersonalData closes the account. Erased already, it records nothing.
-func (a Account) ErasePersonalData(at time.Time) ([]Event, error) {
+// ErasePersonalData closes the account. What is erased already it does not record again; the customer that was registered with it
+// may be erased later than the account.
+func (a Account) ErasePersonalData(withCustomer bool, at time.Time) ([]Event, error) {
 	switch {
-	case !a.Registered() || a.Erased:
+	case !a.Registered() || a.Erased && (a.CustomerErased || !withCustomer):
 		return nil, nil
 	case a.Holds.Any():
 		return nil, ErrLegalHold
 	}
-	return []Event{PersonalDataErased{CustomerID: a.CustomerID, ErasedAt: at.UTC()}}, nil
+	return []Event{PersonalDataErased{CustomerID: a.CustomerID, WithCustomer: withCustomer, ErasedAt: at.UTC()}}, nil
 }

@@ -47,7 +47,7 @@ func TestAccount(t *testing.T) {
 	resend := func(s state) ([]domain.Event, error) { return s.ResendVerification(id(4), noon) }
 	requestReset := recorded(func(s state) []domain.Event { return s.RequestPasswordReset(id(7), noon) })
 	change := func(s state) ([]domain.Event, error) { return s.ChangePassword("other", noon) }
-	erase := func(s state) ([]domain.Event, error) { return s.ErasePersonalData(noon) }
+	erase := func(s state) ([]domain.Event, error) { return s.ErasePersonalData(false, noon) }
 
 	play(t, []scenario[state]{
 		{name: "registers", when: register, then: pending},

@@ -97,12 +97,12 @@ func (h LegalHolds) fold(event Event) LegalHolds {
 }
 
 // CheckHold returns why an account cannot be put under a hold. Others says that others act for the customer that was registered
-// with it: their data can be held when that of the account is erased.
+// with it: their data can be held when that of the account is erased, until the customer is.
 func (a Account) CheckHold(others bool) error {
 	switch {
 	case !a.Registered():
 		return ErrNotRegistered
-	case a.Erased && !others:
+	case a.Erased && !others, a.CustomerErased:
 		return ErrErasedAlready
 	}
 	return nil

@@ -34,7 +34,10 @@ func TestLegalHold(t *testing.T) {
 	delay := func(subject byte) func(state) ([]domain.Event, error) {
 		return recorded(func(s state) []domain.Event { return s.DelayErasure(id(subject), local) })
 	}
-	erase := func(s state) ([]domain.Event, error) { return s.ErasePersonalData(noon) }
+	erase := func(s state) ([]domain.Event, error) { return s.ErasePersonalData(false, noon) }
+	withCustomer := domain.PersonalDataErased{CustomerID: id(2), WithCustomer: true, ErasedAt: noon}
+	eraseCustomer := func(s state) ([]domain.Event, error) { return s.ErasePersonalData(true, noon) }
+	placeForOthers := func(s state) ([]domain.Event, error) { return s.PlaceHold(id(10), "sealed", true, local) }
 	play(t, []scenario[state]{
 		{name: "is placed", given: []domain.Event{registered}, when: place(10), then: []domain.Event{placed(10)}},
 		{name: "is placed once", given: []domain.Event{registered, placed(10)}, when: place(10)},
@@ -42,7 +45,14 @@ func TestLegalHold(t *testing.T) {
 		{name: "is placed on nobody", when: place(10), refused: domain.ErrNotRegistered},
 		{name: "is placed too late", given: []domain.Event{registered, erased}, when: place(10), refused: domain.ErrErasedAlready},
 		{name: "is placed on what others have", given: []domain.Event{registered, erased},
-			when: func(s state) ([]domain.Event, error) { return s.PlaceHold(id(10), "sealed", true, local) }, then: []domain.Event{placed(10)}},
+			when: placeForOthers, then: []domain.Event{placed(10)}},
+		{name: "is placed when the customer is being erased", given: []domain.Event{registered, erased, withCustomer}, when: placeForOthers,
+			refused: domain.ErrErasedAlready},
+		{name: "keeps the customer of who is erased", given: []domain.Event{registered, erased, placed(10)}, when: eraseCustomer,
+			refused: domain.ErrLegalHold},
+		{name: "keeps no customer of who is erased once released", given: []domain.Event{registered, erased, placed(10), released(10)},
+			when: eraseCustomer, then: []domain.Event{withCustomer}},
+		{name: "is known when the customer is erased once", given: []domain.Event{registered, withCustomer}, when: eraseCustomer},
 		{name: "is released", given: []domain.Event{registered, placed(10)}, when: release(10), then: []domain.Event{released(10)}},
 		{name: "is released once", given: []domain.Event{registered, placed(10), released(10)}, when: release(10), refused: domain.ErrNoSuchHold},
 		{name: "is released by its id", given: []domain.Event{registered, placed(10)}, when: release(11), refused: domain.ErrNoSuchHold},

@@ -37,7 +37,7 @@ func (c *Commands) EraseCustomer(ctx context.Context, cmd EraseCustomer) error {
 		return err
 	}
 	for _, account := range erase {
-		if err := c.ErasePersonalData(ctx, ErasePersonalData{By: cmd.By, CustomerID: account}); err != nil {
+		if err := c.ErasePersonalData(ctx, ErasePersonalData{By: cmd.By, CustomerID: account, WithCustomer: account == cmd.CustomerID}); err != nil {
 			return err
 		}
 	}

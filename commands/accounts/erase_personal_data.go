@@ -13,8 +13,9 @@ import (
 // ErasePersonalData makes what is sealed under the key of one account or registration unreadable for ever, without touching
 // the log, and closes it. ErasePerson and EraseCustomer say which that are.
 type ErasePersonalData struct {
-	By         commands.Origin
-	CustomerID uuid.UUID
+	By           commands.Origin
+	CustomerID   uuid.UUID
+	WithCustomer bool // the customer with this id is being erased too: no hold can be placed on it from then on
 }
 
 // ErasePersonalData runs the command; it may be repeated until it succeeds. The addresses are released last: until then a
@@ -29,7 +30,7 @@ func (c *Commands) ErasePersonalData(ctx context.Context, cmd ErasePersonalData)
 	}
 	done, err := commands.Execute(ctx, c.Executor, cmd.By, domain.AccountStream(cmd.CustomerID),
 		func(s domain.Account) ([]domain.Event, error) {
-			return s.ErasePersonalData(c.Now())
+			return s.ErasePersonalData(cmd.WithCustomer, c.Now())
 		})
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/accounts"
+	"github.com/pas-ta/liveness/commands/commandstest"
 	"github.com/pas-ta/liveness/commands/memorystore"
 	"github.com/pas-ta/liveness/domain"
 )
@@ -216,6 +217,51 @@ func TestHoldWhenTheRegistrantIsErased(t *testing.T) {
 	wantError(t, "erasing the customer", f.eraseCustomer(customer), nil)
 	_, err := f.PlaceHold(t.Context(), accounts.PlaceHold{By: byOperator(), AccountID: customer, Why: "why"})
 	wantError(t, "holding nothing", err, domain.ErrErasedAlready)
+}
+
+// Of a hold and the erasure of a customer at once one wins, also when who registered it is erased already: the hold keeps all, or
+// is refused.
+func TestHoldAndErasureOfACustomerAtOnce(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		registrantErased, holdWins bool
+	}{
+		"the hold is first":                              {false, true},
+		"the erasure is first":                           {false, false},
+		"the registrant is erased, the hold is first":    {true, true},
+		"the registrant is erased, the erasure is first": {true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t)
+			f.activated()
+			customer, grace := f.bought.CustomerID, f.grace(domain.RoleOwner)
+			if c.registrantErased {
+				erase := accounts.ErasePerson{By: byOperator(), AccountID: customer, Customers: []uuid.UUID{customer}}
+				wantError(t, "erasing ada", f.ErasePerson(t.Context(), erase), nil)
+			}
+			unhooked, hooked := f.Commands, &commandstest.HookedStore{EventStore: f.store}
+			var placed error
+			place := func(stream string) {
+				if stream == domain.AccountStream(grace) {
+					hooked.BeforeRead, hooked.BeforeAppend = nil, nil
+					_, placed = unhooked.PlaceHold(t.Context(), accounts.PlaceHold{By: byOperator(), AccountID: customer, Why: "why"})
+				}
+			}
+			want, wantPlaced := error(domain.ErrLegalHold), error(nil)
+			if hooked.BeforeRead = place; !c.holdWins { // else when the holds on the customer are looked for already
+				hooked.BeforeRead, hooked.BeforeAppend = nil, place
+				want, wantPlaced = nil, domain.ErrErasedAlready
+			}
+			f.over(hooked, f.vault)
+			err := f.EraseCustomer(t.Context(), accounts.EraseCustomer{By: byOperator(), CustomerID: customer, People: []uuid.UUID{customer, grace}})
+			wantError(t, "erasing", err, want)
+			wantError(t, "placing the hold", placed, wantPlaced)
+			if f.vault.gone[grace] == c.holdWins {
+				t.Errorf("destroyed are %v", f.vault.gone)
+			}
+		})
+	}
 }
 
 // Whether a hold stands has to be known before anything is destroyed.
