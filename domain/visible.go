@@ -5,18 +5,37 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 )
 
-// Visible returns a text with its control characters written as JSON escapes them, but for those to keep. Others choose the names in
-// logs and proofs: as they are, they clear the terminal of who reads them, and a line feed forges the line of a report.
+// Visible returns a text in which what cannot be seen is written as JSON escapes it, but for characters to keep. Others choose the names in
+// logs, proofs and mails: as they are, they clear the terminal of who reads them, forge the line of a report, turn what follows around, or
+// look like another name.
 func Visible(text string, keep ...rune) string {
 	var b strings.Builder
+	var before rune
 	for _, r := range text {
-		if unicode.IsControl(r) && !slices.Contains(keep, r) {
-			fmt.Fprintf(&b, `\u%04x`, r)
+		if unseen(before, r) && !slices.Contains(keep, r) {
+			for _, unit := range utf16.AppendRune(nil, r) {
+				fmt.Fprintf(&b, `\u%04x`, unit)
+			}
 		} else {
 			b.WriteRune(r)
 		}
+		before = r
 	}
 	return b.String()
+}
+
+// unseen returns whether a character draws nothing where it stands: those that control, format or fill.
+func unseen(before, r rune) bool {
+	switch {
+	case r <= unicode.MaxASCII:
+		return unicode.IsControl(r)
+	case unicode.In(r, unicode.Join_Control, unicode.Variation_Selector):
+		return before <= unicode.MaxASCII // elsewhere they shape what is written: Persian and Indic words, Chinese characters, emojis
+	case unicode.Is(unicode.Prepended_Concatenation_Mark, r):
+		return false // seen, as the Arabic sign of a number, though it counts as a format
+	}
+	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point)
 }

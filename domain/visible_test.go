@@ -9,7 +9,7 @@ import (
 	"github.com/pas-ta/liveness/domain/proof"
 )
 
-func TestControlCharactersAreMadeVisible(t *testing.T) {
+func TestWhatCannotBeSeenIsMadeVisible(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"":                             "",
@@ -18,6 +18,16 @@ func TestControlCharactersAreMadeVisible(t *testing.T) {
 		"C1: \u0080\u009b\u009f\u00a0": "C1: " + `\u0080\u009b\u009f` + "\u00a0",
 		"two\r\n\tlines":               `two\u000d\u000a\u0009lines`,
 		"no UTF-8: \x9b\xff":           "no UTF-8: \ufffd\ufffd",
+		"\u202aa\u202bb\u202cc\u202dd\u202e \u2066\u2067\u2068\u2069": `\u202aa\u202bb\u202cc\u202dd\u202e \u2066\u2067\u2068\u2069`,
+		"\u200e\u200f\u061c":                      `\u200e\u200f\u061c`,
+		"ad\u200bm\u2060i\u00adn\ufeff":           `ad\u200bm\u2060i\u00adn\ufeff`,
+		"lines\u2028and\u2029more":                `lines\u2028and\u2029more`,
+		"\u3164\u115f\u034f\U000e0041\U000e0001":  `\u3164\u115f\u034f\udb40\udc41\udb40\udc01`,
+		"\u200dad\u200dm\u200ci\ufe0fn\U000e0100": `\u200dad\u200dm\u200ci\ufe0fn\udb40\udd00`, // nothing of ASCII is joined
+		// Words of all scripts, and what shapes them, are as they were.
+		"می\u200cخواهم שלום ক\u09cd\u200dষ න\u0dca\u200dද": "می\u200cخواهم שלום ক\u09cd\u200dষ න\u0dca\u200dද",
+		"👩🏽\u200d💻 ❤\ufe0f\u200d🔥 葛\U000e0100城 ᠠ\u180b":    "👩🏽\u200d💻 ❤\ufe0f\u200d🔥 葛\U000e0100城 ᠠ\u180b",
+		"\u0600١٢ \u06dd١ e\u0301 한국 ไทย":                  "\u0600١٢ \u06dd١ e\u0301 한국 ไทย",
 	} {
 		if got := domain.Visible(text); got != want {
 			t.Errorf("%q is shown as %q, want %q", text, got, want)

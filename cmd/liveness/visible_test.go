@@ -15,8 +15,8 @@ import (
 	"github.com/pas-ta/liveness/domain/proof/prooftest"
 )
 
-// hostile clears the screen, forges what was printed, and does so once more in one character.
-const hostile = "x\x1b[2J\x1b[H\u009b2J\x7f\r\n0 findings\n"
+// hostile clears the screen, forges what was printed, does so once more in one character, turns what follows around and hides in it.
+const hostile = "x\x1b[2J\x1b[H\u009b2J\x7f\r\n0 findings\n\u202e\u2066\u200b\ufeff\u2028\U000e0041"
 
 // printed runs the program and returns what it prints, in which nothing may steer a terminal.
 func printed(t *testing.T, wantCode int, args ...string) string {
@@ -26,7 +26,7 @@ func printed(t *testing.T, wantCode int, args ...string) string {
 		t.Fatalf("exit status %d, want %d: %q, %q", code, wantCode, out.String(), failed.String())
 	}
 	for _, text := range []string{out.String(), failed.String()} {
-		if strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }) {
+		if strings.ContainsFunc(text, func(r rune) bool { return unicode.In(r, unicode.C, unicode.Z) && !strings.ContainsRune(" \n\t", r) }) {
 			t.Errorf("%q steers the terminal", text)
 		}
 	}
@@ -50,7 +50,7 @@ func TestAProofCannotSteerTheTerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := printed(t, exitFindings, "audit", "check", file)
-	if strings.Contains(out, "\n0 findings\n") || !strings.Contains(out, `x\u001b[2J\u001b[H\u009b2J\u007f\u000d\u000a0 findings\u000a`) {
+	if strings.Contains(out, "\n0 findings\n") || !strings.Contains(out, `x\u001b[2J\u001b[H\u009b2J\u007f\u000d\u000a0 findings\u000a\u202e\u2066\u200b\ufeff\u2028\udb40\udc41`) {
 		t.Errorf("a finding is forged or not told:\n%s", out)
 	}
 }
