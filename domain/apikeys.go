@@ -4,7 +4,6 @@ import (
 	"maps"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -249,9 +248,8 @@ const maxKeyName = 40
 // ParseKeyName returns a name as it is kept: without white space around it, perhaps empty.
 func ParseKeyName(text string) (string, error) {
 	name := strings.TrimSpace(text)
-	unprintable := func(r rune) bool { return !unicode.IsPrint(r) }
-	if !utf8.ValidString(name) || utf8.RuneCountInString(name) > maxKeyName || strings.ContainsFunc(name, unprintable) {
-		return "", Invalid("name", "A name has at most %d characters, in one line.", maxKeyName)
+	if utf8.RuneCountInString(name) > maxKeyName || Visible(name) != name {
+		return "", Invalid("name", "A name has at most %d characters, all in one line and to be seen.", maxKeyName)
 	}
 	if WellFormedKey(name) {
 		return "", Invalid("name", "This is an API key. Give the key a name that is no secret, like \"production\".")

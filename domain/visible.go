@@ -8,9 +8,9 @@ import (
 	"unicode/utf16"
 )
 
-// Visible returns a text in which what cannot be seen is written as JSON escapes it, but for characters to keep. Others choose the names in
-// logs, proofs and mails: as they are, they clear the terminal of who reads them, forge the line of a report, turn what follows around, or
-// look like another name.
+// Visible returns a text in which what cannot be seen is written as JSON escapes it, but for characters to keep. Others choose
+// the names in logs, proofs and mails: as they are, they clear the terminal of who reads them, forge the line of a report,
+// turn what follows around, or look like another name.
 func Visible(text string, keep ...rune) string {
 	var b strings.Builder
 	var before rune

@@ -406,6 +406,15 @@ func TestPersonIsValidated(t *testing.T) {
 		"names of all kinds": {func(p *accounts.Person) {
 			p.FirstName, p.LastName, p.Company = "Łukasz", "李", `O'Neil & "Söhne" <GmbH>`
 		}, nil},
+		"names that are joined": {func(p *accounts.Person) {
+			p.FirstName, p.LastName, p.Company = "نیک\u200cنام", "葛\U000e0100城", "שלום 👩\u200d💻"
+		}, nil},
+		"turned around":       {func(p *accounts.Person) { p.Company = "\u202emoc.elpmaxe" }, []string{"company"}},
+		"isolated":            {func(p *accounts.Person) { p.Company = "Engines\u2069\u2067" }, []string{"company"}},
+		"between letters":     {func(p *accounts.Person) { p.FirstName, p.LastName = "A\u200bda", "Love\u00adlace" }, []string{"firstName", "lastName"}},
+		"nothing to see":      {func(p *accounts.Person) { p.Company = "\u3164" }, []string{"company"}},
+		"a line of Unicode":   {func(p *accounts.Person) { p.Company = "a\u2028Bcc: b" }, []string{"company"}},
+		"website between":     {func(p *accounts.Person) { p.Website = "https://exa\u200bmple.com" }, []string{"website"}},
 		"idn mail":            {func(p *accounts.Person) { p.Email = "info@müller.example" }, nil},
 		"idn website":         {func(p *accounts.Person) { p.Website = "https://müller.example" }, nil},
 		"website with slash":  {func(p *accounts.Person) { p.Website = "https://example.com/" }, nil},

@@ -69,7 +69,7 @@ func (c *Commands) Members(ctx context.Context, customer uuid.UUID) (domain.Memb
 	return members.Of(customer), err
 }
 
-// companyOf returns the name that a customer was registered with; "" when it is erased.
+// companyOf returns the name that a customer was registered with, fit to be shown to a stranger; "" when it is erased.
 func (c *Commands) companyOf(ctx context.Context, customer uuid.UUID) (string, error) {
 	registered, err := c.Account(ctx, customer)
 	if err != nil || registered.Person == "" {
@@ -79,7 +79,7 @@ func (c *Commands) companyOf(ctx context.Context, customer uuid.UUID) (string, e
 	if errors.Is(err, ErrErased) {
 		return "", nil
 	}
-	return person.Company, commands.Unavailable(err)
+	return domain.Visible(person.Company), commands.Unavailable(err)
 }
 
 // forgetInvitation makes the address of an invitation that nobody can use any more unreadable. The key of one that has

@@ -90,6 +90,23 @@ func TestInvitation(t *testing.T) {
 	wantError(t, "a link that is none", err, domain.ErrLinkInvalid)
 }
 
+// A name from before names were refused for it turns nothing around in the mail and on the page that a stranger gets.
+func TestTheCompanyInAnInvitationHidesNothing(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.activated()
+	former, err := f.vault.Encrypt(t.Context(), f.bought.CustomerID, []byte(`{"company": "\u202eredaer a sa"}`))
+	wantError(t, "encrypting", err, nil)
+	_, err = commands.Execute(t.Context(), f.Executor, f.owner(), domain.AccountStream(f.bought.CustomerID), func(a domain.Account) ([]domain.Event, error) {
+		return []domain.Event{domain.EmailChanged{CustomerID: a.CustomerID, ChangeID: uuid.New(), Person: former, Former: former, MailHash: a.MailHash}}, nil
+	})
+	wantError(t, "writing", err, nil)
+	open, err := f.CheckInvitationLink(t.Context(), f.invited(graceAddress, domain.RoleOwner))
+	if err != nil || open.Company != `\u202eredaer a sa` {
+		t.Errorf("the company is %q, %v", open.Company, err)
+	}
+}
+
 // Only owners decide about people, whoever shows them a button.
 func TestReadersDecideNothing(t *testing.T) {
 	t.Parallel()

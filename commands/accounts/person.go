@@ -8,7 +8,6 @@ import (
 	"net/mail"
 	"net/url"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -88,8 +87,8 @@ func textProblem(label, value string) string {
 		return "The " + label + " contains characters that cannot be read. Enter it again."
 	case utf8.RuneCountInString(value) > maxFieldLength:
 		return fmt.Sprintf("The %s is longer than %d characters. Enter a shorter one.", label, maxFieldLength)
-	case strings.ContainsFunc(value, unicode.IsControl):
-		return "The " + label + " contains line breaks or control characters. Remove them."
+	case domain.Visible(value) != value: // others read it in lists, and strangers in invitations
+		return "The " + label + " contains line breaks or characters that cannot be seen. Type it in instead of pasting it."
 	}
 	return ""
 }
@@ -140,8 +139,9 @@ func mailProblem(address string) string {
 func websiteProblem(website string) string {
 	const ask = "Enter the website in the form https://example.com."
 	site, err := url.Parse(website)
-	if website == "" || err != nil || len(website) > maxAddressLength || site.Scheme != "https" || site.Host == "" ||
-		site.User != nil || site.Port() != "" || (site.Path != "" && site.Path != "/") || site.RawQuery != "" || site.Fragment != "" {
+	if website == "" || err != nil || len(website) > maxAddressLength || domain.Visible(website) != website ||
+		site.Scheme != "https" || site.Host == "" || site.User != nil || site.Port() != "" ||
+		(site.Path != "" && site.Path != "/") || site.RawQuery != "" || site.Fragment != "" {
 		return ask
 	}
 	host, err := idna.Lookup.ToASCII(site.Hostname())
