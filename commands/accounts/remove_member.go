@@ -24,6 +24,6 @@ func (c *Commands) RemoveMember(ctx context.Context, cmd RemoveMember) (uint64, 
 	if err != nil {
 		return 0, err
 	}
-	c.showMember(ctx, done.Position) // else the screens would go on letting them in, or show the former role
+	c.showMember(ctx, done.Position) // else the screens would show the former role
 	return done.Position, nil
 }

@@ -166,7 +166,7 @@ func (c *console) readAccount(r *http.Request, account uuid.UUID) (any, error) {
 	}
 	var row projections.SubscriptionRow
 	if err == nil {
-		row, err = c.subscription(r, user)
+		row, err = c.subscription(r, user.subscription)
 	}
 	var registered projections.AccountView
 	if err == nil {

@@ -28,7 +28,7 @@ type costAnswer struct {
 func (c *console) readCost(r *http.Request, user visitor) (any, error) {
 	ctx, now := r.Context(), c.Now().UTC()
 	month := domain.MonthOf(now)
-	row, err := c.subscription(r, user)
+	row, err := c.subscription(r, user.subscription)
 	if err != nil {
 		return nil, err
 	}

@@ -13,14 +13,14 @@ import (
 // recentChecks is how many checks the overview lists.
 const recentChecks = 8
 
-// subscription returns where the user's subscription stands. One that has started moments ago may not be in the read model
+// subscription returns where a subscription stands. One that has started moments ago may not be in the read model
 // yet; the log has it.
-func (c *console) subscription(r *http.Request, user visitor) (projections.SubscriptionRow, error) {
-	row, known, err := c.Models.Subscriptions.Subscription(r.Context(), user.subscription)
+func (c *console) subscription(r *http.Request, id uuid.UUID) (projections.SubscriptionRow, error) {
+	row, known, err := c.Models.Subscriptions.Subscription(r.Context(), id)
 	if err != nil || known {
 		return row, err
 	}
-	s, err := c.Subscriptions.Subscription(r.Context(), user.subscription)
+	s, err := c.Subscriptions.Subscription(r.Context(), id)
 	if s.Status == domain.StatusScheduled {
 		s.StartedAt = s.StartsAt
 	}
@@ -117,7 +117,7 @@ func (c *console) readOverview(r *http.Request, user visitor) (any, error) {
 	ctx := r.Context()
 	now := c.Now().UTC()
 	month := domain.MonthOf(now)
-	row, err := c.subscription(r, user)
+	row, err := c.subscription(r, user.subscription)
 	if err != nil {
 		return nil, err
 	}

@@ -56,7 +56,7 @@ type planScreenAnswer struct {
 }
 
 func (c *console) readPlan(r *http.Request, user visitor) (any, error) {
-	row, err := c.subscription(r, user)
+	row, err := c.subscription(r, user.subscription)
 	if err != nil {
 		return nil, err
 	}

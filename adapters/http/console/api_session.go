@@ -84,6 +84,9 @@ func (c *console) readSession(r *http.Request, account uuid.UUID) (any, error) {
 		customers = append(customers, projections.Member{CustomerID: user.customer, AccountID: account, Role: user.role})
 	}
 	for _, member := range customers {
+		if member.CustomerID == user.customer {
+			member.Role = user.role
+		}
 		one, err := c.customer(r, member)
 		if err != nil {
 			return nil, err
@@ -98,11 +101,11 @@ func (c *console) readSession(r *http.Request, account uuid.UUID) (any, error) {
 }
 
 func (c *console) customer(r *http.Request, member projections.Member) (customerAnswer, error) {
-	user, err := c.actFor(r, member)
+	subscription, err := c.subscriptionOf(r, member.CustomerID)
 	if err != nil {
 		return customerAnswer{}, err
 	}
-	row, err := c.subscription(r, user)
+	row, err := c.subscription(r, subscription)
 	if err != nil {
 		return customerAnswer{}, err
 	}

@@ -29,14 +29,14 @@ var oneDayOnly = AttemptLimit{Free: triesADay, Base: 24 * time.Hour, Max: 24 * t
 // tryPhoto judges a photo as the API does, by the same body, limits and models. It is not counted as a call, and neither the
 // photo nor what is said of it is kept.
 func (c *console) tryPhoto(r *http.Request, user visitor) (any, error) {
-	row, err := c.subscription(r, user)
+	subscription, err := c.Subscriptions.Subscription(r.Context(), user.subscription)
 	if err != nil {
 		return nil, err
 	}
-	if !(domain.Subscription{Status: row.Status}).Serves() {
+	if !subscription.Serves() {
 		return nil, domain.ErrSubscriptionInactive
 	}
-	photo, err := c.photos.Read(fairshare.Holder{Group: row.ID.String()}, fairshare.From(r.Context()).GiveWay(), r.Body, r.ContentLength)
+	photo, err := c.photos.Read(fairshare.Holder{Group: user.subscription.String()}, fairshare.From(r.Context()).GiveWay(), r.Body, r.ContentLength)
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +45,7 @@ func (c *console) tryPhoto(r *http.Request, user visitor) (any, error) {
 		return nil, err
 	}
 	started := c.Now()
-	judgement, err := c.Judge.Judge(r.Context(), counting.Share{SubscriptionID: row.ID}, photo.Image, photo.Format)
+	judgement, err := c.Judge.Judge(r.Context(), counting.Share{SubscriptionID: user.subscription}, photo.Image, photo.Format)
 	if err != nil {
 		if kind := domain.KindOf(err); kind != domain.KindInvalid && kind != domain.KindTooLarge {
 			c.refundAttempt(r.Context(), tryOfSubscription, c.tryToday(user)) // it was not judged for a fault of ours

@@ -27,7 +27,7 @@ func (c *console) readUsage(r *http.Request, user visitor) (any, error) {
 }
 
 func (c *console) months(r *http.Request, user visitor) ([]monthAnswer, error) {
-	row, err := c.subscription(r, user)
+	row, err := c.subscription(r, user.subscription)
 	if err != nil {
 		return nil, err
 	}

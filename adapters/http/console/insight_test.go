@@ -158,7 +158,7 @@ func TestChecksOfAnotherCustomer(t *testing.T) {
 	b.Customer()
 	w.Count(w.Subscription(), w.Clock.Now(), 3)
 	w.Settled()
-	stranger := w.Stranger()
+	stranger := w.Stranger("eve@example.net")
 	stranger.Get("/console/api/checks/2026-11.1").Is(404).Code("no_such_check")
 	stranger.Get("/console/api/checks/2026-11.1?customer=" + domain.CustomerIDForSubscription(w.Subscription()).String()).Is(403)
 	if rows := strings.Count(stranger.Get("/console/api/checks/2026-11.csv").Is(200).Body, "\n"); rows != 1 {

@@ -189,7 +189,7 @@ func TestStrangersSeeNothing(t *testing.T) {
 	ada.Customer()
 	customer := ada.Session("").Customer
 	grace, account := ada.Invite(customer, "reader")
-	eve := w.Stranger()
+	eve := w.Stranger("eve@example.net")
 	ada.Command("people/"+account+"/remove", struct{}{}).Is(200)
 	w.Settled()
 	for name, stranger := range map[string]*consoletest.Client{"somebody else": eve, "who was removed": grace} {

@@ -80,7 +80,7 @@ func TestSlowReaderOfProofsHoldsUpNobody(t *testing.T) {
 	w.Proofs.Length = 16 << 20 // more than the system takes, and a quarter of the memory for proofs
 	ada := w.Client()
 	ada.Customer()
-	eve := w.Stranger()
+	eve := w.Stranger("eve@example.net")
 	w.Sign()
 	served := func(when string) {
 		t.Helper()

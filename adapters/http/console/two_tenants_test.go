@@ -121,7 +121,7 @@ func TestEveryRouteIsTriedOnAnotherCustomer(t *testing.T) {
 	t.Parallel()
 	w := consoletest.New(t)
 	ada, v, secrets := robbed(w)
-	eve := w.Stranger()
+	eve := w.Stranger("eve@example.net")
 	own := eve.Session("").Customer
 	all := thefts(v)
 	tried := map[string]bool{}

@@ -2,13 +2,13 @@ package console
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/google/uuid"
 
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
-	"github.com/pas-ta/liveness/projections"
 )
 
 // visitor is a logged-in user, acting for one of their customers.
@@ -46,37 +46,28 @@ func (c *console) visitorOf(r *http.Request, account uuid.UUID) (visitor, error)
 	if err != nil {
 		return visitor{}, err
 	}
-	customers, err := c.Models.Members.CustomersOf(r.Context(), account)
-	if err != nil {
-		return visitor{}, err
+	if named != uuid.Nil {
+		return c.actFor(r, account, named)
 	}
-	chosen := named
-	if chosen == uuid.Nil {
-		chosen = c.sessionID(r, sessionCustomer)
-	}
-	for _, member := range customers {
-		if member.CustomerID == chosen {
-			return c.actFor(r, member)
+	if chosen := c.sessionID(r, sessionCustomer); chosen != uuid.Nil {
+		if v, err := c.actFor(r, account, chosen); !belongsToNone(err) {
+			return v, err
 		}
 	}
-	if named == uuid.Nil && len(customers) > 0 {
-		return c.actForFirst(r, customers)
-	}
-	// Somebody who has joined moments ago may not be in the read model yet; the log has it.
-	if chosen == uuid.Nil {
-		chosen = account
-	}
-	members, err := c.Accounts.Members(r.Context(), chosen)
+	customers, err := c.servedFirst(r, account)
 	if err != nil {
 		return visitor{}, err
 	}
-	if member := (projections.Member{CustomerID: chosen, AccountID: account, Role: members.Roles[account]}); member.Role != "" {
-		return c.actFor(r, member)
+	for _, customer := range append(customers, account) { // who has registered moments ago is in no read model yet
+		if v, err := c.actFor(r, account, customer); !belongsToNone(err) {
+			return v, err
+		}
 	}
-	if named == uuid.Nil {
-		return visitor{}, errNoCustomer
-	}
-	return visitor{}, domain.ErrNotAMember
+	return visitor{}, errNoCustomer
+}
+
+func belongsToNone(err error) bool {
+	return errors.Is(err, domain.ErrNotAMember) || errors.Is(err, errNoCustomer)
 }
 
 func namedCustomer(r *http.Request) (uuid.UUID, error) {
@@ -91,36 +82,51 @@ func namedCustomer(r *http.Request) (uuid.UUID, error) {
 	return customer, nil
 }
 
-// actForFirst acts for the first customer with a subscription that has not ended, else for the first.
-func (c *console) actForFirst(r *http.Request, customers []projections.Member) (visitor, error) {
-	for _, member := range customers {
+// servedFirst lists the customers that an account acts for, as the read model has it: first those whose subscription has not ended.
+func (c *console) servedFirst(r *http.Request, account uuid.UUID) ([]uuid.UUID, error) {
+	members, err := c.Models.Members.CustomersOf(r.Context(), account)
+	if err != nil {
+		return nil, err
+	}
+	var served, ended []uuid.UUID
+	for _, member := range members {
 		row, known, err := c.Models.Subscriptions.OfCustomer(r.Context(), member.CustomerID)
 		if err != nil {
-			return visitor{}, err
+			return nil, err
 		}
 		if known && row.Status != domain.StatusEnded {
-			return visitor{member.AccountID, member.CustomerID, row.ID, member.Role}, nil
+			served = append(served, member.CustomerID)
+		} else {
+			ended = append(ended, member.CustomerID)
 		}
 	}
-	return c.actFor(r, customers[0])
+	return append(served, ended...), nil
 }
 
-// actFor finds the customer's subscription. An account without one, as that of an invited colleague, is no customer.
-func (c *console) actFor(r *http.Request, member projections.Member) (visitor, error) {
-	row, known, err := c.Models.Subscriptions.OfCustomer(r.Context(), member.CustomerID)
+// actFor asks the log whether an account may act for a customer: the read model lets somebody in whom it does not know to be
+// removed yet, for as long as it stands still.
+func (c *console) actFor(r *http.Request, account, customer uuid.UUID) (visitor, error) {
+	members, err := c.Accounts.Members(r.Context(), customer)
 	if err != nil {
 		return visitor{}, err
 	}
-	v := visitor{member.AccountID, member.CustomerID, row.ID, member.Role}
-	if known {
-		return v, nil
+	v := visitor{account: account, customer: customer, role: members.Roles[account]}
+	if v.role == "" {
+		return visitor{}, domain.ErrNotAMember
 	}
-	registered, err := c.Accounts.Account(r.Context(), member.CustomerID)
-	if err != nil {
-		return visitor{}, err
+	v.subscription, err = c.subscriptionOf(r, customer)
+	return v, err
+}
+
+// subscriptionOf finds a customer's subscription. An account without one, as that of an invited colleague, is no customer.
+func (c *console) subscriptionOf(r *http.Request, customer uuid.UUID) (uuid.UUID, error) {
+	row, known, err := c.Models.Subscriptions.OfCustomer(r.Context(), customer)
+	if err != nil || known {
+		return row.ID, err
 	}
-	if v.subscription = registered.SubscriptionID; v.subscription == uuid.Nil {
-		return visitor{}, errNoCustomer
+	registered, err := c.Accounts.Account(r.Context(), customer)
+	if err == nil && registered.SubscriptionID == uuid.Nil {
+		err = errNoCustomer
 	}
-	return v, nil
+	return registered.SubscriptionID, err
 }

@@ -52,10 +52,9 @@ func (b *Client) Invite(customer, role string) (grace *Client, account string) {
 	return grace, grace.Session("").Account
 }
 
-// Stranger returns the browser of the owner of another customer, who has logged in.
-func (w *World) Stranger() *Client {
+// Stranger returns the browser of the owner of another customer, who has logged in with an address.
+func (w *World) Stranger(address string) *Client {
 	w.t.Helper()
-	const address = "eve@example.net"
 	eve := w.Client()
 	token, _ := w.Market.Sell("starter", 1)
 	eve.Post("/marketplace/register", TokenField, token).Is(200)

@@ -5,16 +5,19 @@ package consoletest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/alexedwards/scs/pgxstore"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/pas-ta/liveness/adapters/http/console"
@@ -57,6 +60,8 @@ type World struct {
 	Security *Lines
 	Proofs   *Proofs
 	Untaken  *fairshare.Pool // of bytes of proofs
+
+	barrier barrier
 }
 
 // Proofs makes proofs that are as long as a test needs them to be.
@@ -93,7 +98,9 @@ func New(t testing.TB) *World {
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	vault, err := postgres.NewVault(w.Pool, commands.OneSecret(Secret))
 	Must(t, err)
-	barrier := engine.NewBarrier(w.Pool, 20*time.Second)
+	models := engine.NewBarrier(w.Pool, 20*time.Second)
+	barrier := &w.barrier
+	barrier.Barrier = models
 	w.Accounts, err = accounts.New(accounts.Config{
 		Executor: commands.Executor{Store: w.Store, Now: clock.Now}, Vault: vault, Barrier: barrier, Keyring: commands.OneSecret(Secret), Log: log,
 		PasswordCost: commandstest.CheapPasswords,
@@ -101,12 +108,12 @@ func New(t testing.TB) *World {
 	Must(t, err)
 	security, err := securitylog.New(slog.New(slog.NewTextHandler(w.Security, nil)), commands.OneSecret(Secret), nil)
 	Must(t, err)
-	models, err := engine.New(engine.Config{
-		Pool: w.Pool, Source: w.Store, Projections: projections.All(), Log: log, Barrier: barrier,
+	maintained, err := engine.New(engine.Config{
+		Pool: w.Pool, Source: w.Store, Projections: projections.All(), Log: log, Barrier: models,
 		LeaseRetry: 20 * time.Millisecond, FaultPause: 20 * time.Millisecond,
 	})
 	Must(t, err)
-	w.run(models.Run)
+	w.run(maintained.Run)
 
 	w.Mails = &Mailbox{}
 	w.States = postgres.NewMailStates(w.Pool, w.Mails, log)
@@ -171,13 +178,47 @@ func (w *World) Sign() {
 	w.Settled()
 }
 
-// Settled waits until all read models show everything.
+// Settled waits until all read models show everything that are not held back.
 func (w *World) Settled() {
 	w.t.Helper()
 	head, err := w.Store.Head(w.t.Context())
 	Must(w.t, err)
 	for _, p := range projections.All() {
+		if _, held := w.barrier.held.Load(p.Name); held {
+			continue
+		}
 		Must(w.t, engine.NewBarrier(w.Pool, 20*time.Second).WaitFor(w.t.Context(), p.Name, head))
+	}
+}
+
+// barrier waits for no read model that is held back: nobody would be served before the test lets go of it.
+type barrier struct {
+	*engine.Barrier
+	held sync.Map
+}
+
+// WaitFor implements commands.Barrier.
+func (b *barrier) WaitFor(ctx context.Context, readModel string, position uint64) error {
+	if _, held := b.held.Load(readModel); held {
+		return fmt.Errorf("read model %s is held back: %w", readModel, context.DeadlineExceeded)
+	}
+	return b.Barrier.WaitFor(ctx, readModel, position)
+}
+
+// HoldBack keeps a read model as it is until release is called, and all others go on.
+func (w *World) HoldBack(readModel string) (release func()) {
+	w.t.Helper()
+	w.Settled()
+	conn, err := pgx.ConnectConfig(w.t.Context(), w.Pool.Config().ConnConfig)
+	Must(w.t, err)
+	_, err = conn.Exec(w.t.Context(), "begin")
+	Must(w.t, err)
+	_, err = conn.Exec(w.t.Context(), "select from projection_checkpoints where name = $1 for update", readModel)
+	Must(w.t, err)
+	w.barrier.held.Store(readModel, true)
+	return func() {
+		w.barrier.held.Delete(readModel)
+		Must(w.t, conn.Close(context.WithoutCancel(w.t.Context())))
 	}
 }
 
