@@ -172,6 +172,9 @@ func AppendUntilKnown(ctx context.Context, store EventStore, stream string, expe
 		}
 		return appended, err
 	}, backoff.WithBackOff(policy), backoff.WithMaxElapsedTime(appendKnownTimeout))
+	if err == nil {
+		appended.Note(ctx)
+	}
 	if err != nil && sent && !errors.Is(err, ErrConflict) { // which also says that the first attempt did not get through
 		err = fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
 	}

@@ -136,7 +136,11 @@ func (c *Commands) appendLogin(ctx context.Context, by commands.Origin, stream s
 		revision = int64(last.Revision)
 	}
 	for range commands.MaxDecisions {
-		_, err = c.Store.Append(ctx, stream, revision, c.Propose(by, stream, revision, []domain.Event{event}))
+		var appended commands.Appended
+		appended, err = c.Store.Append(ctx, stream, revision, c.Propose(by, stream, revision, []domain.Event{event}))
+		if err == nil {
+			appended.Note(ctx)
+		}
 		next, conflicted := commands.ConflictRevision(err, revision)
 		if !conflicted {
 			return err

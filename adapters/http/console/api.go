@@ -66,13 +66,13 @@ func (c *console) routeAPI(s *mux.Router) {
 	api(http.MethodGet, "activity", c.readActivity, activity, accounts)
 	api(http.MethodGet, "explanations/{event}", c.readExplanation)
 	api(http.MethodGet, "replay/{position}", c.readReplay)
-	api(http.MethodGet, "people", c.readPeople, accounts)
+	api(http.MethodGet, "people", c.readPeople, members, accounts)
 	api(http.MethodPost, "people/invite", c.confirmed(c.inviteMember))
 	api(http.MethodPost, "people/{account}/role", c.confirmed(c.changeMemberRole))
 	api(http.MethodPost, "people/{account}/pass-on", c.confirmed(c.passOwnershipOn))
 	api(http.MethodPost, "people/{account}/remove", c.confirmed(c.removeMember))
 	api(http.MethodPost, "invitations/{invitation}/withdraw", c.withdrawInvitation)
-	login(http.MethodGet, "account", c.readAccount, accounts)
+	login(http.MethodGet, "account", c.readAccount, accounts, subscriptions)
 	login(http.MethodPost, "account/password", c.changePassword)
 	login(http.MethodPost, "account/email", c.requestEmailChange)
 	login(http.MethodPost, "account/confirm", c.confirmPassword)
@@ -112,10 +112,12 @@ func (c *console) forLogin(w http.ResponseWriter, r *http.Request, handle loginH
 	if err != nil {
 		return nil, err
 	}
-	return handle(r, account)
+	body, err := handle(r, account)
+	c.follow(r) // also a command that failed: what it had done before stands
+	return body, err
 }
 
-// forCustomer also asks whether the user may act for the customer; who was just made a member must not be refused.
+// forCustomer also asks whether the user may act for the customer.
 func (c *console) forCustomer(w http.ResponseWriter, r *http.Request, handle apiHandler, readModels []string) (any, error) {
 	return c.forLogin(w, r, func(r *http.Request, account uuid.UUID) (any, error) {
 		user, err := c.visitorOf(r, account)
@@ -123,22 +125,25 @@ func (c *console) forCustomer(w http.ResponseWriter, r *http.Request, handle api
 			return nil, err
 		}
 		return handle(r, user)
-	}, append([]string{projections.MembersProjection().Name}, readModels...))
+	}, readModels)
 }
 
 // behindHeader tells the screen that a read model does not show the command before it yet; the screen asks again.
 const behindHeader = "Console-Behind"
 
-// catchUp waits until the read models show everything up to the position in `after`, which the command before has given.
-// What takes longer is answered as it is and marked, because old numbers are better than none.
+// catchUp waits until the read models show everything up to what this browser has done last, and to the position in `after`, which
+// the command before has given. What takes longer is answered as it is and marked, because old numbers are better than none.
 func (c *console) catchUp(w http.ResponseWriter, r *http.Request, readModels []string) error {
-	after := r.URL.Query().Get("after")
-	if after == "" {
-		return nil
+	position := uint64(c.followed(r.Context()))
+	if after := r.URL.Query().Get("after"); after != "" {
+		given, err := strconv.ParseUint(after, 10, 63)
+		if err != nil {
+			return domain.Invalid("after", "after is the position that a command has returned.")
+		}
+		position = max(position, given)
 	}
-	position, err := strconv.ParseUint(after, 10, 63)
-	if err != nil {
-		return domain.Invalid("after", "after is the position that a command has returned.")
+	if position == 0 {
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), maxCatchUp)
 	defer cancel()

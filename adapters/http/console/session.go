@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/google/uuid"
 
+	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/domain"
 )
@@ -21,6 +23,10 @@ const (
 	sessionOnboarding = "onboarding"
 	sessionMailedTo   = "mailed-to"
 	sessionNotice     = "notice" // shown once, on the next page
+
+	// What this browser's screens wait for: where the log stood after what was done last, and until when a read model may lack that.
+	sessionFollowed      = "followed"
+	sessionFollowedUntil = "followed-until"
 )
 
 func (c *console) newSessionManager() *scs.SessionManager {
@@ -86,7 +92,29 @@ func (c *console) beginSession(r *http.Request, user accounts.LoggedIn) error {
 		return err
 	}
 	c.sessions.Put(ctx, sessionLogin, login.ID.String())
+	c.follow(r)
 	return nil
+}
+
+// followFor is how long screens wait for what was done. Longer would let a read model that stands still, or a log that was begun
+// anew, slow every later read.
+const followFor = time.Minute
+
+// follow has the screens of this browser wait for what the request has done, in all tabs, and whether a screen or a page asked for it.
+func (c *console) follow(r *http.Request) {
+	ctx := r.Context()
+	if position := int64(commands.NewestAppended(ctx)); position > c.followed(ctx) {
+		c.sessions.Put(ctx, sessionFollowed, position)
+		c.sessions.Put(ctx, sessionFollowedUntil, c.Now().Add(followFor).Unix())
+	}
+}
+
+// followed returns the position that the screens wait for; 0 for none.
+func (c *console) followed(ctx context.Context) int64 {
+	if c.Now().Unix() >= c.sessions.GetInt64(ctx, sessionFollowedUntil) {
+		return 0
+	}
+	return c.sessions.GetInt64(ctx, sessionFollowed)
 }
 
 // endLogin ends a login that has begun and cannot go on.
@@ -145,7 +173,7 @@ type sessionLoaded struct{}
 
 func markSession(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), sessionLoaded{}, true)))
+		next.ServeHTTP(w, r.WithContext(commands.NoteAppended(context.WithValue(r.Context(), sessionLoaded{}, true))))
 	})
 }
 
