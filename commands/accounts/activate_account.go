@@ -21,6 +21,7 @@ type ActivateAccount struct {
 type Activation struct {
 	CustomerID uuid.UUID
 	Keys       []IssuedKey
+	Soon       bool // nodes may refuse the keys for a moment yet
 	Position   uint64
 }
 
@@ -147,6 +148,7 @@ func (c *Commands) activated(ctx context.Context, by commands.Origin, done comma
 	}
 	if err := c.barrier.WaitFor(ctx, KeysReadModel, activation.Position); err != nil {
 		// The keys exist and will work shortly; not to show them now would lose them.
+		activation.Soon = true
 		c.log.WarnContext(ctx, "keys are shown before every node knows them", "error", fmt.Errorf("wait for %s: %w", KeysReadModel, err))
 	}
 	return activation, nil

@@ -51,6 +51,7 @@ type shownKeys struct {
 	Snippets []snippets.Snippet // the first call in every language, with the primary key in it
 	Customer uuid.UUID
 	LoggedIn bool // the console is the next page, and no login before it
+	Soon     bool // servers may refuse the keys for a moment yet
 }
 
 func (c *console) activate(w http.ResponseWriter, r *http.Request) {
@@ -84,7 +85,7 @@ func (c *console) activate(w http.ResponseWriter, r *http.Request) {
 
 // showKeys shows the first keys, this one time.
 func (c *console) showKeys(w http.ResponseWriter, r *http.Request, done accounts.Activation, heading string, loggedIn bool) {
-	shown := shownKeys{Heading: heading, Customer: done.CustomerID, LoggedIn: loggedIn}
+	shown := shownKeys{Heading: heading, Customer: done.CustomerID, LoggedIn: loggedIn, Soon: done.Soon}
 	for _, key := range done.Keys {
 		shown.Keys = append(shown.Keys, shownKey{Slot: string(key.Slot), Label: slotLabel(key.Slot), Key: key.Reveal()})
 	}

@@ -272,3 +272,15 @@ func TestNobodyIsLetInByAReadModelThatIsBehind(t *testing.T) {
 	w.End(w.SubscriptionOf(customer))
 	ada.Command("try", photo("a photo")).Is(http.StatusForbidden).Code("subscription_inactive")
 }
+
+// Keys that nodes may not know yet are shown, since nobody can show them again, and it is said that they may be refused at first.
+func TestKeysThatNodesDoNotKnowYet(t *testing.T) {
+	t.Parallel()
+	w := consoletest.New(t)
+	b := w.Client()
+	b.Register("starter", 1)
+	link := w.MailedLink(consoletest.MailAddress, "Verify")
+	const soon = "It can take a minute until every server knows them"
+	defer w.HoldBack("api_keys")()
+	b.Post("/console/activate", "token", consoletest.TokenOf(t, link), "password", consoletest.Password).Is(http.StatusOK).Says("Primary key", soon)
+}
