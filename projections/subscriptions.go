@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections/engine"
 )
@@ -17,7 +18,7 @@ import (
 // SubscriptionsProjection keeps where every subscription stands.
 func SubscriptionsProjection() engine.Projection {
 	return engine.Projection{
-		Name:    "subscriptions",
+		Name:    subscriptions.DirectoryReadModel,
 		Version: 2,
 		Tables: `
 			create table subscriptions (

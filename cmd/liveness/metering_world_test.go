@@ -169,7 +169,7 @@ func (w *meteredWorld) reportingFrom(source subscriptions.EntitlementSource) *re
 	r.sync, err = subscriptions.NewEntitlementSync(subscriptions.EntitlementSyncConfig{
 		Executor: w.executor(), Catalogue: w.catalogue, Log: w.log,
 		Source: source, Directory: projections.NewSubscriptions(w.pool), ProductCode: devProductCode,
-		Gaps: postgres.NewEntitlementGaps(w.pool), Bound: domain.EndingBound{Subscriptions: 3, Percent: 1}, UnansweredGrace: 24 * time.Hour,
+		Gaps: postgres.NewEntitlementGaps(w.pool), Barrier: w.barrier, Bound: domain.EndingBound{Subscriptions: 3, Percent: 1}, UnansweredGrace: 24 * time.Hour,
 	})
 	w.must(err)
 	return r

@@ -56,7 +56,7 @@ func (c *core) openReporting(cfg reportingConfig, leases *lease.Session, metrics
 	}
 	r.sync, err = subscriptions.NewEntitlementSync(subscriptions.EntitlementSyncConfig{
 		Executor: c.executor(), Catalogue: catalogue(), Log: c.log,
-		Source: client, Directory: projections.NewSubscriptions(c.pool), Gaps: postgres.NewEntitlementGaps(c.pool),
+		Source: client, Directory: projections.NewSubscriptions(c.pool), Gaps: postgres.NewEntitlementGaps(c.pool), Barrier: c.barrier,
 		ProductCode: cfg.productCode, Bound: cfg.bound, UnansweredGrace: cfg.unansweredGrace, CompareEvery: cfg.compareEvery,
 		Ended: func() { r.metering.Wake() },
 	})

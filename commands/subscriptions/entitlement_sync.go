@@ -28,6 +28,7 @@ type EntitlementSyncConfig struct {
 	Source      EntitlementSource
 	Directory   SubscriptionDirectory
 	Gaps        EntitlementGaps
+	Barrier     commands.Barrier
 	ProductCode string // of the listing; empty follows all products
 	Ended       func() // called after a subscription has ended; may be nil
 	// Bound is how many subscriptions one comparison may end.
@@ -52,9 +53,9 @@ var DefaultEndingBound = domain.EndingBound{Subscriptions: 3, Percent: 1}
 // NewEntitlementSync checks the configuration. ReconcileEntitlements and Run are for one goroutine at a time.
 func NewEntitlementSync(config EntitlementSyncConfig) (*EntitlementSync, error) {
 	if config.Store == nil || config.Now == nil || len(config.Catalogue.Plans()) == 0 || config.Log == nil || config.Source == nil ||
-		config.Directory == nil || config.Gaps == nil {
+		config.Directory == nil || config.Gaps == nil || config.Barrier == nil {
 		return nil, errors.New(
-			"following agreements needs a store, a clock, a catalogue, a log, a source of entitlements, a directory and a memory of gaps")
+			"following agreements needs a store, a clock, a catalogue, a log, a source of entitlements, a directory, a memory of gaps and a barrier")
 	}
 	if config.UnansweredGrace == 0 {
 		config.UnansweredGrace = DefaultUnansweredGrace

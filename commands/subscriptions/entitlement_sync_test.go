@@ -35,6 +35,7 @@ type syncedSubscription struct {
 	asked    func() // called while AWS answers; may be nil
 	serving  []uuid.UUID
 	gaps     *rememberedGaps
+	barrier  commandstest.Barrier
 	ended    int
 }
 
@@ -107,7 +108,7 @@ func newSyncedSubscription(t *testing.T) *syncedSubscription {
 	executor := commands.Executor{Store: s.store, Now: clock}
 	var err error
 	s.EntitlementSync, err = subscriptions.NewEntitlementSync(subscriptions.EntitlementSyncConfig{
-		Executor: executor, Catalogue: domain.DefaultCatalogue(), Log: slog.New(slog.DiscardHandler), Source: s, Directory: s, Gaps: s.gaps,
+		Executor: executor, Catalogue: domain.DefaultCatalogue(), Log: slog.New(slog.DiscardHandler), Source: s, Directory: s, Gaps: s.gaps, Barrier: &s.barrier,
 		Bound: domain.EndingBound{Subscriptions: 3, Percent: 1}, Ended: func() { s.ended++ },
 	})
 	if err != nil {
@@ -270,6 +271,7 @@ func TestEntitlementSyncConfigIsComplete(t *testing.T) {
 		"log":       func(c *subscriptions.EntitlementSyncConfig) { c.Log = nil }, "source": func(c *subscriptions.EntitlementSyncConfig) { c.Source = nil },
 		"directory": func(c *subscriptions.EntitlementSyncConfig) { c.Directory = nil },
 		"memory":    func(c *subscriptions.EntitlementSyncConfig) { c.Gaps = nil },
+		"barrier":   func(c *subscriptions.EntitlementSyncConfig) { c.Barrier = nil },
 	} {
 		config := newSyncedSubscription(t).EntitlementSyncConfig
 		change(&config)
@@ -304,6 +306,30 @@ func (d directory) ByAgreement(_ context.Context, name string) ([]uuid.UUID, err
 
 func (d directory) ByAWSAccount(_ context.Context, name string) ([]uuid.UUID, error) {
 	return d.find("account " + name)
+}
+
+// A message that names no licence comes again until the directory knows who had registered before it, also when it was kept before.
+func TestMessageWaitsForTheDirectory(t *testing.T) {
+	t.Parallel()
+	s := newSyncedSubscription(t)
+	known := directory{by: "agreement agmt-1", id: s.serving[0]}
+	s.Directory, s.barrier.Err = directory{}, errors.New("behind")
+	amended := domain.MarketplaceNotified{NotificationID: "n-1", AgreementID: "agmt-1", Type: "Purchase Agreement Amended"}
+	s.contract[0].Dimension = "standard"
+	for range 2 {
+		if err := s.follow(t, domain.EntitlementChanged, amended); !errors.Is(err, s.barrier.Err) {
+			t.Errorf("the message is done with: %v", err)
+		}
+	}
+	s.Directory, s.barrier.Err = known, nil
+	if err := s.follow(t, domain.EntitlementChanged, amended); err != nil {
+		t.Fatal(err)
+	}
+	s.wants(t, "PlanChanged")
+	kept, _, err := s.store.ReadLast(t.Context(), amended.Stream())
+	if waited := s.barrier.Waited(subscriptions.DirectoryReadModel); err != nil || waited == 0 || waited != kept.Position {
+		t.Errorf("waited for position %d, and the message stands at %d: %v", waited, kept.Position, err)
+	}
 }
 
 // A message finds the subscription by whichever name it has.

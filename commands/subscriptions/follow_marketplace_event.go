@@ -60,10 +60,18 @@ func (s *EntitlementSync) FollowMarketplaceEvent(ctx context.Context, cmd Follow
 
 // concerned lists the subscriptions that a message may be about. A licence names its subscription, whether it is
 // registered or not. An agreement is looked up; where it is not known yet, every subscription of the account is read
-// again, which does no harm.
+// again, which does no harm. The read model has to know who has registered before the message came: a subscription that it does
+// not know yet would go on as if its agreement had not ended, and its last hour would be reported too late.
 func (s *EntitlementSync) concerned(ctx context.Context, message domain.MarketplaceNotified) ([]uuid.UUID, error) {
 	if message.LicenseID != "" {
 		return []uuid.UUID{domain.SubscriptionIDForLicence(message.LicenseID)}, nil
+	}
+	kept, _, err := s.Store.ReadLast(ctx, message.Stream())
+	if err == nil {
+		err = s.Barrier.WaitFor(ctx, DirectoryReadModel, kept.Position)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("whom message %s is about is not known yet: %w", message.NotificationID, err)
 	}
 	for _, look := range []struct {
 		name string

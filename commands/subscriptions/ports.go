@@ -49,6 +49,9 @@ type LicensedEntitlement struct {
 	domain.ContractEntitlement
 }
 
+// DirectoryReadModel is the name of the read model behind SubscriptionDirectory.
+const DirectoryReadModel = "subscriptions"
+
 // SubscriptionDirectory finds subscriptions by the names AWS has for them, and by where they stand: Serving lists those that
 // have not ended, Scheduled those whose contract starts later. It may lag behind the log.
 type SubscriptionDirectory interface {

@@ -36,7 +36,7 @@ func start(ctx context.Context, store commands.EventStore) (commands.Result[doma
 func follow(ctx context.Context, store commands.EventStore) error {
 	sync, err := subscriptions.NewEntitlementSync(subscriptions.EntitlementSyncConfig{
 		Executor: on(store).Executor, Catalogue: domain.DefaultCatalogue(), Log: slog.New(slog.DiscardHandler),
-		Source: unusedMarketplace{}, Directory: unusedDirectory{}, Gaps: &rememberedGaps{},
+		Source: unusedMarketplace{}, Directory: unusedDirectory{}, Gaps: &rememberedGaps{}, Barrier: &commandstest.Barrier{},
 	})
 	if err != nil {
 		return err
