@@ -145,9 +145,7 @@ func (s *server) pace(ctx context.Context, body []byte, long time.Duration) (thr
 			c = newConnection(s.addr, s.key, body)
 		}
 		err := c.check(ctx)
-		if err == nil {
-			free <- c
-		}
+		free <- c
 		return err
 	})
 	close(free)
