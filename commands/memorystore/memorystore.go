@@ -214,18 +214,40 @@ func (s *Store) firstReadable(stream string) uint64 {
 }
 
 // All returns the whole log in the order of commits, with the bytes of the events.
-func (s *Store) All() ([]domain.Recorded, error) {
+func (s *Store) All() ([]domain.Recorded, error) { return s.Behind(0) }
+
+// Behind returns what All does, behind a position.
+func (s *Store) Behind(position uint64) ([]domain.Recorded, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	places := make([]int, len(s.log))
-	for i := range places {
-		places[i] = i
+	var places []int
+	for place := int(position); place < len(s.log); place++ {
+		places = append(places, place)
 	}
+	return s.withBytes(places)
+}
+
+// Stream returns what All does, of a stream.
+func (s *Store) Stream(stream string) ([]domain.Recorded, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.withBytes(s.streams[stream])
+}
+
+// Head returns the position of the newest event.
+func (s *Store) Head() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return uint64(len(s.log))
+}
+
+func (s *Store) withBytes(places []int) ([]domain.Recorded, error) {
 	events, err := s.decodeAll(places)
 	if err != nil {
 		return nil, err
 	}
-	for i, r := range s.log {
+	for i, place := range places {
+		r := s.log[place]
 		metadata, err := json.Marshal(r.meta)
 		if err != nil {
 			return nil, fmt.Errorf("revision %d of %s: %w", r.revision, r.stream, err)

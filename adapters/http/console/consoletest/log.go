@@ -51,13 +51,7 @@ func (w *World) All() []domain.Recorded {
 }
 
 // Head implements engine.Source.
-func (s *Log) Head(context.Context) (uint64, error) {
-	all, err := s.All()
-	if err != nil || len(all) == 0 {
-		return 0, err
-	}
-	return all[len(all)-1].Position, nil
-}
+func (s *Log) Head(context.Context) (uint64, error) { return s.Store.Head(), nil }
 
 // Holds implements engine.Source.
 func (s *Log) Holds(_ context.Context, mark engine.Mark) (bool, error) {
@@ -67,20 +61,15 @@ func (s *Log) Holds(_ context.Context, mark engine.Mark) (bool, error) {
 
 // RecordedBehind implements engine.Source.
 func (s *Log) RecordedBehind(_ context.Context, position uint64) (time.Time, error) {
-	all, err := s.All()
-	for _, recorded := range all {
-		if recorded.Position > position {
-			return recorded.RecordedAt, err
-		}
+	behind, err := s.Behind(position)
+	if len(behind) == 0 {
+		return time.Time{}, err
 	}
-	return time.Time{}, err
+	return behind[0].RecordedAt, err
 }
 
 // ReadStream implements engine.Source.
-func (s *Log) ReadStream(_ context.Context, stream string) ([]domain.Recorded, error) {
-	all, err := s.All()
-	return slices.DeleteFunc(slices.Clone(all), func(r domain.Recorded) bool { return r.Stream != stream }), err
-}
+func (s *Log) ReadStream(_ context.Context, stream string) ([]domain.Recorded, error) { return s.Stream(stream) }
 
 // Subscriber implements engine.Source.
 func (s *Log) Subscriber(_ string, eventTypes []string, from func(context.Context) (engine.Place, error)) message.Subscriber {
@@ -127,12 +116,9 @@ func (f *follower) Subscribe(ctx context.Context, _ string) (<-chan *message.Mes
 }
 
 func (f *follower) behind(place engine.Place) (engine.Batch, error) {
-	all, err := f.store.All()
 	batch := engine.Batch{Position: place.Position, CaughtUp: true}
-	for _, recorded := range all {
-		if place.Started && recorded.Position <= place.Position {
-			continue
-		}
+	behind, err := f.store.Behind(place.Position)
+	for _, recorded := range behind {
 		batch.Position = recorded.Position
 		if f.wanted[recorded.Event.EventType()] {
 			batch.Events = append(batch.Events, recorded)
