@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/pas-ta/liveness/adapters/awaittest"
 	"github.com/pas-ta/liveness/adapters/eventstoredb"
 	"github.com/pas-ta/liveness/adapters/postgres"
 )
@@ -22,6 +23,7 @@ func TestMain(m *testing.M) {
 	if told := os.Getenv(asNode); told != "" {
 		os.Exit(runNode(told))
 	}
+	awaittest.Widen(2)
 	os.Exit(m.Run())
 }
 

@@ -9,8 +9,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/pas-ta/liveness/adapters/awaittest"
 	"github.com/pas-ta/liveness/adapters/http/apidocs/apidocstest"
-	"github.com/pas-ta/liveness/adapters/node/nodetest"
 	"github.com/pas-ta/liveness/inference/isolated"
 )
 
@@ -67,10 +67,7 @@ func runHeld(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	if err := nodetest.Widen(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
+	awaittest.Widen(3)
 	code := m.Run()
 	differences := document.Differences()
 	fmt.Fprintf(os.Stdout, "%d answers were held against the OpenAPI document, with %d differences\n", document.Answers(), len(differences))

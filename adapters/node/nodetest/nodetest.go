@@ -4,11 +4,7 @@
 package nodetest
 
 import (
-	"flag"
-	"fmt"
 	"os"
-	"runtime"
-	"strconv"
 	"testing"
 
 	"github.com/pas-ta/liveness/adapters/awaittest"
@@ -18,25 +14,10 @@ import (
 // likeVariable names the version line of the nodes that tests start.
 const likeVariable = "LIVENESS_NODE_LIKE"
 
-// Widen lets three times as many tests run at a time as there are processors, unless the command line says how many: tests of a
-// store that hangs, ends or is waited for are mostly waiting. For TestMain, before the tests run.
-func Widen() error {
-	flag.Parse()
-	const parallel = "test.parallel"
-	given := false
-	flag.Visit(func(f *flag.Flag) { given = given || f.Name == parallel })
-	if given {
-		return nil
-	}
-	return flag.Set(parallel, strconv.Itoa(3*runtime.GOMAXPROCS(0)))
-}
-
-// Main runs the tests of a package, as many at a time as Widen says.
+// Main runs the tests of a package, three times as many at a time as there are processors: tests of a store that hangs, ends or is
+// waited for are mostly waiting.
 func Main(m *testing.M) {
-	if err := Widen(); err != nil {
-		fmt.Fprintln(os.Stderr, "nodetest:", err)
-		os.Exit(1)
-	}
+	awaittest.Widen(3)
 	os.Exit(m.Run())
 }
 

@@ -69,7 +69,9 @@ func (s *Log) RecordedBehind(_ context.Context, position uint64) (time.Time, err
 }
 
 // ReadStream implements engine.Source.
-func (s *Log) ReadStream(_ context.Context, stream string) ([]domain.Recorded, error) { return s.Stream(stream) }
+func (s *Log) ReadStream(_ context.Context, stream string) ([]domain.Recorded, error) {
+	return s.Stream(stream)
+}
 
 // Subscriber implements engine.Source.
 func (s *Log) Subscriber(_ string, eventTypes []string, from func(context.Context) (engine.Place, error)) message.Subscriber {

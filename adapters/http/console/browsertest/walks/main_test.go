@@ -4,7 +4,11 @@ package walks_test
 import (
 	"testing"
 
+	"github.com/pas-ta/liveness/adapters/awaittest"
 	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 )
 
-func TestMain(m *testing.M) { pgtest.Main(m) }
+func TestMain(m *testing.M) {
+	awaittest.Widen(2)
+	pgtest.Main(m)
+}
