@@ -163,7 +163,7 @@ func (l testLog) Write(p []byte) (int, error) {
 
 func stop(t *testing.T, c *localpostgres.Cluster) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := c.Close(ctx); err != nil {
 		t.Error(err)
@@ -200,10 +200,10 @@ func count(t *testing.T, c *localpostgres.Cluster) (rows int) {
 	return rows
 }
 
-// eventually waits for a condition, at most half a minute.
+// eventually waits for a condition, at most a minute.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(time.Minute)
 	for !holds() {
 		select {
 		case <-deadline:

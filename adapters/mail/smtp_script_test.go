@@ -184,13 +184,14 @@ const (
 	sentOnce = "sent once"
 )
 
-// send tries a mail as long as that is worth it, as the worker does, and says what became of it.
+// send tries a mail as long as that is worth it, as the worker does, and says what became of it. The timeout is that of the first try.
 func (s *scriptedServer) send(t *testing.T, timeout time.Duration) (fate string, err error) {
 	t.Helper()
-	m, first := s.mailer(t, timeout), error(nil)
+	first := error(nil)
 	letter := letter("ada@example.com")
 	for attempt := range 4 {
-		err := m.Send(t.Context(), letter)
+		err := s.mailer(t, timeout).Send(t.Context(), letter)
+		timeout = time.Minute // or a busy machine would not hear that the mail is taken
 		switch {
 		case err == nil && attempt == 0:
 			return sentOnce, nil
@@ -331,7 +332,7 @@ func TestASilentServerDoesNotKeepTheProgram(t *testing.T) {
 			if err := <-sent; class(err) != adapter.Retry {
 				t.Errorf("error %v", err)
 			}
-			if took := time.Since(began); took > 5*time.Second {
+			if took := time.Since(began); took > time.Minute {
 				t.Errorf("the mailer took %v to stop", took)
 			}
 		})

@@ -49,7 +49,7 @@ func startSMTP(t *testing.T, mode mail.TLSMode) *smtpService {
 		defer s.mu.Unlock()
 		return &session{service: s}, s.answer["HELO"]
 	}))
-	server.Domain, server.ReadTimeout, server.WriteTimeout, server.EnableSMTPUTF8 = "mx.example.com", 10*time.Second, 10*time.Second, true
+	server.Domain, server.ReadTimeout, server.WriteTimeout, server.EnableSMTPUTF8 = "mx.example.com", time.Minute, time.Minute, true
 	server.ErrorLog = discard{}
 	server.AllowInsecureAuth = mode == mail.TLSNone
 	tlsConfig := &tls.Config{Certificates: []tls.Certificate{certificate}}
@@ -79,7 +79,7 @@ func startSMTP(t *testing.T, mode mail.TLSMode) *smtpService {
 	})
 	s.settings = mail.SMTPSettings{
 		Host: "127.0.0.1", Port: listener.Addr().(*net.TCPAddr).Port, TLS: mode, RootCAs: roots,
-		Username: user, Password: password, Hello: "client.example.com", Timeout: 5 * time.Second,
+		Username: user, Password: password, Hello: "client.example.com", Timeout: time.Minute,
 	}
 	return s
 }

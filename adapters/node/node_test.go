@@ -37,7 +37,7 @@ func connect(tb testing.TB, address string) *esdb.Client {
 func TestOfficialClientAppendsReadsAndSubscribes(t *testing.T) {
 	t.Parallel()
 	_, client := start(t, t.TempDir())
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	subscription, err := client.SubscribeToAll(ctx, esdb.SubscribeToAllOptions{From: esdb.Start{}})
 	if err != nil {
@@ -93,7 +93,7 @@ func TestLogChangesItsLine(t *testing.T) {
 			t.Fatalf("like %q: %v", like, err)
 		}
 		client := connect(t, n.ConnectionString())
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		if _, err := client.AppendToStream(ctx, "account-1", esdb.AppendToStreamOptions{},
 			esdb.EventData{EventType: "Opened", ContentType: esdb.ContentTypeJson, Data: []byte(`{}`)}); err != nil {
 			t.Fatal(err)

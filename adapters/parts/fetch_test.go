@@ -346,7 +346,7 @@ func TestWaiterHonoursItsContext(t *testing.T) {
 		if err == nil {
 			t.Error("it got the part, yet nobody fetched it")
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		_ = waiter.Process.Kill()
 		t.Error("it still waits after it was told to stop")
 	}

@@ -118,7 +118,7 @@ func playNPM() int {
 		<-time.After(500 * time.Millisecond) // a download takes its time
 	case "together": // with another one that has begun
 		for began := time.Now(); bytes.Count(readFile(os.Getenv(npmLogEnv)), []byte("\n")) < 2; {
-			if time.Since(began) > 30*time.Second {
+			if time.Since(began) > time.Minute {
 				fmt.Fprintln(os.Stderr, "npm error no other package is asked for")
 				return 1
 			}
@@ -267,7 +267,7 @@ func (s *sandbox) cached(want func(name string) bool) (found []string) {
 
 func (s *sandbox) waitForNPM() {
 	s.t.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(time.Minute)
 	for len(s.npmCalls()) == 0 || len(s.leftovers()) == 0 {
 		select {
 		case <-deadline:

@@ -19,7 +19,7 @@ import (
 )
 
 // callTimeout bounds every call of the suite.
-const callTimeout = 20 * time.Second
+const callTimeout = time.Minute
 
 // Run checks an implementation. Open gives a store, which may be shared and may hold other streams: the suite writes to
 // new streams alone.

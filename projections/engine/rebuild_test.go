@@ -214,7 +214,7 @@ func TestRebuildWhoseLastAnswerIsLost(t *testing.T) {
 				_, err := tx.Exec(ctx, "commit")
 				return errors.Join(errors.New("the answer is lost"), err)
 			}))
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			if _, err := e.Rebuild(ctx, "ledger", nil); err != nil || !lost {
 				t.Errorf("rebuild = %v; an answer was lost: %v", err, lost)

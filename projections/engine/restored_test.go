@@ -62,7 +62,7 @@ func TestBarrierForgets(t *testing.T) {
 	t.Parallel()
 	pool := database(t)
 	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
-	barrier := engine.NewBarrier(pool, 100*time.Millisecond)
+	barrier := engine.NewBarrier(pool, time.Minute)
 	maintained, err := engine.New(engine.Config{
 		Pool: pool, Source: log, Projections: []engine.Projection{ledger(nil)}, Log: projectionstest.NewEngine(t, pool, log).Log, Barrier: barrier,
 	})
@@ -77,7 +77,9 @@ func TestBarrierForgets(t *testing.T) {
 	}
 	stop()
 	restore(t, pool, 5)
-	if err := barrier.WaitFor(t.Context(), "ledger", last); !errors.Is(err, context.DeadlineExceeded) {
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := barrier.WaitFor(ctx, "ledger", last); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("waiting for what the restored database does not show = %v", err)
 	}
 	if err := barrier.WaitFor(t.Context(), "ledger", 50); err != nil {

@@ -112,7 +112,7 @@ func TestMailsThatComeBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	got := map[uuid.UUID]accounts.UndeliverableCause{}
 	if err := consumer.Run(ctx, mailevents.Handler(func(_ context.Context, id uuid.UUID, why accounts.UndeliverableError) error {

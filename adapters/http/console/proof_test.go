@@ -65,7 +65,7 @@ func begin(t *testing.T, w *consoletest.World, b *consoletest.Client) *http.Resp
 // await waits until the memory for proofs stands as it should.
 func await(t *testing.T, w *consoletest.World, as func(fairshare.Standing) bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !as(w.Untaken.Stand()); <-time.After(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !as(w.Untaken.Stand()); <-time.After(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("the memory for proofs stands as %+v", w.Untaken.Stand())
 		}

@@ -98,7 +98,7 @@ func New(t testing.TB) *World {
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	vault, err := postgres.NewVault(w.Pool, commands.OneSecret(Secret))
 	Must(t, err)
-	models := engine.NewBarrier(w.Pool, 20*time.Second)
+	models := engine.NewBarrier(w.Pool, time.Minute)
 	barrier := &w.barrier
 	barrier.Barrier = models
 	w.Accounts, err = accounts.New(accounts.Config{
@@ -187,7 +187,7 @@ func (w *World) Settled() {
 		if _, held := w.barrier.held.Load(p.Name); held {
 			continue
 		}
-		Must(w.t, engine.NewBarrier(w.Pool, 20*time.Second).WaitFor(w.t.Context(), p.Name, head))
+		Must(w.t, engine.NewBarrier(w.Pool, time.Minute).WaitFor(w.t.Context(), p.Name, head))
 	}
 }
 
