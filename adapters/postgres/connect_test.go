@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/pas-ta/liveness/adapters/awaittest"
 	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/adapters/postgres"
 )
@@ -133,12 +134,7 @@ func TestReadOnlyConnectionsAreLeft(t *testing.T) {
 // TestConnectRefusals: each error says what to do and none says the password.
 func TestConnectRefusals(t *testing.T) {
 	t.Parallel()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	nobody := free.Addr().String()
-	_ = free.Close()
+	nobody := awaittest.FreeAddress(t)
 	silent, err := net.Listen("tcp", "127.0.0.1:0") // accepts and says nothing
 	if err != nil {
 		t.Fatal(err)
