@@ -27,7 +27,7 @@ var rank = map[string]int{"domain": 0, "inference": 0, "commands": 1, "projectio
 
 // pure is all that domain may import: no I/O, no clock, no randomness.
 var pure = []string{
-	"bytes", "cmp", "encoding/hex", "encoding/json", "errors", "fmt", "hash", "maps", "math", "slices", "sort", "strconv", "strings", "time", "unicode", "unicode/utf8",
+	"bytes", "cmp", "encoding/hex", "encoding/json", "errors", "fmt", "hash", "maps", "math", "slices", "sort", "strconv", "strings", "time", "unicode", "unicode/utf16", "unicode/utf8",
 	"crypto/ed25519", "crypto/sha256", "github.com/go-json-experiment/json/v1", "github.com/google/uuid",
 	"golang.org/x/mod/sumdb/note", "golang.org/x/mod/sumdb/tlog",
 }

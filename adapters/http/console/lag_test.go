@@ -78,7 +78,9 @@ var flows = map[string]flow{
 	},
 	"passing the ownership on": func(t *testing.T, w *consoletest.World, ada *consoletest.Client, n int) func() (*consoletest.Client, string) {
 		if n > 0 { // back to ada
-			var people struct{ People []struct{ Account, Email string } }
+			var people struct {
+				People []struct{ Account, Email string }
+			}
 			ada.Read("people", &people)
 			former := w.Client()
 			former.Post("/console/login", "email", fmt.Sprintf("grace%d@example.com", n-1), "password", consoletest.Password).Is(http.StatusOK)
