@@ -16,7 +16,6 @@ import (
 	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
-	"github.com/pas-ta/liveness/projections/engine"
 )
 
 // EraseCmd erases the personal data of a customer, or of one person, on request.
@@ -70,7 +69,6 @@ func (c *EraseCmd) Run(ctx context.Context, app *App) error {
 		}
 		return err
 	}
-	barrier := engine.NewBarrier(desk.pool, barrierTimeout)
 	e := eraser{
 		by:      commands.NewOrigin(domain.ActorOperator),
 		members: projections.NewMembers(desk.pool, vault), logins: projections.NewAccounts(desk.pool, vault), failures: postgres.NewFailedCallQueries(desk.pool),
@@ -78,14 +76,9 @@ func (c *EraseCmd) Run(ctx context.Context, app *App) error {
 	if e.accounts, err = desk.people(app, vault); err != nil {
 		return err
 	}
-	head, err := desk.client.Head(ctx)
-	if err != nil {
-		return err
-	}
 	for _, readModel := range []string{accounts.MembersReadModel, projections.AccountsProjection().Name} {
-		if err := barrier.WaitFor(ctx, readModel, head); err != nil {
-			return fmt.Errorf("who belongs to whom is not known: the read model %s is behind the log; is \"liveness work\" running? %w",
-				readModel, err)
+		if err := caughtUp(ctx, desk.pool, desk.client, readModel); err != nil {
+			return fmt.Errorf("who belongs to whom is not known: %w", err)
 		}
 	}
 	done, certify := "The person is erased.", accounts.CertifyErasure{By: e.by, KeyBackups: c.KeyBackups}

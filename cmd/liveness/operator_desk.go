@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -45,6 +46,18 @@ func openOperatorDesk(ctx context.Context, app *App, models ReadModelFlags, secr
 		return nil, err
 	}
 	return desk, nil
+}
+
+// caughtUp waits until a read model knows the whole log: what it has not seen must not be taken for what there is not.
+func caughtUp(ctx context.Context, pool *pgxpool.Pool, client *eventstoredb.Client, readModel string) error {
+	head, err := client.Head(ctx)
+	if err == nil {
+		err = engine.NewBarrier(pool, barrierTimeout).WaitFor(ctx, readModel, head)
+	}
+	if err != nil {
+		return fmt.Errorf("the read model %s is behind the log; is \"liveness work\" running? %w", readModel, err)
+	}
+	return nil
 }
 
 // people returns the commands on accounts, whose keys are in vault.

@@ -139,12 +139,8 @@ func openSecretDesk(ctx context.Context, app *App, f ReadModelFlags, file string
 
 // caughtUp waits until the read model knows the whole log: what it has not seen could need a secret.
 func (d *secretDesk) caughtUp(ctx context.Context, client *eventstoredb.Client) error {
-	head, err := client.Head(ctx)
-	if err == nil {
-		err = engine.NewBarrier(d.pool, barrierTimeout).WaitFor(ctx, projections.SecretUseProjection().Name, head)
-	}
-	if err != nil {
-		return fmt.Errorf("what needs the secrets is not known: the read model secret_use is behind the log; is \"liveness work\" running? %w", err)
+	if err := caughtUp(ctx, d.pool, client, projections.SecretUseProjection().Name); err != nil {
+		return fmt.Errorf("what needs the secrets is not known: %w", err)
 	}
 	return nil
 }

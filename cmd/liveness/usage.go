@@ -151,11 +151,14 @@ func (c *UsageCreditsCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
-	pool, err := c.connect(ctx, app)
+	pool, client, stop, err := c.connectBoth(ctx, app)
 	if err != nil {
 		return err
 	}
-	defer pool.Close()
+	defer stop()
+	if behind := caughtUp(ctx, pool, client, metering.ReadModelName); behind != nil {
+		fmt.Fprintf(visible{app.Err}, "Refund nothing by this list yet, it may lack what came last: %v\n", behind)
+	}
 	credits, err := projections.NewMetering(pool).Credits(ctx, subscription)
 	if err != nil {
 		return err

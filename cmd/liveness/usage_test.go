@@ -2,11 +2,15 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/pas-ta/liveness/adapters/awssim"
 )
@@ -95,4 +99,38 @@ func TestCreditedCallsAreNotReported(t *testing.T) {
 		t.Errorf("without a reason: status %d, %s", code, errOut)
 	}
 	billed(3, 3, 0)
+}
+
+// What the read model of metering has not seen is neither a difference nor a refund that can be relied on.
+func TestReadModelOfMeteringThatIsBehind(t *testing.T) {
+	t.Parallel()
+	w := newMeteredWorld(t, refusalsHour.Add(5*time.Minute), 10)
+	c := w.subscribe("starter")
+	w.settle()
+	conn, err := pgx.ConnectConfig(t.Context(), w.pool.Config().ConnConfig)
+	w.must(err)
+	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
+	_, err = conn.Exec(t.Context(), "begin")
+	w.must(err)
+	_, err = conn.Exec(t.Context(), "select from projection_checkpoints where name = 'metering' for update")
+	w.must(err)
+	w.check(c, 13)
+	var both sync.WaitGroup
+	defer both.Wait()
+	for _, command := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"metering", "reconcile", "--simulator", "none"}, exitFindings, "metering is behind the log"},
+		{[]string{"usage", "credits"}, 0, "Refund nothing by this list yet"},
+	} {
+		both.Go(func() {
+			var out bytes.Buffer
+			code := run(append(command.args, "--eventstore", w.address, "--postgres", w.pool.Config().ConnString()), &out, &out)
+			if code != command.code || !strings.Contains(out.String(), command.says) || strings.Contains(out.String(), "the read model shows") {
+				t.Errorf("%v: status %d, %s", command.args, code, out.String())
+			}
+		})
+	}
 }
