@@ -79,6 +79,12 @@ func broken(w http.ResponseWriter) {
 	}
 }
 
+// leaving asks for a second of patience on another connection.
+func leaving(w http.ResponseWriter) {
+	w.Header().Set("Connection", "close")
+	refusal(http.StatusServiceUnavailable, "overloaded", 1)(w)
+}
+
 // odd answers as what is in between may.
 func odd(status int, retryAfter, body string) func(http.ResponseWriter) {
 	return func(w http.ResponseWriter) {
@@ -151,7 +157,7 @@ func TestRepeatingClients(t *testing.T) {
 					"whatever a proxy writes": {
 						[]func(http.ResponseWriter){dated, odd(502, "1", "[]"), odd(502, "1", "null"), cut(503, `{"error": {"code": `), live}, 5, verdict,
 					},
-					"without end":                     {[]func(http.ResponseWriter){broken, broken, broken, broken, broken}, 5, nothing},
+					"without end":                     {[]func(http.ResponseWriter){broken, leaving, leaving, leaving, broken}, 5, nothing},
 					"when a success has no verdict":   {[]func(http.ResponseWriter){odd(200, "1", "<html>"), odd(200, "1", "{}"), odd(200, "1", "null"), live}, 4, verdict},
 					"when a success is cut short":     {[]func(http.ResponseWriter){cut(200, `{"data": {"isFakeFace": false, "isValidFace": true`), live}, 2, verdict},
 					"not a refusal that is cut short": {[]func(http.ResponseWriter){cut(400, `{"error": {"code": `)}, 1, "400"},
