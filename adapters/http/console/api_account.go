@@ -107,16 +107,19 @@ func (c *console) namesOf(r *http.Request) func(account uuid.UUID) (string, erro
 		if name, looked := known[account]; looked {
 			return name, nil
 		}
-		login, _, err := c.Models.Accounts.Account(r.Context(), account)
-		known[account] = nameOf(login.Person)
+		login, found, err := c.Models.Accounts.Account(r.Context(), account)
+		known[account] = nameOf(login.Person, found)
 		return known[account], err
 	}
 }
 
-// nameOf returns a person's name, or what an erased one is called.
-func nameOf(p accounts.Person) string {
+// nameOf returns a person's name, or what one is called who is erased, or whom the read model does not know yet.
+func nameOf(p accounts.Person, known bool) string {
 	if name := strings.TrimSpace(p.FirstName + " " + p.LastName); name != "" {
 		return name
+	}
+	if !known {
+		return "A new colleague"
 	}
 	return "A former colleague"
 }

@@ -45,7 +45,7 @@ func (c *console) readPeople(r *http.Request, user visitor) (any, error) {
 	}
 	answer := peopleAnswer{People: []personAnswer{}, Invitations: []invitationAnswer{}, Role: user.role}
 	for _, member := range people {
-		login, _, err := c.Models.Accounts.Account(ctx, member.AccountID)
+		login, known, err := c.Models.Accounts.Account(ctx, member.AccountID)
 		if err != nil {
 			return nil, err
 		}
@@ -53,7 +53,7 @@ func (c *console) readPeople(r *http.Request, user visitor) (any, error) {
 			continue
 		}
 		answer.People = append(answer.People, personAnswer{
-			Account: member.AccountID, Name: nameOf(login.Person), Email: login.Person.Email, Role: member.Role, Since: member.Since,
+			Account: member.AccountID, Name: nameOf(login.Person, known), Email: login.Person.Email, Role: member.Role, Since: member.Since,
 			You: member.AccountID == user.account,
 		})
 	}

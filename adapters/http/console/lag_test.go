@@ -286,3 +286,19 @@ func TestKeysThatNodesDoNotKnowYet(t *testing.T) {
 	defer w.HoldBack("api_keys")()
 	b.Post("/console/activate", "token", consoletest.TokenOf(t, link), "password", consoletest.Password).Is(http.StatusOK).Says("Primary key", soon)
 }
+
+// Who has just joined is nobody's former colleague while the read model of logins does not know them.
+func TestNewColleaguesAreNotFormerOnes(t *testing.T) {
+	t.Parallel()
+	w := consoletest.New(t)
+	ada := w.Client()
+	ada.Customer()
+	defer w.HoldBack("accounts")()
+	accept(t, w, ada, 0)
+	w.Settled()
+	for _, screen := range []string{"people", "activity"} {
+		if a := ada.Get("/console/api/" + screen).Is(http.StatusOK).Says("A new colleague"); strings.Contains(a.Body, "former") {
+			t.Errorf("%s: %s", screen, a.Body)
+		}
+	}
+}
