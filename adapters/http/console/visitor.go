@@ -104,18 +104,32 @@ func (c *console) servedFirst(r *http.Request, account uuid.UUID) ([]uuid.UUID, 
 }
 
 // actFor asks the log whether an account may act for a customer: the read model lets somebody in whom it does not know to be
-// removed yet, for as long as it stands still.
+// removed yet, for as long as it stands still. While the log is away nobody is removed, and the read model is asked.
 func (c *console) actFor(r *http.Request, account, customer uuid.UUID) (visitor, error) {
+	v := visitor{account: account, customer: customer}
 	members, err := c.Accounts.Members(r.Context(), customer)
+	if v.role = members.Roles[account]; domain.KindOf(err) == domain.KindUnavailable {
+		v.role, err = c.shownRole(r, account, customer)
+	}
+	if err == nil && v.role == "" {
+		err = domain.ErrNotAMember
+	}
 	if err != nil {
 		return visitor{}, err
 	}
-	v := visitor{account: account, customer: customer, role: members.Roles[account]}
-	if v.role == "" {
-		return visitor{}, domain.ErrNotAMember
-	}
 	v.subscription, err = c.subscriptionOf(r, customer)
 	return v, err
+}
+
+// shownRole returns the role that the read model knows an account in; empty for none.
+func (c *console) shownRole(r *http.Request, account, customer uuid.UUID) (domain.Role, error) {
+	people, err := c.Models.Members.PeopleOf(r.Context(), customer)
+	for _, p := range people {
+		if p.AccountID == account {
+			return p.Role, nil
+		}
+	}
+	return "", err
 }
 
 // subscriptionOf finds a customer's subscription. An account without one, as that of an invited colleague, is no customer.
