@@ -155,3 +155,18 @@ func TestScreensLoadTheirOwnModules(t *testing.T) {
 			return all.length + " requests, " + Math.round(all.reduce((sum, e) => sum + e.encodedBodySize, 0) / 1000) + " kB" })()`))
 	}
 }
+
+// An answer that ends in the middle is none: the screen reads it again instead of drawing what it lacks.
+func TestAnswerThatIsCutOffIsReadAgain(t *testing.T) {
+	t.Parallel()
+	w := consoletest.New(t)
+	b := w.Person("account")
+	b.Before(`const whole = window.fetch; let cut = false; window.fetch = async (address, ...rest) => {
+		const answer = await whole(address, ...rest);
+		if (cut || !String(address).includes("/api/overview")) return answer;
+		cut = true;
+		return new Response(new ReadableStream({ start: (body) => body.error(new TypeError("the connection is lost")) }), { status: 200 });
+	}`)
+	b.Open(w.URL + "/console/dashboard")
+	b.Await("the overview is shown", "document.querySelector('#first-call')")
+}

@@ -77,9 +77,10 @@ async function send(method, path, body) {
   } catch {
     throw new ApiError(0, unreachable);
   }
-  const answer = await response.json().catch(() => ({}));
+  const answer = await response.json().catch(() => null);
+  if (response.ok && !answer) throw new ApiError(0, unreachable); // it was cut off: a screen cannot be drawn of what it lacks
   if (response.ok) return { answer, behind: response.headers.has("Console-Behind") };
-  throw new ApiError(response.status, answer.error ?? { code: "unexpected", message: "The server gave an answer that is not understood. Please try again." });
+  throw new ApiError(response.status, answer?.error ?? { code: "unexpected", message: "The server gave an answer that is not understood. Please try again." });
 }
 
 async function sendLoggedIn(method, path, body) {
