@@ -55,13 +55,7 @@ func (c *Commands) join(ctx context.Context, by commands.Origin, link Link, acco
 // showMember waits until the screens know who acts for a customer. They would find it in the log otherwise, for the customer
 // that is asked for only.
 func (c *Commands) showMember(ctx context.Context, position uint64) {
-	c.show(ctx, MembersReadModel, position)
-}
-
-// show waits until the screens know what was done: a person who is told of it looks there next. What takes longer than a
-// person waits for is done all the same.
-func (c *Commands) show(ctx context.Context, readModel string, position uint64) {
-	if err := c.barrier.WaitFor(ctx, readModel, position); err != nil {
-		c.log.WarnContext(ctx, "a person is told before every screen knows", "error", fmt.Errorf("wait for %s: %w", readModel, err))
+	if err := c.barrier.WaitFor(ctx, MembersReadModel, position); err != nil {
+		c.log.WarnContext(ctx, "a person is told before every screen knows", "error", fmt.Errorf("wait for %s: %w", MembersReadModel, err))
 	}
 }

@@ -289,18 +289,6 @@ func TestOneMailAddressOneAccount(t *testing.T) {
 	}
 }
 
-// wantShown demands that the screens knew the account's newest event before the person was told of it.
-func (f *fixture) wantShown(what string) {
-	f.t.Helper()
-	events, err := f.store.Read(f.t.Context(), domain.AccountStream(f.bought.CustomerID), 0, 1000)
-	if err != nil || len(events) == 0 {
-		f.t.Fatalf("%s: %v", what, err)
-	}
-	if newest, waited := events[len(events)-1].Position, f.barrier.Waited(accounts.AccountsReadModel); waited != newest {
-		f.t.Errorf("%s is told when screens know the log up to %d, and it stands at %d", what, waited, newest)
-	}
-}
-
 func TestPasswords(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -311,7 +299,6 @@ func TestPasswords(t *testing.T) {
 	}
 	wantError(t, "a wrong current password", change("wrong", "Difference-1822"), accounts.ErrWrongPassword)
 	wantError(t, "changing", change(goodPassword, "Difference-1822"), nil)
-	f.wantShown("a changed password")
 	wantError(t, "the old password", f.logIn(ada.Email, goodPassword), accounts.ErrLoginFailed)
 
 	if err := f.RequestPasswordReset(t.Context(), accounts.RequestPasswordReset{By: commands.NewOrigin(domain.ActorUser), Email: "nobody@example.com"}); err != nil {
@@ -330,7 +317,6 @@ func TestPasswords(t *testing.T) {
 		return err
 	}
 	wantError(t, "resetting", reset(), nil)
-	f.wantShown("a password that was reset")
 	wantError(t, "resetting twice", reset(), domain.ErrLinkInvalid)
 	wantError(t, "the new password", f.logIn(ada.Email, "Bernoulli-1842"), nil)
 }

@@ -73,9 +73,5 @@ func (c *Commands) ChangeEmail(ctx context.Context, cmd ChangeEmail) (uuid.UUID,
 	if released := c.releaseAddresses(ctx, cmd.By, done.State); released != nil {
 		c.log.WarnContext(ctx, "address stays claimed until another account asks for it", "account", change.CustomerID, "error", released)
 	}
-	if err != nil {
-		return change.CustomerID, err
-	}
-	c.show(ctx, AccountsReadModel, done.Position)
-	return change.CustomerID, nil
+	return change.CustomerID, err
 }

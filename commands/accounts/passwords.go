@@ -71,12 +71,8 @@ func (c *Commands) setPassword(
 	if err != nil {
 		return err
 	}
-	done, err := commands.Execute(ctx, c.Executor, by, domain.AccountStream(customer), func(s domain.Account) ([]domain.Event, error) {
+	_, err = commands.Execute(ctx, c.Executor, by, domain.AccountStream(customer), func(s domain.Account) ([]domain.Event, error) {
 		return decide(s, ciphertext)
 	})
-	if err != nil {
-		return err
-	}
-	c.show(ctx, AccountsReadModel, done.Position)
-	return nil
+	return err
 }

@@ -14,9 +14,6 @@ import (
 // KeysReadModel is the read model that every node finds keys in; commands wait for it before they show a key.
 const KeysReadModel = "api_keys"
 
-// AccountsReadModel is the read model in which a person finds their address and when their password was set.
-const AccountsReadModel = "accounts"
-
 // Vault encrypts personal data under a key per customer that is kept outside the log.
 //
 // Decrypt returns ErrErased once the customer's key is destroyed. Destroy may be repeated.
