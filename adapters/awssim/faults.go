@@ -103,7 +103,7 @@ func (s *faultSet) add(f Fault) (Fault, error) {
 		return f, fmt.Errorf("%w: unknown kind of fault %q", ErrBadRequest, f.Kind)
 	case f.Kind == FaultException && f.Code == "":
 		return f, fmt.Errorf("%w: an exception needs a code", ErrBadRequest)
-	case f.Percent < 0 || f.Percent > 100:
+	case !(f.Percent >= 0 && f.Percent <= 100): // nor is it NaN
 		return f, fmt.Errorf("%w: a percentage is 0 to 100", ErrBadRequest)
 	case f.Times < 0 || f.DelayMS < 0:
 		return f, fmt.Errorf("%w: times and delay cannot be negative", ErrBadRequest)

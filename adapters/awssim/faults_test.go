@@ -3,6 +3,7 @@ package awssim_test
 import (
 	"context"
 	"errors"
+	"math"
 	"testing"
 	"time"
 
@@ -162,7 +163,7 @@ func TestImpossibleFaultsAreRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for _, f := range []awssim.Fault{
-		{}, {Kind: "earthquake"}, {Kind: awssim.FaultException}, {Kind: awssim.FaultDrop, Percent: 101}, {Kind: awssim.FaultDrop, Times: -1}, {Kind: awssim.FaultDrop, Service: "s3"},
+		{}, {Kind: "earthquake"}, {Kind: awssim.FaultException}, {Kind: awssim.FaultDrop, Percent: 101}, {Kind: awssim.FaultDrop, Percent: math.NaN()}, {Kind: awssim.FaultDrop, Times: -1}, {Kind: awssim.FaultDrop, Service: "s3"},
 	} {
 		if _, err := w.sim.SetFault(f); !errors.Is(err, awssim.ErrBadRequest) {
 			t.Errorf("%+v: %v", f, err)

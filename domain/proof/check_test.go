@@ -223,6 +223,13 @@ func TestTamperedProofIsFoundAndLocated(t *testing.T) {
 		},
 		"second header":     {func(a *archive) { a.lines[1] = a.lines[0] }, []string{`line 2: a line of kind "proof" does not belong here`}},
 		"second checkpoint": {func(a *archive) { a.lines = slices.Insert(a.lines, 3, a.lines[2]) }, []string{"line 4: a second line of kind checkpoint"}},
+		"second month, with what the first lacks": {
+			func(a *archive) {
+				month := len(a.lines) - 2
+				a.lines = slices.Insert(a.lines, month, strings.Replace(a.lines[month], `"counted":`, `"miscounted":`, 1))
+			},
+			[]string{"a second line of kind month", signedAnew},
+		},
 		"cut off": {
 			func(a *archive) { a.lines = a.lines[:len(a.lines)-1] },
 			[]string{"the line of kind statement is missing"},

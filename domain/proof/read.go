@@ -77,7 +77,7 @@ func (r *reader) keep(kind string, line []byte) error {
 		r.file.Keys = append(r.file.Keys, key.Key)
 		return err
 	case kindCheckpoint:
-		return r.once(kind, line, &r.file.Checkpoint)
+		return r.note(kind, line, &r.file.Checkpoint)
 	case kindEarlier:
 		earlier := Earlier{line: r.line}
 		err := json.Unmarshal(line, &earlier)
@@ -89,22 +89,29 @@ func (r *reader) keep(kind string, line []byte) error {
 		r.file.Events = append(r.file.Events, event)
 		return err
 	case kindMonth:
-		r.file.lines[kind] = r.line
-		return json.Unmarshal(line, &r.file.Month)
+		return r.once(kind, line, &r.file.Month)
 	case kindStatement:
 		copy(r.file.digest[:], r.hash.Sum(nil))
-		return r.once(kind, line, &r.file.Statement)
+		return r.note(kind, line, &r.file.Statement)
 	}
 	return fmt.Errorf("lines of kind %q are not known: a newer program wrote the file, or it was changed", kind)
 }
 
-// once takes the note of a line that there is one of.
-func (r *reader) once(kind string, line []byte, into *string) error {
+// once takes a line that there is one of: a second one would be mixed with the first.
+func (r *reader) once(kind string, line []byte, into any) error {
 	if r.file.lines[kind] != 0 {
 		return fmt.Errorf("a second line of kind %s", kind)
 	}
+	r.file.lines[kind] = r.line
+	return json.Unmarshal(line, into)
+}
+
+// note takes the note of a line that there is one of.
+func (r *reader) note(kind string, line []byte, into *string) error {
 	var of text
-	err := json.Unmarshal(line, &of)
-	r.file.lines[kind], *into = r.line, of.Note
+	err := r.once(kind, line, &of)
+	if err == nil {
+		*into = of.Note
+	}
 	return err
 }
