@@ -28,8 +28,8 @@ const (
 	forgetInterval      = time.Hour       // between two looks for what is too old
 )
 
-// What is remembered at most between two batches, and again of one that cannot be written. What comes beyond it is not counted: nobody who sends calls that fail may
-// fill the memory of a node.
+// What is remembered at most between two batches, and again of one that cannot be written. What comes beyond it is not counted:
+// nobody who sends calls that fail may fill the memory of a node.
 const (
 	maxFailureKinds = 8_192
 	maxNewestKept   = 4_096
