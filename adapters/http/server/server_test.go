@@ -97,7 +97,7 @@ func TestSlowHeadersAreCutOff(t *testing.T) {
 				break
 			}
 			if err := conn.SetReadDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {
-				t.Fatal(err)
+				break // a pipe whose other end is closed takes no deadline
 			}
 			if _, err := conn.Read(make([]byte, 1)); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 				break
