@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	osuser "os/user"
@@ -12,8 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/pas-ta/liveness/adapters/awaittest"
 	"github.com/pas-ta/liveness/adapters/mail"
 	"github.com/pas-ta/liveness/commands/accounts"
 )
@@ -40,7 +40,11 @@ func startPostfix(t *testing.T, restrictions string) *postfix {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	p := &postfix{port: freePort(t), mailboxes: filepath.Join(dir, "mailboxes")}
+	listens, err := netip.ParseAddrPort(awaittest.FreeAddress(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &postfix{port: int(listens.Port()), mailboxes: filepath.Join(dir, "mailboxes")}
 	uid, _ := strconv.Atoi(owner.Uid)
 	gid, _ := strconv.Atoi(owner.Gid)
 	for name, owned := range map[string]bool{"config": false, "queue": false, "data": true, "mailboxes": true} {
@@ -112,44 +116,8 @@ postlog   unix-dgram n - n - 1 postlogd
 			t.Errorf("stop Postfix: %v\n%s", err, out)
 		}
 	})
-	await(t, func() error {
-		connection, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(p.port)))
-		if err == nil {
-			err = connection.Close()
-		}
-		return err
-	})
+	awaittest.Until(t, "Postfix", func() bool { return awaittest.Reachable(listens.String()) })
 	return p
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
-}
-
-// await waits until something holds.
-func await(t *testing.T, holds func() error) {
-	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	timeout := time.NewTimer(time.Minute)
-	defer timeout.Stop()
-	for {
-		err := holds()
-		if err == nil {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-timeout.C:
-			t.Fatal(err)
-		}
-	}
 }
 
 func (p *postfix) mailer(t *testing.T, hello string) accounts.Mailer {
@@ -191,12 +159,7 @@ func TestPostfix(t *testing.T) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
 		}
 	}
-	await(t, func() error {
-		if n := p.arrived(t); n != 2 {
-			return fmt.Errorf("%d mails arrived, want 2", n)
-		}
-		return nil
-	})
+	awaittest.Until(t, "two mails to arrive", func() bool { return p.arrived(t) == 2 })
 	list, _ := filepath.Glob(filepath.Join(p.mailboxes, "ada", "new", "*"))
 	content, err := os.ReadFile(list[0])
 	if err != nil || !strings.Contains(string(content), "Auto-Submitted: auto-generated") {
