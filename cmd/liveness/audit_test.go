@@ -27,17 +27,18 @@ type auditedCustomer struct {
 	calls    []uuid.UUID
 }
 
-var novemberNoon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+// midnight is when all happens to whom is audited, so that it lies in the month in which the store records it.
+var midnight = time.Now().UTC().Truncate(24 * time.Hour)
 
 // newAuditedCustomer has a plan of three calls, and two keys.
 func newAuditedCustomer(tb testing.TB, r *readModels, licence string) *auditedCustomer {
 	tb.Helper()
-	c := &auditedCustomer{TB: tb, r: r, usage: domain.UsageMonth{Month: domain.MonthOf(novemberNoon)}, revision: map[string]int64{}}
+	c := &auditedCustomer{TB: tb, r: r, usage: domain.UsageMonth{Month: domain.MonthOf(midnight)}, revision: map[string]int64{}}
 	identity := domain.MarketplaceIdentity{AWSAccountID: "123456789012", ProductCode: "product", LicenseARN: "arn:aws:license-manager::1:license:" + licence}
-	c.change(domain.Subscription{}.Start(identity, domain.Entitlement{Plan: domain.PlanStarter, Limit: 3}, novemberNoon)...)
+	c.change(domain.Subscription{}.Start(identity, domain.Entitlement{Plan: domain.PlanStarter, Limit: 3}, midnight)...)
 	c.began = c.position
 	issued := domain.APIKeys{}.Issue(c.state.CustomerID, c.state.ID, domain.KeyDigest{Hash: licence + "1", Prefix: "lc_first"},
-		domain.KeyDigest{Hash: licence + "2", Prefix: "lc_other"}, novemberNoon)
+		domain.KeyDigest{Hash: licence + "2", Prefix: "lc_other"}, midnight)
 	c.write(domain.APIKeysStream(c.state.CustomerID), issued...)
 	return c
 }
@@ -58,7 +59,7 @@ func (c *auditedCustomer) write(stream string, events ...domain.Event) {
 	}
 	proposed := make([]commands.Proposed, len(events))
 	for i, event := range events {
-		proposed[i] = commands.Proposed{ID: uuid.New(), Event: event, Meta: domain.Metadata{Actor: domain.ActorUser, CorrelationID: uuid.New(), OccurredAt: novemberNoon}}
+		proposed[i] = commands.Proposed{ID: uuid.New(), Event: event, Meta: domain.Metadata{Actor: domain.ActorUser, CorrelationID: uuid.New(), OccurredAt: midnight}}
 		if call, ok := event.(domain.CheckCompleted); ok {
 			proposed[i].ID = call.CheckID
 			c.calls = append(c.calls, call.CheckID)
@@ -75,7 +76,7 @@ func (c *auditedCustomer) call(n int) {
 	c.Helper()
 	for range n {
 		event, err := c.usage.Count(c.state, uint64(c.revision[domain.SubscriptionStream(c.state.ID)]), domain.Check{
-			ID: uuid.New(), KeySlot: domain.SlotPrimary, At: novemberNoon.Add(time.Duration(c.usage.Counted()) * time.Second),
+			ID: uuid.New(), KeySlot: domain.SlotPrimary, At: midnight.Add(time.Duration(c.usage.Counted()) * time.Second),
 			Judgement: domain.Judgement{FakeLikelihood: 0.0123, ValidFace: true, Brightness: 131.7, Threshold: 0.15, LatencyMS: 93, ModelPack: "default"},
 		})
 		if err != nil {
@@ -94,7 +95,7 @@ func TestAuditVerifyFindsChangedRows(t *testing.T) {
 	c, other := newAuditedCustomer(t, r, "l-audited"), newAuditedCustomer(t, r, "l-other")
 	c.call(5)
 	other.call(2)
-	c.change(domain.OverageSwitched{SubscriptionID: c.state.ID, From: domain.OverageContinue, To: domain.OverageStop, SwitchedAt: novemberNoon})
+	c.change(domain.OverageSwitched{SubscriptionID: c.state.ID, From: domain.OverageContinue, To: domain.OverageStop, SwitchedAt: midnight})
 	for _, p := range projections.All() {
 		r.waitFor(t, p.Name, c.position)
 	}
@@ -168,12 +169,13 @@ func TestAuditExplainsAndReplays(t *testing.T) {
 	c := newAuditedCustomer(t, r, "l-audited")
 	c.call(2)
 	middle := c.position
-	c.change(domain.OverageSwitched{SubscriptionID: c.state.ID, From: domain.OverageContinue, To: domain.OverageContinue, Ceiling: 2, SwitchedAt: novemberNoon})
+	c.change(domain.OverageSwitched{SubscriptionID: c.state.ID, From: domain.OverageContinue, To: domain.OverageContinue, Ceiling: 2, SwitchedAt: midnight})
 	c.call(3)
+	month := domain.MonthOf(midnight).String()
 	for id, want := range map[string][]string{
-		c.calls[0].String(): {"Call 1 of 2026-11 was counted within the plan", "No call had been counted in 2026-11 before", "primary key, which was lc_first…"},
+		c.calls[0].String(): {"Call 1 of " + month + " was counted within the plan", "No call had been counted in " + month + " before", "primary key, which was lc_first…"},
 		c.calls[4].String(): {
-			"Call 5 of 2026-11 was counted beyond the plan", "4 calls had been counted in 2026-11 before: 3 within the plan, 1 beyond it",
+			"Call 5 of " + month + " was counted beyond the plan", "4 calls had been counted in " + month + " before: 3 within the plan, 1 beyond it",
 			"up to 2 calls beyond the plan are served", "OverageSwitched, revision 1 of " + domain.SubscriptionStream(c.state.ID), "has not been reported to AWS yet",
 		},
 	} {
@@ -188,8 +190,8 @@ func TestAuditExplainsAndReplays(t *testing.T) {
 		t.Errorf("explain of nothing = %d\n%s", code, out)
 	}
 	for at, want := range map[string][]string{
-		fmt.Sprint(middle):     {"active", "plan starter, 3 calls a month; beyond it: continue\n", "2026-11: 2 calls counted, 2 within the plan, 0 beyond it", "would have been call 3 of the 3"},
-		fmt.Sprint(c.position): {"continue up to 2 calls beyond the plan", "2026-11: 5 calls counted, 3 within the plan, 2 beyond it", "Another call would have been refused", "primary lc_first…, secondary lc_other…"},
+		fmt.Sprint(middle):     {"active", "plan starter, 3 calls a month; beyond it: continue\n", month + ": 2 calls counted, 2 within the plan, 0 beyond it", "would have been call 3 of the 3"},
+		fmt.Sprint(c.position): {"continue up to 2 calls beyond the plan", month + ": 5 calls counted, 3 within the plan, 2 beyond it", "Another call would have been refused", "primary lc_first…, secondary lc_other…"},
 		fmt.Sprint(c.began):    {"active", "keys: none"},
 		"2001-01-01T00:00:00Z": {"There was no such customer then"},
 	} {
