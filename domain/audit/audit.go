@@ -135,7 +135,7 @@ func (a *Audit) Observe(r domain.Recorded) {
 func (a *Audit) Unreadable(r domain.Recorded, err error) {
 	a.events++
 	a.position = r.Position
-	a.streams[r.Stream] = r.Revision + 1
+	a.takePlace(r)
 	a.find(r, uuid.Nil, "it cannot be read: %v", err)
 }
 
@@ -155,7 +155,17 @@ func (a *Audit) PassOver(r domain.Recorded, eventType string) {
 		a.others++
 		return
 	}
+	a.takePlace(r)
+}
+
+// takePlace takes the place of an event that folds into nothing. Calls name the state that they are decided on by its revision, so
+// a subscription has one there as well: without it each later call would be found to name a state that had not come.
+func (a *Audit) takePlace(r domain.Recorded) {
 	a.streams[r.Stream] = r.Revision + 1
+	id, err := subscriptionOf(r.Stream)
+	if s := a.subscriptions[id]; err == nil && s != nil {
+		s.states = append(s.states, stateSince{s.newest(), r.RecordedAt})
+	}
 }
 
 func (a *Audit) subscription(id uuid.UUID) *subscription {

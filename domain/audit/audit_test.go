@@ -335,6 +335,42 @@ func TestAuditGoesOnBehindWhatItCannotTake(t *testing.T) {
 	}
 }
 
+// Commands go on behind what says nothing in a subscription's stream, and calls name the revision that it has taken.
+func TestCallsBehindWhatTheAuditCannotTake(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		take func(*audit.Audit, domain.Recorded)
+		want string
+	}{
+		"somebody else's": {func(a *audit.Audit, r domain.Recorded) { a.PassOver(r, "Note") },
+			"subscription@1: Note, which is none of this program's events, stands in a stream of ours"},
+		"unreadable": {func(a *audit.Audit, r domain.Recorded) { a.Unreadable(r, errors.New("broken")) }, "subscription@1: it cannot be read: broken"},
+	} {
+		log, id := honestLog(t)
+		stream := domain.SubscriptionStream(id)
+		first := log.events[0]
+		replayed := audit.New()
+		replayed.Observe(first)
+		tt.take(replayed, domain.Recorded{Stream: stream, Revision: 1, Position: first.Position + 1, RecordedAt: first.RecordedAt})
+		for _, recorded := range log.events[1:] {
+			if recorded.Stream == stream {
+				recorded.Revision++
+			}
+			if call, ok := recorded.Event.(domain.CheckCompleted); ok {
+				call.SubscriptionRevision++
+				recorded.Event = call
+			}
+			replayed.Observe(recorded)
+		}
+		if diff := cmp.Diff([]string{tt.want}, problems(replayed.Findings())); diff != "" {
+			t.Errorf("%s: findings (-want +got):\n%s", name, diff)
+		}
+		if standings := replayed.Standings(); len(standings) != 1 || standings[0].Revision != 3 {
+			t.Errorf("%s: standings %+v, want one at revision 3", name, standings)
+		}
+	}
+}
+
 // TestOnlyLoginsMayForget: a log may lack the beginning of a stream of logins, and nothing else.
 func TestOnlyLoginsMayForget(t *testing.T) {
 	t.Parallel()

@@ -14,7 +14,7 @@ import (
 )
 
 func (a *Audit) followSubscription(r domain.Recorded) {
-	id, err := uuid.Parse(strings.TrimPrefix(r.Stream, string(domain.CategorySubscription)+"-"))
+	id, err := subscriptionOf(r.Stream)
 	if err != nil {
 		a.find(r, uuid.Nil, "%s stands in a stream of another kind", r.Event.EventType())
 		return
@@ -42,6 +42,10 @@ func (a *Audit) followSubscription(r domain.Recorded) {
 	case domain.SubscriptionEnded:
 		a.change(r, id, "subscription ended: %s", e.Reason)
 	}
+}
+
+func subscriptionOf(stream string) (uuid.UUID, error) {
+	return uuid.Parse(strings.TrimPrefix(stream, string(domain.CategorySubscription)+"-"))
 }
 
 // behaviour names an over-limit behaviour with its ceiling, if it has one.
