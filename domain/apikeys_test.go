@@ -115,12 +115,13 @@ func TestParseKeyName(t *testing.T) {
 	for text, want := range map[string]string{
 		" production \n": "production", "": "", "  ": "", strings.Repeat("é", 40): strings.Repeat("é", 40), "lc_abc12": "lc_abc12", "東京 1": "東京 1",
 		"تلفن\u200cهمراه 👩\u200d💻": "تلفن\u200cهمراه 👩\u200d💻",
+		"1\ufe0f\u20e3 prod":       "1\ufe0f\u20e3 prod",
 	} {
 		if got, err := domain.ParseKeyName(text); got != want || err != nil {
 			t.Errorf("%q: got %q, %v; want %q", text, got, err, want)
 		}
 	}
-	for _, text := range []string{strings.Repeat("é", 41), "two\nlines", "a\x00b", "a\xffb", "lc_abc12ABCDEFGHIJKLMNOPQRSTUVWX", "a\u202eb", "\u3164"} {
+	for _, text := range []string{strings.Repeat("é", 41), "two\nlines", "a\x00b", "a\xffb", "lc_abc12ABCDEFGHIJKLMNOPQRSTUVWX", "a\u202eb", "\u3164", "a\u200cb", "1\ufe0f"} {
 		var refusal *domain.Error
 		if name, err := domain.ParseKeyName(text); name != "" || !errors.As(err, &refusal) || refusal.Field != "name" || refusal.Kind != domain.KindInvalid {
 			t.Errorf("%q: got %q, %v; want a refusal of the field", text, name, err)

@@ -14,8 +14,12 @@ import (
 func Visible(text string, keep ...rune) string {
 	var b strings.Builder
 	var before rune
-	for _, r := range text {
-		if unseen(before, r) && !slices.Contains(keep, r) {
+	for runes := []rune(text); len(runes) > 0; runes = runes[1:] {
+		r, after := runes[0], rune(0)
+		if len(runes) > 1 {
+			after = runes[1]
+		}
+		if unseen(before, r, after) && !slices.Contains(keep, r) {
 			for _, unit := range utf16.AppendRune(nil, r) {
 				fmt.Fprintf(&b, `\u%04x`, unit)
 			}
@@ -28,12 +32,16 @@ func Visible(text string, keep ...rune) string {
 }
 
 // unseen returns whether a character draws nothing where it stands: those that control, format or fill.
-func unseen(before, r rune) bool {
+func unseen(before, r, after rune) bool {
 	switch {
 	case r <= unicode.MaxASCII:
 		return unicode.IsControl(r)
-	case unicode.In(r, unicode.Join_Control, unicode.Variation_Selector):
-		return before <= unicode.MaxASCII // elsewhere they shape what is written: Persian and Indic words, Chinese characters, emojis
+	case before > unicode.MaxASCII && unicode.In(r, unicode.Join_Control, unicode.Variation_Selector):
+		return false // they shape what is written: Persian and Indic words, Chinese characters, emojis
+	case unicode.Is(unicode.Join_Control, r): // ASCII is never joined, but to what is: an English word to its Persian ending
+		return before <= ' ' || after <= unicode.MaxASCII || !unicode.IsLetter(after)
+	case unicode.Is(unicode.Variation_Selector, r):
+		return r != '\ufe0f' || after != '\u20e3' // a keycap: 1️⃣ is a digit and these two
 	case unicode.Is(unicode.Prepended_Concatenation_Mark, r):
 		return false // seen, as the Arabic sign of a number, though it counts as a format
 	}

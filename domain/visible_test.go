@@ -24,8 +24,14 @@ func TestWhatCannotBeSeenIsMadeVisible(t *testing.T) {
 		"lines\u2028and\u2029more":                `lines\u2028and\u2029more`,
 		"\u3164\u115f\u034f\U000e0041\U000e0001":  `\u3164\u115f\u034f\udb40\udc41\udb40\udc01`,
 		"\u200dad\u200dm\u200ci\ufe0fn\U000e0100": `\u200dad\u200dm\u200ci\ufe0fn\udb40\udd00`, // nothing of ASCII is joined
+		// No keycap follows, no letter that is joined, or nothing stands before it.
+		"1\ufe0f 2\ufe0f\ufe0f\u20e3 3\u200d\u20e3": `1\ufe0f 2\ufe0f` + "\ufe0f\u20e3" + ` 3\u200d` + "\u20e3",
+		"API\u200c API\u200c\u200cها a\u200cb":      `API\u200c API\u200c` + "\u200cها" + ` a\u200cb`,
+		"\u200cها \u200cها":                         `\u200cها \u200cها`,
 		// Words of all scripts, and what shapes them, are as they were.
 		"می\u200cخواهم שלום ক\u09cd\u200dষ න\u0dca\u200dද": "می\u200cخواهم שלום ক\u09cd\u200dষ න\u0dca\u200dද",
+		"1\ufe0f\u20e3 prod #\ufe0f\u20e3":                 "1\ufe0f\u20e3 prod #\ufe0f\u20e3",
+		"API\u200cها ها\u200cAPI (API)\u200cها A\u200dব":   "API\u200cها ها\u200cAPI (API)\u200cها A\u200dব",
 		"👩🏽\u200d💻 ❤\ufe0f\u200d🔥 葛\U000e0100城 ᠠ\u180b":    "👩🏽\u200d💻 ❤\ufe0f\u200d🔥 葛\U000e0100城 ᠠ\u180b",
 		"\u0600١٢ \u06dd١ e\u0301 한국 ไทย":                  "\u0600١٢ \u06dd١ e\u0301 한국 ไทย",
 	} {

@@ -393,7 +393,7 @@ func TestPersonIsValidated(t *testing.T) {
 			p.FirstName, p.LastName, p.Company = "Łukasz", "李", `O'Neil & "Söhne" <GmbH>`
 		}, nil},
 		"names that are joined": {func(p *accounts.Person) {
-			p.FirstName, p.LastName, p.Company = "نیک\u200cنام", "葛\U000e0100城", "שלום 👩\u200d💻"
+			p.FirstName, p.LastName, p.Company = "نیک\u200cنام", "葛\U000e0100城", "API\u200cها 👩\u200d💻"
 		}, nil},
 		"turned around":       {func(p *accounts.Person) { p.Company = "\u202emoc.elpmaxe" }, []string{"company"}},
 		"isolated":            {func(p *accounts.Person) { p.Company = "Engines\u2069\u2067" }, []string{"company"}},
