@@ -23,10 +23,10 @@ func (s *Source) ReadStream(ctx context.Context, stream string) ([]domain.Record
 		}
 		for _, raw := range page {
 			next = raw.EventNumber + 1
-			if !s.codec.owns(raw) {
-				continue
-			}
 			recorded, err := s.codec.decode(raw)
+			if !s.codec.owns(raw) {
+				recorded.Event, err = nil, nil // whatever its type is called
+			}
 			if err != nil {
 				return nil, err
 			}

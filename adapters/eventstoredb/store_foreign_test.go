@@ -1,6 +1,7 @@
 package eventstoredb_test
 
 import (
+	"log/slog"
 	"slices"
 	"testing"
 	"time"
@@ -83,5 +84,28 @@ func TestForeignEventsInStreamsOfOurs(t *testing.T) {
 				t.Errorf("the next command: %+v, %v", done, err)
 			}
 		})
+	}
+}
+
+// Who proves a month from its streams has to tell a place that another program has taken from one whose event is gone.
+func TestReadStreamTellsOfForeignEvents(t *testing.T) {
+	t.Parallel()
+	uri := nodetest.Start(t, node.Config{}).ConnectionString()
+	client, registry := connect(t, uri), domain.NewRegistry()
+	x := commands.Executor{Store: eventstoredb.NewStore(client, registry), Now: time.Now}
+	stream := domain.SubscriptionStream(uuid.New())
+	appendRaw(t, uri, stream, slices.Concat(theirs(1, "CustomerMoved", `not JSON`, `nor this`), theirs(1, "KeyIssued", `{}`, `{"schemaVersion":1}`))...)
+	started := func(tally) ([]domain.Event, error) { return []domain.Event{domain.SubscriptionStarted{}}, nil }
+	if _, err := commands.Execute(t.Context(), x, commands.NewOrigin(domain.ActorSystem), stream, started); err != nil {
+		t.Fatal(err)
+	}
+	events, err := eventstoredb.NewSource(client, registry, slog.New(slog.DiscardHandler)).ReadStream(t.Context(), stream)
+	if err != nil || len(events) != 3 {
+		t.Fatalf("%+v, %v", events, err)
+	}
+	for i, r := range events {
+		if ours := i == 2; r.Revision != uint64(i) || r.Stream != stream || (r.Event != nil) != ours || r.Meta.Ours() != ours {
+			t.Errorf("at revision %d stands %+v", i, r)
+		}
 	}
 }

@@ -91,7 +91,7 @@ func (e Exporter) Export(ctx context.Context, of Month) (Proof, error) {
 	}
 	var findings []proof.Finding
 	if x.file.Month, findings = proof.Recompute(x.file.Header, x.file.Events); len(findings) > 0 {
-		return Proof{}, ErrNotProvable.Because(fmt.Errorf("the events contradict the rules in %d places, first %s", len(findings), findings[0]))
+		return Proof{}, x.contradicted(ctx, findings)
 	}
 	return x.encode()
 }
@@ -186,16 +186,40 @@ func (x *export) readStream(ctx context.Context, stream string) ([]proof.Event, 
 	}
 	events := make([]proof.Event, 0, len(recorded))
 	for i, r := range recorded {
+		if r.Event == nil {
+			continue // not ours, and no leaf
+		}
 		index, isLeaf := indexes[r.Position]
 		if !isLeaf || index >= x.tree.N {
 			break // newer than the checkpoint
 		}
-		if r.Revision != uint64(i) {
-			return nil, ErrNotProvable.Because(fmt.Errorf("%s holds revision %d where %d should stand", stream, r.Revision, i))
+		if next := len(events); r.Revision != uint64(next) {
+			return nil, notProvable(recorded[:i], fmt.Errorf("%s holds revision %d where %d should stand", stream, r.Revision, next))
 		}
 		events = append(events, proof.EventOf(r, index))
 	}
 	return events, nil
+}
+
+// contradicted returns why the events contradict the rules: calls are decided behind what another program has written into the
+// stream of the subscription, or the log was falsified.
+func (x *export) contradicted(ctx context.Context, findings []proof.Finding) error {
+	subscription, err := x.Log.ReadStream(ctx, domain.SubscriptionStream(x.of.SubscriptionID))
+	if err != nil {
+		return err
+	}
+	return notProvable(subscription, fmt.Errorf("the events contradict the rules in %d places, first %s", len(findings), findings[0]))
+}
+
+// notProvable says what is in the way of a proof: the first event of another program in a stream, if there is one.
+func notProvable(stream []domain.Recorded, cause error) error {
+	refusal := ErrNotProvable
+	if i := slices.IndexFunc(stream, func(r domain.Recorded) bool { return r.Event == nil && !r.Meta.Ours() }); i >= 0 {
+		refusal = refusal.Saying("The month cannot be proved by a file: another program has written into the log's stream %s at revision %d, "+
+			"which nobody can tell from an event that was left out. The log's operator has to run `liveness audit verify`.",
+			stream[i].Stream, stream[i].Revision)
+	}
+	return refusal.Because(cause)
 }
 
 // readSealBefore adds the last hour that was sealed of the month before: nothing in the month belongs to it or to an earlier one.

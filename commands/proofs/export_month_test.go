@@ -222,6 +222,80 @@ func TestExportRefuses(t *testing.T) {
 	}
 }
 
+// Another program's event takes a place that whoever checks a file cannot tell from that of an event that was left out: the
+// refusal says so, not that the log was falsified. Behind all that the month rests on it is in nobody's way.
+func TestExportBehindAnotherProgram(t *testing.T) {
+	t.Parallel()
+	day, later := prooftest.Day, prooftest.Day.Add(5*time.Hour)
+	october := prooftest.November.Previous()
+	for name, tt := range map[string]struct {
+		intrude func(l *prooftest.Log, ada *prooftest.Customer) (stream string) // empty where the month is provable
+		at      string
+	}{
+		"calls behind it": {func(_ *prooftest.Log, ada *prooftest.Customer) string {
+			ada.Intrude()
+			ada.Call(later)
+			return domain.SubscriptionStream(ada.SubscriptionID)
+		}, "2"},
+		"a switch behind it": {func(_ *prooftest.Log, ada *prooftest.Customer) string {
+			ada.Intrude()
+			ada.Raise(later, 7)
+			return domain.SubscriptionStream(ada.SubscriptionID)
+		}, "2"},
+		"a call behind it in its stream": {func(l *prooftest.Log, ada *prooftest.Customer) string {
+			stream := domain.UsageStream(ada.SubscriptionID, prooftest.November)
+			l.AppendForeign(stream)
+			ada.Call(later)
+			return stream
+		}, "6"},
+		"a credit behind it": {func(l *prooftest.Log, ada *prooftest.Customer) string {
+			stream := domain.UsageCreditsStream(ada.SubscriptionID, prooftest.November)
+			l.AppendForeign(stream)
+			ada.Credit(later, 1, 2)
+			return stream
+		}, "1"},
+		"a seal behind it": {func(l *prooftest.Log, _ *prooftest.Customer) string {
+			l.AppendForeign(domain.SealedHoursStream(prooftest.November))
+			l.Seal(later)
+			return domain.SealedHoursStream(prooftest.November)
+		}, "2"},
+		"a seal of the month before behind it": {func(l *prooftest.Log, _ *prooftest.Customer) string {
+			l.AppendForeign(domain.SealedHoursStream(october))
+			l.Seal(october.End().Add(-time.Minute))
+			return domain.SealedHoursStream(october)
+		}, "1"},
+		"an outcome behind it": {func(l *prooftest.Log, ada *prooftest.Customer) string {
+			stream := ada.Key(day).Stream()
+			l.AppendForeign(stream)
+			ada.Close(later, day, domain.UsageRecordAccepted{UsageRecordKey: ada.Key(day), MeteringRecordID: "again"})
+			return stream
+		}, "3"},
+		"nothing behind it": {func(l *prooftest.Log, ada *prooftest.Customer) string {
+			ada.Intrude()
+			l.AppendForeign(domain.UsageEndStream(ada.SubscriptionID))
+			l.AppendForeign(domain.SealedHoursStream(october))
+			l.AppendForeign(ada.Key(day).Stream())
+			return ""
+		}, ""},
+	} {
+		l, ada := prooftest.AMonth(t)
+		stream := tt.intrude(l, ada)
+		l.Sign(later.Add(time.Hour))
+		_, err := exporter(l).Export(t.Context(), month(ada))
+		if stream == "" {
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
+		var refusal *domain.Error
+		want := "another program has written into the log's stream " + stream + " at revision " + tt.at
+		if !errors.As(err, &refusal) || !errors.Is(err, proofs.ErrNotProvable) || !strings.Contains(refusal.Message, want) {
+			t.Errorf("%s: %v, want %s", name, err, want)
+		}
+	}
+}
+
 // broken fails in one of the ports.
 type broken struct {
 	*prooftest.Log

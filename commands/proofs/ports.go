@@ -12,7 +12,8 @@ import (
 
 // Log reads whole streams.
 //
-// ReadStream returns the product's events in a stream, oldest first and with their bytes; none when the stream does not exist.
+// ReadStream returns the events in a stream, oldest first and with their bytes; none when the stream does not exist. Those
+// that are not the product's come without their Event.
 type Log interface {
 	ReadStream(ctx context.Context, stream string) ([]domain.Recorded, error)
 }

@@ -87,7 +87,8 @@ type Place struct {
 // Head returns the commit position of the newest event in the log, 0 for an empty log. RecordedBehind returns when the first event
 // behind a position was recorded, whosever it is; the zero time when there is none.
 //
-// ReadStream returns the events of ours in one stream, oldest first and with their bytes; none when there is no such stream.
+// ReadStream returns the events in one stream, oldest first and with their bytes; none when there is no such stream. Those that are
+// not ours come without their Event.
 type Source interface {
 	Subscriber(name string, eventTypes []string, from func(context.Context) (Place, error)) message.Subscriber
 	Log

@@ -2,10 +2,12 @@
 package prooftest
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -28,6 +30,7 @@ type Log struct {
 	signer      transparency.Signer
 	events      []domain.Recorded // by their leaf
 	streams     map[string][]int
+	foreign     map[string][]domain.Recorded
 	hashes      []tlog.Hash
 	checkpoints []domain.CheckpointSigned
 }
@@ -39,7 +42,7 @@ func New(t testing.TB, seed byte) *Log {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Log{t: t, signer: signer, streams: map[string][]int{}}
+	return &Log{t: t, signer: signer, streams: map[string][]int{}, foreign: map[string][]domain.Recorded{}}
 }
 
 // Fork returns a log with the same key and the same events so far.
@@ -50,6 +53,7 @@ func (l *Log) Fork() *Log {
 	for name, indexes := range l.streams {
 		fork.streams[name] = slices.Clone(indexes)
 	}
+	fork.foreign = maps.Clone(l.foreign)
 	return &fork
 }
 
@@ -67,7 +71,7 @@ func (l *Log) Append(at time.Time, stream string, event domain.Event) {
 		l.t.Fatal(err)
 	}
 	recorded := domain.Recorded{
-		ID: domain.DerivedID(uuid.Nil, stream+at.String()+string(data)), Stream: stream, Revision: uint64(len(l.streams[stream])),
+		ID: domain.DerivedID(uuid.Nil, stream+at.String()+string(data)), Stream: stream, Revision: l.next(stream),
 		Position: uint64(index)*100 + 7, RecordedAt: at, Meta: meta, Event: event, Raw: domain.Raw{Data: data, Metadata: metadata},
 	}
 	added, err := tlog.StoredHashesForRecordHash(int64(index), transparency.EventOf(recorded).LeafHash(), l.Hashes(l.t.Context()))
@@ -77,6 +81,17 @@ func (l *Log) Append(at time.Time, stream string, event domain.Event) {
 	l.hashes = append(l.hashes, added...)
 	l.events = append(l.events, recorded)
 	l.streams[stream] = append(l.streams[stream], index)
+}
+
+// next returns the revision of the next event of a stream.
+func (l *Log) next(stream string) uint64 {
+	return uint64(len(l.streams[stream]) + len(l.foreign[stream]))
+}
+
+// AppendForeign records another program's event, which is no leaf.
+func (l *Log) AppendForeign(stream string) {
+	event := domain.Recorded{Stream: stream, Revision: l.next(stream), Position: uint64(len(l.events)) * 100}
+	l.foreign[stream] = append(l.foreign[stream], event)
 }
 
 // Sign signs the log as it is, and records that.
@@ -126,6 +141,8 @@ func (l *Log) ReadStream(_ context.Context, stream string) ([]domain.Recorded, e
 	for _, index := range l.streams[stream] {
 		events = append(events, l.events[index])
 	}
+	events = append(events, l.foreign[stream]...)
+	slices.SortFunc(events, func(a, b domain.Recorded) int { return cmp.Compare(a.Revision, b.Revision) })
 	return events, nil
 }
 
@@ -133,7 +150,9 @@ func (l *Log) ReadStream(_ context.Context, stream string) ([]domain.Recorded, e
 func (l *Log) Indexes(_ context.Context, positions []uint64) (map[uint64]int64, error) {
 	indexes := map[uint64]int64{}
 	for _, position := range positions {
-		indexes[position] = int64(position-7) / 100
+		if position%100 == 7 {
+			indexes[position] = int64(position-7) / 100
+		}
 	}
 	return indexes, nil
 }

@@ -74,6 +74,12 @@ func (c *Customer) Raise(at time.Time, ceiling int64) {
 	c.subscription, c.revision = c.subscription.Fold(switched), c.revision+1
 }
 
+// Intrude lets another program write into the subscription's stream, which later calls are decided behind.
+func (c *Customer) Intrude() {
+	c.Log.AppendForeign(domain.SubscriptionStream(c.SubscriptionID))
+	c.revision++
+}
+
 // Credit takes calls off what is reported.
 func (c *Customer) Credit(at time.Time, calls, total int64) {
 	c.Log.Append(at, domain.UsageCreditsStream(c.SubscriptionID, November), domain.UsageCredited{
