@@ -70,7 +70,7 @@ func (c codec) owns(raw *esdb.RecordedEvent) bool {
 
 // decides returns whether nothing may be decided on a stream while an event of it cannot be decoded: one of ours says what this
 // program does not know. Another program's says nothing, but in a stream of usage it takes a place that counts. What is called
-// a checkpoint may be garbage: those that are none are told by the tree.
+// a checkpoint says nothing either while it cannot be decoded; one that can, and is not signed, stops the signing.
 func (c codec) decides(r domain.Recorded, raw *esdb.RecordedEvent) bool {
 	return r.Meta.Ours() || domain.CategoryUsage.Holds(raw.StreamID) || c.owns(raw) && !domain.CategoryTransparency.Holds(raw.StreamID)
 }
