@@ -26,7 +26,7 @@ func TestWhatCannotBeSeenIsMadeVisible(t *testing.T) {
 		"\u200dad\u200dm\u200ci\ufe0fn\U000e0100": `\u200dad\u200dm\u200ci\ufe0fn\udb40\udd00`, // nothing of ASCII is joined
 		// No keycap follows, no letter that is joined, or nothing stands before it.
 		"1\ufe0f 2\ufe0f\ufe0f\u20e3 3\u200d\u20e3": `1\ufe0f 2\ufe0f` + "\ufe0f\u20e3" + ` 3\u200d` + "\u20e3",
-		"API\u200c API\u200c\u200cها a\u200cb":      `API\u200c API\u200c` + "\u200cها" + ` a\u200cb`,
+		"Web\u200c API\u200c\u200cها a\u200cb":      `Web\u200c API\u200c` + "\u200cها" + ` a\u200cb`,
 		"\u200cها \u200cها":                         `\u200cها \u200cها`,
 		// Words of all scripts, and what shapes them, are as they were.
 		"می\u200cخواهم שלום ক\u09cd\u200dষ න\u0dca\u200dද": "می\u200cخواهم שלום ক\u09cd\u200dষ න\u0dca\u200dද",
