@@ -17,7 +17,7 @@ const (
 	exitFake        = 3   // check: at least one file shows a fake
 	exitUnjudged    = 4   // check: no fake, but at least one file could not be judged
 	exitFindings    = 3   // audit, metering reconcile: the log contradicts the rules, or AWS
-	exitDifferent   = 3   // projections compare: the read model does not show what the log says; store copy: the logs differ
+	exitDifferent   = 3   // projections compare, usage credits: the read model is not what the log says; store copy: the logs differ
 	exitDamaged     = 3   // store verify: the store is damaged, as opposed to one that cannot be examined
 	exitInterrupted = 130 // SIGINT or SIGTERM before the command was done
 )

@@ -20,6 +20,7 @@ import (
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/domain/audit"
 	"github.com/pas-ta/liveness/projections"
+	"github.com/pas-ta/liveness/projections/engine"
 )
 
 // MeteringReconcileCmd settles the accounts of metering.
@@ -66,9 +67,11 @@ func (c *MeteringReconcileCmd) Run(ctx context.Context, app *App) error {
 			return err
 		}
 		if len(shown) > 0 {
-			if behind := caughtUp(ctx, pool, client, metering.ReadModelName); behind != nil {
-				result.Findings = append(result.Findings, audit.Finding{Problem: behind.Error()})
+			if err := caughtUp(ctx, pool, client, metering.ReadModelName); errors.Is(err, engine.ErrBehind) {
+				result.Findings = append(result.Findings, audit.Finding{Problem: err.Error()})
 				break
+			} else if err != nil {
+				return err
 			}
 			result.Findings = append(result.Findings, shown...)
 		}

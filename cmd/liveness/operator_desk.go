@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -48,16 +49,20 @@ func openOperatorDesk(ctx context.Context, app *App, models ReadModelFlags, secr
 	return desk, nil
 }
 
-// caughtUp waits until a read model knows the whole log: what it has not seen must not be taken for what there is not.
+// caughtUp waits until a read model knows the whole log: what it has not seen must not be taken for what there is not. The
+// error is engine.ErrBehind only when the read model is late: some commands go on with what it knows.
 func caughtUp(ctx context.Context, pool *pgxpool.Pool, client *eventstoredb.Client, readModel string) error {
 	head, err := client.Head(ctx)
 	if err == nil {
 		err = engine.NewBarrier(pool, barrierTimeout).WaitFor(ctx, readModel, head)
 	}
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case errors.Is(err, engine.ErrBehind):
 		return fmt.Errorf("the read model %s is behind the log; is \"liveness work\" running? %w", readModel, err)
 	}
-	return nil
+	return err
 }
 
 // people returns the commands on accounts, whose keys are in vault.

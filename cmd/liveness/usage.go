@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"text/tabwriter"
 	"time"
@@ -141,8 +142,11 @@ func (*UsageCreditsCmd) Help() string {
 	return `Per month and subscription: calls credited, how many of them are taken off what is reported to AWS, and how many AWS has been told
 of before, as things stand: these are to be refunded there when the month is over. Whether that was done, this program cannot know.
 
+Exit status: 0 the list is complete, 1 the command failed, 3 the read model is behind the log, and the list may lack what came
+last: refund nothing by it. A pipe to another program would hide the status.
+
 Example:
-  liveness usage credits --json | jq '.[] | select(.refund > 0)'`
+  liveness usage credits --json > credits.json && jq '.[] | select(.refund > 0)' credits.json`
 }
 
 // Run prints the list.
@@ -156,20 +160,24 @@ func (c *UsageCreditsCmd) Run(ctx context.Context, app *App) error {
 		return err
 	}
 	defer stop()
-	if behind := caughtUp(ctx, pool, client, metering.ReadModelName); behind != nil {
-		fmt.Fprintf(visible{app.Err}, "Refund nothing by this list yet, it may lack what came last: %v\n", behind)
+	behind := caughtUp(ctx, pool, client, metering.ReadModelName)
+	if errors.Is(behind, engine.ErrBehind) {
+		behind = fmt.Errorf("refund nothing by this list yet, it may lack what came last: %w", behind)
+		behind = &ExitError{Code: exitDifferent, Err: behind}
+	} else if behind != nil {
+		return behind
 	}
 	credits, err := projections.NewMetering(pool).Credits(ctx, subscription)
 	if err != nil {
 		return err
 	}
 	if c.JSON {
-		return app.PrintJSON(credits)
+		return errors.Join(app.PrintJSON(credits), behind)
 	}
 	table := tabwriter.NewWriter(app.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "MONTH\tSUBSCRIPTION\tCREDITED\tNOT REPORTED\tREFUND AT AWS")
 	for _, credit := range credits {
 		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\n", credit.Month, credit.SubscriptionID, credit.Calls, credit.Unreported, credit.Refund)
 	}
-	return table.Flush()
+	return errors.Join(table.Flush(), behind)
 }

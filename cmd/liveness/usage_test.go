@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"strconv"
 	"strings"
 	"sync"
@@ -13,6 +14,10 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/pas-ta/liveness/adapters/awssim"
+	"github.com/pas-ta/liveness/adapters/eventstoredb"
+	"github.com/pas-ta/liveness/adapters/postgres"
+	"github.com/pas-ta/liveness/commands/metering"
+	"github.com/pas-ta/liveness/projections/engine"
 )
 
 // TestCreditedCallsAreNotReported: an operator credits calls at the command line; the next records of the month report less by
@@ -115,15 +120,36 @@ func TestReadModelOfMeteringThatIsBehind(t *testing.T) {
 	_, err = conn.Exec(t.Context(), "select from projection_checkpoints where name = 'metering' for update")
 	w.must(err)
 	w.check(c, 13)
+	flags := ReadModelFlags{LogFlags: LogFlags{EventStore: w.address}, Postgres: w.pool.Config().ConnString()}
 	var both sync.WaitGroup
 	defer both.Wait()
+	for _, command := range []interface {
+		Run(ctx context.Context, app *App) error
+	}{&MeteringReconcileCmd{ReadModelFlags: flags, Simulator: "none"}, &UsageCreditsCmd{ReadModelFlags: flags}} {
+		ctx, interrupt := context.WithCancel(t.Context())
+		asked, err := pgx.ConnectConfig(ctx, w.pool.Config().ConnConfig)
+		w.must(err)
+		_, err = asked.Exec(ctx, "listen liveness_read_models") // who waits for a read model asks it to hurry
+		w.must(err)
+		both.Go(func() {
+			_, _ = asked.WaitForNotification(ctx)
+			interrupt()
+			_ = asked.Close(context.WithoutCancel(ctx))
+		})
+		var out, errOut bytes.Buffer
+		err = command.Run(ctx, &App{Out: &out, Err: &errOut, Log: w.log})
+		interrupt()
+		if code := report(&errOut, err); code != exitInterrupted || out.Len()+errOut.Len() > 0 {
+			t.Errorf("%T, interrupted: status %d, %v, %s%s", command, code, err, &out, &errOut)
+		}
+	}
 	for _, command := range []struct {
 		args []string
 		code int
 		says string
 	}{
 		{[]string{"metering", "reconcile", "--simulator", "none"}, exitFindings, "metering is behind the log"},
-		{[]string{"usage", "credits"}, 0, "Refund nothing by this list yet"},
+		{[]string{"usage", "credits", "--json"}, exitDifferent, "[]\nliveness: refund nothing by this list yet"},
 	} {
 		both.Go(func() {
 			var out bytes.Buffer
@@ -132,5 +158,29 @@ func TestReadModelOfMeteringThatIsBehind(t *testing.T) {
 				t.Errorf("%v: status %d, %s", command.args, code, out.String())
 			}
 		})
+	}
+}
+
+// What keeps a command from knowing where a read model is does not say that it is behind.
+func TestReadModelThatCannotBeWaitedFor(t *testing.T) {
+	t.Parallel()
+	w := newMeteredWorld(t, refusalsHour.Add(5*time.Minute), 10)
+	w.subscribe("starter")
+	closed, err := postgres.Connect(t.Context(), w.pool.Config().ConnString())
+	w.must(err)
+	closed.Close()
+	gone, err := eventstoredb.Connect(w.address, w.log)
+	w.must(err)
+	w.must(gone.Close())
+	interrupted, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	for name, err := range map[string]error{
+		"Postgres":        caughtUp(t.Context(), closed, w.client, metering.ReadModelName),
+		"the event store": caughtUp(t.Context(), w.pool, gone, metering.ReadModelName),
+		"the context":     caughtUp(interrupted, w.pool, w.client, metering.ReadModelName),
+	} {
+		if err == nil || errors.Is(err, engine.ErrBehind) || strings.Contains(err.Error(), "is behind the log") {
+			t.Errorf("without %s: %v", name, err)
+		}
 	}
 }

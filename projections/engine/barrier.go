@@ -19,6 +19,9 @@ const (
 	slowestLook = 25 * time.Millisecond
 )
 
+// ErrBehind is why a wait ends when the read model has not come to the position in the barrier's time.
+var ErrBehind = fmt.Errorf("it is behind: %w", context.DeadlineExceeded)
+
 // Barrier lets a screen wait until a read model shows what a command has just done, whichever node maintains it.
 type Barrier struct {
 	pool    *pgxpool.Pool
@@ -45,8 +48,8 @@ func NewBarrier(pool *pgxpool.Pool, timeout time.Duration) *Barrier {
 }
 
 // WaitFor returns once the read model shows everything up to a commit position. It gives an error when that takes longer
-// than the barrier's timeout or than ctx lasts. The position may be that of any event, also of one that the read model does not
-// follow.
+// than ctx lasts, or than the barrier's timeout: ErrBehind, unless Postgres did not tell. The position may be that of any event,
+// also of one that the read model does not follow.
 func (b *Barrier) WaitFor(ctx context.Context, readModel string, position uint64) error {
 	w := &waiter{readModel: readModel, position: int64(position), done: make(chan struct{})}
 	b.mu.Lock()
@@ -67,7 +70,7 @@ func (b *Barrier) WaitFor(ctx context.Context, readModel string, position uint64
 	case <-ctx.Done():
 		reason = context.Cause(ctx)
 	case <-timeout.C:
-		reason = context.DeadlineExceeded
+		reason = ErrBehind
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -128,7 +131,7 @@ func (b *Barrier) waits() bool {
 }
 
 func (b *Barrier) read(ctx context.Context) (map[string]int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, b.timeout)
+	ctx, cancel := context.WithTimeout(ctx, b.timeout/2) // whoever waits learns that the database does not answer
 	defer cancel()
 	rows, _ := b.pool.Query(ctx, "select name, position from projection_checkpoints")
 	reached := map[string]int64{}

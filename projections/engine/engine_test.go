@@ -449,6 +449,20 @@ func TestBarrier(t *testing.T) {
 	if err := hasty.WaitFor(t.Context(), "ledger", position); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("waiting for what nobody maintains = %v", err)
 	}
+	locked, err := pool.Begin(t.Context())
+	if err == nil {
+		_, err = locked.Exec(t.Context(), "lock table projection_checkpoints")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = engine.NewBarrier(pool, time.Second).WaitFor(t.Context(), "ledger", 0)
+	if err == nil || errors.Is(err, engine.ErrBehind) {
+		t.Errorf("waiting while Postgres does not answer = %v", err)
+	}
+	if err := locked.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	patient := engine.NewBarrier(pool, time.Minute)
