@@ -112,9 +112,7 @@ func (c *console) forLogin(w http.ResponseWriter, r *http.Request, handle loginH
 	if err != nil {
 		return nil, err
 	}
-	body, err := handle(r, account)
-	c.follow(r) // also a command that failed: what it had done before stands
-	return body, err
+	return handle(r, account)
 }
 
 // forCustomer also asks whether the user may act for the customer.
@@ -134,7 +132,7 @@ const behindHeader = "Console-Behind"
 // catchUp waits until the read models show everything up to what this browser has done last, and to the position in `after`, which
 // the command before has given. What takes longer is answered as it is and marked, because old numbers are better than none.
 func (c *console) catchUp(w http.ResponseWriter, r *http.Request, readModels []string) error {
-	position := uint64(c.followed(r.Context()))
+	position := c.followed(r)
 	if after := r.URL.Query().Get("after"); after != "" {
 		given, err := strconv.ParseUint(after, 10, 63)
 		if err != nil {

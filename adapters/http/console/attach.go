@@ -93,7 +93,6 @@ func (c *console) attachRegistration(w http.ResponseWriter, r *http.Request) {
 	}
 	c.sessions.Remove(r.Context(), sessionOnboarding)
 	c.sessions.Put(r.Context(), sessionCustomer, link.CustomerID.String())
-	c.follow(r)
 	c.showKeys(w, r, done, "The subscription is added to your login", true)
 }
 

@@ -124,7 +124,7 @@ func (c *console) routes() http.Handler {
 	r.PathPrefix(staticPath).Handler(c.static).Methods(http.MethodGet, http.MethodHead)
 
 	s := r.NewRoute().Subrouter()
-	s.Use(c.limitBody, c.knowDevice, c.sessions.LoadAndSave, markSession)
+	s.Use(c.limitBody, c.knowDevice, c.sessions.LoadAndSave, markSession, c.follow)
 	page := func(method, path string, handle http.HandlerFunc) {
 		s.HandleFunc(path, handle).Methods(readable(method)...)
 	}

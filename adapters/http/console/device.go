@@ -25,25 +25,18 @@ func (c *console) knowDevice(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		device, known := deviceOf(r, c.deviceCookieName())
+		device, known := deviceOf(r, c.cookieName(deviceCookie))
 		if !known {
 			drawn := make([]byte, deviceLength)
 			_, _ = rand.Read(drawn) // never fails
 			device = base64.RawURLEncoding.EncodeToString(drawn)
 			http.SetCookie(w, &http.Cookie{ // #nosec G124 -- Secure but for an address that is http by the operator's choice
-				Name: c.deviceCookieName(), Value: device, Path: "/", MaxAge: int(deviceLifetime.Seconds()),
+				Name: c.cookieName(deviceCookie), Value: device, Path: "/", MaxAge: int(deviceLifetime.Seconds()),
 				Secure: c.secure(), HttpOnly: true, SameSite: http.SameSiteLaxMode,
 			})
 		}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), deviceKey{}, device)))
 	})
-}
-
-func (c *console) deviceCookieName() string {
-	if c.secure() {
-		return "__Host-" + deviceCookie
-	}
-	return deviceCookie
 }
 
 // deviceOf returns what a browser is known by; false for what we did not give it.

@@ -36,7 +36,6 @@ func (c *console) changeEmail(w http.ResponseWriter, r *http.Request) {
 	next := action{Label: "Log in", Link: accounts.LoginPath}
 	if c.isLoggedInAs(r, change.CustomerID) {
 		next = action{Label: "Go to your account", Link: "/console/account"}
-		c.follow(r)
 	}
 	c.explain(w, r, http.StatusOK, explanation{
 		Heading: "Your work email is changed", Actions: []action{next},

@@ -71,7 +71,6 @@ func (c *console) acceptInvitation(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.sessions.Put(r.Context(), sessionCustomer, open.CustomerID.String())
-	c.follow(r)
 	http.Redirect(w, r, dashboardPath+"?"+url.Values{customerField: {open.CustomerID.String()}}.Encode(), http.StatusSeeOther)
 }
 

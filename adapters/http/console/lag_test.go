@@ -253,6 +253,18 @@ func seesIt(t *testing.T, w *consoletest.World, behind engine.Projection, do fun
 	}
 }
 
+// A command that takes long leaves alone what another tab has put into the session meanwhile.
+func TestCommandsDoNotWriteTheSession(t *testing.T) {
+	t.Parallel()
+	w := consoletest.New(t)
+	b := w.Client()
+	b.Customer()
+	done := b.Command("plan/overage", map[string]any{"to": "stop"}).Is(http.StatusOK)
+	if cookies := strings.Join(done.Header.Values("Set-Cookie"), "\n"); strings.Contains(cookies, "liveness_session") || !strings.Contains(cookies, "liveness_followed=") {
+		t.Errorf("the command sets %s", cookies)
+	}
+}
+
 // Who was removed, and who tries photos of a subscription that has ended, is refused whatever read models know.
 func TestNobodyIsLetInByAReadModelThatIsBehind(t *testing.T) {
 	t.Parallel()
@@ -261,13 +273,31 @@ func TestNobodyIsLetInByAReadModelThatIsBehind(t *testing.T) {
 	ada.Customer()
 	grace, account := accept(t, w, ada, 0)
 	customer := ada.Session("").Customer
-	defer w.HoldBack("members")()
+	release := w.HoldBack("members")
 	ada.Command("people/"+account+"/remove", struct{}{}).Is(http.StatusOK)
 	for _, screen := range []string{"session", "overview", "people", "usage.csv"} {
 		grace.Get("/console/api/" + screen + "?customer=" + customer).Is(http.StatusForbidden).Code("not_a_member")
 	}
 	if session := grace.Session(""); session.Customer != "" {
 		t.Errorf("who was removed looks at %+v", session)
+	}
+
+	release()
+
+	// The customers that the session lists are those of the log as well.
+	eve := w.Stranger("eve@example.net")
+	w.Mails.StartOver()
+	eve.Command("people/invite", map[string]string{"email": consoletest.MailAddress, "role": "reader"}).Is(http.StatusOK)
+	token := consoletest.TokenOf(t, w.MailedLink(consoletest.MailAddress, "You are invited"))
+	ada.Post("/console/invitation", "token", token).Is(http.StatusOK).At("/console/dashboard")
+	w.Settled()
+	if listed := ada.Session(customer).Customers; len(listed) != 2 {
+		t.Fatalf("the session lists %+v", listed)
+	}
+	defer w.HoldBack("members")()
+	eve.Command("people/"+ada.Session("").Account+"/remove", struct{}{}).Is(http.StatusOK)
+	if listed := ada.Session(customer).Customers; len(listed) != 1 || listed[0].ID != customer {
+		t.Errorf("the session lists %+v", listed)
 	}
 
 	defer w.HoldBack("subscriptions")()

@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"time"
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/google/uuid"
 
-	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/domain"
 )
@@ -23,27 +21,28 @@ const (
 	sessionOnboarding = "onboarding"
 	sessionMailedTo   = "mailed-to"
 	sessionNotice     = "notice" // shown once, on the next page
-
-	// What this browser's screens wait for: where the log stood after what was done last, and until when a read model may lack that.
-	sessionFollowed      = "followed"
-	sessionFollowedUntil = "followed-until"
 )
 
 func (c *console) newSessionManager() *scs.SessionManager {
 	m := scs.New()
 	m.Store = sealedSessions{c.Sessions}
 	m.Lifetime = c.LoginLimits.Lifetime
-	m.Cookie.Name = "liveness_session"
+	m.Cookie.Name = c.cookieName("liveness_session")
 	m.Cookie.HttpOnly = true
 	m.Cookie.SameSite = http.SameSiteLaxMode
 	m.Cookie.Secure = c.secure()
-	if c.secure() {
-		m.Cookie.Name = "__Host-" + m.Cookie.Name // no other host, not even below ours, can set it
-	}
 	m.ErrorFunc = func(w http.ResponseWriter, r *http.Request, err error) {
 		c.fail(w, r, domain.ErrUnavailable.Saying("Your session cannot be read at the moment. Try again in a few seconds.").Because(err))
 	}
 	return m
+}
+
+// cookieName returns what a cookie is called where the address is https: no other host, not even below ours, can set it then.
+func (c *console) cookieName(name string) string {
+	if c.secure() {
+		return "__Host-" + name
+	}
+	return name
 }
 
 var errLoggedOut = &domain.Error{Kind: domain.KindUnauthenticated, Code: "login_required", Message: "Your session has ended. Log in again."}
@@ -92,29 +91,7 @@ func (c *console) beginSession(r *http.Request, user accounts.LoggedIn) error {
 		return err
 	}
 	c.sessions.Put(ctx, sessionLogin, login.ID.String())
-	c.follow(r)
 	return nil
-}
-
-// followFor is how long screens wait for what was done. Longer would let a read model that stands still, or a log that was begun
-// anew, slow every later read.
-const followFor = time.Minute
-
-// follow has the screens of this browser wait for what the request has done, in all tabs, and whether a screen or a page asked for it.
-func (c *console) follow(r *http.Request) {
-	ctx := r.Context()
-	if position := int64(commands.NewestAppended(ctx)); position > c.followed(ctx) {
-		c.sessions.Put(ctx, sessionFollowed, position)
-		c.sessions.Put(ctx, sessionFollowedUntil, c.Now().Add(followFor).Unix())
-	}
-}
-
-// followed returns the position that the screens wait for; 0 for none.
-func (c *console) followed(ctx context.Context) int64 {
-	if c.Now().Unix() >= c.sessions.GetInt64(ctx, sessionFollowedUntil) {
-		return 0
-	}
-	return c.sessions.GetInt64(ctx, sessionFollowed)
 }
 
 // endLogin ends a login that has begun and cannot go on.
@@ -173,7 +150,7 @@ type sessionLoaded struct{}
 
 func markSession(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next.ServeHTTP(w, r.WithContext(commands.NoteAppended(context.WithValue(r.Context(), sessionLoaded{}, true))))
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), sessionLoaded{}, true)))
 	})
 }
 
