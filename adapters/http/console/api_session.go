@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
 )
@@ -62,7 +63,7 @@ func (c *console) readSession(r *http.Request, account uuid.UUID) (any, error) {
 	}
 	if c.Mails != nil {
 		delivery, err := c.Accounts.LoginDelivery(ctx, account, c.Mails)
-		if err != nil {
+		if err != nil && !errors.Is(err, commands.ErrStoreUnavailable) { // that a mail was refused is said when the log is back
 			return nil, err
 		}
 		if delivery.Refused != nil {
@@ -81,13 +82,20 @@ func (c *console) readSession(r *http.Request, account uuid.UUID) (any, error) {
 		return nil, err
 	}
 	if !slices.ContainsFunc(customers, func(m projections.Member) bool { return m.CustomerID == user.customer }) { // see visitorOf
-		customers = append(customers, projections.Member{CustomerID: user.customer, AccountID: account, Role: user.role})
+		customers = append(customers, projections.Member{CustomerID: user.customer})
 	}
 	for _, member := range customers {
-		if member.CustomerID == user.customer {
-			member.Role = user.role
+		as, err := user, error(nil)
+		if member.CustomerID != user.customer {
+			as, err = c.actFor(r, account, member.CustomerID)
 		}
-		one, err := c.customer(r, member)
+		if belongsToNone(err) { // any more
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		one, err := c.customer(r, as)
 		if err != nil {
 			return nil, err
 		}
@@ -100,12 +108,8 @@ func (c *console) readSession(r *http.Request, account uuid.UUID) (any, error) {
 	return answer, nil
 }
 
-func (c *console) customer(r *http.Request, member projections.Member) (customerAnswer, error) {
-	subscription, err := c.subscriptionOf(r, member.CustomerID)
-	if err != nil {
-		return customerAnswer{}, err
-	}
-	row, err := c.subscription(r, subscription)
+func (c *console) customer(r *http.Request, user visitor) (customerAnswer, error) {
+	row, err := c.subscription(r, user.subscription)
 	if err != nil {
 		return customerAnswer{}, err
 	}
@@ -113,11 +117,11 @@ func (c *console) customer(r *http.Request, member projections.Member) (customer
 	if row.Status == domain.StatusScheduled {
 		startsAt = &row.StartedAt
 	}
-	registered, _, err := c.Models.Accounts.Account(r.Context(), member.CustomerID)
+	registered, _, err := c.Models.Accounts.Account(r.Context(), user.customer)
 	return customerAnswer{
 		startsAt: startsAt,
-		ID:       member.CustomerID, Company: registered.Person.Company, Subscription: row.Marketplace.DisplayID(),
-		Plan: c.planName(row.Plan), Status: string(row.Status), Role: member.Role,
+		ID:       user.customer, Company: registered.Person.Company, Subscription: row.Marketplace.DisplayID(),
+		Plan: c.planName(row.Plan), Status: string(row.Status), Role: user.role,
 	}, err
 }
 

@@ -104,12 +104,16 @@ func (c *console) servedFirst(r *http.Request, account uuid.UUID) ([]uuid.UUID, 
 }
 
 // actFor asks the log whether an account may act for a customer: the read model lets somebody in whom it does not know to be
-// removed yet, for as long as it stands still. While the log is away nobody is removed, and the read model is asked.
+// removed yet, for as long as it stands still. While the log cannot be reached, a role that the read model shows goes on, and who
+// has none there is told to come again: they may have joined moments ago.
 func (c *console) actFor(r *http.Request, account, customer uuid.UUID) (visitor, error) {
 	v := visitor{account: account, customer: customer}
 	members, err := c.Accounts.Members(r.Context(), customer)
-	if v.role = members.Roles[account]; domain.KindOf(err) == domain.KindUnavailable {
-		v.role, err = c.shownRole(r, account, customer)
+	v.role = members.Roles[account]
+	if errors.Is(err, commands.ErrStoreUnavailable) {
+		if shown, unread := c.shownRole(r, account, customer); unread == nil && shown != "" {
+			v.role, err = shown, nil
+		}
 	}
 	if err == nil && v.role == "" {
 		err = domain.ErrNotAMember
