@@ -23,6 +23,7 @@ const hurried = `(() => {
 		return (window.answering ?? ask)(address, ...rest).finally(() => { under[path]--; window.inFlight = Object.values(under).reduce((a, b) => a + b); });
 	};
 	window.behind = async (...request) => { const answer = await ask(...request); return new Response(await answer.text(), { headers: { "Console-Behind": "usage" } }); };
+	window.overviewBehind = (address, ...rest) => (String(address).includes("overview") ? window.behind : ask)(address, ...rest);
 	window.away = () => Promise.reject(new TypeError("away"));
 	window.setTimeout = (work, pause, ...rest) => {
 		pauses.push(pause ?? 0);
@@ -41,21 +42,36 @@ const atRest = "due.size === 0 && window.inFlight === 0"
 func TestScreenThatStaysBehindStopsAsking(t *testing.T) {
 	t.Parallel()
 	w := consoletest.New(t)
-	b := w.Person("plan")
+	b := w.Person("keys")
 	b.Before(hurried)
-	b.Open(w.URL + "/console/plan")
-	b.Await("the plan is shown", "document.querySelector('#overage-stop') && document.querySelector('#warn-percent')")
+	b.Open(w.URL + "/console/keys")
+	b.Await("the keys are shown", "timesAsked('keys') > 0 && "+atRest)
 	b.Run("window.answering = window.behind; window.asked = []; document.dispatchEvent(new Event('visibilitychange'))")
-	b.Await("it says what is missing", "document.querySelector('main')?.innerText.includes('Your last change is not shown here yet.')")
-	b.Await("nothing is asked any more", atRest)
-	if asked := b.Value("timesAsked('plan')"); asked != "5" {
-		t.Errorf("the plan was asked for %s times", asked)
+	b.Await("it says what is missing", "document.querySelector('main')?.innerText.includes('The newest changes are not shown here yet.')")
+	b.Await("nothing is asked any more", "timesAsked('keys') >= 5 && "+atRest)
+	if asked := b.Value("timesAsked('keys')"); asked != "5" {
+		t.Errorf("the keys were asked for %s times", asked)
 	}
 	if overlaps := b.Value("overlaps"); overlaps != "" {
 		t.Errorf("asked again before the answer was there: %s", overlaps)
 	}
 	b.Run("window.answering = null; [...document.querySelectorAll('.retry button')].forEach((e) => e.click())")
 	b.Await("it is there", "!document.querySelector('.retry')")
+}
+
+// TestScreenThatLivesGoesOnBehind: the overview shows what comes when a read model moves again, without anybody asking for it.
+func TestScreenThatLivesGoesOnBehind(t *testing.T) {
+	t.Parallel()
+	w := consoletest.New(t)
+	b := w.Person("dashboard")
+	b.Before(hurried)
+	b.Open(w.URL + "/console/dashboard")
+	b.Await("the overview is read", "timesAsked('overview') > 0")
+	b.Run("window.answering = window.overviewBehind; window.asked = []; document.dispatchEvent(new Event('visibilitychange'))")
+	b.Await("it goes on behind a read model that stands still", "timesAsked('overview') > 7")
+	b.Await("it says what is missing", "document.querySelector('main')?.innerText.includes('The newest changes are not shown here yet.')")
+	b.Run("window.answering = null")
+	b.Await("what is missing comes", "!document.querySelector('main').innerText.includes('not shown here yet')")
 }
 
 // TestIdleTabStopsAsking, and goes on when somebody is back.

@@ -125,12 +125,12 @@ function oneAtATime(work) {
 }
 
 const nothing = { data: null, error: null, behind: 0 };
-const mostBehind = 5; // reads in a row that lack the last change, before a person is asked whether to go on
+const mostBehind = 5; // reads in a row that lack the last change, before a screen that does not live leaves it to the person
 
 // pauseAfter says how long after a read the next one comes by itself, in milliseconds; 0 when none does.
 function pauseAfter({ error, behind }, every) {
   if (error?.passing) return 1500;
-  if (behind) return behind < mostBehind ? 250 * 2 ** behind : 0;
+  if (behind && behind < mostBehind) return 250 * 2 ** behind;
   return every;
 }
 

@@ -55,7 +55,7 @@ export function Loaded({ of, lines = 4, children }) {
   const failure = of.error && of.error.message + (of.error.passing ? " The console keeps trying." : "");
   if (of.data) {
     return html`${failure && html`<div class="note note-warn retry" role="status"><span>${failure} The figures below may be old.</span>${again}</div>`}
-      ${of.behind > 1 && html`<div class="note note-warn retry" role="status"><span>Your last change is not shown here yet.</span>${again}</div>`}${children(of.data)}`;
+      ${of.behind > 1 && html`<div class="note note-warn retry" role="status"><span>The newest changes are not shown here yet.</span>${again}</div>`}${children(of.data)}`;
   }
   if (failure) {
     return html`<div class="card failure" role="alert"><h2>This could not be loaded</h2><p class="muted">${failure}</p>${again}</div>`;
