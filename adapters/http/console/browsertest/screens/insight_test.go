@@ -230,7 +230,8 @@ func replaced(b *browsertest.Browser) (old string) {
 	return old
 }
 
-// A reader sees what an owner sees, without what would change it.
+// A reader sees what an owner sees, without what would change it: neither while the screen does not know yet who looks at it,
+// nor afterwards.
 func TestReaderInBrowser(t *testing.T) {
 	t.Parallel()
 	w := consoletest.New(t)
@@ -246,12 +247,20 @@ func TestReaderInBrowser(t *testing.T) {
 	b.Type("#email", consoletest.GraceAddress)
 	b.Type("#password", consoletest.Password)
 	b.Click("button[type=submit]")
-	b.AwaitPath("/console/dashboard")
+	b.Await("the customer is kept", "sessionStorage.getItem('liveness.customer')")
+	b.Before(`const ask = window.fetch, told = new Promise((tell) => { window.tell = tell; });
+		window.fetch = async (address, ...rest) => { if (String(address).includes("/api/session")) await told; return ask(address, ...rest); }`)
+	offers := func(path string) {
+		if b.Holds("document.querySelector('#rename-primary, #regenerate-primary:enabled, #overage-stop:enabled, #usage-mails:enabled')") {
+			t.Errorf("%s offers a reader what only owners may do", path)
+		}
+	}
 	for path, shown := range map[string]string{"keys": "#name-primary", "plan": "#cost-so-far", "usage": ".failures tbody td", "docs": "#first-call", "checks/2026-11.1": "#request-id"} {
 		b.Open(w.URL + "/console/" + path)
 		b.Await(path+" is shown", "document.querySelector("+fmt.Sprintf("%q", shown)+")")
-		if b.Holds("document.querySelector('#rename-primary')") {
-			t.Errorf("%s offers a reader what only owners may do", path)
-		}
+		offers(path)
+		b.Run("window.tell()")
+		b.AwaitText(".who-text .badge", "Reader")
+		offers(path)
 	}
 }

@@ -14,6 +14,7 @@ export function Keys({ session, onHold }) {
   const [naming, setNaming] = useState(null);
   const baseUrl = session?.baseUrl ?? location.origin;
   const ended = session?.status === "ended";
+  const reads = session?.role !== "owner"; // nothing is offered before it is known to whom
   const issued = (key) => {
     setAsking(null);
     keys.reload();
@@ -23,10 +24,10 @@ export function Keys({ session, onHold }) {
     <${ReadOnly} session=${session} />
     <${Loaded} of=${keys} lines=${5}>${(data) => html`<div class="key-list">${data.keys.map((key) => html`<section class="card key" key=${key.slot} aria-label=${names[key.slot] + " key"}>
         <div><div class="figure-head"><h2>${names[key.slot]}</h2><${KeyState} of=${key} status=${session?.status} /></div>
-        <p class="muted">${ended ? "Calls with it are refused, because the subscription has ended." : purposes[key.slot]}</p><${KeyName} of=${key} fixed=${ended || session?.role === "reader"} onRename=${() => setNaming(key)} /></div>
+        <p class="muted">${ended ? "Calls with it are refused, because the subscription has ended." : purposes[key.slot]}</p><${KeyName} of=${key} fixed=${ended || reads} onRename=${() => setNaming(key)} /></div>
         <p class="key-prefix mono" id=${"prefix-" + key.slot}>${key.prefix ? key.prefix + "…" : "no key yet"}</p>
         <div class="key-foot"><span class="muted">${key.issuedAt ? "Issued " + onDay(key.issuedAt) : ""}<${LastUse} of=${key} /></span>
-          ${!ended && html`<button class="button" disabled=${session?.role === "reader"} id=${"regenerate-" + key.slot} onClick=${() => setAsking(key)}>${key.prefix ? "Regenerate" : "Issue key"}<span class="visually-hidden"> ${names[key.slot]} key</span></button>`}</div>
+          ${!ended && html`<button class="button" disabled=${reads} id=${"regenerate-" + key.slot} onClick=${() => setAsking(key)}>${key.prefix ? "Regenerate" : "Issue key"}<span class="visually-hidden"> ${names[key.slot]} key</span></button>`}</div>
       </section>`)}</div>
       ${!ended && html`<${Rotation} data=${data} />
       <${Card} title="Use a key"><div class="stack"><${FirstCall} /><${UsageCall} baseUrl=${baseUrl} /></div><//>`}`}<//>
@@ -37,6 +38,7 @@ export function Keys({ session, onHold }) {
 // KeyState says whether calls with a key are answered.
 const KeyState = ({ of: key, status }) => {
   if (!key.prefix) return html`<${Badge} kind="warn">Not issued<//>`;
+  if (!status) return null;
   return { ended: html`<${Badge} kind="bad">Ended<//>`, scheduled: html`<${Badge}>Starts later<//>` }[status] ?? html`<${Badge} kind="good">Active<//>`;
 };
 

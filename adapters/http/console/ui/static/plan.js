@@ -17,7 +17,7 @@ export function Plan({ session }) {
   const plan = useRead("plan");
   const cost = useCost();
   const [asking, setAsking] = useState(null);
-  const fixed = (data) => data.plan.status === "ended" || session?.role === "reader";
+  const fixed = (data) => data.plan.status === "ended" || session?.role !== "owner"; // nothing is offered before it is known to whom
   return html`<${Heading} title="Plan"><p class="muted">What you bought on AWS Marketplace, and what happens beyond it.</p><//>
     <${ReadOnly} session=${session} />
     <${Loaded} of=${plan} lines=${8}>${(data) => html`
