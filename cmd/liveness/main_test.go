@@ -11,6 +11,7 @@ import (
 
 	"github.com/pas-ta/liveness/adapters/awaittest"
 	"github.com/pas-ta/liveness/adapters/http/apidocs/apidocstest"
+	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/inference/isolated"
 )
 
@@ -63,9 +64,14 @@ func runHeld(m *testing.M) int {
 		return 1
 	}
 	http.DefaultClient.Transport = document.Transport(http.DefaultTransport)
-	if err := os.Setenv("LIVENESS_AWS_ENDPOINT", "http://127.0.0.1:1"); err != nil { // what simulates no AWS reaches none
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+	for name, value := range map[string]string{
+		"LIVENESS_AWS_ENDPOINT": "http://127.0.0.1:1", // what simulates no AWS reaches none
+		"TMPDIR":                pgtest.InMemory(),    // each product makes a cluster
+	} {
+		if err := os.Setenv(name, value); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 	}
 	awaittest.Widen(3)
 	code := m.Run()

@@ -151,7 +151,7 @@ func (c *cluster) start(t testing.TB) *localpostgres.Cluster {
 }
 
 func (c *cluster) open(ctx context.Context) (err error) {
-	if c.server, err = open(ctx, newDir(inMemory()), true); err != nil {
+	if c.server, err = open(ctx, newDir(InMemory()), true); err != nil {
 		return err
 	}
 	if c.admin, err = pgxpool.New(ctx, c.server.ConnString("postgres")); err != nil {
@@ -166,9 +166,9 @@ func newDir(parent string) string {
 	return filepath.Join(parent, "liveness-pgtest-"+uuid.NewString())
 }
 
-// inMemory returns a folder that is no disk where the machine has one with room, and the usual one elsewhere: a database is three
+// InMemory returns a folder that is no disk where the machine has one with room, and the usual one elsewhere: a database is three
 // hundred files, and to make them on a disk takes about a tenth of the processor time of tests that have one each.
-func inMemory() string {
+func InMemory() string {
 	const memory, enough = "/dev/shm", 4 << 30
 	var disk unix.Statfs_t
 	if err := unix.Statfs(memory, &disk); err != nil || disk.Bavail*uint64(disk.Bsize) < enough {
