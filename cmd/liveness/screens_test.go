@@ -20,6 +20,9 @@ import (
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/google/uuid"
+
+	"github.com/pas-ta/liveness/adapters/awaittest"
+	"github.com/pas-ta/liveness/adapters/postgres"
 )
 
 // consoleUser is a logged-in person's browser.
@@ -98,15 +101,16 @@ func (u *consoleUser) follow(path string, body any) time.Duration {
 }
 
 // TestScreensFollowCommands: what a person has just done is on every screen that is read next, also on those whose read models
-// follow nothing of it; on a log that nothing else happens in, and on one that grows all the time. How long it takes is
-// printed; LIVENESS_SCREEN_ROUNDS is how many commands of each are measured.
+// follow nothing of it; on a log that nothing else happens in, and on one that grows all the time. What has stopped says so. How
+// long it takes is printed; LIVENESS_SCREEN_ROUNDS is how many commands of each are measured.
 func TestScreensFollowCommands(t *testing.T) {
 	t.Parallel()
 	rounds := 8
 	if given, err := strconv.Atoi(os.Getenv("LIVENESS_SCREEN_ROUNDS")); err == nil {
 		rounds = given
 	}
-	dev := startDev(t, filepath.Join(t.TempDir(), "data"))
+	data := filepath.Join(t.TempDir(), "data")
+	dev := startDev(t, data)
 	user := dev.logIn(t)
 	measure := func(log string) {
 		var took []time.Duration
@@ -126,6 +130,22 @@ func TestScreensFollowCommands(t *testing.T) {
 	measure("quiet")
 	dev.keepBusy(t)
 	measure("busy")
+
+	database, err := ReadModelFlags{LogFlags: LogFlags{Data: data}}.database()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool, err := postgres.Connect(t.Context(), database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	awaittest.Until(t, "the screen of a read model that has stopped to say so", func() bool {
+		if _, err := pool.Exec(t.Context(), "update projection_checkpoints set stopped = true where name = 'usage'"); err != nil { // until its place is noted
+			t.Fatal(err)
+		}
+		return user.send(http.MethodGet, "/console/api/usage", "", nil, nil).Get("Console-Behind") == "usage"
+	})
 }
 
 // keepBusy lets another program write to the log until the test ends.

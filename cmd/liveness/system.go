@@ -273,6 +273,7 @@ func (c *core) openSite(cfg siteConfig) (*site, error) {
 		Registration:  c.registration(cfg.marketplace, cfg.productCode),
 		Mails:         postgres.NewMailStates(c.pool, nil, c.log),
 		Barrier:       c.barrier,
+		Lateness:      engine.NewLateness(models),
 		Catalogue:     catalogue(),
 		Models: console.ReadModels{
 			Usage: usage, Keys: keys, Subscriptions: projections.NewSubscriptions(c.pool),

@@ -126,11 +126,12 @@ func (c *console) forCustomer(w http.ResponseWriter, r *http.Request, handle api
 	}, readModels)
 }
 
-// behindHeader tells the screen that a read model does not show the command before it yet; the screen asks again.
+// behindHeader tells the screen that a read model does not show the command before it yet, or has come to a stop; the screen asks again.
 const behindHeader = "Console-Behind"
 
 // catchUp waits until the read models show everything up to what this browser has done last, and to the position in `after`, which
-// the command before has given. What takes longer is answered as it is and marked, because old numbers are better than none.
+// the command before has given. What takes longer is answered as it is and marked, because old numbers are better than none. So is
+// what lacks the events of others, and nobody waits for that.
 func (c *console) catchUp(w http.ResponseWriter, r *http.Request, readModels []string) error {
 	position := c.followed(r)
 	if after := r.URL.Query().Get("after"); after != "" {
@@ -139,6 +140,12 @@ func (c *console) catchUp(w http.ResponseWriter, r *http.Request, readModels []s
 			return domain.Invalid("after", "after is the position that a command has returned.")
 		}
 		position = max(position, given)
+	}
+	for _, readModel := range readModels {
+		if c.Lateness != nil && c.Lateness.Late(r.Context(), readModel) {
+			w.Header().Set(behindHeader, readModel)
+			return nil
+		}
 	}
 	if position == 0 {
 		return nil

@@ -54,6 +54,7 @@ type Config struct {
 
 	Proofs         Proofs              // optional: makes proofs of months
 	Untaken        *fairshare.Pool     // with Proofs: divides UntakenProofs
+	Lateness       Lateness            // optional: screens say when what they show is old
 	Mails          accounts.Deliveries // optional: what became of the mail that a page waits for
 	SupportMail    string              // optional: shown wherever a person may be stuck
 	MarketplaceURL string              // optional: product page on AWS Marketplace, for people without a subscription

@@ -253,6 +253,36 @@ func seesIt(t *testing.T, w *consoletest.World, behind engine.Projection, do fun
 	}
 }
 
+// A read model that has lacked something for longer than a moment is not taken for the truth by those who have done nothing themselves.
+func TestScreensOfALateReadModelSaySo(t *testing.T) {
+	t.Parallel()
+	w := consoletest.New(t)
+	b := w.Client()
+	b.Customer()
+	site, _ := url.Parse(w.URL)
+	b.HTTP.Jar.SetCookies(site, []*http.Cookie{{Name: "liveness_followed", Path: "/", MaxAge: -1}}) // a minute has passed
+	marked := func(screen string) string {
+		t.Helper()
+		w.Settled()
+		w.TellLateness()
+		return b.Get("/console/api/" + screen).Is(http.StatusOK).Header.Get("Console-Behind")
+	}
+	if readModel := marked("usage"); readModel != "" {
+		t.Errorf("%s is late and lacks nothing", readModel)
+	}
+	release := w.HoldBack(projections.UsageProjection().Name)
+	w.Count(w.Subscription(), w.Clock.Now(), 1)
+	for screen, wanted := range map[string]string{"usage": "usage", "keys": ""} {
+		if readModel := marked(screen); readModel != wanted {
+			t.Errorf("the marked read model of %s is %q, not %q", screen, readModel, wanted)
+		}
+	}
+	release()
+	if readModel := marked("usage"); readModel != "" {
+		t.Errorf("%s is late and has caught up", readModel)
+	}
+}
+
 // A command that takes long leaves alone what another tab has put into the session meanwhile.
 func TestCommandsDoNotWriteTheSession(t *testing.T) {
 	t.Parallel()

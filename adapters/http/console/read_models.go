@@ -11,6 +11,11 @@ import (
 	"github.com/pas-ta/liveness/projections"
 )
 
+// Lateness tells whether a read model has lacked something of the log for longer than a moment.
+type Lateness interface {
+	Late(ctx context.Context, readModel string) bool
+}
+
 // ReadModels are the queries behind the console's screens. All are required.
 type ReadModels struct {
 	Usage         UsageQueries

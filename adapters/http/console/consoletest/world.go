@@ -61,7 +61,8 @@ type World struct {
 	Proofs   *Proofs
 	Untaken  *fairshare.Pool // of bytes of proofs
 
-	barrier barrier
+	barrier  barrier
+	lateness lateness
 }
 
 // Proofs makes proofs that are as long as a test needs them to be.
@@ -114,6 +115,7 @@ func New(t testing.TB) *World {
 	})
 	Must(t, err)
 	w.run(maintained.Run)
+	w.lateness.models = maintained
 
 	w.Mails = &Mailbox{}
 	w.States = postgres.NewMailStates(w.Pool, w.Mails, log)
@@ -138,7 +140,7 @@ func New(t testing.TB) *World {
 		Mails:  w.States,
 		Proofs: w.Proofs, Untaken: w.Untaken,
 		OverLimitPrices: map[domain.PlanID]domain.CallPrice{domain.PlanStarter: 250_000},
-		Barrier:         barrier, Catalogue: domain.DefaultCatalogue(),
+		Barrier:         barrier, Lateness: &w.lateness, Catalogue: domain.DefaultCatalogue(),
 		Models: console.ReadModels{
 			Usage: projections.NewUsage(w.Pool), Keys: projections.NewAPIKeys(w.Pool), Subscriptions: projections.NewSubscriptions(w.Pool),
 			Accounts: projections.NewAccounts(w.Pool, vault), Activity: projections.NewActivity(w.Pool), Members: projections.NewMembers(w.Pool, vault), Metering: projections.NewMetering(w.Pool),
@@ -204,6 +206,22 @@ func (b *barrier) WaitFor(ctx context.Context, readModel string, position uint64
 	}
 	return b.Barrier.WaitFor(ctx, readModel, position)
 }
+
+// lateness is asked from TellLateness on: events of the clock's time are old at once, so that a read model that is about to apply
+// them would be late.
+type lateness struct {
+	models *engine.Engine
+	asked  atomic.Pointer[engine.Lateness]
+}
+
+// Late implements console.Lateness.
+func (l *lateness) Late(ctx context.Context, readModel string) bool {
+	asked := l.asked.Load()
+	return asked != nil && asked.Late(ctx, readModel)
+}
+
+// TellLateness has screens say from now on that a read model is late.
+func (w *World) TellLateness() { w.lateness.asked.Store(engine.NewLateness(w.lateness.models)) }
 
 // HoldBack keeps a read model as it is until release is called, and all others go on.
 func (w *World) HoldBack(readModel string) (release func()) {
