@@ -141,22 +141,18 @@ func (c *console) catchUp(w http.ResponseWriter, r *http.Request, readModels []s
 		}
 		position = max(position, given)
 	}
-	for _, readModel := range readModels {
-		if c.Lateness != nil && c.Lateness.Late(r.Context(), readModel) {
-			w.Header().Set(behindHeader, readModel)
-			return nil
-		}
-	}
-	if position == 0 {
-		return nil
-	}
 	ctx, cancel := context.WithTimeout(r.Context(), maxCatchUp)
 	defer cancel()
 	for _, readModel := range readModels {
-		if err := c.Barrier.WaitFor(ctx, readModel, position); err != nil {
-			c.Log.WarnContext(r.Context(), "screen is shown before its read model has caught up", "readModel", readModel, "position", position, "error", err)
+		switch {
+		case c.Lateness != nil && c.Lateness.Late(ctx, readModel):
 			w.Header().Set(behindHeader, readModel)
-			return nil
+		case position > 0:
+			if err := c.Barrier.WaitFor(ctx, readModel, position); err != nil {
+				c.Log.WarnContext(ctx, "screen is shown before its read model has caught up", "readModel", readModel, "position", position, "error", err)
+				w.Header().Set(behindHeader, readModel)
+				return nil
+			}
 		}
 	}
 	return nil
