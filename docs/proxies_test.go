@@ -160,7 +160,9 @@ func (p proxy) start(t *testing.T, first, second string) string {
 	for _, arg := range p.args {
 		args = append(args, place.Replace(arg))
 	}
-	command := exec.Command(program, args...)
+	command := exec.CommandContext(t.Context(), program, args...)
+	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) } // some have shared memory to give back
+	command.WaitDelay = 5 * time.Second
 	command.Env = append(os.Environ(), "HOME="+dir, "XDG_CONFIG_HOME="+dir, "XDG_DATA_HOME="+dir)
 	command.Stdout, command.Stderr = t.Output(), t.Output()
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // some leave workers behind
@@ -168,8 +170,8 @@ func (p proxy) start(t *testing.T, first, second string) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = syscall.Kill(-command.Process.Pid, syscall.SIGKILL)
 		_ = command.Wait()
+		_ = syscall.Kill(-command.Process.Pid, syscall.SIGKILL)
 	})
 	awaittest.Until(t, p.program, func() bool { return awaittest.Reachable(address) })
 	return address

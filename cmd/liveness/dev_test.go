@@ -19,10 +19,12 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/pas-ta/liveness/adapters/node"
 	"github.com/pas-ta/liveness/adapters/node/nodetest"
 	"github.com/pas-ta/liveness/adapters/parts"
+	"github.com/pas-ta/liveness/adapters/postgres"
 )
 
 // runningDev is the whole product, started as `dev` starts it, on free ports.
@@ -59,6 +61,21 @@ func (o *notedOutput) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.text.String()
+}
+
+// database returns where the running product has its database, and connections to it that end with the test.
+func (d *runningDev) database(t *testing.T) (string, *pgxpool.Pool) {
+	t.Helper()
+	address, err := ReadModelFlags{LogFlags: LogFlags{Data: d.data}}.database()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool, err := postgres.Connect(t.Context(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	return address, pool
 }
 
 // startDev starts dev on a data directory and waits until it says that it is ready.

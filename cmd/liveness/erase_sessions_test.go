@@ -8,8 +8,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-
-	"github.com/pas-ta/liveness/adapters/postgres"
 )
 
 // TestInterruptedErasureEndsSessions: an erasure that could not end somebody's sessions certifies nothing, and ends them when it is
@@ -29,15 +27,7 @@ func TestInterruptedErasureEndsSessions(t *testing.T) {
 			"token", owner.mailed(address, "invited"), "firstName", "Q", "lastName", erased.LastName, "password", erasedPassword)
 	}
 
-	database, err := ReadModelFlags{LogFlags: LogFlags{Data: data}}.database()
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool, err := postgres.Connect(t.Context(), database)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer pool.Close()
+	database, pool := dev.database(t)
 	address := "esdb://" + nodeLine.FindStringSubmatch(dev.printed.String())[1] + "?tls=false"
 	op := commandLineBeside{t, []string{"--eventstore", address, "--postgres", database, "--secret-file", filepath.Join(data, "secret")}}
 	logins := loggedIn(t, pool)

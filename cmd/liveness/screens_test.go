@@ -22,7 +22,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/pas-ta/liveness/adapters/awaittest"
-	"github.com/pas-ta/liveness/adapters/postgres"
 )
 
 // consoleUser is a logged-in person's browser.
@@ -109,8 +108,7 @@ func TestScreensFollowCommands(t *testing.T) {
 	if given, err := strconv.Atoi(os.Getenv("LIVENESS_SCREEN_ROUNDS")); err == nil {
 		rounds = given
 	}
-	data := filepath.Join(t.TempDir(), "data")
-	dev := startDev(t, data)
+	dev := startDev(t, filepath.Join(t.TempDir(), "data"))
 	user := dev.logIn(t)
 	measure := func(log string) {
 		var took []time.Duration
@@ -131,17 +129,10 @@ func TestScreensFollowCommands(t *testing.T) {
 	dev.keepBusy(t)
 	measure("busy")
 
-	database, err := ReadModelFlags{LogFlags: LogFlags{Data: data}}.database()
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool, err := postgres.Connect(t.Context(), database)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer pool.Close()
+	_, pool := dev.database(t)
 	awaittest.Until(t, "the screen of a read model that has stopped to say so", func() bool {
-		if _, err := pool.Exec(t.Context(), "update projection_checkpoints set stopped = true where name = 'usage'"); err != nil { // until its place is noted
+		// Again and again, because it is taken back with the read model's next place.
+		if _, err := pool.Exec(t.Context(), "update projection_checkpoints set stopped = true where name = 'usage'"); err != nil {
 			t.Fatal(err)
 		}
 		return user.send(http.MethodGet, "/console/api/usage", "", nil, nil).Get("Console-Behind") == "usage"

@@ -126,7 +126,7 @@ func (c *console) forCustomer(w http.ResponseWriter, r *http.Request, handle api
 	}, readModels)
 }
 
-// behindHeader tells the screen that a read model does not show the command before it yet, or has come to a stop; the screen asks again.
+// behindHeader tells the screen that a read model does not show the command before it yet, or has a problem; the screen asks again.
 const behindHeader = "Console-Behind"
 
 // catchUp waits until the read models show everything up to what this browser has done last, and to the position in `after`, which
@@ -149,7 +149,8 @@ func (c *console) catchUp(w http.ResponseWriter, r *http.Request, readModels []s
 			w.Header().Set(behindHeader, readModel)
 		case position > 0:
 			if err := c.Barrier.WaitFor(ctx, readModel, position); err != nil {
-				c.Log.WarnContext(ctx, "screen is shown before its read model has caught up", "readModel", readModel, "position", position, "error", err)
+				c.Log.WarnContext(ctx, "screen is shown before its read model has caught up",
+					"readModel", readModel, "position", position, "error", err)
 				w.Header().Set(behindHeader, readModel)
 				return nil
 			}

@@ -253,7 +253,7 @@ func seesIt(t *testing.T, w *consoletest.World, behind engine.Projection, do fun
 	}
 }
 
-// A read model that has lacked something for longer than a moment is not taken for the truth by those who have done nothing themselves.
+// Who has done nothing is told as well that a read model has lacked something for longer than a moment.
 func TestScreensOfALateReadModelSaySo(t *testing.T) {
 	t.Parallel()
 	w := consoletest.New(t)
