@@ -1,11 +1,9 @@
-package awaittest_test
+package awaittest
 
 import (
 	"net"
 	"strconv"
 	"testing"
-
-	"github.com/pas-ta/liveness/adapters/awaittest"
 )
 
 // What a test is given the system gives to nobody else, be it while nothing listens there yet.
@@ -13,12 +11,30 @@ func TestAFreeAddressIsNobodyElses(t *testing.T) {
 	t.Parallel()
 	given := map[string]bool{}
 	for range 100 {
-		address := awaittest.FreeAddress(t)
-		_, text, err := net.SplitHostPort(address)
-		port, _ := strconv.Atoi(text)
-		if err != nil || given[address] || port < 10_000 || port > 32_767 || awaittest.Reachable(address) {
-			t.Errorf("%s is given: %v", address, err)
-		}
-		given[address] = true
+		isNew(t, given, FreeAddress(t))
 	}
+}
+
+// Two that begin at the same port are two test processes in the worst case: what one was given, the other is not.
+func TestProcessesAreGivenTheirOwnAddresses(t *testing.T) {
+	t.Parallel()
+	one, other, given := &ports{block: blocks / 2}, &ports{block: blocks / 2}, map[string]bool{}
+	for range 2 * blockPorts {
+		isNew(t, given, one.next(t.Context()))
+		isNew(t, given, other.next(t.Context()))
+	}
+	for _, held := range append(one.held, other.held...) {
+		_ = held.Close()
+	}
+}
+
+// isNew fails the test where an address was given before, the system could give it too, or something listens there.
+func isNew(t *testing.T, given map[string]bool, address string) {
+	t.Helper()
+	_, text, err := net.SplitHostPort(address)
+	port, _ := strconv.Atoi(text)
+	if err != nil || given[address] || port < firstPort || port > lastPort || Reachable(address) {
+		t.Errorf("%s is given: %v", address, err)
+	}
+	given[address] = true
 }
