@@ -3,7 +3,6 @@ package marketplace_test
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -208,19 +207,6 @@ func TestLegacyIdentity(t *testing.T) {
 	if _, err := w.client.Entitlements(t.Context(), domain.MarketplaceIdentity{}); err == nil {
 		t.Error("an identity without anything was accepted")
 	}
-}
-
-// refusedAddress is an address at which nobody listens.
-func refusedAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return "http://" + listener.Addr().String()
 }
 
 // answering is a client whose AWS gives one fixed answer.

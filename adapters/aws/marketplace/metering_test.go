@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/pas-ta/liveness/adapters/awaittest"
 	"github.com/pas-ta/liveness/adapters/aws/marketplace"
 	"github.com/pas-ta/liveness/adapters/awssim"
 	"github.com/pas-ta/liveness/domain"
@@ -150,7 +151,7 @@ func TestOutcomesOfWholeCalls(t *testing.T) {
 // Without a connection nothing can have been billed, which a lost answer does not allow to say.
 func TestUnreachableAWSIsNotAnUnknownOutcome(t *testing.T) {
 	t.Parallel()
-	client := newClient(t, marketplace.Settings{ProductCode: productCode, MeteringEndpoint: refusedAddress(t)})
+	client := newClient(t, marketplace.Settings{ProductCode: productCode, MeteringEndpoint: "http://" + awaittest.FreeAddress(t)})
 	identity := domain.MarketplaceIdentity{AWSAccountID: "123456789012", LicenseARN: "arn:aws:license-manager:us-east-1:294406891311:license:l-1"}
 	results, err := client.MeterUsage(t.Context(), []marketplace.UsageRecord{record(identity, time.Now().Truncate(time.Second), 1)})
 	if err == nil || results[0].Outcome != domain.MeteringNotSent {
