@@ -1,11 +1,13 @@
 package console
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
 )
@@ -134,7 +136,7 @@ func (c *console) readOverview(r *http.Request, user visitor) (any, error) {
 		return nil, err
 	}
 	settings, err := c.notices().Settings(ctx, user.customer)
-	if err != nil {
+	if err != nil && !errors.Is(err, commands.ErrStoreUnavailable) { // the banner warns from the usual share on
 		return nil, err
 	}
 	answer := overviewAnswer{

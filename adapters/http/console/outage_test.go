@@ -17,7 +17,7 @@ func TestScreensWithoutTheLog(t *testing.T) {
 	eve, customer := w.Stranger("eve@example.net"), b.Session("").Customer
 	w.Settled()
 	w.Store.Inject(func(memorystore.Operation) memorystore.Fault { return memorystore.UnavailableBefore })
-	for _, screen := range []string{"session", "usage", "cost", "checks", "failures", "traffic", "keys", "plan", "activity", "people"} {
+	for _, screen := range []string{"session", "overview", "usage", "cost", "checks", "failures", "traffic", "keys", "plan", "activity", "people"} {
 		if got := b.Get("/console/api/" + screen); got.Status != 200 {
 			t.Errorf("%s answers %d: %.200s", screen, got.Status, got.Body)
 		}
