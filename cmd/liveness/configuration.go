@@ -19,8 +19,8 @@ type ConfigCmd struct {
 
 // Help is shown below the options.
 func (c *ConfigCmd) Help() string {
-	return `Lists every environment variable that a command reads, its value here or its default, and the commands that read it. Passwords in
-addresses are left out, in whichever form the address is written. Options given on the command line win over the environment.`
+	return `Lists every environment variable that gives an option of a command, its value here or its default, and the commands that read it.
+Passwords in addresses are left out, in whichever form the address is written. Options given on the command line win over the environment.`
 }
 
 // setting is one environment variable.
