@@ -29,36 +29,18 @@ type Catalogue struct {
 	plans []Plan
 }
 
+// CatalogueOf sells plans, which it lists in this order.
+func CatalogueOf(plans ...Plan) Catalogue { return Catalogue{plans: plans} }
+
 // DefaultCatalogue holds the plans of the AWS Marketplace listing.
 func DefaultCatalogue() Catalogue {
-	return Catalogue{plans: []Plan{
-		{ID: PlanStarter, Name: "Starter", MonthlyCalls: 1_000, PriceUSD: 180, OverageDimension: "starter_over"},
-		{ID: PlanStandard, Name: "Standard", MonthlyCalls: 5_000, PriceUSD: 750, OverageDimension: "standard_over"},
-		{ID: PlanProfessional, Name: "Professional", MonthlyCalls: 10_000, PriceUSD: 1_200, OverageDimension: "pro_over"},
-		{ID: PlanBusiness, Name: "Business", MonthlyCalls: 30_000, PriceUSD: 2_400, OverageDimension: "business_over"},
-		{ID: PlanEnterprise, Name: "Enterprise", MonthlyCalls: 100_000, PriceUSD: 5_000, Custom: true, OverageDimension: "enterprise_over"},
-	}}
-}
-
-// NewCatalogue checks plans given by configuration.
-func NewCatalogue(plans []Plan) (Catalogue, error) {
-	seen, dimensions := map[PlanID]bool{}, map[string]bool{}
-	for _, p := range plans {
-		if p.ID == "" || p.Name == "" || p.OverageDimension == "" {
-			return Catalogue{}, fmt.Errorf("plan %q needs an id, a name and an overage dimension", p.ID)
-		}
-		if p.MonthlyCalls <= 0 {
-			return Catalogue{}, fmt.Errorf("plan %q needs a number of monthly calls above 0", p.ID)
-		}
-		if seen[p.ID] {
-			return Catalogue{}, fmt.Errorf("plan %q is there twice", p.ID)
-		}
-		if dimensions[p.OverageDimension] {
-			return Catalogue{}, fmt.Errorf("plan %q has the overage dimension of another plan: AWS keeps one quantity per dimension and hour", p.ID)
-		}
-		seen[p.ID], dimensions[p.OverageDimension] = true, true
-	}
-	return Catalogue{plans: plans}, nil
+	return CatalogueOf(
+		Plan{ID: PlanStarter, Name: "Starter", MonthlyCalls: 1_000, PriceUSD: 180, OverageDimension: "starter_over"},
+		Plan{ID: PlanStandard, Name: "Standard", MonthlyCalls: 5_000, PriceUSD: 750, OverageDimension: "standard_over"},
+		Plan{ID: PlanProfessional, Name: "Professional", MonthlyCalls: 10_000, PriceUSD: 1_200, OverageDimension: "pro_over"},
+		Plan{ID: PlanBusiness, Name: "Business", MonthlyCalls: 30_000, PriceUSD: 2_400, OverageDimension: "business_over"},
+		Plan{ID: PlanEnterprise, Name: "Enterprise", MonthlyCalls: 100_000, PriceUSD: 5_000, Custom: true, OverageDimension: "enterprise_over"},
+	)
 }
 
 // Plans lists the plans in the order of the price list.

@@ -87,15 +87,14 @@ func newMeteredWorld(t *testing.T, start time.Time, limit int64, change ...func(
 		w.log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
 	w.clock.set(start)
-	var err error
-	w.catalogue, err = domain.NewCatalogue([]domain.Plan{
-		{ID: domain.PlanStarter, Name: "Starter", MonthlyCalls: limit, PriceUSD: 1, OverageDimension: "starter_over"},
-		{ID: domain.PlanStandard, Name: "Standard", MonthlyCalls: 2 * limit, PriceUSD: 2, OverageDimension: "standard_over"},
-	})
-	w.must(err)
+	w.catalogue = domain.CatalogueOf(
+		domain.Plan{ID: domain.PlanStarter, Name: "Starter", MonthlyCalls: limit, PriceUSD: 1, OverageDimension: "starter_over"},
+		domain.Plan{ID: domain.PlanStandard, Name: "Standard", MonthlyCalls: 2 * limit, PriceUSD: 2, OverageDimension: "standard_over"},
+	)
 
 	embedded := nodetest.Start(t, node.Config{Store: store.Options{Now: w.logNow}, Logger: w.log})
 	w.address = embedded.ConnectionString()
+	var err error
 	w.client, err = eventstoredb.Connect(w.address, w.log)
 	w.must(err)
 	t.Cleanup(func() { _ = w.client.Close() })
