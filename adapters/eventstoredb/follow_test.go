@@ -10,6 +10,7 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/google/uuid"
 
+	"github.com/pas-ta/liveness/adapters/awaittest"
 	"github.com/pas-ta/liveness/adapters/eventstoredb"
 	"github.com/pas-ta/liveness/adapters/node"
 	"github.com/pas-ta/liveness/adapters/node/nodetest"
@@ -93,7 +94,7 @@ func TestFollowGoesOn(t *testing.T) {
 				})
 			}()
 			appendForeign(t, uri, 1)
-			eventually(t, "the first event is handled", func() bool {
+			awaittest.Until(t, "the first event to be handled", func() bool {
 				mu.Lock()
 				defer mu.Unlock()
 				return len(got) == 1
@@ -108,7 +109,7 @@ func TestFollowGoesOn(t *testing.T) {
 			nodetest.Start(t, node.Config{Dir: dir, Addr: addr, Like: line.Line})
 			close(held)
 			appendForeign(t, uri, 100)
-			eventually(t, "every event is handled", func() bool {
+			awaittest.Until(t, "every event to be handled", func() bool {
 				mu.Lock()
 				defer mu.Unlock()
 				return len(got) >= 5101

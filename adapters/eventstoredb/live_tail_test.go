@@ -13,6 +13,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/google/uuid"
 
+	"github.com/pas-ta/liveness/adapters/awaittest"
 	"github.com/pas-ta/liveness/adapters/eventstoredb"
 	"github.com/pas-ta/liveness/adapters/node"
 	"github.com/pas-ta/liveness/adapters/node/nodetest"
@@ -147,7 +148,7 @@ func (m *readModel) mustHold(t *testing.T, client *eventstoredb.Client) {
 			t.Logf("%v: %d events of %d in %d batches, of which %d had caught up; now at %d", m.types, taken, len(want), batches, caughtUp, position)
 		}
 	}()
-	eventually(t, "the read model has taken everything", func() bool {
+	awaittest.Until(t, "the read model to take everything", func() bool {
 		taken, _, _, _ := m.state()
 		return taken >= len(want)
 	})
@@ -158,24 +159,9 @@ func (m *readModel) mustHold(t *testing.T, client *eventstoredb.Client) {
 	}
 }
 
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(time.Minute)
-	defer deadline.Stop()
-	look := time.NewTicker(2 * time.Millisecond)
-	defer look.Stop()
-	for !holds() {
-		select {
-		case <-look.C:
-		case <-deadline.C:
-			t.Fatalf("it did not happen that %s", what)
-		}
-	}
-}
-
 func haveJoined(t *testing.T, source *eventstoredb.Source, readers int) {
 	t.Helper()
-	eventually(t, "all read the live tail", func() bool { return eventstoredb.TailReaders(source) == readers })
+	awaittest.Until(t, "all to read the live tail", func() bool { return eventstoredb.TailReaders(source) == readers })
 }
 
 func logins(n int) []commands.Proposed {
@@ -324,10 +310,10 @@ func TestSubscribersGoOnAfterARestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	models := append(slices.Clip(live), follow(t, source, &readModel{types: []string{failedType}})) // it waits for the store like the others
-	eventually(t, "the loss is logged", func() bool { return log.count() > 0 })
+	awaittest.Until(t, "the loss to be logged", func() bool { return log.count() > 0 })
 
 	nodetest.Start(t, node.Config{Addr: addr, Dir: dir})
-	eventually(t, "the client finds the node again", func() bool {
+	awaittest.Until(t, "the client to find the node again", func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		return client.Ping(ctx) == nil
@@ -416,7 +402,7 @@ func TestPlaceReachesTheEndOfAnIdleLog(t *testing.T) {
 		func() uint64 { return appendSystem(t, uri) },
 	} {
 		end := last()
-		eventually(t, "the place is at the end", func() bool {
+		awaittest.Until(t, "the place to be at the end", func() bool {
 			_, position, _, _ := m.state()
 			return position >= end
 		})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/pas-ta/liveness/adapters/awaittest"
 	"github.com/pas-ta/liveness/adapters/eventstoredb"
 	"github.com/pas-ta/liveness/adapters/node"
 	"github.com/pas-ta/liveness/adapters/node/nodetest"
@@ -38,7 +39,7 @@ func TestOlderLogIsNotFollowed(t *testing.T) {
 					t.Fatal(err)
 				}
 				started := nodetest.Start(t, node.Config{Addr: addr, Dir: dir, Like: line.Line})
-				eventually(t, "the client finds the node again", func() bool {
+				awaittest.Until(t, "the client to find the node again", func() bool {
 					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 					defer cancel()
 					return client.Ping(ctx) == nil

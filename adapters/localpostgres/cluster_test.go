@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/pas-ta/liveness/adapters/awaittest"
 	"github.com/pas-ta/liveness/adapters/localpostgres"
 	"github.com/pas-ta/liveness/adapters/parts"
 )
@@ -61,7 +62,7 @@ func TestKilledServerIsStartedAgain(t *testing.T) {
 		if err := syscall.Kill(killed, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "another server answers", func() bool {
+		awaittest.Until(t, "another server to answer", func() bool {
 			return try(t.Context(), c, "SELECT 1") == nil && serverPID(t, dir) != killed
 		})
 	}
@@ -88,14 +89,16 @@ func TestAServerThatRanOnceIsNeverGivenUp(t *testing.T) {
 	if err := syscall.Kill(serverPID(t, dir), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "more starts in a row failing than a first start is tried", func() bool { return warned.count.Load() >= 8 || isDone(c) })
+	awaittest.Until(t, "more starts in a row to fail than a first start is tried", func() bool {
+		return warned.count.Load() >= 8 || isDone(c)
+	})
 	if isDone(c) {
 		t.Fatalf("given up after %d starts: %v", warned.count.Load(), c.Err())
 	}
 	if err := os.Rename(away, filepath.Join(dir, "global")); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the server answering again", func() bool { return try(t.Context(), c, "SELECT 1") == nil })
+	awaittest.Until(t, "the server to answer again", func() bool { return try(t.Context(), c, "SELECT 1") == nil })
 	if n := count(t, c); n != 1 {
 		t.Errorf("%d rows, want 1", n)
 	}
@@ -143,21 +146,23 @@ func TestAnothersRuntimeFolderIsNotTaken(t *testing.T) {
 	}
 	defer stop(t, c)
 	folder := runtimeFolder(t, c)
-	eventually(t, "another makes the folder before it is restored", func() bool {
+	awaittest.Until(t, "another to make the folder before it is restored", func() bool {
 		return os.RemoveAll(folder) == nil && os.Mkdir(folder, 0o755) == nil
 	})
 	const other = 54321
 	if err := os.Chown(folder, other, other); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the folder is refused, or taken", func() bool { return warned.count.Load() > 0 || try(t.Context(), c, "SELECT 1") == nil })
+	awaittest.Until(t, "the folder to be refused, or taken", func() bool {
+		return warned.count.Load() > 0 || try(t.Context(), c, "SELECT 1") == nil
+	})
 	if n := files(t, folder); n != 1 {
 		t.Errorf("%d files are in another's folder", n-1)
 	}
 	if err := os.RemoveAll(folder); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the server answering again", func() bool { return try(t.Context(), c, "SELECT 1") == nil })
+	awaittest.Until(t, "the server to answer again", func() bool { return try(t.Context(), c, "SELECT 1") == nil })
 }
 
 func runtimeFolder(t *testing.T, c *localpostgres.Cluster) string {
@@ -177,7 +182,7 @@ func wantRestored(t *testing.T, c *localpostgres.Cluster) {
 	if err := os.RemoveAll(folder); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the server answering again", func() bool { return try(t.Context(), c, "SELECT 1") == nil })
+	awaittest.Until(t, "the server to answer again", func() bool { return try(t.Context(), c, "SELECT 1") == nil })
 	if n := count(t, c); n != 1 {
 		t.Errorf("%d rows, want 1", n)
 	}
@@ -201,7 +206,7 @@ func TestServerEndsWithItsKilledOwner(t *testing.T) {
 	if err := owner.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the server of the killed process ends", func() bool { return notRunning(dir) })
+	awaittest.Until(t, "the server of the killed process to end", func() bool { return notRunning(dir) })
 	exec1(t, start(t, dir), "SELECT 1")
 }
 
@@ -212,7 +217,7 @@ func TestDisposableDataGoesWithItsKilledOwner(t *testing.T) {
 	if err := owner.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "nothing is left of it", func() bool {
+	awaittest.Until(t, "nothing to be left of it", func() bool {
 		left, err := os.ReadDir(filepath.Dir(dir))
 		return err == nil && len(left) == 0
 	})

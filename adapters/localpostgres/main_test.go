@@ -200,19 +200,6 @@ func count(t *testing.T, c *localpostgres.Cluster) (rows int) {
 	return rows
 }
 
-// eventually waits for a condition, at most a minute.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	deadline := time.After(time.Minute)
-	for !holds() {
-		select {
-		case <-deadline:
-			t.Fatalf("waited in vain until %s", what)
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
-}
-
 // serverPID reads the running server's process id.
 func serverPID(t *testing.T, dir string) (pid int) {
 	t.Helper()
