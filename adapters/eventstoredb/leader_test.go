@@ -19,6 +19,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/node"
 	"github.com/pas-ta/liveness/adapters/node/nodetest"
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/commandstest"
 	"github.com/pas-ta/liveness/domain"
 )
 
@@ -173,7 +174,7 @@ func TestCallsThatNobodyAnswersAreTrouble(t *testing.T) {
 func TestLeaderWithoutAQuorum(t *testing.T) {
 	t.Parallel()
 	n := nodetest.Start(t, node.Config{})
-	logged := &lockedBuffer{}
+	logged := &commandstest.Lines{}
 	client, err := eventstoredb.Connect(n.ConnectionString(), slog.New(slog.NewTextHandler(logged, nil)))
 	if err != nil {
 		t.Fatal(err)
@@ -216,7 +217,7 @@ func TestLeaderWithoutAQuorum(t *testing.T) {
 // Nobody listens: after three seconds calls are refused at once, with what is wrong, and one warning is written.
 func TestNodeThatIsGone(t *testing.T) {
 	t.Parallel()
-	logged := &lockedBuffer{}
+	logged := &commandstest.Lines{}
 	client, err := eventstoredb.Connect("esdb://"+awaittest.FreeAddress(t)+"?tls=false", slog.New(slog.NewTextHandler(logged, nil)))
 	if err != nil {
 		t.Fatal(err)

@@ -1,7 +1,6 @@
 package eventstoredb_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -20,26 +19,9 @@ import (
 	"github.com/pas-ta/liveness/adapters/eventstoredb"
 	"github.com/pas-ta/liveness/adapters/node"
 	"github.com/pas-ta/liveness/adapters/node/nodetest"
+	"github.com/pas-ta/liveness/commands/commandstest"
 	"github.com/pas-ta/liveness/domain"
 )
-
-// lockedBuffer keeps what was logged.
-type lockedBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
 
 // errForGood is a failure that trying again does not mend.
 var errForGood = errors.New("it cannot be done")
@@ -82,7 +64,7 @@ func TestReactorNeedsNoRightToCreate(t *testing.T) {
 	admin := connect(t, n.ConnectionString())
 	handled := make(chan domain.Recorded, 10)
 	handle := func(_ context.Context, r domain.Recorded) error { handled <- r; return nil }
-	logged := &lockedBuffer{}
+	logged := &commandstest.Lines{}
 	reactor := startReactor(t, connect(t, f.url()), "mails", slog.New(slog.NewTextHandler(logged, nil)), handle)
 
 	// The group is missing: what is missing is named, once, however often it is tried.
@@ -223,7 +205,7 @@ func TestReactorPassesOverOtherPrograms(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	logged := &lockedBuffer{}
+	logged := &commandstest.Lines{}
 	handled := make(chan domain.Recorded, 10)
 	startReactor(t, client, "mails", slog.New(slog.NewTextHandler(logged, nil)), func(_ context.Context, r domain.Recorded) error {
 		handled <- r

@@ -22,6 +22,7 @@ import (
 
 	"github.com/pas-ta/liveness/adapters/keyring"
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/commandstest"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/domain/transparency"
 )
@@ -220,7 +221,7 @@ func TestSecretsAreAddedAndRetired(t *testing.T) {
 func TestARunningNodeReadsTheFileAgain(t *testing.T) {
 	t.Parallel()
 	file := written(t, drawn(t))
-	var log lines
+	var log commandstest.Lines
 	ring, err := keyring.Open(file, time.Millisecond, slog.New(slog.NewTextHandler(&log, nil)))
 	if err != nil {
 		t.Fatal(err)
@@ -279,24 +280,6 @@ func TestARunningNodeReadsTheFileAgain(t *testing.T) {
 	if text := log.String(); strings.Count(text, "cannot be read again") != 1 || !strings.Contains(text, links) {
 		t.Errorf("the log says %s", text)
 	}
-}
-
-// lines is a log that a test looks into while it is written.
-type lines struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }
 
 func TestSigningKeys(t *testing.T) {

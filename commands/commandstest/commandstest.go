@@ -1,5 +1,5 @@
-// Package commandstest is what tests of commands share: a clock that they move, a store that they interrupt, and a read
-// model that is behind when it is told to be. The log itself is a memorystore.
+// Package commandstest is what tests of commands share: a clock that they move, a store that they interrupt, a read model
+// that is behind when it is told to be, and lines that are read while they are logged. The log itself is a memorystore.
 package commandstest
 
 import (

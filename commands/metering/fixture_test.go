@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -30,7 +29,7 @@ type fixture struct {
 	clock   *commandstest.Clock
 	log     *memorystore.Store
 	barrier *commandstest.Barrier
-	alerts  *alerts
+	alerts  *commandstest.Lines
 	config  metering.Config
 
 	mu     sync.Mutex
@@ -45,7 +44,10 @@ type fixture struct {
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	f := &fixture{t: t, clock: commandstest.NewClock(hour.Add(time.Hour + time.Minute)), barrier: &commandstest.Barrier{}, alerts: &alerts{}, asked: map[string]int{}}
+	f := &fixture{
+		t: t, clock: commandstest.NewClock(hour.Add(time.Hour + time.Minute)), barrier: &commandstest.Barrier{},
+		alerts: &commandstest.Lines{}, asked: map[string]int{},
+	}
 	f.log = memorystore.New(f.clock.Now)
 	f.answer = func(reports []metering.UsageReport) []domain.MeteringOutcome {
 		return all(reports, domain.MeteringSuccess)
@@ -64,24 +66,6 @@ func all(reports []metering.UsageReport, outcome domain.MeteringOutcome) []domai
 		outcomes[i] = outcome
 	}
 	return outcomes
-}
-
-// alerts collects what a person is told.
-type alerts struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (a *alerts) Write(line []byte) (int, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.text.Write(line)
-}
-
-func (a *alerts) count() int {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return strings.Count(a.text.String(), "\n")
 }
 
 func (f *fixture) manager() *metering.ProcessManager {

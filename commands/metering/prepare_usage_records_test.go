@@ -27,8 +27,8 @@ func TestUsageThatCannotBeReportedWaits(t *testing.T) {
 	for _, id := range []uuid.UUID{strange, nobody, tooMuch} {
 		f.wants(id)
 	}
-	if f.alerts.count() < 3 {
-		t.Errorf("a person is told: %s", f.alerts.text.String())
+	if f.alerts.Count() < 3 {
+		t.Errorf("a person is told: %s", f.alerts)
 	}
 }
 
@@ -112,7 +112,7 @@ func TestRecordThatCannotBePrepared(t *testing.T) {
 	f := newFixture(t)
 	id := f.subscription(1)
 	f.config.Store = brokenFor{f.log, key(id).Stream()}
-	if err := f.manager().PrepareUsageRecords(t.Context()); !errors.Is(err, errBroken) || f.alerts.count() > 0 {
-		t.Errorf("%v; a person is told: %s", err, f.alerts.text.String())
+	if err := f.manager().PrepareUsageRecords(t.Context()); !errors.Is(err, errBroken) || f.alerts.Count() > 0 {
+		t.Errorf("%v; a person is told: %s", err, f.alerts)
 	}
 }

@@ -59,8 +59,8 @@ func TestUsageReachesAWS(t *testing.T) {
 	if !next.Equal(hour.Add(2*time.Hour + 15*time.Second)) {
 		t.Errorf("the next step is due at %s", next)
 	}
-	if f.alerts.count() != 0 {
-		t.Errorf("a person is told: %s", f.alerts.text.String())
+	if f.alerts.Count() != 0 {
+		t.Errorf("a person is told: %s", f.alerts)
 	}
 	f.step(f.manager())
 	f.wants(id, prepared, attempted, accepted)
@@ -199,8 +199,8 @@ func TestRunDoesNotSpin(t *testing.T) {
 			t.Helper()
 			_ = commands.Sleep(t.Context(), d)
 			synctest.Wait()
-			if got := steps.Load(); got != wantSteps || f.alerts.count() != wantAlerts {
-				t.Errorf("%d steps, want %d; a person is told %d times, want %d", got, wantSteps, f.alerts.count(), wantAlerts)
+			if got := steps.Load(); got != wantSteps || f.alerts.Count() != wantAlerts {
+				t.Errorf("%d steps, want %d; a person is told %d times, want %d", got, wantSteps, f.alerts.Count(), wantAlerts)
 			}
 		}
 		wait(time.Minute, 2, 0)
@@ -212,8 +212,8 @@ func TestRunDoesNotSpin(t *testing.T) {
 		wait(time.Minute-1, 14, 1)
 		wait(1, 15, 2)
 		stop()
-		if err := <-done; err != nil || f.alerts.count() != 2 {
-			t.Errorf("%v; a person is told: %s", err, f.alerts.text.String())
+		if err := <-done; err != nil || f.alerts.Count() != 2 {
+			t.Errorf("%v; a person is told: %s", err, f.alerts)
 		}
 	})
 }

@@ -47,13 +47,13 @@ func TestUsageAfterTheEndIsWrittenOff(t *testing.T) {
 	f.record(domain.SubscriptionStream(id), domain.SubscriptionEnded{SubscriptionID: id, EndedAt: hour.Add(-time.Minute)})
 	f.step(f.manager())
 	f.wants(id, prepared, rejected)
-	if f.alerts.count() != 1 {
-		t.Errorf("a person is told at once: %q", f.alerts.text.String())
+	if f.alerts.Count() != 1 {
+		t.Errorf("a person is told at once: %q", f.alerts)
 	}
 	f.behind = true
 	f.step(f.manager())
 	f.wants(id, prepared, rejected)
-	if f.alerts.count() != 1 || len(f.calls) > 0 {
-		t.Errorf("%d calls; a person is told: %s", len(f.calls), f.alerts.text.String())
+	if f.alerts.Count() != 1 || len(f.calls) > 0 {
+		t.Errorf("%d calls; a person is told: %s", len(f.calls), f.alerts)
 	}
 }

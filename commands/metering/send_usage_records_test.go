@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/commandstest"
 	"github.com/pas-ta/liveness/commands/memorystore"
 	"github.com/pas-ta/liveness/commands/metering"
 	"github.com/pas-ta/liveness/domain"
@@ -91,8 +92,8 @@ func TestBadRecordIsFound(t *testing.T) {
 	if got := f.sizes(); !slices.Equal(got, []int{1, 6, 3, 3, 1, 2, 1, 1}) {
 		t.Errorf("the calls have %v records", got)
 	}
-	if f.alerts.count() != 1 {
-		t.Errorf("a person is told: %s", f.alerts.text.String())
+	if f.alerts.Count() != 1 {
+		t.Errorf("a person is told: %s", f.alerts)
 	}
 }
 
@@ -153,8 +154,8 @@ func TestRefusedAccessPausesMetering(t *testing.T) {
 	if pause := next.Sub(f.clock.Now()); pause < 225*time.Second || pause > 375*time.Second {
 		t.Errorf("the next call is due after %s", pause)
 	}
-	if f.alerts.count() != 1 {
-		t.Errorf("a person is told: %s", f.alerts.text.String())
+	if f.alerts.Count() != 1 {
+		t.Errorf("a person is told: %s", f.alerts)
 	}
 }
 
@@ -187,8 +188,8 @@ func TestLateRecordsAreClosed(t *testing.T) {
 			f.clock.Set(f.usageRecord(id).Deadline.Add(c.late))
 			f.step(f.manager())
 			f.wants(id, c.want...)
-			if f.alerts.count() != c.alert {
-				t.Errorf("a person is told: %s", f.alerts.text.String())
+			if f.alerts.Count() != c.alert {
+				t.Errorf("a person is told: %s", f.alerts)
 			}
 		})
 	}
@@ -221,8 +222,8 @@ func TestBuyerWithoutAgreement(t *testing.T) {
 			}
 			f.step(f.manager())
 			f.wants(id, c.want...)
-			if reread != c.reread || f.alerts.count() != 1 {
-				t.Errorf("read again %d times; a person is told: %s", reread, f.alerts.text.String())
+			if reread != c.reread || f.alerts.Count() != 1 {
+				t.Errorf("read again %d times; a person is told: %s", reread, f.alerts)
 			}
 			f.config.Reread = nil
 			f.clock.Advance(2 * time.Hour)
@@ -237,15 +238,15 @@ func TestEntitlementThatCannotBeReadAgain(t *testing.T) {
 	for _, away := range []error{nil, errors.New("AWS is away")} {
 		f := newFixture(t)
 		f.subscription(1)
-		var log alerts
+		var log commandstest.Lines
 		f.config.Log = slog.New(slog.NewTextHandler(&log, nil))
 		f.config.Reread = func(context.Context, uuid.UUID) error { return away }
 		f.answer = func(reports []metering.UsageReport) []domain.MeteringOutcome {
 			return all(reports, domain.MeteringNotSubscribed)
 		}
 		f.step(f.manager())
-		if told := strings.Contains(log.text.String(), "could not be read again"); told != (away != nil) {
-			t.Errorf("it fails with %v, and told is:\n%s", away, log.text.String())
+		if told := strings.Contains(log.String(), "could not be read again"); told != (away != nil) {
+			t.Errorf("it fails with %v, and told is:\n%s", away, log.String())
 		}
 	}
 }
@@ -463,8 +464,8 @@ func TestLateRecordIsGivenUpOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.wants(id, prepared, rejected)
-		if f.alerts.count() != 1 {
-			t.Errorf("a person is told: %q", f.alerts.text.String())
+		if f.alerts.Count() != 1 {
+			t.Errorf("a person is told: %q", f.alerts)
 		}
 	}
 }
@@ -482,8 +483,8 @@ func TestRecordClosedDuringTheCall(t *testing.T) {
 	f.config.Reread = func(context.Context, uuid.UUID) error { reread++; return nil }
 	f.step(f.manager())
 	f.wants(id, prepared, attempted, accepted)
-	if f.alerts.count() != 0 || reread != 0 {
-		t.Errorf("for a closed record the entitlement was read %d times, and a person told: %s", reread, f.alerts.text.String())
+	if f.alerts.Count() != 0 || reread != 0 {
+		t.Errorf("for a closed record the entitlement was read %d times, and a person told: %s", reread, f.alerts)
 	}
 }
 
@@ -511,8 +512,8 @@ func TestHourThatAWSFindsTooOld(t *testing.T) {
 			}
 			f.step(f.manager())
 			f.wants(id, c.want...)
-			if f.alerts.count() != c.alert {
-				t.Errorf("a person is told %d times: %s", f.alerts.count(), f.alerts.text.String())
+			if f.alerts.Count() != c.alert {
+				t.Errorf("a person is told %d times: %s", f.alerts.Count(), f.alerts)
 			}
 		})
 	}

@@ -1,14 +1,12 @@
 package subscriptions_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -487,15 +485,16 @@ func TestReread(t *testing.T) {
 	t.Parallel()
 	s := newSyncedSubscription(t)
 	id := s.serving[0]
-	var log lockedBuffer
+	var log commandstest.Lines
 	s.Log = slog.New(slog.NewTextHandler(&log, nil))
 	reread := func(want error, events ...string) {
 		t.Helper()
 		defer func(before int) {
-			if told := strings.Count(log.text(), "AWS lists no entitlement") - before; (told == 1) != (s.contract == nil && s.failure == nil) {
-				t.Errorf("an operator is told %d times: %s", told, log.text())
+			told := strings.Count(log.String(), "AWS lists no entitlement") - before
+			if (told == 1) != (s.contract == nil && s.failure == nil) {
+				t.Errorf("an operator is told %d times: %s", told, log.String())
 			}
-		}(strings.Count(log.text(), "AWS lists no entitlement"))
+		}(strings.Count(log.String(), "AWS lists no entitlement"))
 		if err := s.RereadEntitlement(t.Context(), id); !errors.Is(err, want) {
 			t.Errorf("got %v, want %v", err, want)
 		}
@@ -514,24 +513,6 @@ func TestReread(t *testing.T) {
 	}
 }
 
-// lockedBuffer takes a log that is read while it is written.
-type lockedBuffer struct {
-	mu     sync.Mutex
-	buffer bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(text []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buffer.Write(text)
-}
-
-func (b *lockedBuffer) text() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buffer.String()
-}
-
 type turns struct{}
 
 // Hold implements commands.Lease: nobody else asks for it.
@@ -543,7 +524,7 @@ func TestRunComparesOnATimer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSyncedSubscription(t)
 		s.Now = time.Now
-		var complaints lockedBuffer
+		var complaints commandstest.Lines
 		s.Log = slog.New(slog.NewTextHandler(&complaints, &slog.HandlerOptions{Level: slog.LevelError}))
 		var asked atomic.Int64
 		s.asked = func() {
@@ -560,7 +541,7 @@ func TestRunComparesOnATimer(t *testing.T) {
 		}{{30*time.Minute - 1, 0}, {1, 1}, {30 * time.Minute, 2}} {
 			time.Sleep(c.wait) //nolint:forbidigo // the bubble's time
 			synctest.Wait()
-			if got, text := asked.Load(), complaints.text(); got != c.want || int64(strings.Count(text, "\n")) != max(0, c.want-1) {
+			if got, text := asked.Load(), complaints.String(); got != c.want || int64(strings.Count(text, "\n")) != max(0, c.want-1) {
 				t.Errorf("step %d: AWS was asked %d times, want %d; %s", i, got, c.want, text)
 			}
 		}

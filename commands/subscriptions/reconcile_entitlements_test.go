@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/commandstest"
 	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
 )
@@ -98,15 +99,15 @@ func TestEmptyAnswersEndAFewOnly(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSyncedSubscription(t)
-			var alerts lockedBuffer
+			var alerts commandstest.Lines
 			s.Log, s.Bound, s.contract = slog.New(slog.NewTextHandler(&alerts, &slog.HandlerOptions{Level: slog.LevelError})), c.bound, nil
 			s.more(t, c.subscriptions, "")
 			s.compare(t, c.rounds)
 			if got := s.ends(t); got != c.ended || s.ended != c.ended || s.gaps.withheld() != c.withheld {
 				t.Errorf("%d have ended, metering was told of %d, %d are withheld", got, s.ended, s.gaps.withheld())
 			}
-			if shown := strings.Contains(alerts.text(), "l-synced"); c.withheld > 0 && !shown {
-				t.Errorf("the alert does not name the subscriptions: %s", alerts.text())
+			if shown := strings.Contains(alerts.String(), "l-synced"); c.withheld > 0 && !shown {
+				t.Errorf("the alert does not name the subscriptions: %s", alerts.String())
 			}
 			s.contract = []domain.ContractEntitlement{{Dimension: "starter", Quantity: 1}}
 			s.compare(t, 1)
@@ -135,7 +136,7 @@ func TestSubscriptionsOfAnotherProductAreLeftAlone(t *testing.T) {
 	s := newSyncedSubscription(t)
 	s.serving = nil
 	s.more(t, 3, "theirs")
-	var log lockedBuffer
+	var log commandstest.Lines
 	s.Log, s.ProductCode, s.contract = slog.New(slog.NewTextHandler(&log, nil)), "ours", nil
 	asked := 0
 	s.asked = func() { asked++ }
@@ -153,8 +154,8 @@ func TestSubscriptionsOfAnotherProductAreLeftAlone(t *testing.T) {
 	if !strings.Contains(s.gaps.problem, "none of 3 subscriptions is of the product code") {
 		t.Errorf("an operator is told %q", s.gaps.problem)
 	}
-	if !strings.Contains(log.text(), "subscriptions=3") {
-		t.Errorf("the log says %q", log.text())
+	if !strings.Contains(log.String(), "subscriptions=3") {
+		t.Errorf("the log says %q", log.String())
 	}
 	s.more(t, 4, "ours")
 	if s.compare(t, 1); s.gaps.problem != "" {
@@ -252,10 +253,10 @@ func TestSilenceEndsAFewOnly(t *testing.T) {
 func TestNothingIsComparedWithoutSubscriptions(t *testing.T) {
 	t.Parallel()
 	s := newSyncedSubscription(t)
-	var log lockedBuffer
+	var log commandstest.Lines
 	s.Log, s.ProductCode, s.serving = slog.New(slog.NewTextHandler(&log, nil)), "ours", nil
-	if s.compare(t, 1); s.gaps.problem != "" || log.text() != "" {
-		t.Errorf("an operator is told %q; the log says %q", s.gaps.problem, log.text())
+	if s.compare(t, 1); s.gaps.problem != "" || log.String() != "" {
+		t.Errorf("an operator is told %q; the log says %q", s.gaps.problem, log.String())
 	}
 }
 
@@ -271,7 +272,7 @@ func TestUnansweredGraceHasADefault(t *testing.T) {
 func TestReinstatedSubscriptionGoesOn(t *testing.T) {
 	t.Parallel()
 	s := newSyncedSubscription(t)
-	var alerts lockedBuffer
+	var alerts commandstest.Lines
 	s.Log = slog.New(slog.NewTextHandler(&alerts, &slog.HandlerOptions{Level: slog.LevelError}))
 	contract, id := s.contract, s.serving[0]
 	s.contract = nil
@@ -281,8 +282,8 @@ func TestReinstatedSubscriptionGoesOn(t *testing.T) {
 	s.listed = []subscriptions.LicensedEntitlement{{Identity: domain.MarketplaceIdentity{LicenseARN: testLicence}, ContractEntitlement: contract[0]}}
 	s.now = s.now.Add(time.Hour)
 	s.compare(t, 1)
-	if !strings.Contains(alerts.text(), "reinstate") || !strings.Contains(alerts.text(), id.String()) {
-		t.Errorf("nobody is told that AWS lists what has ended: %s", alerts.text())
+	if !strings.Contains(alerts.String(), "reinstate") || !strings.Contains(alerts.String(), id.String()) {
+		t.Errorf("nobody is told that AWS lists what has ended: %s", alerts.String())
 	}
 	log := subscriptions.Commands{Executor: s.Executor}
 	reinstate := func(id uuid.UUID) error {
@@ -348,13 +349,13 @@ func TestRunStartsWhatIsScheduled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := later(t)
-		var complaints lockedBuffer
+		var complaints commandstest.Lines
 		s.Log = slog.New(slog.NewTextHandler(&complaints, &slog.HandlerOptions{Level: slog.LevelError}))
 		s.now, s.failure = time.Date(2026, 11, 10, 10, 0, 0, 0, time.UTC), errors.New("AWS is down")
 		ctx, stop := context.WithTimeout(t.Context(), 61*time.Second)
 		defer stop()
-		if err := s.Run(ctx, turns{}); err != nil || strings.Count(complaints.text(), "\n") != 1 {
-			t.Errorf("%v, %s", err, complaints.text())
+		if err := s.Run(ctx, turns{}); err != nil || complaints.Count() != 1 {
+			t.Errorf("%v, %s", err, complaints.String())
 		}
 		s.failure = nil
 		s.plan("starter", s.now.AddDate(0, 1, 0))

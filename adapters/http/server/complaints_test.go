@@ -9,12 +9,13 @@ import (
 	"testing"
 
 	"github.com/pas-ta/liveness/adapters/http/server"
+	"github.com/pas-ta/liveness/commands/commandstest"
 )
 
 // A handler that panics is an error in the log, in one record with its stack; what scanners send is not.
 func TestAPanicIsAnErrorInTheLog(t *testing.T) {
 	t.Parallel()
-	log := &told{}
+	log := &commandstest.Lines{}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/pas-ta/liveness/adapters/http/fairshare"
 	"github.com/pas-ta/liveness/adapters/http/server"
+	"github.com/pas-ta/liveness/commands/commandstest"
 )
 
 // A body that is never slow enough to be cut off for that has an end all the same.
@@ -232,7 +233,7 @@ func TestAProxyThatIsNotTrustedIsTold(t *testing.T) {
 	for name, trusted := range map[string][]netip.Prefix{"not trusted": nil, "trusted": {netip.MustParsePrefix("127.0.0.1/32")}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			log := &told{}
+			log := &commandstest.Lines{}
 			listener, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
 				t.Fatal(err)

@@ -11,12 +11,12 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/pas-ta/liveness/adapters/http/server"
+	"github.com/pas-ta/liveness/commands/commandstest"
 )
 
 // withHandles makes the test binary serve with no more file handles than it says, at an address that it prints.
@@ -51,29 +51,11 @@ func serveWithHandles() int {
 	return 1
 }
 
-// told collects what a process writes.
-type told struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (w *told) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.text.Write(p)
-}
-
-func (w *told) String() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.text.String()
-}
-
 // Callers for whom there is no file handle are refused, not left waiting; the log says so, and once handles are free again callers
 // are answered.
 func TestCallersAreRefusedWhileNoFileHandleIsLeft(t *testing.T) {
 	t.Parallel()
-	command, log := exec.CommandContext(t.Context(), os.Args[0]), &told{}
+	command, log := exec.CommandContext(t.Context(), os.Args[0]), &commandstest.Lines{}
 	command.Env, command.Stderr = append(os.Environ(), withHandles+"=1"), log
 	out, err := command.StdoutPipe()
 	if err == nil {

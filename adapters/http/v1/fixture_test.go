@@ -14,7 +14,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -26,6 +25,7 @@ import (
 	v1 "github.com/pas-ta/liveness/adapters/http/v1"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/accounts"
+	"github.com/pas-ta/liveness/commands/commandstest"
 	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/commands/memorystore"
 	"github.com/pas-ta/liveness/commands/subscriptions"
@@ -43,7 +43,7 @@ type fixture struct {
 	judge    *judge
 	queue    *queue
 	clock    *clock
-	logged   *lockedBuffer
+	logged   *commandstest.Lines
 	registry *prometheus.Registry
 	customer uuid.UUID
 	id       uuid.UUID // of the subscription
@@ -64,24 +64,6 @@ func (c *clock) Now() time.Time { return *c.now.Load() }
 func (c *clock) advance(by time.Duration) {
 	moved := c.Now().Add(by)
 	c.now.Store(&moved)
-}
-
-// lockedBuffer keeps what was logged.
-type lockedBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }
 
 // judge answers in the place of inference: the same for every image, unless work says otherwise.
@@ -183,7 +165,8 @@ var secret = commands.OneSecret("a secret of 32 bytes, for tests.")
 func newFixture(t testing.TB, change ...func(*v1.Config)) *fixture {
 	t.Helper()
 	f := &fixture{
-		t: t, clock: newClock(time.Date(2026, 11, 22, 12, 34, 56, 789_400_000, time.UTC)), judge: &judge{}, queue: &queue{}, logged: &lockedBuffer{},
+		t: t, clock: newClock(time.Date(2026, 11, 22, 12, 34, 56, 789_400_000, time.UTC)), judge: &judge{}, queue: &queue{},
+		logged:   &commandstest.Lines{},
 		registry: prometheus.NewRegistry(),
 	}
 	f.store = memorystore.New(f.clock.Now)

@@ -9,12 +9,13 @@ import (
 
 	"github.com/pas-ta/liveness/adapters/http/securitylog"
 	v1 "github.com/pas-ta/liveness/adapters/http/v1"
+	"github.com/pas-ta/liveness/commands/commandstest"
 )
 
 // Keys that are nobody's and callers that are too fast are written down, with what may be seen of the key and the network.
 func TestAttacksOnTheAPIAreWrittenDown(t *testing.T) {
 	t.Parallel()
-	var written lockedBuffer
+	var written commandstest.Lines
 	security, err := securitylog.New(slog.New(slog.NewTextHandler(&written, nil)), secret, nil)
 	if err != nil {
 		t.Fatal(err)

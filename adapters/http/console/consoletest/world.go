@@ -57,7 +57,7 @@ type World struct {
 	States   *postgres.MailStates
 	Pool     *pgxpool.Pool
 	Judge    *Judge
-	Security *Lines
+	Security *commandstest.Lines
 	Proofs   *Proofs
 	Untaken  *fairshare.Pool // of bytes of proofs
 
@@ -95,7 +95,10 @@ func (j *Judge) Judge(context.Context, counting.Share, []byte, string) (domain.J
 func New(t testing.TB) *World {
 	t.Helper()
 	clock := commandstest.NewClock(time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC))
-	w := &World{t: t, Clock: clock, Store: newLog(clock.Now), Pool: Database(t), Market: newMarketplace(), Judge: &Judge{}, Security: &Lines{}, Untaken: fairshare.NewPool(64<<20, fairshare.NewestFirst)}
+	w := &World{
+		t: t, Clock: clock, Store: newLog(clock.Now), Pool: Database(t), Market: newMarketplace(), Judge: &Judge{},
+		Security: &commandstest.Lines{}, Untaken: fairshare.NewPool(64<<20, fairshare.NewestFirst),
+	}
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	vault, err := postgres.NewVault(w.Pool, commands.OneSecret(Secret))
 	Must(t, err)
