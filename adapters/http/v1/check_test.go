@@ -22,6 +22,7 @@ import (
 
 	v1 "github.com/pas-ta/liveness/adapters/http/v1"
 	"github.com/pas-ta/liveness/commands"
+	"github.com/pas-ta/liveness/commands/commandstest"
 	"github.com/pas-ta/liveness/commands/memorystore"
 	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
@@ -33,7 +34,7 @@ func TestCheckIsAnsweredAndCounted(t *testing.T) {
 	var image, format string
 	f.judge.does(func(_ context.Context, i []byte, fo string) (domain.Judgement, error) {
 		image, format = string(i), fo
-		f.clock.advance(120 * time.Millisecond)
+		f.clock.Advance(120 * time.Millisecond)
 		return domain.Judgement{FakeLikelihood: 0.012, ValidFace: true, Brightness: 142.33, Threshold: 0.15, ModelPack: "test"}, nil
 	})
 	got := f.check("photo")
@@ -470,7 +471,7 @@ func TestRegeneratedKeyIsDead(t *testing.T) {
 	old := f.key
 	f.want(f.check("1"), 200, "")
 	f.key = f.regenerate()
-	f.clock.advance(commands.MaxStaleness) // the command has waited that long
+	f.clock.Advance(commands.MaxStaleness) // the command has waited that long
 	f.want(f.check("2"), 200, "")
 	f.key = old
 	f.want(f.check("3"), 401, "invalid_api_key")
@@ -493,7 +494,7 @@ func TestWhatEndsDuringACheckRefusesIt(t *testing.T) {
 	t.Parallel()
 	regenerate := func(f *fixture) {
 		f.regenerate()
-		f.clock.advance(commands.MaxStaleness) // the command has waited that long
+		f.clock.Advance(commands.MaxStaleness) // the command has waited that long
 	}
 	for name, test := range map[string]struct {
 		happen func(*fixture)
@@ -501,8 +502,8 @@ func TestWhatEndsDuringACheckRefusesIt(t *testing.T) {
 		status int
 	}{
 		"the key is regenerated": {regenerate, "invalid_api_key", 401},
-		"the subscription ends":  {func(f *fixture) { f.end(); f.clock.advance(commands.MaxStaleness) }, "subscription_inactive", 403},
-		"the last place is gone": {func(f *fixture) { f.limit(0, domain.OverageStop); f.clock.advance(commands.MaxStaleness) }, "quota_exceeded", 429},
+		"the subscription ends":  {func(f *fixture) { f.end(); f.clock.Advance(commands.MaxStaleness) }, "subscription_inactive", 403},
+		"the last place is gone": {func(f *fixture) { f.limit(0, domain.OverageStop); f.clock.Advance(commands.MaxStaleness) }, "quota_exceeded", 429},
 	} {
 		t.Run(name+" during the upload", func(t *testing.T) {
 			t.Parallel()
@@ -547,7 +548,7 @@ func TestAKeyRegeneratedDuringATrickle(t *testing.T) {
 		v1.PathCheck, f.key, len(body), body[:len(body)/2])
 	f.want(f.check("another"), 200, "") // the key is good, and what is under way was admitted with it
 	f.key = f.regenerate()
-	f.clock.advance(commands.MaxStaleness)
+	f.clock.Advance(commands.MaxStaleness)
 	if _, err := io.WriteString(connection, body[len(body)/2:]); err != nil {
 		t.Fatal(err)
 	}
@@ -576,7 +577,7 @@ func TestARegeneratedKeyGetsNoFirstAnswerAgain(t *testing.T) {
 	f.want(send(strings.NewReader(bodyOf("photo"))), 200, "")
 	f.want(send(&uploadDuring{Reader: strings.NewReader(bodyOf("photo")), happen: func() {
 		f.regenerate()
-		f.clock.advance(commands.MaxStaleness)
+		f.clock.Advance(commands.MaxStaleness)
 	}}), 401, "invalid_api_key")
 }
 
@@ -614,7 +615,7 @@ func TestFullQueueRefusesBeforeTheUpload(t *testing.T) {
 	}
 	component := func(want string) {
 		t.Helper()
-		f.clock.advance(2 * time.Second) // a report stands for a moment
+		f.clock.Advance(2 * time.Second) // a report stands for a moment
 		got := f.do(httptest.NewRequest(http.MethodGet, v1.PathHealth, nil))
 		if !strings.Contains(got.Raw, `"inference":{"status":"`+want+`"}`) {
 			t.Errorf("%s, want inference to be %s", got.Raw, want)
@@ -685,11 +686,11 @@ func TestUploadsAreBounded(t *testing.T) {
 // slowUpload takes an hour of the fixture's clock to arrive.
 type slowUpload struct {
 	io.Reader
-	clock *clock
+	clock *commandstest.Clock
 }
 
 func (u slowUpload) Read(p []byte) (int, error) {
-	u.clock.advance(time.Hour)
+	u.clock.Advance(time.Hour)
 	return u.Reader.Read(p)
 }
 
@@ -697,7 +698,7 @@ func TestLatencyIsWithoutTheUpload(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	f.judge.does(func(context.Context, []byte, string) (domain.Judgement, error) {
-		f.clock.advance(90 * time.Millisecond)
+		f.clock.Advance(90 * time.Millisecond)
 		return domain.Judgement{ValidFace: true, Threshold: 0.15, ModelPack: "test"}, nil
 	})
 	got := f.do(f.request(slowUpload{strings.NewReader(bodyOf("photo")), f.clock}))

@@ -99,7 +99,7 @@ func TestFailuresOfUnknownCallers(t *testing.T) {
 	}
 	old := f.key
 	f.regenerate()
-	f.clock.advance(time.Second)
+	f.clock.Advance(time.Second)
 	f.want(f.check("x"), 401, "invalid_api_key")
 	if call, key, ok := noted.last(t); !ok || key != old || call.Status != 401 || call.CustomerID != uuid.Nil || call.KeyPrefix != "" {
 		t.Errorf("of a replaced key is noted %+v with %q (%v)", call, key, ok)

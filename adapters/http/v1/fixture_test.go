@@ -42,28 +42,12 @@ type fixture struct {
 	keys     *keyDirectory
 	judge    *judge
 	queue    *queue
-	clock    *clock
+	clock    *commandstest.Clock
 	logged   *commandstest.Lines
 	registry *prometheus.Registry
 	customer uuid.UUID
 	id       uuid.UUID // of the subscription
 	key      string
-}
-
-// clock is a time that tests move.
-type clock struct{ now atomic.Pointer[time.Time] }
-
-func newClock(start time.Time) *clock {
-	c := &clock{}
-	c.now.Store(&start)
-	return c
-}
-
-func (c *clock) Now() time.Time { return *c.now.Load() }
-
-func (c *clock) advance(by time.Duration) {
-	moved := c.Now().Add(by)
-	c.now.Store(&moved)
 }
 
 // judge answers in the place of inference: the same for every image, unless work says otherwise.
@@ -165,7 +149,7 @@ var secret = commands.OneSecret("a secret of 32 bytes, for tests.")
 func newFixture(t testing.TB, change ...func(*v1.Config)) *fixture {
 	t.Helper()
 	f := &fixture{
-		t: t, clock: newClock(time.Date(2026, 11, 22, 12, 34, 56, 789_400_000, time.UTC)), judge: &judge{}, queue: &queue{},
+		t: t, clock: commandstest.NewClock(time.Date(2026, 11, 22, 12, 34, 56, 789_400_000, time.UTC)), judge: &judge{}, queue: &queue{},
 		logged:   &commandstest.Lines{},
 		registry: prometheus.NewRegistry(),
 	}

@@ -131,7 +131,7 @@ func TestHealth(t *testing.T) {
 		t.Errorf("the component was asked %d times within a moment, want once", asked.Load())
 	}
 	down.Store(1)
-	f.clock.advance(2 * time.Second)
+	f.clock.Advance(2 * time.Second)
 	got := health()
 	if got.Status != 200 || !strings.Contains(got.Raw, `"status":"degraded"`) || !strings.Contains(got.Raw, `"event_store":{"status":"down"}`) {
 		t.Errorf("%d %s, want degraded", got.Status, got.Raw)
@@ -160,7 +160,7 @@ func TestThrottling(t *testing.T) {
 	if limited.Header.Get("Retry-After") != "1" || limited.Metadata.CustomerID == nil {
 		t.Errorf("Retry-After %q, want 1: %s", limited.Header.Get("Retry-After"), limited.Raw)
 	}
-	f.clock.advance(time.Second)
+	f.clock.Advance(time.Second)
 	f.want(from("192.0.2.9:1", f.key), 200, "")
 
 	for port := range 5 {
@@ -297,7 +297,7 @@ func TestHealthOfComponents(t *testing.T) {
 		if broken.Store(strings.Contains(want, "degraded")); broken.Load() {
 			mails = "down"
 		}
-		f.clock.advance(2 * time.Second)
+		f.clock.Advance(2 * time.Second)
 		body := f.do(httptest.NewRequest(http.MethodGet, v1.PathHealth, nil)).Raw
 		components := `"event_store":{"status":"up","version":"24.10.4"}`
 		if !strings.Contains(body, want) || !strings.Contains(body, components) || !strings.Contains(body, `"account_mails":{"status":"`+mails+`"}`) || strings.Contains(body, "others") {
