@@ -56,7 +56,7 @@ func benchFromZero(b *testing.B, p engine.Projection) {
 	last, _ := log.Head(b.Context())
 	for b.Loop() {
 		b.StopTimer()
-		pool := connect(b, pgtest.Durable(b))
+		pool := pgtest.Connect(b, pgtest.Durable(b))
 		if err := postgres.Migrate(b.Context(), pool); err != nil {
 			b.Fatal(err)
 		}
@@ -79,7 +79,7 @@ func benchFromZero(b *testing.B, p engine.Projection) {
 
 // BenchmarkFindKey is the look-up that every check begins with, among the keys of 20,000 customers.
 func BenchmarkFindKey(b *testing.B) {
-	pool := database(b)
+	pool := pgtest.Pool(b)
 	p := projections.APIKeysProjection()
 	if err := engine.Prepare(b.Context(), pool, p); err != nil {
 		b.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
 	"github.com/pas-ta/liveness/projections/engine"
@@ -18,7 +19,7 @@ import (
 // plans once for all arguments.
 func TestFiltersOfChecksUseAnIndex(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	p := projections.UsageProjection()
 	if err := engine.Prepare(t.Context(), pool, p); err != nil {
 		t.Fatal(err)
@@ -83,7 +84,7 @@ func explain(t *testing.T, config *pgx.ConnConfig, mode, query string, args []an
 // Tables of an older program of the same version get an index that was added since, and keep what is in them.
 func TestIndexesAreAddedToOlderTables(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	p := projections.UsageProjection()
 	older := p
 	older.Indexes = nil

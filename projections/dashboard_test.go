@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
 	"github.com/pas-ta/liveness/projections/engine"
@@ -34,7 +35,7 @@ const dashboardCustomers = 100
 func openDashboard(tb testing.TB, checks int) *dashboard {
 	tb.Helper()
 	d := &dashboard{sent: &sentQueries{}}
-	filler := database(tb)
+	filler := pgtest.Pool(tb)
 	if err := engine.Prepare(tb.Context(), filler, projections.UsageProjection(), projections.ActivityProjection(), projections.APIKeysProjection()); err != nil {
 		tb.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/google/uuid"
 
+	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
@@ -35,7 +36,7 @@ func (openVault) Destroy(context.Context, uuid.UUID) error { return nil }
 // TestMembers follows two customers of one person and a colleague of the first.
 func TestMembers(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	log, first, second := memorylog.New(), projectionstest.NewCustomer(t, 1), projectionstest.NewCustomer(t, 2)
 	ada, grace, at := first.ID, uuid.UUID{15: 1}, memorylog.Epoch
 	p := projections.MembersProjection()
@@ -137,7 +138,7 @@ var sorted = cmp.Options{cmpopts.SortSlices(func(a, b uuid.UUID) bool { return a
 // TestRegistrationsAreFoundByTheirAddress: those that wait for their link, by the address that they have now.
 func TestRegistrationsAreFoundByTheirAddress(t *testing.T) {
 	t.Parallel()
-	pool, log, p := database(t), memorylog.New(), projections.AccountsProjection()
+	pool, log, p := pgtest.Pool(t), memorylog.New(), projections.AccountsProjection()
 	if err := engine.Prepare(t.Context(), pool, p); err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +161,7 @@ func TestRegistrationsAreFoundByTheirAddress(t *testing.T) {
 // TestAccountsFollowAddressesAndAttachments: a login shows the address it has and the one it is to have, and what is attached.
 func TestAccountsFollowAddressesAndAttachments(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	log, first, second, at := memorylog.New(), projectionstest.NewCustomer(t, 1), projectionstest.NewCustomer(t, 2), memorylog.Epoch
 	person := func(email string) domain.Ciphertext { return domain.Ciphertext(`{"email":"` + email + `"}`) }
 	p := projections.AccountsProjection()
@@ -202,7 +203,7 @@ func TestAccountsFollowAddressesAndAttachments(t *testing.T) {
 // TestActivityIsOfTheCustomer: what happened to one customer is not another's, and logins are for the person alone.
 func TestActivityIsOfTheCustomer(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	log, first, second := memorylog.New(), projectionstest.NewCustomer(t, 1), projectionstest.NewCustomer(t, 2)
 	ada, grace := first.ID, uuid.New()
 	log.Append(domain.APIKeysStream(first.ID), first.Issued(domain.SlotPrimary, "a"))

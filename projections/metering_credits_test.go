@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/domain/audit"
 	"github.com/pas-ta/liveness/projections"
@@ -41,8 +42,8 @@ type meteredCustomer struct {
 func newMeteredLife(tb testing.TB, seed uint64) *meteredLife {
 	tb.Helper()
 	l := &meteredLife{
-		TB: tb, Rand: rand.New(rand.NewPCG(seed, 0)), pool: database(tb), at: time.Date(2026, 11, 30, 20, 10, 0, 0, time.UTC), revisions: map[string]uint64{},
-		replayed: audit.New(),
+		TB: tb, Rand: rand.New(rand.NewPCG(seed, 0)), pool: pgtest.Pool(tb),
+		at: time.Date(2026, 11, 30, 20, 10, 0, 0, time.UTC), revisions: map[string]uint64{}, replayed: audit.New(),
 	}
 	l.model = projections.NewMetering(l.pool)
 	if err := engine.Prepare(tb.Context(), l.pool, projections.MeteringProjection()); err != nil {
@@ -255,7 +256,7 @@ func TestCreditsAsTheAuditProvesThem(t *testing.T) {
 			}
 			once := dump(t, l.pool, "metering")
 			for _, size := range []int{5, 1 << 20} {
-				pool, p := database(t), projections.MeteringProjection()
+				pool, p := pgtest.Pool(t), projections.MeteringProjection()
 				if err := engine.Prepare(t.Context(), pool, p); err != nil {
 					t.Fatal(err)
 				}

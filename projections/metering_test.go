@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
+	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
 	"github.com/pas-ta/liveness/projections/engine"
@@ -16,7 +17,7 @@ import (
 
 func TestMeteringAccountsForEveryCall(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	log, c := projectionstest.Life(t)
 	p := projections.MeteringProjection()
 	if err := engine.Prepare(t.Context(), pool, p); err != nil {
@@ -58,7 +59,7 @@ func TestMeteringAccountsForEveryCall(t *testing.T) {
 // An hour reported without usage that AWS does not take is no loss.
 func TestOnlyUsageIsWrittenOff(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	p := projections.MeteringProjection()
 	if err := engine.Prepare(t.Context(), pool, p); err != nil {
 		t.Fatal(err)
@@ -78,7 +79,7 @@ func TestOnlyUsageIsWrittenOff(t *testing.T) {
 
 func TestMeteringFindsWhatThereIsToDo(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	p := projections.MeteringProjection()
 	if err := engine.Prepare(t.Context(), pool, p); err != nil {
 		t.Fatal(err)
@@ -181,7 +182,7 @@ func TestMeteringFindsWhatThereIsToDo(t *testing.T) {
 // What goes on after its usage was sealed counts for the first hour that is not closed for it, until it ends again.
 func TestMeteringGoesOnAfterAReinstatement(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	p := projections.MeteringProjection()
 	if err := engine.Prepare(t.Context(), pool, p); err != nil {
 		t.Fatal(err)

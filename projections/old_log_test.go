@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/domain/domaintest"
 	"github.com/pas-ta/liveness/projections"
 	"github.com/pas-ta/liveness/projections/engine"
@@ -21,7 +22,7 @@ var writeRows = flag.Bool("write-rows", false, "write the rows that old events l
 // it, and leads to the rows that are kept in testdata.
 func TestOldEventsLeadToTodaysRows(t *testing.T) {
 	t.Parallel()
-	pool, log := database(t), domaintest.OldLog(t, filepath.Join("..", "domain", "testdata", "events"))
+	pool, log := pgtest.Pool(t), domaintest.OldLog(t, filepath.Join("..", "domain", "testdata", "events"))
 	for _, p := range projections.All() {
 		if p.Name == projections.TransparencyProjection().Name {
 			continue // the tree is over the bytes of events, whatever they say

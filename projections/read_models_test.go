@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/commands/counting"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
@@ -67,7 +68,7 @@ func dump(tb testing.TB, pool *pgxpool.Pool, schema string) map[string][]string 
 // TestReplayChangesNothing: events that are applied again, all of them or any tail of them, leave every read model as it was.
 func TestReplayChangesNothing(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	log, _ := projectionstest.Life(t)
 	for _, p := range projections.All() {
 		t.Run(p.Name, func(t *testing.T) {
@@ -98,7 +99,7 @@ func TestBatchesDoNotMatter(t *testing.T) {
 	log, _ := projectionstest.Life(t)
 	var want map[string]map[string][]string
 	for _, size := range []int{1 << 20, 7} {
-		pool := database(t)
+		pool := pgtest.Pool(t)
 		got := map[string]map[string][]string{}
 		for _, p := range projections.All() {
 			if err := engine.Prepare(t.Context(), pool, p); err != nil {
@@ -123,7 +124,7 @@ func TestBatchesDoNotMatter(t *testing.T) {
 // TestUsageStopsAtAGap: a log in which a call is missing is not counted past it.
 func TestUsageStopsAtAGap(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
 	log.Append(c.UsageStream(memorylog.Epoch), c.Checks(memorylog.Epoch, 20)...)
 	c.Check(memorylog.Epoch) // never reaches the log
@@ -155,7 +156,7 @@ func TestEventsAreRegistered(t *testing.T) {
 
 func TestAPIKeys(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	log, c := projectionstest.Life(t)
 	p := projections.APIKeysProjection()
 	if err := engine.Prepare(t.Context(), pool, p); err != nil {
@@ -188,7 +189,7 @@ func TestAPIKeys(t *testing.T) {
 
 func TestUsageQueries(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
 	october, november := domain.Month{Year: 2026, Month: time.October}, domain.Month{Year: 2026, Month: time.November}
 	log.Append(c.UsageStream(october.Start()), c.Checks(october.Start().Add(time.Hour), 4)...)

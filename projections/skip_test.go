@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/commands/auditing"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/domain/audit"
@@ -91,7 +92,7 @@ func TestBillingGoesOnBehindSkippedCalls(t *testing.T) {
 		for _, batch := range []int{1, 100} {
 			t.Run(fmt.Sprintf("%s in batches of %d", calls, batch), func(t *testing.T) {
 				t.Parallel()
-				pool, m := database(t), newDamagedMonth(t, calls)
+				pool, m := pgtest.Pool(t), newDamagedMonth(t, calls)
 				m.BatchSize = batch
 				e := projectionstest.NewEngine(t, pool, m, projections.UsageProjection(), projections.MeteringProjection())
 				projectionstest.Run(t, e)
@@ -171,7 +172,7 @@ func (m *damagedMonth) wantAudited(t *testing.T, x engine.Examiner) {
 // A skipped call explains what is missing in front of the next one, and nothing behind that.
 func TestBillingStopsAtAGapBehindASkippedCall(t *testing.T) {
 	t.Parallel()
-	pool, m := database(t), newDamagedMonth(t, "oOo-oo")
+	pool, m := pgtest.Pool(t), newDamagedMonth(t, "oOo-oo")
 	e := projectionstest.NewEngine(t, pool, m, projections.UsageProjection(), projections.MeteringProjection())
 	projectionstest.Run(t, e)
 	var last uint64

@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
 	"github.com/pas-ta/liveness/projections/engine"
@@ -15,7 +16,7 @@ import (
 // A subscription is shown before it starts, and as it was when it goes on after its end; its customer reads both.
 func TestScheduledAndReinstatedSubscriptions(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	shown := []engine.Projection{projections.SubscriptionsProjection(), projections.ActivityProjection()}
 	if err := engine.Prepare(t.Context(), pool, shown...); err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
 	"github.com/pas-ta/liveness/projections/engine"
@@ -18,7 +19,7 @@ import (
 // prepared gives read models their tables and shows a log in them.
 func prepared(t *testing.T, log *memorylog.Log, shown ...engine.Projection) *pgxpool.Pool {
 	t.Helper()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	if err := engine.Prepare(t.Context(), pool, projections.All()...); err != nil {
 		t.Fatal(err)
 	}

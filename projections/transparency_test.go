@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/mod/sumdb/tlog"
 
+	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/domain/transparency"
 	"github.com/pas-ta/liveness/projections"
@@ -80,7 +81,7 @@ func TestTreeIsThatOfRFC6962(t *testing.T) {
 		t.Fatalf("%d of %d events are leaves: the test says nothing", whole, len(log.All()))
 	}
 	for _, batch := range []int{1 << 20, 100, 256} {
-		tree := grow(t, database(t), log.All(), batch)
+		tree := grow(t, pgtest.Pool(t), log.All(), batch)
 		if size, err := tree.Size(t.Context()); err != nil || size != whole {
 			t.Fatalf("batches of %d: %d leaves of %d, %v", batch, size, whole, err)
 		}
@@ -107,7 +108,7 @@ func TestLeavesAreFoundByIndexAndByPosition(t *testing.T) {
 	log, _ := projectionstest.Life(t)
 	all := log.All()
 	want := known(t, all)
-	tree := grow(t, database(t), all, 100)
+	tree := grow(t, pgtest.Pool(t), all, 100)
 	leaf := func(n int64) projections.Leaf {
 		r := want.leaves[n]
 		return projections.Leaf{Index: n, Hash: transparency.EventOf(r).LeafHash(), Position: r.Position, Stream: r.Stream, Revision: r.Revision}
@@ -126,7 +127,7 @@ func TestLeavesAreFoundByIndexAndByPosition(t *testing.T) {
 // An event that this program cannot read is a leaf like any other: what is hashed is its bytes.
 func TestUndecodableEventsAreLeaves(t *testing.T) {
 	t.Parallel()
-	pool, log := database(t), memorylog.New()
+	pool, log := pgtest.Pool(t), memorylog.New()
 	c := projectionstest.NewCustomer(t, 1)
 	log.Append(domain.SubscriptionStream(c.Subscription), c.Started())
 	log.Append(domain.SubscriptionStream(c.Subscription), engine.Undecodable{Type: "PlanChanged", Err: domain.ErrUnknownEvent})
@@ -148,7 +149,7 @@ func TestTilesAreReadAsFarAsTheyAreFilled(t *testing.T) {
 	log, _ := projectionstest.Life(t)
 	want := known(t, log.All())
 	whole := int64(len(want.leaves))
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	tree := grow(t, pool, log.All(), 1<<20)
 	full, rest := whole/256, int(whole%256)
 	for _, tile := range []tlog.Tile{
@@ -175,7 +176,7 @@ func TestTilesAreReadAsFarAsTheyAreFilled(t *testing.T) {
 func TestDamagedTilesAreSaidToBeDamaged(t *testing.T) {
 	t.Parallel()
 	log, _ := projectionstest.Life(t)
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	tree := grow(t, pool, log.All(), 1<<20)
 	for damage, tile := range map[string]tlog.Tile{
 		"delete from transparency.leaves where index = 300":             {H: 8, N: 1, W: 256},
@@ -205,7 +206,7 @@ func TestCheckpointsAreFoundByTime(t *testing.T) {
 			Origin: "liveness-log", Size: size, Root: "root", Note: "note", Keys: []string{"first", "second"}, SignedAt: memorylog.Epoch.Add(after),
 		}
 	}
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	tree := grow(t, pool, nil, 1)
 	if c, found, err := tree.Checkpoint(t.Context()); err != nil || found {
 		t.Errorf("an empty log has the checkpoint %v, %v", c, err)

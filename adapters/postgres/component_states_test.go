@@ -5,13 +5,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/adapters/postgres"
 )
 
 // A component runs while one node says so, and else is what the newest report says.
 func TestComponentStates(t *testing.T) {
 	t.Parallel()
-	pool := migrated(t)
+	pool := pgtest.Pool(t)
 	first, second := postgres.NewComponentStates(pool), postgres.NewComponentStates(pool)
 	report := func(s *postgres.ComponentStates, problem error) {
 		t.Helper()

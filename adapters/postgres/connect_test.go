@@ -19,7 +19,7 @@ import (
 func TestConnect(t *testing.T) {
 	t.Parallel()
 	address := pgtest.Database(t)
-	pool := connect(t, address)
+	pool := pgtest.Connect(t, address)
 	var at time.Time
 	var zone, name string
 	if err := pool.QueryRow(t.Context(), "select now(), current_setting('timezone'), current_setting('application_name')").Scan(&at, &zone, &name); err != nil {
@@ -50,7 +50,7 @@ func with(address string, settings ...string) string {
 
 func TestConnectKeepsWhatTheURLSays(t *testing.T) {
 	t.Parallel()
-	pool := connect(t, with(pgtest.Database(t), "pool_max_conns=5", "application_name=mine"))
+	pool := pgtest.Connect(t, with(pgtest.Database(t), "pool_max_conns=5", "application_name=mine"))
 	var name string
 	if err := pool.QueryRow(t.Context(), "select current_setting('application_name')").Scan(&name); err != nil {
 		t.Fatal(err)
@@ -64,7 +64,7 @@ func TestConnectKeepsWhatTheURLSays(t *testing.T) {
 func TestConnectToAServerThatIsReadOnly(t *testing.T) {
 	t.Parallel()
 	address := pgtest.Database(t)
-	pool := connect(t, address)
+	pool := pgtest.Connect(t, address)
 	allSessions := func(readOnly string) {
 		t.Helper()
 		var name string
@@ -83,12 +83,12 @@ func TestConnectToAServerThatIsReadOnly(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "it is read-only") {
 		t.Errorf("connected with %v, want a refusal that says why", err)
 	}
-	either := connect(t, with(address, "target_session_attrs=any"))
+	either := pgtest.Connect(t, with(address, "target_session_attrs=any"))
 	if err := postgres.CheckWritable(t.Context(), either); err == nil || !strings.Contains(err.Error(), "read-only") {
 		t.Errorf("can be written to: %v", err)
 	}
 	allSessions("off")
-	if err := postgres.CheckWritable(t.Context(), connect(t, address)); err != nil {
+	if err := postgres.CheckWritable(t.Context(), pgtest.Connect(t, address)); err != nil {
 		t.Errorf("cannot be written to: %v", err)
 	}
 	for asked := range 17 { // each of up to 16 connections is left when it is asked
@@ -103,7 +103,7 @@ func TestConnectToAServerThatIsReadOnly(t *testing.T) {
 // The connections of a server that has become a standby are left at the first write that it refuses, each of them.
 func TestReadOnlyConnectionsAreLeft(t *testing.T) {
 	t.Parallel()
-	pool := connect(t, with(pgtest.Database(t), "pool_max_conns=4"))
+	pool := pgtest.Connect(t, with(pgtest.Database(t), "pool_max_conns=4"))
 	held := make([]*pgxpool.Conn, 4)
 	for i := range held {
 		var err error

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
+	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/domain"
 )
@@ -15,7 +16,7 @@ import (
 // What one process remembers another one reads, and each comparison replaces what the one before remembered.
 func TestEntitlementGaps(t *testing.T) {
 	t.Parallel()
-	pool := migrated(t)
+	pool := pgtest.Pool(t)
 	first, second := postgres.NewEntitlementGaps(pool), postgres.NewEntitlementGaps(pool)
 	at := time.Date(2026, 11, 3, 10, 0, 0, 0, time.UTC)
 	if last, err := second.LastComparison(t.Context()); err != nil || !last.IsZero() {

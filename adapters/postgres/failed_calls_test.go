@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/counting"
@@ -75,7 +76,7 @@ func kinds(t *testing.T, pool *pgxpool.Pool, customer uuid.UUID) []counting.Fail
 // Two nodes that serve the same customer add up, and what they have noted is written when they end.
 func TestFailedCallsOfSeveralNodesAddUp(t *testing.T) {
 	t.Parallel()
-	pool := migrated(t)
+	pool := pgtest.Pool(t)
 	customer, other := uuid.New(), uuid.New()
 	first, second := newFailedCalls(t, pool, &keyRing{}), newFailedCalls(t, pool, &keyRing{})
 	noFace := func(minutes int) counting.FailedCall {
@@ -116,7 +117,7 @@ func TestFailedCallsOfSeveralNodesAddUp(t *testing.T) {
 // A key that is not known is told of to the customer whose it was, and to nobody when it never was anybody's.
 func TestFailedCallsOfReplacedKeys(t *testing.T) {
 	t.Parallel()
-	pool := migrated(t)
+	pool := pgtest.Pool(t)
 	customer := uuid.New()
 	hash := func(n int) string {
 		return commands.InUse(failureSecret, commands.PurposeAPIKeys).APIKeyHash(apiKey(n))
@@ -158,7 +159,7 @@ func TestFailedCallsOfReplacedKeys(t *testing.T) {
 // A hundred of a customer are kept one by one, whichever node they were at.
 func TestNewestFailedCalls(t *testing.T) {
 	t.Parallel()
-	pool := migrated(t)
+	pool := pgtest.Pool(t)
 	customer := uuid.New()
 	for node := range 2 {
 		f := newFailedCalls(t, pool, &keyRing{})
@@ -187,7 +188,7 @@ func TestNewestFailedCalls(t *testing.T) {
 // What cannot be written is written once it can be, without an end of the node; no crash loses more than ten seconds.
 func TestFailedCallsAreKeptWhileThereIsNoDatabase(t *testing.T) {
 	t.Parallel()
-	pool := migrated(t)
+	pool := pgtest.Pool(t)
 	customer := uuid.New()
 	ring := &keyRing{known: map[string]projections.KnownKey{
 		commands.InUse(failureSecret, commands.PurposeAPIKeys).APIKeyHash(apiKey(1)): {CustomerID: customer, Slot: domain.SlotPrimary, Prefix: "lc_first", Replaced: true},
@@ -229,7 +230,7 @@ func (c losesAnAnswer) Write(message []byte) (int, error) {
 // A batch whose commit was done without an answer is not counted again.
 func TestFailedCallsAreCountedOnceWhenAnAnswerIsLost(t *testing.T) {
 	t.Parallel()
-	pool, lost := migrated(t), &atomic.Bool{}
+	pool, lost := pgtest.Pool(t), &atomic.Bool{}
 	config := pool.Config()
 	config.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
@@ -260,7 +261,7 @@ func TestFailedCallsAreCountedOnceWhenAnAnswerIsLost(t *testing.T) {
 // Nobody who sends calls that fail fills the memory of a node or the tables.
 func TestFailedCallsAreBounded(t *testing.T) {
 	t.Parallel()
-	pool := migrated(t)
+	pool := pgtest.Pool(t)
 	ring := &keyRing{}
 	ring.faults.Store(1 << 30) // so that all of it waits in memory
 	f := newFailedCalls(t, pool, ring)
@@ -282,7 +283,7 @@ func TestFailedCallsAreBounded(t *testing.T) {
 
 func TestFailedCallsAreForgotten(t *testing.T) {
 	t.Parallel()
-	pool := migrated(t)
+	pool := pgtest.Pool(t)
 	customer := uuid.New()
 	f := newFailedCalls(t, pool, &keyRing{})
 	for _, age := range []time.Duration{0, counting.FailedCallsKept - 2*time.Hour, counting.FailedCallsKept + 2*time.Hour} {
@@ -302,7 +303,7 @@ func TestFailedCallsAreForgotten(t *testing.T) {
 // An erased customer has none, and gets none from a node that still serves their keys.
 func TestFailedCallsOfAnErasedCustomer(t *testing.T) {
 	t.Parallel()
-	pool := migrated(t)
+	pool := pgtest.Pool(t)
 	customer, other := uuid.New(), uuid.New()
 	queries := postgres.NewFailedCallQueries(pool)
 	for range 2 {

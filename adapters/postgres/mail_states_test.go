@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/commands/accounts"
 )
@@ -17,7 +18,7 @@ import (
 // statesOf are the states of a mail service whose answers a test sets.
 func statesOf(t *testing.T) (*postgres.MailStates, *countingMailer) {
 	t.Helper()
-	pool, log := migrated(t), slog.New(slog.DiscardHandler)
+	pool, log := pgtest.Pool(t), slog.New(slog.DiscardHandler)
 	box := &countingMailer{sent: map[uuid.UUID]int{}}
 	return postgres.NewMailStates(pool, postgres.NewSentMails(pool, box, log), log), box
 }

@@ -17,7 +17,7 @@ func TestMigrateAtOnce(t *testing.T) {
 	address := pgtest.Database(t)
 	var nodes sync.WaitGroup
 	for range 6 {
-		pool := connect(t, address)
+		pool := pgtest.Connect(t, address)
 		nodes.Go(func() {
 			if err := postgres.Migrate(t.Context(), pool); err != nil {
 				t.Error(err)
@@ -25,7 +25,7 @@ func TestMigrateAtOnce(t *testing.T) {
 		})
 	}
 	nodes.Wait()
-	pool := connect(t, address)
+	pool := pgtest.Connect(t, address)
 	if _, err := pool.Exec(t.Context(), "insert into projection_checkpoints (name, version) values ('kept', 1)"); err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func TestMigrateAtOnce(t *testing.T) {
 // TestMigrateLeavesNewerDatabases: an older program starts on a database that a newer one has migrated.
 func TestMigrateLeavesNewerDatabases(t *testing.T) {
 	t.Parallel()
-	pool := migrated(t)
+	pool := pgtest.Pool(t)
 	if _, err := pool.Exec(t.Context(), "update schema_version set version = version + 7"); err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func TestMigrateLeavesNewerDatabases(t *testing.T) {
 // TestSessions: the sessions table is the one that the session library expects.
 func TestSessions(t *testing.T) {
 	t.Parallel()
-	sessions := pgxstore.NewWithCleanupInterval(migrated(t), 0)
+	sessions := pgxstore.NewWithCleanupInterval(pgtest.Pool(t), 0)
 	if err := sessions.Commit("token", []byte("data"), time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}

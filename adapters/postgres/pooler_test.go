@@ -84,7 +84,7 @@ func pgBouncer(t *testing.T, mode string) string {
 func TestBehindAPoolerOfSessions(t *testing.T) {
 	t.Parallel()
 	address := pgBouncer(t, "session")
-	pool := connect(t, address)
+	pool := pgtest.Connect(t, address)
 	if err := postgres.Migrate(t.Context(), pool); err != nil {
 		t.Fatal(err)
 	}

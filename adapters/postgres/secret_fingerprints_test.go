@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/commandstest"
@@ -58,7 +59,7 @@ func TestSecretsOfADatabaseThatHasNotedNone(t *testing.T) {
 	}
 	t.Run("another of the same id", func(t *testing.T) {
 		t.Parallel()
-		pool := migrated(t)
+		pool := pgtest.Pool(t)
 		vault, err := postgres.NewVault(pool, commands.OneSecret(strings.Repeat("1", 32)))
 		if err != nil {
 			t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/commands/accounts"
 )
@@ -32,7 +33,7 @@ func (m *countingMailer) Send(_ context.Context, mail accounts.Mail) error {
 
 func TestMailOfAnEventIsSentOnce(t *testing.T) {
 	t.Parallel()
-	pool := migrated(t)
+	pool := pgtest.Pool(t)
 	box := &countingMailer{sent: map[uuid.UUID]int{}}
 	mail := accounts.Mail{ID: uuid.New(), To: "ada@example.com"}
 

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/commands/accounts"
 	"github.com/pas-ta/liveness/commands/commandstest"
@@ -27,7 +28,7 @@ type rotatedVault struct {
 
 func newRotatedVault(t *testing.T) rotatedVault {
 	t.Helper()
-	v := rotatedVault{t: t, pool: migrated(t), ring: commandstest.NewKeyring("older")}
+	v := rotatedVault{t: t, pool: pgtest.Pool(t), ring: commandstest.NewKeyring("older")}
 	var err error
 	if v.Vault, err = postgres.NewVault(v.pool, v.ring); err != nil {
 		t.Fatal(err)

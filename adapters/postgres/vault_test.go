@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/accounts"
@@ -31,7 +32,7 @@ func newVault(t *testing.T, pool *pgxpool.Pool, secret []byte) *postgres.Vault {
 
 func TestVaultEncryptsAndDecrypts(t *testing.T) {
 	t.Parallel()
-	pool := migrated(t)
+	pool := pgtest.Pool(t)
 	vault, elsewhere := newVault(t, pool, secret), newVault(t, pool, secret)
 	customer := uuid.New()
 	for _, plain := range []string{"", "山田 太郎", strings.Repeat("long ", 10_000)} {
@@ -57,7 +58,7 @@ func TestVaultEncryptsAndDecrypts(t *testing.T) {
 // TestVaultRefuses: what was tampered with, belongs to another customer or to another secret does not open.
 func TestVaultRefuses(t *testing.T) {
 	t.Parallel()
-	pool := migrated(t)
+	pool := pgtest.Pool(t)
 	vault, customer, other := newVault(t, pool, secret), uuid.New(), uuid.New()
 	ciphertext, err := vault.Encrypt(t.Context(), customer, []byte("plain"))
 	if err != nil {
@@ -105,7 +106,7 @@ func TestVaultRefuses(t *testing.T) {
 
 func TestVaultDestroys(t *testing.T) {
 	t.Parallel()
-	pool := migrated(t)
+	pool := pgtest.Pool(t)
 	vault, elsewhere := newVault(t, pool, secret), newVault(t, pool, secret)
 	known, unknown := uuid.New(), uuid.New()
 	ciphertext, err := vault.Encrypt(t.Context(), known, []byte("plain"))
@@ -145,7 +146,7 @@ func TestVaultDestroys(t *testing.T) {
 // TestVaultFirstEncryptsAtOnce: of first calls at the same time one makes the key, and all texts can be read.
 func TestVaultFirstEncryptsAtOnce(t *testing.T) {
 	t.Parallel()
-	pool := migrated(t)
+	pool := pgtest.Pool(t)
 	customer := uuid.New()
 	var mu sync.Mutex
 	ciphertext := map[domain.Ciphertext]string{}

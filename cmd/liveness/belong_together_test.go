@@ -26,19 +26,12 @@ func TestOperatorsCommandsChangeNothingOfAnotherService(t *testing.T) {
 	if err := os.WriteFile(otherSecret, []byte("abcdefghijklmnopqrstuvw0123456789"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	database := pgtest.Database(t)
+	database := pgtest.Migrated(t)
 	ring, err := SecretFlags{SecretFile: secret}.secrets(slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	pool, err := postgres.Connect(t.Context(), database)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
-	if err := postgres.Migrate(t.Context(), pool); err != nil {
-		t.Fatal(err)
-	}
+	pool := pgtest.Connect(t, database)
 	if err := engine.Prepare(t.Context(), pool, projections.All()...); err != nil {
 		t.Fatal(err)
 	}

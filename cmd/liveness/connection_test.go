@@ -158,14 +158,7 @@ func TestRightsAreTriedWithoutATrace(t *testing.T) {
 // Mails that do not go out on the nodes that work are a component that is down on the nodes that serve.
 func TestHealthKnowsTheReactorOfOtherNodes(t *testing.T) {
 	t.Parallel()
-	pool, err := postgres.Connect(t.Context(), pgtest.Database(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
-	if err := postgres.Migrate(t.Context(), pool); err != nil {
-		t.Fatal(err)
-	}
+	pool := pgtest.Pool(t)
 	serving := &core{pool: pool, client: &eventstoredb.Client{}}
 	mails := func() (found error) {
 		for _, component := range serving.components() {

@@ -18,7 +18,6 @@ import (
 	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/adapters/node"
 	"github.com/pas-ta/liveness/adapters/node/nodetest"
-	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/commands"
 	"github.com/pas-ta/liveness/commands/accounts"
 )
@@ -55,11 +54,7 @@ func TestExpiryIsMeasured(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = client.Close() })
-	pool, err := postgres.Connect(t.Context(), pgtest.Database(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
+	pool := pgtest.Connect(t, pgtest.Database(t))
 	made := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	c := &core{client: client, pool: pool, ring: datedRing{made}, log: slog.New(slog.DiscardHandler)}
 

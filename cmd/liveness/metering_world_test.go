@@ -100,10 +100,7 @@ func newMeteredWorld(t *testing.T, start time.Time, limit int64, change ...func(
 	t.Cleanup(func() { _ = w.client.Close() })
 	w.store = &watchedStore{EventStore: eventstoredb.NewStore(w.client, domain.NewRegistry()), newest: map[string]uint64{}}
 
-	w.pool, err = postgres.Connect(t.Context(), pgtest.Database(t))
-	w.must(err)
-	t.Cleanup(w.pool.Close)
-	w.must(postgres.Migrate(t.Context(), w.pool))
+	w.pool = pgtest.Pool(t)
 	w.model, w.barrier = projections.NewMetering(w.pool), engine.NewBarrier(w.pool, time.Minute)
 	w.project()
 

@@ -10,7 +10,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
-	"github.com/pas-ta/liveness/adapters/postgres"
 )
 
 func TestOperatorCommandsAreKnownByName(t *testing.T) {
@@ -29,15 +28,8 @@ func TestOperatorCommandsAreKnownByName(t *testing.T) {
 // look. What only looks is not.
 func TestOperatorCommandsAreWrittenDown(t *testing.T) {
 	t.Parallel()
-	database := pgtest.Database(t)
-	pool, err := postgres.Connect(t.Context(), database)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
-	if err := postgres.Migrate(t.Context(), pool); err != nil {
-		t.Fatal(err)
-	}
+	database := pgtest.Migrated(t)
+	pool := pgtest.Connect(t, database)
 	file := filepath.Join(t.TempDir(), "security.log")
 	var out, errOut bytes.Buffer
 	for _, args := range [][]string{{"version"}, {"erase", "--person", "ada@example.com", "--postgres", database}} { // refused without --yes

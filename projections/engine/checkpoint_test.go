@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/projections/engine"
 	"github.com/pas-ta/liveness/projections/engine/memorylog"
 	"github.com/pas-ta/liveness/projections/projectionstest"
@@ -19,7 +20,7 @@ import (
 // A log that was restored from an older backup than the database must not be worked with.
 func TestLogOfAnotherTimeIsRefused(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
 	if err := engine.CheckLog(t.Context(), pool, log); err != nil {
 		t.Fatalf("an empty database: %v", err)
@@ -61,7 +62,7 @@ func TestLogOfAnotherTimeIsRefused(t *testing.T) {
 // Read models go on while they are compared with the log.
 func TestLogThatGrowsMeanwhileIsTheSame(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
 	defer projectionstest.Run(t, projectionstest.NewEngine(t, pool, log, ledger(nil)))()
 	grow := func() {
@@ -87,7 +88,7 @@ func (l askedLog) Head(ctx context.Context) (uint64, error) {
 // TestPreparingAgainAsksOnce: every start of a node waits for it.
 func TestPreparingAgainAsksOnce(t *testing.T) {
 	t.Parallel()
-	url := database(t).Config().ConnString()
+	url := pgtest.Migrated(t)
 	models := []engine.Projection{ledger(nil), ledger(nil), ledger(nil)}
 	models[0].Indexes = map[string]string{"by_ordinal": "on entries (ordinal)"}
 	models[1].Name, models[2].Name = "second", "third"

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
 	"github.com/pas-ta/liveness/projections/engine"
@@ -66,7 +67,7 @@ func wantAll(tb testing.TB, pool *pgxpool.Pool, n int) {
 
 func TestEngineFollowsTheLog(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	log, c := projectionstest.Life(t)
 	e := projectionstest.NewEngine(t, pool, log, projections.All()...)
 	stop := projectionstest.Run(t, e)
@@ -93,7 +94,7 @@ func TestEngineFollowsTheLog(t *testing.T) {
 // written again, once.
 func TestCrashBetweenApplyAndCommit(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
 	log.BatchSize = 10
 	var breaks atomic.Int32
@@ -124,7 +125,7 @@ func TestCrashBetweenApplyAndCommit(t *testing.T) {
 // takes over, and the batch counts once.
 func TestTwoRunners(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
 	log.BatchSize = 10
 	var once sync.Once
@@ -155,7 +156,7 @@ func TestTwoRunners(t *testing.T) {
 // TestRunnersWithoutLease: the checkpoint alone keeps two runners from doubling anything.
 func TestRunnersWithoutLease(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
 	log.BatchSize = 3
 	p := ledger(nil)
@@ -191,7 +192,7 @@ func TestPoison(t *testing.T) {
 		for _, stops := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s, stops %v", name, stops), func(t *testing.T) {
 				t.Parallel()
-				pool := database(t)
+				pool := pgtest.Pool(t)
 				log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
 				var repaired atomic.Bool
 				p := ledger(func(ctx context.Context, tx pgx.Tx, batch []domain.Recorded) error {
@@ -235,7 +236,7 @@ func TestPoison(t *testing.T) {
 // TestUndecodableEvent: an event of an unknown version is poisonous, also for read models that would not look at it.
 func TestUndecodableEvent(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
 	key := c.Issued(domain.SlotPrimary, "a")
 	log.Append(domain.APIKeysStream(c.ID), key)
@@ -256,7 +257,7 @@ func TestUndecodableEvent(t *testing.T) {
 // show anything.
 func TestForeignEventsArePassedOver(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
 	log.Append("crm-1", engine.Undecodable{Type: "CheckCompleted", Err: domain.ErrUnknownEvent})
 	log.Append(c.UsageStream(memorylog.Epoch), c.Checks(memorylog.Epoch, 2)...)
@@ -291,7 +292,7 @@ func skipOf(readModel string, bad domain.Recorded) domain.Event {
 // whatever database. Nothing else can be skipped.
 func TestSkip(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
 	const bad = 37
 	p := ledger(func(_ context.Context, _ pgx.Tx, batch []domain.Recorded) error {
@@ -360,7 +361,7 @@ func TestSkip(t *testing.T) {
 	if parked, err := e.Parked(t.Context(), "ledger", 10); err != nil || len(parked) != 0 {
 		t.Errorf("parked = %+v, %v", parked, err)
 	}
-	elsewhere := database(t)
+	elsewhere := pgtest.Pool(t)
 	another := projectionstest.NewEngine(t, elsewhere, log, p)
 	projectionstest.Run(t, another)
 	wantSkipped(elsewhere, another)
@@ -369,7 +370,7 @@ func TestSkip(t *testing.T) {
 // TestFailuresOfTheSurroundingsAreNoPoison: however long they last, nothing is parked, skipped or stopped for good.
 func TestFailuresOfTheSurroundingsAreNoPoison(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
 	var attempts atomic.Int32
 	var repaired atomic.Bool
@@ -401,7 +402,7 @@ func TestFailuresOfTheSurroundingsAreNoPoison(t *testing.T) {
 // poison are retried like the batch was.
 func TestMiddlewareOrder(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
 	var calls atomic.Int32
 	p := ledger(func(_ context.Context, _ pgx.Tx, batch []domain.Recorded) error {
@@ -438,7 +439,7 @@ func TestMiddlewareOrder(t *testing.T) {
 
 func TestBarrier(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
 	p := ledger(nil)
 	if err := engine.Prepare(t.Context(), pool, p); err != nil {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/projections/engine"
 	"github.com/pas-ta/liveness/projections/engine/memorylog"
 	"github.com/pas-ta/liveness/projections/projectionstest"
@@ -24,7 +25,7 @@ func (l *hurriedLog) Hurry() { l.hurried.Add(1) }
 // waits for nothing that is to come asks nobody.
 func TestWhoWaitsIsHeard(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	log, c := &hurriedLog{Log: memorylog.New()}, projectionstest.NewCustomer(t, 1)
 	projectionstest.Run(t, projectionstest.NewEngine(t, pool, log, ledger(nil)))
 	last := log.Append(c.UsageStream(memorylog.Epoch), c.Checks(memorylog.Epoch, 9)...)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections/engine"
 	"github.com/pas-ta/liveness/projections/engine/memorylog"
@@ -18,7 +19,7 @@ import (
 // it is behind, since when, and that nothing moves.
 func TestLagIsMeasuredByOthers(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
 	projectionstest.Run(t, projectionstest.NewEngine(t, pool, log, ledger(nil)))
 	elsewhere := projectionstest.NewEngine(t, pool, log)
@@ -73,7 +74,7 @@ func TestLagIsMeasuredByOthers(t *testing.T) {
 // quiet log the same is none: its holder passes whenever it finds itself at the end.
 func TestWhatDoesNotMoveIsStalled(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
 	release := make(chan struct{})
 	p := ledger(func(ctx context.Context, _ pgx.Tx, batch []domain.Recorded) error {

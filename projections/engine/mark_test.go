@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections/engine"
 	"github.com/pas-ta/liveness/projections/engine/memorylog"
@@ -19,7 +20,7 @@ import (
 // model is made anew from it.
 func TestLogThatHasGrownAgainIsRefused(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
 	checks := c.Checks(memorylog.Epoch, 5)
 	last := log.Append(c.UsageStream(memorylog.Epoch), checks...)
@@ -56,7 +57,7 @@ func TestLogThatHasGrownAgainIsRefused(t *testing.T) {
 // believed: what an older log has there by now is not passed over.
 func TestPlaceBehindTheLastKnownEventIsNotBelieved(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
 	checks := c.Checks(memorylog.Epoch, 4)
 	log.Append(c.UsageStream(memorylog.Epoch), checks[:2]...)
@@ -82,7 +83,7 @@ func TestPlaceBehindTheLastKnownEventIsNotBelieved(t *testing.T) {
 // A read model that has taken in nothing takes everything of another log, and not only what is behind its place.
 func TestPlaceOfNobodysEventsIsNotBelieved(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
 	keys := engine.Projection{
 		Name: "keys", Version: 1, Tables: "create table entries (position bigint primary key)", Events: []string{domain.KeyIssued{}.EventType()},

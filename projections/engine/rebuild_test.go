@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections"
 	"github.com/pas-ta/liveness/projections/engine"
@@ -40,7 +41,7 @@ func load(log *memorylog.Log, one func(n int)) (stop func()) {
 // is ever wrong or missing, and nothing is lost.
 func TestRebuildUnderLoad(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	log, c := projectionstest.Life(t)
 	e := projectionstest.NewEngine(t, pool, log, projections.All()...)
 	projectionstest.Run(t, e)
@@ -120,7 +121,7 @@ func wantNoLeftovers(t *testing.T, pool *pgxpool.Pool) {
 // TestCompareFindsDifferences: a single wrong value is found, and a rebuild puts it right.
 func TestCompareFindsDifferences(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	log, c := projectionstest.Life(t)
 	e := projectionstest.NewEngine(t, pool, log, projections.UsageProjection())
 	stop := projectionstest.Run(t, e)
@@ -152,7 +153,7 @@ func TestCompareFindsDifferences(t *testing.T) {
 // swaps them; the older one stands by from then on.
 func TestNewVersion(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
 	old := ledger(nil)
 	older := projectionstest.NewEngine(t, pool, log, old)
@@ -189,7 +190,7 @@ func TestNewVersion(t *testing.T) {
 // Where nobody maintains the running read model, as after a restore, its rebuild does not wait for it.
 func TestRebuildWaitsForNobody(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
 	head := log.Append(c.UsageStream(memorylog.Epoch), c.Checks(memorylog.Epoch, 3)...)
 	e := projectionstest.NewEngine(t, pool, log, ledger(nil))
@@ -211,7 +212,7 @@ func TestRebuildWhoseLastAnswerIsLost(t *testing.T) {
 	for name, maintained := range map[string]bool{"while it is compared": true, "when it is to be swapped in": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			pool := database(t)
+			pool := pgtest.Pool(t)
 			log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
 			head := log.Append(c.UsageStream(memorylog.Epoch), c.Checks(memorylog.Epoch, 3)...)
 			if err := engine.Prepare(t.Context(), pool, ledger(nil)); err != nil {
@@ -244,7 +245,7 @@ func TestRebuildWhoseLastAnswerIsLost(t *testing.T) {
 // damaged can be led past it like that one could. A comparison leaves nothing behind.
 func TestRebuildStopsAtAnEventToSkip(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
 	const bad = 37
 	var damaged atomic.Bool
@@ -291,7 +292,7 @@ func TestRebuildStopsAtAnEventToSkip(t *testing.T) {
 // TestInterruptedRebuild: a rebuild that is interrupted leaves the running read model as it was.
 func TestInterruptedRebuild(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
 	e := projectionstest.NewEngine(t, pool, log, ledger(nil))
 	projectionstest.Run(t, e)

@@ -12,6 +12,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/domain"
 	"github.com/pas-ta/liveness/projections/engine"
 	"github.com/pas-ta/liveness/projections/engine/memorylog"
@@ -36,7 +37,7 @@ func TestRestoredDatabase(t *testing.T) {
 		for place, n := range map[string]int{"to an earlier state": 50, "to the very beginning": 0} {
 			t.Run(place+" "+name, func(t *testing.T) {
 				t.Parallel()
-				pool := database(t)
+				pool := pgtest.Pool(t)
 				log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
 				e := projectionstest.NewEngine(t, pool, log, ledger(nil))
 				projectionstest.Run(t, e)
@@ -60,7 +61,7 @@ func TestRestoredDatabase(t *testing.T) {
 // TestBarrierForgets: what a barrier has seen reached is not taken for granted once the database is restored.
 func TestBarrierForgets(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
 	barrier := engine.NewBarrier(pool, time.Minute)
 	maintained, err := engine.New(engine.Config{
@@ -96,7 +97,7 @@ func TestCheckpointThatIsNoPlace(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			pool := database(t)
+			pool := pgtest.Pool(t)
 			log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
 			last := log.Append(c.UsageStream(memorylog.Epoch), c.Checks(memorylog.Epoch, 5)...)
 			e := projectionstest.NewEngine(t, pool, log, ledger(nil))
@@ -135,7 +136,7 @@ func TestCheckpointThatIsNoPlace(t *testing.T) {
 // says, and one that has not come to the end of the log is not said to be.
 func TestCompareOfWhatMissedEvents(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
 	e := projectionstest.NewEngine(t, pool, log, ledger(nil))
 	stop := projectionstest.Run(t, e)
@@ -168,7 +169,7 @@ func TestCompareOfWhatMissedEvents(t *testing.T) {
 // A worker may be replaced while somebody compares.
 func TestWhoComparesWaitsForTheNextWorker(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
 	grow := func() uint64 { return log.Append(c.UsageStream(memorylog.Epoch), c.Checks(memorylog.Epoch, 3)...) }
 	stop := projectionstest.Run(t, projectionstest.NewEngine(t, pool, log, ledger(nil)))
@@ -225,7 +226,7 @@ func (c claimingSubscriber) Subscribe(ctx context.Context, topic string) (<-chan
 // in, however long it has had nothing to do.
 func TestRebuildDoesNotGoBack(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	log, c := memorylog.New(), projectionstest.NewCustomer(t, 1)
 	e := projectionstest.NewEngine(t, pool, log, ledger(nil))
 	stop := projectionstest.Run(t, e)

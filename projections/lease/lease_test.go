@@ -14,24 +14,10 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
-	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/projections/lease"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
-
-func database(t *testing.T) *pgxpool.Pool {
-	t.Helper()
-	pool, err := postgres.Connect(t.Context(), pgtest.Database(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
-	if err := postgres.Migrate(t.Context(), pool); err != nil {
-		t.Fatal(err)
-	}
-	return pool
-}
 
 // hung returns a session of a process that hangs: it is connected, and renews nothing.
 func hung(t *testing.T, pool *pgxpool.Pool) *lease.Session {
@@ -89,7 +75,7 @@ func held(t *testing.T, pool *pgxpool.Pool, name string) bool {
 
 func TestALeaseIsHeldByOneSessionAtATime(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	first, second := session(t, pool), session(t, pool)
 	leased, mine := acquire(t, first, "work")
 	if !held(t, pool, "work") || held(t, pool, "other work") {
@@ -119,7 +105,7 @@ func TestALeaseIsHeldByOneSessionAtATime(t *testing.T) {
 // here. It learns of it itself too, and nothing that it has begun under the lease commits.
 func TestALeaseEndsWithItsSession(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	first := hung(t, pool)
 	first.ExpireAfter(time.Hour)
 	leased, held := acquire(t, first, "work")
@@ -149,7 +135,7 @@ func wantFenced(t *testing.T, pool *pgxpool.Pool, held *lease.Held, want error) 
 // goes on, it is told and changes nothing any more.
 func TestTheLeaseOfAHungProcessIsTakenOver(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	if _, err := pool.Exec(t.Context(), "create table work (done text)"); err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +179,7 @@ func TestTheLeaseOfAHungProcessIsTakenOver(t *testing.T) {
 // While a transaction is under way whose node is well, the lease is renewed and nobody takes it.
 func TestALeaseIsRenewedDuringATransaction(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	first := session(t, pool)
 	leased, held := acquire(t, first, "work")
 	err := pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
@@ -219,7 +205,7 @@ func TestALeaseIsRenewedDuringATransaction(t *testing.T) {
 // A server has the databases of several installations; one that takes a lease over ends nothing of the others.
 func TestALeaseOfAnotherDatabaseIsLeft(t *testing.T) {
 	t.Parallel()
-	pool, other := database(t), database(t)
+	pool, other := pgtest.Pool(t), pgtest.Pool(t)
 	_, held := acquire(t, session(t, pool), "work")
 	err := pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
 		if err := held.Fence(t.Context(), tx); err != nil {
@@ -239,7 +225,7 @@ func TestALeaseOfAnotherDatabaseIsLeft(t *testing.T) {
 // Who waits for a lease says for which, who holds it and since when, once.
 func TestWhoWaitsForALeaseSaysWhoHoldsIt(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	_, mine := acquire(t, session(t, pool), "work")
 	said := make(lines, 9)
 	waiting := lease.NewSession(pool, time.Millisecond, slog.New(slog.NewTextHandler(said, nil)))
@@ -279,7 +265,7 @@ func leader(t *testing.T, pool *pgxpool.Pool) *lease.Leader {
 
 func TestLeadersTakeTurns(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := pgtest.Pool(t)
 	working, done := make(chan struct{}), make(chan struct{})
 	first, leading := make(chan error, 1), leader(t, pool)
 	go func() {

@@ -25,6 +25,7 @@ import (
 
 	"github.com/pas-ta/liveness/adapters/localpostgres"
 	"github.com/pas-ta/liveness/adapters/parts" //nolint:depguard // test support, never part of the program
+	"github.com/pas-ta/liveness/adapters/postgres"
 )
 
 // process is the cluster of this test process. A testing.TB is all that a test
@@ -111,6 +112,36 @@ func Clone(t testing.TB, key string, prepare func(ctx context.Context, connStrin
 		t.Fatalf("pgtest: prepare %s: %v", key, tmpl.err)
 	}
 	return process.create(t, tmpl.name)
+}
+
+// Migrated returns the address of a database of the test's own with the tables of today, and nothing in them.
+func Migrated(t testing.TB) string {
+	t.Helper()
+	return Clone(t, "migrated", func(ctx context.Context, address string) error {
+		pool, err := postgres.Connect(ctx, address)
+		if err != nil {
+			return err
+		}
+		defer pool.Close()
+		return postgres.Migrate(ctx, pool)
+	})
+}
+
+// Pool returns connections to a database of the test's own with the tables of today, and nothing in them.
+func Pool(t testing.TB) *pgxpool.Pool {
+	t.Helper()
+	return Connect(t, Migrated(t))
+}
+
+// Connect returns connections, as the product makes them, that end with the test.
+func Connect(t testing.TB, address string) *pgxpool.Pool {
+	t.Helper()
+	pool, err := postgres.Connect(t.Context(), address)
+	if err != nil {
+		t.Fatalf("pgtest: %v", err)
+	}
+	t.Cleanup(pool.Close)
+	return pool
 }
 
 func (c *cluster) create(t testing.TB, from string) string {

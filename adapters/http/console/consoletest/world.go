@@ -259,19 +259,8 @@ func (w *World) run(work func(context.Context) error) {
 // Database returns an empty database with the tables of today.
 func Database(t testing.TB) *pgxpool.Pool {
 	t.Helper()
-	address := pgtest.Clone(t, "migrated", func(ctx context.Context, address string) error {
-		pool, err := postgres.Connect(ctx, address)
-		if err != nil {
-			return err
-		}
-		defer pool.Close()
-		return postgres.Migrate(ctx, pool)
-	})
 	// As few connections as do: a world would open a dozen, and each takes the server tens of milliseconds to begin.
-	pool, err := postgres.Connect(t.Context(), address+"&pool_max_conns=4")
-	Must(t, err)
-	t.Cleanup(pool.Close)
-	return pool
+	return pgtest.Connect(t, pgtest.Migrated(t)+"&pool_max_conns=4")
 }
 
 // Must fails the test for an error.
