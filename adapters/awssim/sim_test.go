@@ -18,6 +18,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/pas-ta/liveness/adapters/awssim"
+	"github.com/pas-ta/liveness/adapters/awssim/awssimtest"
 )
 
 const productCode = "n0123example"
@@ -86,18 +87,8 @@ func newWorld(t *testing.T, change ...func(*awssim.Config)) *world {
 
 func startWorld(t testing.TB, cfg awssim.Config, clock *fakeClock) *world {
 	t.Helper()
-	sim, err := awssim.New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(sim.Handler())
-	t.Cleanup(func() {
-		if err := sim.Close(); err != nil {
-			t.Error(err)
-		}
-		server.Close()
-	})
-	w := &world{sim: sim, url: server.URL, clock: clock}
+	sim, url := awssimtest.Serve(t, cfg)
+	w := &world{sim: sim, url: url, clock: clock}
 	w.connect("us-east-1")
 	return w
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/pas-ta/liveness/adapters/awssim"
+	"github.com/pas-ta/liveness/adapters/awssim/awssimtest"
 	"github.com/pas-ta/liveness/adapters/mail"
 	"github.com/pas-ta/liveness/commands/accounts"
 )
@@ -31,18 +32,8 @@ func startSES(t *testing.T, change ...func(*awssim.Config)) *sesService {
 	for _, c := range change {
 		c(&cfg)
 	}
-	sim, err := awssim.New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(sim.Handler())
-	t.Cleanup(func() {
-		if err := sim.Close(); err != nil {
-			t.Error(err)
-		}
-		server.Close()
-	})
-	return &sesService{sim, server.URL}
+	sim, url := awssimtest.Serve(t, cfg)
+	return &sesService{sim, url}
 }
 
 func (s *sesService) mailer(_ *testing.T, sender mail.Sender) (accounts.Mailer, error) {

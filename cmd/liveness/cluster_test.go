@@ -10,7 +10,6 @@ import (
 	"image/jpeg"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,6 +25,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/aws/awsconfig"
 	"github.com/pas-ta/liveness/adapters/aws/marketplace"
 	"github.com/pas-ta/liveness/adapters/awssim"
+	"github.com/pas-ta/liveness/adapters/awssim/awssimtest"
 	"github.com/pas-ta/liveness/adapters/localpostgres"
 	"github.com/pas-ta/liveness/adapters/parts"
 	"github.com/pas-ta/liveness/commands"
@@ -169,12 +169,9 @@ func (plan clusterPlan) start(t *testing.T) *cluster {
 	if c.database, err = c.postgres.Database(t.Context(), devDatabase); err != nil {
 		t.Fatal(err)
 	}
-	sim, err := awssim.New(awssim.Config{ProductCode: devProductCode, Plans: simulatedPlans(), MeteredDimensions: meteredDimensions()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	aws := httptest.NewServer(sim.Handler())
-	t.Cleanup(func() { aws.Close(); _ = sim.Close() })
+	sim, awsURL := awssimtest.Serve(t, awssim.Config{
+		ProductCode: devProductCode, Plans: simulatedPlans(), MeteredDimensions: meteredDimensions(),
+	})
 
 	secret := strings.Repeat("0123456789abcdef", 4)
 	secretFile := filepath.Join(dir, "secret")
@@ -184,7 +181,7 @@ func (plan clusterPlan) start(t *testing.T) *cluster {
 	storeAddr := awaittest.FreeAddress(t)
 	env := []string{
 		"EVENTSTOREDB_URL=esdb://" + storeAddr + "?tls=false", "LIVENESS_POSTGRES_URL=" + c.database, "LIVENESS_SECRET_FILE=" + secretFile,
-		"LIVENESS_AWS_ENDPOINT=" + aws.URL, "AWS_ACCESS_KEY_ID=simulated", "AWS_SECRET_ACCESS_KEY=simulated",
+		"LIVENESS_AWS_ENDPOINT=" + awsURL, "AWS_ACCESS_KEY_ID=simulated", "AWS_SECRET_ACCESS_KEY=simulated",
 		"LIVENESS_PRODUCT_CODE=" + devProductCode, "LIVENESS_MAIL_FROM=no-reply@example.com", "LIVENESS_PUBLIC_URL=http://127.0.0.1",
 		"LIVENESS_KEY_RATE=100000", "LIVENESS_KEY_BURST=100000", "LIVENESS_ADDRESS_RATE=100000", "LIVENESS_ADDRESS_BURST=100000",
 	}
@@ -205,7 +202,7 @@ func (plan clusterPlan) start(t *testing.T) *cluster {
 	}
 	c.keep(t)
 	c.connect(t, "esdb://"+storeAddr+"?tls=false", commands.OneSecret([]byte(secret)))
-	c.seed(t, sim, aws.URL, dir)
+	c.seed(t, sim, awsURL, dir)
 	for _, api := range c.apis {
 		c.awaitServing(t, api)
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"log/slog"
-	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/pas-ta/liveness/adapters/awaittest"
 	"github.com/pas-ta/liveness/adapters/awssim"
+	"github.com/pas-ta/liveness/adapters/awssim/awssimtest"
 	"github.com/pas-ta/liveness/adapters/keyring"
 	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/adapters/node/nodetest"
@@ -28,12 +28,9 @@ func startWatched(t *testing.T, env ...string) *cluster {
 	if err := parts.New(parts.Options{}).Ensure(t.Context(), parts.ONNXRuntime, parts.ModelPack, parts.ConsoleAssets, parts.SamplePhotos); err != nil {
 		t.Fatal(err)
 	}
-	sim, err := awssim.New(awssim.Config{ProductCode: devProductCode, Plans: simulatedPlans(), MeteredDimensions: meteredDimensions()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	aws := httptest.NewServer(sim.Handler())
-	t.Cleanup(func() { aws.Close(); _ = sim.Close() })
+	sim, awsURL := awssimtest.Serve(t, awssim.Config{
+		ProductCode: devProductCode, Plans: simulatedPlans(), MeteredDimensions: meteredDimensions(),
+	})
 	secret := filepath.Join(dir, "secret")
 	var said bytes.Buffer
 	if code := run([]string{"secret", "add", "--use-after", "0s", "--secret-file", secret}, &said, &said); code != 0 {
@@ -50,7 +47,7 @@ func startWatched(t *testing.T, env ...string) *cluster {
 	}).String()
 	env = append([]string{
 		"EVENTSTOREDB_URL=" + address, "LIVENESS_POSTGRES_URL=" + c.database, "LIVENESS_SECRET_FILE=" + secret,
-		"LIVENESS_AWS_ENDPOINT=" + aws.URL, "AWS_ACCESS_KEY_ID=simulated", "AWS_SECRET_ACCESS_KEY=simulated",
+		"LIVENESS_AWS_ENDPOINT=" + awsURL, "AWS_ACCESS_KEY_ID=simulated", "AWS_SECRET_ACCESS_KEY=simulated",
 		"LIVENESS_PRODUCT_CODE=" + devProductCode, "LIVENESS_MAIL_FROM=no-reply@example.com", "LIVENESS_PUBLIC_URL=http://127.0.0.1",
 	}, env...)
 	part := func(name string, args ...string) *process {
@@ -63,7 +60,7 @@ func startWatched(t *testing.T, env ...string) *cluster {
 	c.apis[0].addr = serving
 	c.keep(t)
 	c.connect(t, address, ring)
-	c.seed(t, sim, aws.URL, dir)
+	c.seed(t, sim, awsURL, dir)
 	c.awaitServing(t, c.apis[0])
 	return c
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"github.com/pas-ta/liveness/adapters/aws/mailevents"
 	"github.com/pas-ta/liveness/adapters/aws/notifications"
 	"github.com/pas-ta/liveness/adapters/awssim"
+	"github.com/pas-ta/liveness/adapters/awssim/awssimtest"
 	"github.com/pas-ta/liveness/adapters/mail"
 	"github.com/pas-ta/liveness/commands/accounts"
 )
@@ -80,18 +80,10 @@ func TestWhatIsNoMailEvent(t *testing.T) {
 // From the mail that is sent through SES to what is told of it.
 func TestMailsThatComeBack(t *testing.T) {
 	t.Parallel()
-	sim, err := awssim.New(awssim.Config{ProductCode: "n0123", Plans: []awssim.Plan{{Dimension: "starter", Name: "Starter"}}})
-	if err != nil {
-		t.Fatal(err)
+	_, url := awssimtest.Serve(t, awssim.Config{ProductCode: "n0123", Plans: []awssim.Plan{{Dimension: "starter", Name: "Starter"}}})
+	cfg := aws.Config{
+		Region: "us-east-1", BaseEndpoint: aws.String(url), Credentials: credentials.NewStaticCredentialsProvider("AKID", "secret", ""),
 	}
-	server := httptest.NewServer(sim.Handler())
-	t.Cleanup(func() {
-		if err := sim.Close(); err != nil {
-			t.Error(err)
-		}
-		server.Close()
-	})
-	cfg := aws.Config{Region: "us-east-1", BaseEndpoint: aws.String(server.URL), Credentials: credentials.NewStaticCredentialsProvider("AKID", "secret", "")}
 	mailer, err := mail.NewSES(cfg, mail.SESSettings{Sender: mail.Sender{From: "no-reply@example.com"}, ConfigurationSet: "liveness"})
 	if err != nil {
 		t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/pas-ta/liveness/adapters/aws/marketplace"
 	"github.com/pas-ta/liveness/adapters/awssim"
+	"github.com/pas-ta/liveness/adapters/awssim/awssimtest"
 	"github.com/pas-ta/liveness/commands/subscriptions"
 	"github.com/pas-ta/liveness/domain"
 )
@@ -42,18 +43,8 @@ func newWorld(t *testing.T, change ...func(*awssim.Config, *marketplace.Settings
 	for _, c := range change {
 		c(&cfg, &settings)
 	}
-	var err error
-	if w.sim, err = awssim.New(cfg); err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(w.sim.Handler())
-	t.Cleanup(func() {
-		if err := w.sim.Close(); err != nil {
-			t.Error(err)
-		}
-		server.Close()
-	})
-	settings.MeteringEndpoint, settings.EntitlementEndpoint = server.URL, server.URL
+	sim, url := awssimtest.Serve(t, cfg)
+	w.sim, settings.MeteringEndpoint, settings.EntitlementEndpoint = sim, url, url
 	w.client = newClient(t, settings)
 	return w
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 
 	"github.com/pas-ta/liveness/adapters/aws/notifications"
 	"github.com/pas-ta/liveness/adapters/awssim"
+	"github.com/pas-ta/liveness/adapters/awssim/awssimtest"
 )
 
 // queue is the simulator's event queue.
@@ -31,18 +31,10 @@ func newQueue(t *testing.T, change ...func(*awssim.Config)) *queue {
 	for _, c := range change {
 		c(&cfg)
 	}
-	sim, err := awssim.New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(sim.Handler())
-	t.Cleanup(func() {
-		if err := sim.Close(); err != nil {
-			t.Error(err)
-		}
-		server.Close()
-	})
-	q := &queue{sim: sim, cfg: aws.Config{Region: "us-east-1", BaseEndpoint: aws.String(server.URL), Credentials: credentials.NewStaticCredentialsProvider("AKID", "secret", "")}}
+	sim, url := awssimtest.Serve(t, cfg)
+	q := &queue{sim: sim, cfg: aws.Config{
+		Region: "us-east-1", BaseEndpoint: aws.String(url), Credentials: credentials.NewStaticCredentialsProvider("AKID", "secret", ""),
+	}}
 	q.client = sqs.NewFromConfig(q.cfg)
 	return q
 }
