@@ -423,6 +423,20 @@ func TestPersonIsValidated(t *testing.T) {
 		"with a user":         {func(p *accounts.Person) { p.Website = "https://a:b@example.com" }, []string{"website"}},
 		"script":              {func(p *accounts.Person) { p.Website = "javascript:alert(1)" }, []string{"website"}},
 		"no domain":           {func(p *accounts.Person) { p.Website = "https://localhost" }, []string{"website"}},
+		"100 characters":      {func(p *accounts.Person) { p.Company = strings.Repeat("ß", 100) }, nil},
+		"101 characters":      {func(p *accounts.Person) { p.Company = strings.Repeat("ß", 101) }, []string{"company"}},
+		"mail of 254":         {func(p *accounts.Person) { p.Email = mailOf(254) }, nil},
+		"mail of 255":         {func(p *accounts.Person) { p.Email = mailOf(255) }, []string{"email"}},
+		"website of 254":      {func(p *accounts.Person) { p.Website = "https://" + hostOf(246) }, nil},
+		"website of 255":      {func(p *accounts.Person) { p.Website = "https://" + hostOf(247) }, []string{"website"}},
+		"website with query":  {func(p *accounts.Person) { p.Website = "https://example.com/?a=b" }, []string{"website"}},
+		"website with anchor": {func(p *accounts.Person) { p.Website = "https://example.com/#a" }, []string{"website"}},
+		"website with port":   {func(p *accounts.Person) { p.Website = "https://example.com:8443" }, []string{"website"}},
+		"no website":          {func(p *accounts.Person) { p.Website = "" }, []string{"website"}},
+		"no host":             {func(p *accounts.Person) { p.Website = "https://" }, []string{"website"}},
+		"dots of a host":      {func(p *accounts.Person) { p.Website = "https://example..com" }, []string{"website"}},
+		"dot at the end":      {func(p *accounts.Person) { p.Email = "ada@example.com." }, []string{"email"}},
+		"no dot in the host":  {func(p *accounts.Person) { p.Email = "ada@localhost" }, []string{"email"}},
 	} {
 		person := ada
 		c.change(&person)
@@ -438,12 +452,21 @@ func TestPersonIsValidated(t *testing.T) {
 	}
 }
 
+// hostOf is a host of so many characters.
+func hostOf(length int) string {
+	host := strings.Repeat(strings.Repeat("a", 61)+".", 10)[:length-len("b.com")]
+	return strings.TrimSuffix(host, ".") + map[bool]string{true: "cb.com", false: "b.com"}[strings.HasSuffix(host, ".")]
+}
+
+func mailOf(length int) string { return "ada@" + hostOf(length-len("ada@")) }
+
 // An address has one form, whole or not, under which it is looked for.
 func TestMailAddressesAreNormalised(t *testing.T) {
 	t.Parallel()
 	for typed, want := range map[string]string{
 		"Ada@Example.com": "ada@example.com", "Ada@MÜLLER.example": "ada@xn--mller-kva.example", "Ada@b@MÜLLER.example": "ada@b@xn--mller-kva.example",
 		"@MÜLLER.example": "@xn--mller-kva.example", "MÜLLER.example": "müller.example", "Ada@": "ada@",
+		"  Ada.LOVELACE@Münich.Example ": "ada.lovelace@xn--mnich-kva.example", " Nobody ": "nobody",
 	} {
 		if got := accounts.NormaliseMail(typed); got != want {
 			t.Errorf("%q is looked for as %q, want %q", typed, got, want)

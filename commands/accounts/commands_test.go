@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -404,52 +403,3 @@ func TestRotationThatIsNotConfirmed(t *testing.T) {
 		t.Errorf("the current one: %v", err)
 	}
 }
-
-func TestPersonLimits(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		change func(*accounts.Person)
-		fields []string
-	}{
-		"100 characters":      {func(p *accounts.Person) { p.Company = strings.Repeat("ß", 100) }, nil},
-		"101 characters":      {func(p *accounts.Person) { p.Company = strings.Repeat("ß", 101) }, []string{"company"}},
-		"mail of 254":         {func(p *accounts.Person) { p.Email = mailOf(254) }, nil},
-		"mail of 255":         {func(p *accounts.Person) { p.Email = mailOf(255) }, []string{"email"}},
-		"website of 254":      {func(p *accounts.Person) { p.Website = "https://" + hostOf(246) }, nil},
-		"website of 255":      {func(p *accounts.Person) { p.Website = "https://" + hostOf(247) }, []string{"website"}},
-		"website with query":  {func(p *accounts.Person) { p.Website = "https://example.com/?a=b" }, []string{"website"}},
-		"website with anchor": {func(p *accounts.Person) { p.Website = "https://example.com/#a" }, []string{"website"}},
-		"website with port":   {func(p *accounts.Person) { p.Website = "https://example.com:8443" }, []string{"website"}},
-		"no website":          {func(p *accounts.Person) { p.Website = "" }, []string{"website"}},
-		"no host":             {func(p *accounts.Person) { p.Website = "https://" }, []string{"website"}},
-		"dots of a host":      {func(p *accounts.Person) { p.Website = "https://example..com" }, []string{"website"}},
-		"dot at the end":      {func(p *accounts.Person) { p.Email = "ada@example.com." }, []string{"email"}},
-		"no dot in the host":  {func(p *accounts.Person) { p.Email = "ada@localhost" }, []string{"email"}},
-	} {
-		person := ada
-		c.change(&person)
-		var fields []string
-		if refused := (domain.FieldErrors)(nil); errors.As(person.Normalise().Validate(), &refused) {
-			for _, e := range refused {
-				fields = append(fields, e.Field)
-			}
-		}
-		if !slices.Equal(fields, c.fields) {
-			t.Errorf("%s: got %v, want %v", name, fields, c.fields)
-		}
-	}
-	if got := accounts.NormaliseMail("  Ada.LOVELACE@Münich.Example "); got != "ada.lovelace@xn--mnich-kva.example" {
-		t.Errorf("normalised to %s", got)
-	}
-	if got := accounts.NormaliseMail(" Nobody "); got != "nobody" {
-		t.Errorf("normalised to %s", got)
-	}
-}
-
-// hostOf is a host of so many characters.
-func hostOf(length int) string {
-	host := strings.Repeat(strings.Repeat("a", 61)+".", 10)[:length-len("b.com")]
-	return strings.TrimSuffix(host, ".") + map[bool]string{true: "cb.com", false: "b.com"}[strings.HasSuffix(host, ".")]
-}
-
-func mailOf(length int) string { return "ada@" + hostOf(length-len("ada@")) }
