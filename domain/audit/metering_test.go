@@ -119,6 +119,28 @@ func (r *preparedRecord) expire() *preparedRecord {
 
 func (l *meteredLog) settled() audit.Settlement { return audited(&l.logbook).Settle() }
 
+// tampering changes the log of three calls, and what is to be found then, the subscription called ID.
+type tampering struct {
+	tamper func(*meteredLog)
+	want   []string
+}
+
+func findsTampering(t *testing.T, tamperings map[string]tampering) {
+	t.Helper()
+	for name, test := range tamperings {
+		l := newMeteredLog(t)
+		l.call(3)
+		test.tamper(l)
+		got := problems(l.settled().Findings)
+		for i := range got {
+			got[i] = strings.ReplaceAll(got[i], l.id.String(), "ID")
+		}
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
 // wants compares the one account and the sums. What the account and the sums have in common is filled in.
 func (l *meteredLog) wants(want audit.Settlement, account audit.Account) {
 	l.Helper()
@@ -276,10 +298,7 @@ func TestAuditFindsWhatMeteringMustNotDo(t *testing.T) {
 		change(&prepared)
 		r.log.logbook.write(prepared.Stream(), prepared)
 	}
-	for name, test := range map[string]struct {
-		tamper func(*meteredLog)
-		want   []string
-	}{
+	findsTampering(t, map[string]tampering{
 		"hours in another order": {func(l *meteredLog) { l.seal(next); l.seal(noon); l.seal(next) }, []string{
 			"sealedhours@1: hour 2026112212 is sealed behind hour 2026112213",
 		}},
@@ -414,18 +433,7 @@ func TestAuditFindsWhatMeteringMustNotDo(t *testing.T) {
 			"metering@0: record metering-00000000-0000-0000-0000-000000000001-2026112212-starter_over says 1 counted and 1 in all; the log holds 0 counted and 0 carries",
 			"@0: -1 calls are neither reported nor accounted for",
 		}},
-	} {
-		l := newMeteredLog(t)
-		l.call(3)
-		test.tamper(l)
-		got := problems(l.settled().Findings)
-		for i := range got {
-			got[i] = strings.ReplaceAll(got[i], l.id.String(), "ID")
-		}
-		if diff := cmp.Diff(test.want, got); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", name, diff)
-		}
-	}
+	})
 }
 
 // What goes on after its usage was sealed is counted for the next hour, and a seal from before closes nothing more.
