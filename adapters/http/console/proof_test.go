@@ -104,7 +104,7 @@ func TestSlowReaderOfProofsHoldsUpNobody(t *testing.T) {
 	}
 	cut := make(chan error, 1)
 	go func() {
-		for w.Untaken.Stand().GaveWay == 0 {
+		for end := time.Now().Add(time.Minute); w.Untaken.Stand().GaveWay == 0 && time.Now().Before(end); {
 			<-time.After(time.Millisecond)
 		}
 		_, err := io.Copy(io.Discard, slow[3].Body) // goes on reading
