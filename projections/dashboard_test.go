@@ -88,10 +88,6 @@ func dashboardQueries(d *dashboard) map[string]func(ctx context.Context, custome
 		"month":  func(ctx context.Context, c uuid.UUID) error { _, err := usage.Month(ctx, c, month); return err },
 		"months": func(ctx context.Context, c uuid.UUID) error { _, err := usage.Months(ctx, c); return err },
 		"days":   func(ctx context.Context, c uuid.UUID) error { _, err := usage.Days(ctx, c, month); return err },
-		"hours": func(ctx context.Context, c uuid.UUID) error {
-			_, err := usage.Hours(ctx, c, month.Start(), month.Start().AddDate(0, 0, 1))
-			return err
-		},
 		"checks": func(ctx context.Context, c uuid.UUID) error {
 			return full(usage.Checks(ctx, c, projections.CheckFilter{}, projections.CheckCursor{}, 10))
 		},

@@ -153,7 +153,7 @@ func TestFindChecks(t *testing.T) {
 			if len(page) == 0 {
 				break
 			}
-			got, cursor = append(got, page[0].Ordinal), page[0].Cursor()
+			got, cursor = append(got, page[0].Ordinal), placeOf(page[0])
 		}
 		if diff := cmp.Diff(test.want, got); diff != "" {
 			t.Errorf("%s: %s", name, diff)

@@ -145,9 +145,6 @@ type CheckCursor struct {
 	Ordinal int64
 }
 
-// Cursor is the place of the call.
-func (c CountedCheck) Cursor() CheckCursor { return CheckCursor{Month: c.Month, Ordinal: c.Ordinal} }
-
 // Checks lists at most limit calls that a filter lets through, newest first, from behind a cursor on; the zero cursor begins
 // with the newest. Each page is a walk along the primary key, past what the filter keeps out, or along the index of what it lets
 // through.
@@ -206,27 +203,6 @@ func (u *Usage) MonthChecks(ctx context.Context, subscription uuid.UUID, month d
 		return nil, fmt.Errorf("read the checks of %s: %w", month, err)
 	}
 	return checks, nil
-}
-
-// HourlyUsage is what a subscription used in one hour of the store's clock under one plan.
-type HourlyUsage struct {
-	Hour     time.Time
-	Plan     domain.PlanID
-	Included int64
-	Overage  int64
-}
-
-// Hours lists the hours with counted calls from one moment up to, not including, another.
-func (u *Usage) Hours(ctx context.Context, subscription uuid.UUID, from, to time.Time) ([]HourlyUsage, error) {
-	rows, _ := u.pool.Query(ctx, `
-		select hour, plan, included, overage from usage.hours
-		where subscription_id = $1 and hour >= $2 and hour < $3
-		order by hour, plan`, subscription, from, to)
-	hours, err := pgx.CollectRows(rows, pgx.RowToStructByPos[HourlyUsage])
-	if err != nil {
-		return nil, fmt.Errorf("list hours: %w", err)
-	}
-	return hours, nil
 }
 
 // OverageByPlan returns how many calls of a month were counted beyond each plan, the plan that was first exceeded first.
