@@ -41,7 +41,7 @@ type Config struct {
 	Plans []Plan
 	// MeteredDimensions are the dimensions that usage may be reported under.
 	MeteredDimensions []string
-	// RegistrationURL is where a buyer's browser is sent with its token; SetRegistrationURL sets it later.
+	// RegistrationURL is where a buyer's browser is sent with its token.
 	RegistrationURL string
 	// QueueName is the queue that agreement and licence events arrive in; "marketplace-events" when empty. A dead-letter
 	// queue of the same name with "-dead" at the end belongs to it.
@@ -87,8 +87,7 @@ type Sim struct {
 	pages   map[string]*template.Template
 	handler http.Handler
 
-	registrationURL atomic.Value // string
-	nextChange      atomic.Int64 // unix seconds at which the next agreement starts or ends
+	nextChange atomic.Int64 // unix seconds at which the next agreement starts or ends
 
 	arrivals *broadcast // wakes long polls
 	closed   chan struct{}
@@ -129,7 +128,6 @@ func New(cfg Config) (*Sim, error) {
 		pages:  pages, arrivals: newBroadcast(), closed: make(chan struct{}),
 		switches: Switches{EventDelivery: DeliverOnce},
 	}
-	s.registrationURL.Store(cfg.RegistrationURL)
 	ctx := context.Background()
 	if err := errors.Join(s.createEventQueues(ctx), s.refreshNextChange(ctx)); err != nil {
 		return nil, errors.Join(err, db.close())
@@ -147,11 +145,8 @@ func (s *Sim) Close() error {
 // Handler serves the AWS protocols, the pages and the JSON API.
 func (s *Sim) Handler() http.Handler { return s.handler }
 
-// SetRegistrationURL sets where buyers' browsers are sent from now on.
-func (s *Sim) SetRegistrationURL(url string) { s.registrationURL.Store(url) }
-
 // RegistrationURL is where buyers' browsers are sent.
-func (s *Sim) RegistrationURL() string { return s.registrationURL.Load().(string) }
+func (s *Sim) RegistrationURL() string { return s.cfg.RegistrationURL }
 
 // Now is the simulator's time, to which the rules of metering, tokens and agreements apply.
 func (s *Sim) Now() time.Time { return s.clock.now() }

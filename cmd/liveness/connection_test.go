@@ -178,7 +178,7 @@ func TestHealthKnowsTheReactorOfOtherNodes(t *testing.T) {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
-		reactor := mailReactor(client, domain.NewRegistry(), log)
+		reactor := mailReactors(client, domain.NewRegistry(), log)[0]
 		ended := make(chan error, 1)
 		go func() {
 			ended <- runAll(ctx, reactor.Run, func(ctx context.Context) error {

@@ -36,11 +36,6 @@ func mailReactors(client *eventstoredb.Client, registry *domain.Registry, log *s
 	return reactors
 }
 
-// mailReactor returns the reactor of the mails of accounts.
-func mailReactor(client *eventstoredb.Client, registry *domain.Registry, log *slog.Logger) *eventstoredb.Reactor {
-	return mailReactors(client, registry, log)[0]
-}
-
 // openMailing has every event of the groups handled, and keeps what is parked.
 func (c *core) openMailing(mails *accounts.Mails, states *postgres.MailStates, metrics prometheus.Registerer) (mailing, error) {
 	reactors := mailReactors(c.client, c.registry, c.log)

@@ -96,12 +96,6 @@ func (c *Commands) EverMembers(ctx context.Context, customer uuid.UUID) (domain.
 	return ever, err
 }
 
-// Certificates returns what was certified of a customer or a person, the oldest first.
-func (c *Commands) Certificates(ctx context.Context, subject uuid.UUID) ([]domain.ErasureCertified, error) {
-	erasures, err := commands.Read[domain.Erasures](ctx, c.Store, domain.ErasureStream(subject))
-	return erasures.Certificates, err
-}
-
 // destroyedKeys returns which keys of accounts and invitations are gone, in their order and each once.
 func (c *Commands) destroyedKeys(ctx context.Context, keysOf DestroyedKeys, ids []uuid.UUID) (destroyed []destroyedKey, err error) {
 	gone, err := keysOf.Destroyed(ctx, ids)

@@ -23,14 +23,6 @@ func (s *Store) PutRecords(ctx context.Context, records ...Record) error {
 	return err
 }
 
-// DeleteBucket deletes all records of a bucket, durable on return.
-func (s *Store) DeleteBucket(ctx context.Context, bucket string) error {
-	_, err := s.write(ctx, 0, func(t *transaction) (Result, error) {
-		return Result{}, t.c.exec(`DELETE FROM records WHERE bucket = ?`, bucket)
-	})
-	return err
-}
-
 // Records returns at most limit records of a bucket with keys behind after, in the order of keys (bytewise).
 func (s *Store) Records(ctx context.Context, bucket, after string, limit int) (records []Record, err error) {
 	err = s.read(ctx, func(c *conn) error {
@@ -41,14 +33,4 @@ func (s *Store) Records(ctx context.Context, bucket, after string, limit int) (r
 		}, bucket, after, int64(limit))
 	})
 	return records, err
-}
-
-// CountRecords returns how many records a bucket has.
-func (s *Store) CountRecords(ctx context.Context, bucket string) (count int, err error) {
-	err = s.read(ctx, func(c *conn) error {
-		n, _, err := c.integer(ctx, `SELECT count(*) FROM records WHERE bucket = ?`, bucket)
-		count = int(n)
-		return err
-	})
-	return count, err
 }
