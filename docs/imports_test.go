@@ -17,8 +17,9 @@ import (
 //
 // No adapter knows another, and no capability below commands another; cmd joins them. Tests reach for what is real: an
 // adapter's may use other adapters, those of projections Postgres, those of inference the fetched models. Those of domain
-// and commands stay as pure as what they test. What several packages of tests share is a package whose name ends in "test":
-// it may import what tests may, and only tests and its like may import it.
+// and commands stay as pure as what they test. What several packages of tests share is a package whose name ends in "test",
+// or stands in for a store: commands/memorystore and projections/engine/memorylog, which are called after what they are.
+// It may import what tests may, and only tests and its like may import it.
 
 const module = "github.com/pas-ta/liveness/"
 
@@ -47,8 +48,13 @@ func layerOf(pkg string) (layer, adapter string) {
 	return parts[0], adapter
 }
 
+// standIns exist for tests too, though their names do not say so.
+var standIns = []string{"commands/memorystore", "projections/engine/memorylog"}
+
 // forTests returns whether a package exists for tests.
-func forTests(pkg string) bool { return strings.HasSuffix(pkg, "test") }
+func forTests(pkg string) bool {
+	return strings.HasSuffix(pkg, "test") || slices.Contains(standIns, pkg)
+}
 
 // objection returns why a package may not import another, both without the module's path; "" when it may. Tests are those
 // of the package, or it is for tests itself; cmd/bench measures with what tests use.
@@ -155,6 +161,11 @@ func TestImportRuleObjects(t *testing.T) {
 		{"adapters/node", "adapters/node/nodetest", false, true},
 		{"adapters/http/console", "adapters/http/console/consoletest", false, true},
 		{"cmd/liveness", "adapters/http/console/browsertest", false, true},
+		{"cmd/liveness", "commands/memorystore", false, true},
+		{"adapters/postgres", "projections/engine/memorylog", false, true},
+		{"commands/accounts", "commands/memorystore", true, false},
+		{"projections/projectionstest", "projections/engine/memorylog", false, false},
+		{"cmd/bench", "commands/memorystore", false, false},
 		{"commands/accounts", "commands", false, false},
 		{"commands/accounts", "commands/subscriptions", true, false},
 		{"commands/accounts", "commands/subscriptions", false, true},
