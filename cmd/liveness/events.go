@@ -196,6 +196,11 @@ func (f LogFlags) open(ctx context.Context, app *App) (client *eventstoredb.Clie
 	if err != nil {
 		return nil, nil, explainStore(err)
 	}
+	return connectEmbedded(ctx, app, embedded)
+}
+
+// connectEmbedded connects to a node that was opened for as long as a command runs: stop closes both.
+func connectEmbedded(ctx context.Context, app *App, embedded *node.Node) (client *eventstoredb.Client, stop func(), err error) {
 	client, disconnect, err := connectLog(ctx, app, embedded.ConnectionString())
 	if err != nil {
 		return nil, nil, errors.Join(err, embedded.Close())

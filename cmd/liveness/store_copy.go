@@ -160,16 +160,7 @@ func openEndOfCopy(ctx context.Context, app *App, flag, place string, create boo
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", flag, explainStore(err))
 	}
-	client, disconnect, err := connectLog(ctx, app, embedded.ConnectionString())
-	if err != nil {
-		return nil, nil, errors.Join(err, embedded.Close())
-	}
-	return client, func() {
-		disconnect()
-		if err := embedded.Close(); err != nil {
-			app.Log.Error("event store node did not close cleanly", "error", err)
-		}
-	}, nil
+	return connectEmbedded(ctx, app, embedded)
 }
 
 func isDir(path string) bool {
