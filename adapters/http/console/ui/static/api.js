@@ -15,6 +15,9 @@ export const showCustomer = (id) => id ? sessionStorage.setItem(customerKey, id)
 const withField = (path, name, value) => value ? path + (path.includes("?") ? "&" : "?") + name + "=" + value : path;
 const named = (path) => withField(path, "customer", shownCustomer());
 
+// lastIn is what a path ends with: which one of its kind a screen is about.
+export const lastIn = (path) => path.slice(path.lastIndexOf("/") + 1);
+
 // download is the address of a file to save.
 export const download = (path) => "/console/api/" + named(path);
 

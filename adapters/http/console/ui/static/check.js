@@ -1,12 +1,10 @@
 // One counted call, with everything that the log holds of it.
 
 import { html } from "./vendor/preact.js";
-import { useRead } from "./api.js";
+import { lastIn, useRead } from "./api.js";
 import { Badge, Card, Copy, Heading, Loaded } from "./ui.js";
 import { Verdict } from "./checks.js";
 import { atTime, count, inMonth, likelihood, onDay } from "./format.js";
-
-const numberIn = (path) => path.slice(path.lastIndexOf("/") + 1);
 
 const Id = ({ id, text, what }) => html`<span class="with-copy"><code id=${id}>${text}</code> <${Copy} text=${text} from=${id} what=${what} /></span>`;
 
@@ -17,7 +15,7 @@ const toSupport = (support, data) => "mailto:" + support + "?" + new URLSearchPa
 }).toString().replaceAll("+", "%20");
 
 export function Check({ session }) {
-  const check = useRead("checks/" + numberIn(location.pathname));
+  const check = useRead("checks/" + lastIn(location.pathname));
   return html`<${Heading} title="Check"><p class="muted"><a href="/console/usage">All checks</a></p><//>
     <${Loaded} of=${check} lines=${9}>${(data) => { const e = data.event; const j = e.judgement; return html`
       <${Card} title=${`Number ${count(e.ordinal)} of ${inMonth(e.month)}`} aside=${html`<${Verdict} check=${j} />`}><dl class="facts">

@@ -1,16 +1,14 @@
 // What held for the customer once the log had come to a position.
 
 import { html } from "./vendor/preact.js";
-import { useRead } from "./api.js";
+import { lastIn, useRead } from "./api.js";
 import { Card, Heading, Loaded, Table } from "./ui.js";
 import { count, inMonth } from "./format.js";
-
-const last = (path) => path.slice(path.lastIndexOf("/") + 1);
 
 const behaviour = (s) => s.overage === "stop" ? "refused" : s.ceiling ? `served up to ${count(s.ceiling)} beyond the plan, and billed as used` : "served, and billed as used";
 
 export function Replay() {
-  const at = last(location.pathname);
+  const at = lastIn(location.pathname);
   const read = useRead("replay/" + at);
   return html`<${Heading} title="What held then"><p class="muted"><a href="/console/activity">All activity</a></p><//>
     <${Loaded} of=${read} lines=${6}>${(s) => html`<${Card} title=${"At position " + at + " of the event log"}><dl class="facts">
