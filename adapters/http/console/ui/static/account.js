@@ -1,6 +1,6 @@
 import { html, useState } from "./vendor/preact.js";
 import { command, useRead } from "./api.js";
-import { Badge, Card, Heading, Loaded, Note, announce, useBusy } from "./ui.js";
+import { Badge, Card, Field, Heading, Loaded, Note, announce, useBusy } from "./ui.js";
 import { met } from "./password_rules.js";
 import { onDay } from "./format.js";
 import { Sessions } from "./sessions.js";
@@ -49,10 +49,8 @@ function Email({ email: current, onChanged }) {
   return html`<${Card} title="Work email"><form class="stack narrow" onSubmit=${submit} novalidate>
       ${mailed && html`<${Note} kind="good" role="status">We sent a mail to ${mailed}. You log in with ${current} until you have followed the link in it.<//>`}
       ${error && !wrong.email && !wrong.currentPassword && html`<${Note} kind="bad" role="alert">${error.message}<//>`}
-      <div class="field"><label for="new-email">New work email</label><input id="new-email" type="email" autocomplete="email" required value=${email} onInput=${(e) => setEmail(e.target.value)} aria-invalid=${wrong.email ? "true" : undefined} aria-describedby="new-email-error" />
-        <p class="field-error" id="new-email-error" role="alert">${wrong.email}</p></div>
-      <div class="field"><label for="email-password">Current password</label><input id="email-password" type="password" autocomplete="current-password" required value=${password} onInput=${(e) => setPassword(e.target.value)} aria-invalid=${wrong.currentPassword ? "true" : undefined} aria-describedby="email-password-error" />
-        <p class="field-error" id="email-password-error" role="alert">${wrong.currentPassword}</p></div>
+      <${Field} id="new-email" label="New work email" type="email" autocomplete="email" value=${email} onValue=${setEmail} wrong=${wrong.email} />
+      <${Field} id="email-password" label="Current password" type="password" autocomplete="current-password" value=${password} onValue=${setPassword} wrong=${wrong.currentPassword} />
       <div class="actions"><button class="button button-primary" id="change-email" disabled=${busy}>${busy ? "Working…" : "Change the work email"}</button></div>
       <p class="small">The new address is asked to confirm, and the old one gets a notice.</p>
     </form><//>`;
@@ -81,8 +79,7 @@ function Password({ email, setAt, onChanged }) {
     <form class="stack narrow" onSubmit=${submit} novalidate>
       ${error && !known && html`<${Note} kind="bad" role="alert">${error.message}<//>`}
       <input class="visually-hidden" type="text" autocomplete="username" value=${email} readonly tabindex="-1" aria-hidden="true" />
-      <div class="field"><label for="current-password">Current password</label><input id="current-password" type="password" autocomplete="current-password" required value=${current} onInput=${(e) => setCurrent(e.target.value)} aria-invalid=${wrong.currentPassword ? "true" : undefined} aria-describedby="current-error" />
-        <p class="field-error" id="current-error" role="alert">${wrong.currentPassword}</p></div>
+      <${Field} id="current-password" label="Current password" type="password" autocomplete="current-password" value=${current} onValue=${setCurrent} wrong=${wrong.currentPassword} />
       <div class="field"><label for="new-password">New password</label><input id="new-password" type="password" autocomplete="new-password" required value=${password} onInput=${(e) => setPassword(e.target.value)} aria-invalid=${wrong.password ? "true" : undefined} aria-describedby="new-error new-rules" />
         <p class="field-error" id="new-error" role="alert">${wrong.password}</p>
         <ul class="rules" id="new-rules">${Object.entries(labels).map(([name, label]) => html`<li key=${name} class=${rules[name] ? "is-met" : ""}>${label}${password && html`<span class="visually-hidden">${rules[name] ? " (met)" : " (missing)"}</span>`}</li>`)}</ul></div>

@@ -1,6 +1,6 @@
 import { html, useState } from "./vendor/preact.js";
 import { command, useRead } from "./api.js";
-import { Badge, Card, Dialog, Heading, Loaded, Note, ReadOnly, announce, useBusy } from "./ui.js";
+import { Badge, Card, Dialog, Field, Heading, Loaded, Note, ReadOnly, announce, useBusy } from "./ui.js";
 import { onDay } from "./format.js";
 
 const roles = {
@@ -58,8 +58,7 @@ function Invite({ onDone }) {
   const wrong = error?.fields?.email;
   return html`<form class="stack narrow" onSubmit=${submit} novalidate><h3>Invite somebody</h3>
     ${error && !wrong && html`<${Note} kind="bad" role="alert">${error.message}<//>`}
-    <div class="field"><label for="invite-email">Work email</label><input id="invite-email" type="email" autocomplete="off" required value=${email} onInput=${(e) => setEmail(e.target.value)} aria-invalid=${wrong ? "true" : undefined} aria-describedby="invite-error" />
-      <p class="field-error" id="invite-error" role="alert">${wrong}</p></div>
+    <${Field} id="invite-email" label="Work email" type="email" autocomplete="off" value=${email} onValue=${setEmail} wrong=${wrong} />
     <fieldset class="choices"><legend class="visually-hidden">Role</legend>${Object.entries(roles).map(([id, r]) => html`<label key=${id} class=${"choice" + (role === id ? " is-chosen" : "")}>
       <input type="radio" name="role" id=${"invite-" + id} checked=${role === id} onChange=${() => setRole(id)} /><span><strong>${r.name}</strong><span class="muted">${r.text}</span></span></label>`)}</fieldset>
     <div class="actions"><button class="button button-primary" id="invite" disabled=${busy}>${busy ? "Working…" : "Send the invitation"}</button></div>
