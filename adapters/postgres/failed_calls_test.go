@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/pas-ta/liveness/adapters/awaittest"
 	"github.com/pas-ta/liveness/adapters/localpostgres/pgtest"
 	"github.com/pas-ta/liveness/adapters/postgres"
 	"github.com/pas-ta/liveness/commands"
@@ -209,6 +210,19 @@ func TestFailedCallsAreKeptWhileThereIsNoDatabase(t *testing.T) {
 	}
 	if ring.faults.Load() >= 0 {
 		t.Error("the fault was never met")
+	}
+}
+
+// What a caller sent may be quoted in a message, whatever it is.
+func TestAMessageThatIsNoTextKeepsNoOtherCall(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Pool(t)
+	one, other := uuid.New(), uuid.New()
+	f := newFailedCalls(t, pool, &keyRing{})
+	f.Note(failed(one, 1, 400, "invalid_request", "there is no escape \x00, \xff"), "")
+	f.Note(failed(other, 1, 400, "invalid_image", "no face"), "")
+	for _, customer := range []uuid.UUID{one, other} {
+		awaittest.Until(t, "a failed call to be written", func() bool { return len(kinds(t, pool, customer)) == 1 })
 	}
 }
 

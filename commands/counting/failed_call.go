@@ -2,6 +2,7 @@ package counting
 
 import (
 	"regexp"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -32,16 +33,18 @@ type FailedCall struct {
 // maxMessage bounds what is kept of a message, in bytes.
 const maxMessage = 300
 
-// Text returns the message as it is kept: bounded.
+// Text returns the message as it is kept: bounded, and what a database takes as text. A message may quote what a caller sent, and
+// one that is refused would keep all that is written with it.
 func (c FailedCall) Text() string {
-	if len(c.Message) <= maxMessage {
-		return c.Message
+	message := strings.ReplaceAll(strings.ToValidUTF8(c.Message, "\uFFFD"), "\x00", "\uFFFD")
+	if len(message) <= maxMessage {
+		return message
 	}
 	end := maxMessage
-	for !utf8.RuneStart(c.Message[end]) {
+	for !utf8.RuneStart(message[end]) {
 		end--
 	}
-	return c.Message[:end] + "…"
+	return message[:end] + "…"
 }
 
 // particular is what a message tells of one request: numbers, and characters that stand where they must not.

@@ -16,6 +16,7 @@ func TestReasonOfAFailedCall(t *testing.T) {
 		`a comma is expected, not '\u00e9' (byte 17). Send {"a": "<b>"}.`: `a comma is expected, not … (byte …). Send {"a": "<b>"}.`,
 		`not 'x', not '\''.`:                  `not …, not ….`,
 		"The photo's bytes and the API's key": "The photo's bytes and the API's key",
+		"no \x00 and no \xff":                 "no \uFFFD and no \uFFFD",
 	} {
 		if got := (counting.FailedCall{Message: message}).Reason(); got != want {
 			t.Errorf("%q: got %q, want %q", message, got, want)

@@ -204,7 +204,7 @@ func (s *scanner) escape() (rune, error) {
 		s.next()
 		return s.unicodeEscape()
 	}
-	return 0, s.syntaxError("there is no escape \\%c", c)
+	return 0, s.syntaxError("there is no escape %q after a backslash", c)
 }
 
 // unicodeEscape reads the four digits after \u. Half a surrogate pair counts as a character that no field of ours
