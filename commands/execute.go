@@ -201,3 +201,9 @@ func Unavailable(err error) error {
 	}
 	return domain.ErrUnavailable.Because(err)
 }
+
+// ConcernsAll tells what fails for everything that is worked on alike from what fails for one, say because its stream holds an
+// event that this program does not know.
+func ConcernsAll(ctx context.Context, err error) bool {
+	return err != nil && (ctx.Err() != nil || errors.Is(err, ErrStoreUnavailable) || errors.Is(err, context.DeadlineExceeded))
+}

@@ -36,7 +36,7 @@ func (m *ProcessManager) PrepareUsageRecords(ctx context.Context) error {
 		}
 		err = m.prepareAll(ctx, sealed)
 		failed = errors.Join(failed, err)
-		if last || concernsAll(ctx, err) {
+		if last || commands.ConcernsAll(ctx, err) {
 			return errors.Join(failed, m.awaitReadModel(ctx))
 		}
 	}

@@ -135,14 +135,14 @@ func (m *ProcessManager) Step(ctx context.Context) (next time.Time, err error) {
 		return next, err
 	}
 	unsealed, failed := m.SealEndedUsage(ctx)
-	if concernsAll(ctx, failed) {
+	if commands.ConcernsAll(ctx, failed) {
 		return next, failed
 	}
 	if err := m.SealHours(ctx); err != nil {
 		return next, errors.Join(failed, err)
 	}
 	err = m.PrepareUsageRecords(ctx)
-	if failed = errors.Join(failed, err); concernsAll(ctx, err) {
+	if failed = errors.Join(failed, err); commands.ConcernsAll(ctx, err) {
 		return next, failed
 	}
 	next, err = m.SendUsageRecords(ctx)
@@ -151,12 +151,6 @@ func (m *ProcessManager) Step(ctx context.Context) (next time.Time, err error) {
 		next = earlier(next, m.newest.Add(2*time.Hour+m.Grace))
 	}
 	return next, errors.Join(failed, err)
-}
-
-// concernsAll tells what fails for every subscription alike from what fails for one, say because its stream holds an event
-// that this program does not know.
-func concernsAll(ctx context.Context, err error) bool {
-	return err != nil && (ctx.Err() != nil || errors.Is(err, commands.ErrStoreUnavailable) || errors.Is(err, context.DeadlineExceeded))
 }
 
 // each works on several things at the same time, waits for all and returns all that failed.

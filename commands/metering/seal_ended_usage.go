@@ -31,7 +31,7 @@ func (m *ProcessManager) SealEndedUsage(ctx context.Context) (next time.Time, er
 		})
 		if err != nil {
 			failed = errors.Join(failed, fmt.Errorf("seal the usage of ended subscription %s: %w", subscription.ID, err))
-			if concernsAll(ctx, err) {
+			if commands.ConcernsAll(ctx, err) {
 				break
 			}
 			continue

@@ -24,7 +24,7 @@ type openRecord struct {
 // tells when something is due next; the zero time when no record is open.
 func (m *ProcessManager) SendUsageRecords(ctx context.Context) (next time.Time, err error) {
 	failed := m.expireUsageRecords(ctx)
-	if concernsAll(ctx, failed) {
+	if commands.ConcernsAll(ctx, failed) {
 		return next, failed
 	}
 	tried := map[uuid.UUID]bool{} // once in a step, so that a step ends
@@ -39,7 +39,7 @@ func (m *ProcessManager) SendUsageRecords(ctx context.Context) (next time.Time, 
 		due = slices.DeleteFunc(due, func(key domain.UsageRecordKey) bool { return tried[key.RecordID] })
 		sent, err := m.sendDue(ctx, due, tried)
 		failed = errors.Join(failed, err)
-		if concernsAll(ctx, err) {
+		if commands.ConcernsAll(ctx, err) {
 			return next, failed
 		}
 		if sent == 0 {
@@ -60,7 +60,7 @@ func (m *ProcessManager) sendDue(ctx context.Context, due []domain.UsageRecordKe
 		var batch []openRecord
 		var unread error
 		batch, due, unread = m.takeBatch(ctx, due, tried)
-		if err = errors.Join(err, unread); concernsAll(ctx, unread) {
+		if err = errors.Join(err, unread); commands.ConcernsAll(ctx, unread) {
 			return sent, err
 		}
 		if len(batch) == 0 {
@@ -71,7 +71,7 @@ func (m *ProcessManager) sendDue(ctx context.Context, due []domain.UsageRecordKe
 		unsettled := m.sendBatch(calling, batch)
 		cancel()
 		sent += len(batch)
-		if err = errors.Join(err, unsettled); concernsAll(ctx, unsettled) {
+		if err = errors.Join(err, unsettled); commands.ConcernsAll(ctx, unsettled) {
 			return sent, err
 		}
 	}
@@ -92,7 +92,7 @@ func (m *ProcessManager) takeBatch(ctx context.Context, due []domain.UsageRecord
 		page := due[:min(size-len(batch), len(due))]
 		due = due[len(page):]
 		records, err := m.readRecords(ctx, page)
-		if failed = errors.Join(failed, err); concernsAll(ctx, err) {
+		if failed = errors.Join(failed, err); commands.ConcernsAll(ctx, err) {
 			return nil, nil, failed
 		}
 		for i, r := range records {
@@ -155,7 +155,7 @@ func (m *ProcessManager) sendBatch(ctx context.Context, batch []openRecord) erro
 		m.breaker.record(domain.MeteringSuccess, m.Now())
 	}
 	actions, err := m.settleAll(ctx, attempt, batch, answers)
-	if actions[0] == domain.MeteringSplit && !concernsAll(ctx, err) {
+	if actions[0] == domain.MeteringSplit && !commands.ConcernsAll(ctx, err) {
 		middle := len(batch) / 2
 		return errors.Join(err, m.sendBatch(ctx, batch[:middle]), m.sendBatch(ctx, batch[middle:]))
 	}
@@ -258,7 +258,7 @@ func (m *ProcessManager) expireUsageRecords(ctx context.Context) error {
 		return err
 	}
 	records, err := m.readRecords(ctx, late)
-	if concernsAll(ctx, err) {
+	if commands.ConcernsAll(ctx, err) {
 		return err
 	}
 	return errors.Join(err, each(len(records), func(mu *sync.Mutex, i int) error {

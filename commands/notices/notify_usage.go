@@ -2,6 +2,7 @@ package notices
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sort"
@@ -64,17 +65,18 @@ func (n *UsageNotifier) Run(ctx context.Context, lease commands.Lease, every tim
 	return nil
 }
 
-// Step looks at every month that has grown since the last one.
+// Step looks at every month that has grown since the last one. What fails for one subscription keeps no other waiting.
 func (n *UsageNotifier) Step(ctx context.Context) error {
 	month := domain.MonthOf(n.Now())
 	months := []domain.Month{month}
 	if n.Now().Sub(month.Start()) < monthEndGrace {
 		months = append(months, month.Previous())
 	}
+	var failed error
 	for _, month := range months {
 		used, err := n.model.Used(ctx, month, domain.LeastWarnPercent)
 		if err != nil {
-			return err
+			return errors.Join(failed, err)
 		}
 		for _, m := range used {
 			key := monthKey{m.SubscriptionID, m.Month}
@@ -82,7 +84,11 @@ func (n *UsageNotifier) Step(ctx context.Context) error {
 				continue
 			}
 			if err := n.NotifyUsage(ctx, m.SubscriptionID, m.Month); err != nil {
-				return fmt.Errorf("tell of the usage of %s in %s: %w", m.SubscriptionID, m.Month, err)
+				failed = errors.Join(failed, fmt.Errorf("tell of the usage of %s in %s: %w", m.SubscriptionID, m.Month, err))
+				if commands.ConcernsAll(ctx, err) {
+					return failed
+				}
+				continue
 			}
 			n.looked[key] = m.Counted
 		}
@@ -92,7 +98,7 @@ func (n *UsageNotifier) Step(ctx context.Context) error {
 			delete(n.looked, key)
 		}
 	}
-	return nil
+	return failed
 }
 
 // NotifyUsage tells of the thresholds that a month has reached, as the log says.

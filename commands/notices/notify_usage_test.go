@@ -237,6 +237,37 @@ func TestTheEndOfAMonth(t *testing.T) {
 }
 
 // What cannot be read or written now is looked at again.
+// unreadable is a log of which one stream cannot be read.
+type unreadable struct {
+	commands.EventStore
+	stream string
+}
+
+var errUnreadable = errors.New("an event of a newer program")
+
+func (u unreadable) ReadLast(ctx context.Context, stream string) (domain.Recorded, bool, error) {
+	if stream == u.stream {
+		return domain.Recorded{}, false, errUnreadable
+	}
+	return u.EventStore.ReadLast(ctx, stream)
+}
+
+func TestAMonthThatCannotBeReadKeepsNoOtherWaiting(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.call(8)
+	first := uuid.New()
+	w.model.used = slices.Insert(w.model.used, 0, notices.CountedMonth{SubscriptionID: first, Month: w.month(), Counted: 8})
+	node := w.node()
+	node.Store = unreadable{w.store, domain.UsageStream(first, w.month())}
+	if err := node.Step(t.Context()); !errors.Is(err, errUnreadable) || !strings.Contains(err.Error(), first.String()) {
+		t.Errorf("got %v", err)
+	}
+	w.wantTold(80)
+	node.Store = w.store
+	w.must(node.Step(t.Context())) // it is looked at again
+}
+
 func TestNoticesWithoutALog(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
