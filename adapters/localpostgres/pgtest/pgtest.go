@@ -24,7 +24,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pas-ta/liveness/adapters/localpostgres"
-	"github.com/pas-ta/liveness/adapters/parts" //nolint:depguard // test support, never part of the program
+	"github.com/pas-ta/liveness/adapters/parts"
 	"github.com/pas-ta/liveness/adapters/postgres"
 )
 
